@@ -1,0 +1,275 @@
+"""`Agent`: asks for the next job, runs its handler, reports how it ended; the one module that knows all the others.
+
+The order of its steps is what keeps the promises: the journal before a handler's first instruction, the result in
+flash before it is sent, the record closed only when the service has the result or has ended the execution itself.
+"""
+
+import asyncio
+import gc
+import sys
+
+from . import protocol
+from .client import JobsClient
+from .job import Job, Reject
+from .journal import Journal
+from .link import Link, explain, log, tls_context
+
+_ASK_ANYWAY = 3600  # seconds; a notification lost between SUBACK and the first question would else be waited for
+_RETRY = 10  # seconds
+_STEP_TIMEOUT = 10  # minutes
+_BUILT_IN = ("reboot",)
+
+
+class _Handler:
+    def __init__(self, function, step_timeout, on_restart, max_attempts):
+        self.function = function
+        self.step_timeout = step_timeout
+        self.on_restart = on_restart
+        self.max_attempts = max_attempts
+
+
+class Agent:
+    """A device that takes its work from AWS IoT Jobs.
+
+    thing: thing name, also the MQTT client id. host, port: the account's endpoint, "….iot.{region}.amazonaws.com",
+    8883. ca, cert, key: file names or bytes, DER or PEM, see tls_context(); without ca the connection is not encrypted,
+    which AWS does not take. directory: where the journal is kept. keepalive: seconds, of MQTT. update_interval: most
+    seconds between two keep-alives of a running job; None: a third of its step timeout. receive_limit: bytes of the
+    largest message taken in, which bounds the job document.
+
+    link, client, journal: the floors below, for a program that wants more. Raises ValueError naming what is wrong.
+    """
+
+    def __init__(
+        self, thing: str, host: str, cert=None, key=None, ca=None, port: int = 8883, directory: str = "/ujobs",
+        keepalive: int = 60, update_interval: "float | None" = None, receive_limit: int = 16384,
+    ):
+        self.link = Link(
+            thing, host, port, keepalive=keepalive, ssl=tls_context(ca, cert, key) if ca else None,
+            receive_limit=receive_limit,
+        )
+        self.client = JobsClient(self.link, thing)
+        self.journal = Journal(directory)
+        self._update_interval = update_interval
+        self._handlers = {}
+        self._job: "Job | None" = None
+        self._wake = asyncio.Event()
+        # Whether a job is waiting for us: True, False, or None for "ask".
+        self._waiting: "bool | None" = None
+        self.client.on_notify_next = self._notified
+        self.link.listeners.append(self._link_changed)
+
+    def on(self, operation: str, step_timeout: int = _STEP_TIMEOUT, on_restart: str = "rerun", max_attempts: int = 3):
+        """Decorator: the function, plain or `async`, runs jobs whose document says `"operation": operation`.
+
+        It is called with a Job. What it returns, a dict of text to text or None, becomes the status details of
+        SUCCEEDED; Reject makes the job REJECTED, any other exception FAILED. step_timeout: minutes, 1 to 10080, that
+        the service waits for a sign of life. on_restart: what to do after a reset while it ran: "rerun" from the
+        start, "resume" (as rerun, but its checkpoint is kept), or "fail". max_attempts: starts in all, 1 to 255.
+        Raises ValueError.
+        """
+        if not 1 <= step_timeout <= 10080:
+            raise ValueError("step_timeout must be 1 to 10080 minutes")
+        if on_restart not in ("rerun", "resume", "fail"):
+            raise ValueError("on_restart must be rerun, resume or fail")
+        if not 1 <= max_attempts <= 255:
+            raise ValueError("max_attempts must be 1 to 255")
+
+        def register(function):
+            self._handlers[operation] = _Handler(function, step_timeout, on_restart, max_attempts)
+            return function
+
+        return register
+
+    def use(self, *names: str):
+        """Allow handlers that come with ujobs; each is imported only while it has a job. Raises ValueError."""
+        for name in names:
+            if name not in _BUILT_IN:
+                raise ValueError("no built-in handler is named " + name)
+            self._handlers[name] = name
+
+    async def run(self):
+        """Connect and work through jobs until cancelled. Only a programming error ends it otherwise."""
+        connection = asyncio.create_task(self.link.run())
+        try:
+            while True:
+                try:
+                    await self._next()
+                except (OSError, ValueError, MemoryError, protocol.JobsError, asyncio.TimeoutError) as error:
+                    log(explain(error))
+                    self._waiting = None
+                    if self.link.up.is_set():
+                        await asyncio.sleep(_RETRY)
+        finally:
+            connection.cancel()
+
+    async def _next(self):
+        await self.link.up.wait()
+        if not self.journal.acknowledged:
+            if self.journal.status != protocol.IN_PROGRESS:
+                return await self._report()
+            execution = await self._interrupted()
+        else:
+            if self._waiting is False:
+                self._wake.clear()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), _ASK_ANYWAY)
+                except asyncio.TimeoutError:
+                    self._waiting = None
+                return
+            self._waiting = False
+            execution = await self._start_next()
+        if execution:
+            await self._execute(execution)
+            gc.collect()
+
+    async def _start_next(self):
+        # Which handler it will be is not known yet: the first keep-alive sets that handler's own step timeout.
+        timeouts = [getattr(handler, "step_timeout", _STEP_TIMEOUT) for handler in self._handlers.values()]
+        try:
+            return await self.client.start_next(max(timeouts) if timeouts else _STEP_TIMEOUT)
+        except MemoryError as error:
+            execution = await self.client.describe(include_document=False)
+            if execution:
+                self.journal.begin(execution, 1)
+                await self._finish(protocol.REJECTED, {"reason": "job document: " + explain(error)})
+
+    async def _interrupted(self):
+        # A reset came while a handler ran. The service says whether the execution is still ours.
+        journal = self.journal
+        try:
+            execution = await self.client.describe(journal.job_id, journal.execution_number)
+            if execution and journal.holds(execution) and execution.status == protocol.IN_PROGRESS:
+                return execution
+            reason = execution.status if execution else "no longer there"
+        except protocol.JobsError as error:
+            if error.code not in (protocol.RESOURCE_NOT_FOUND, protocol.TERMINAL_STATE_REACHED):
+                raise
+            reason = str(error)
+        log("job %s was interrupted and is dropped: %s" % (journal.job_id, reason))
+        journal.acknowledge()
+
+    async def _execute(self, execution):
+        journal = self.journal
+        known = journal.holds(execution)
+        if known and journal.status != protocol.IN_PROGRESS:
+            # Handed out once more although it was finished: the result is told again, the handler is not run again.
+            journal.version = execution.version_number
+            return await self._finish(journal.status, {"reason": "finished before"})
+        attempt = journal.attempt + 1 if known else 1
+        try:
+            journal.begin(execution, min(attempt, 255))
+        except OSError as error:
+            return await self._finish(protocol.FAILED, {"reason": "journal: " + explain(error)})
+        document = execution.document
+        operation = document.get("operation") if isinstance(document, dict) else None
+        handler = self._handlers.get(operation) if isinstance(operation, str) else None
+        if handler is None:
+            reason = "unknown operation " + repr(operation) if operation else "the job document has no operation"
+            return await self._finish(protocol.REJECTED, {"reason": reason})
+        name = handler if isinstance(handler, str) else None
+        try:
+            if name:
+                handler = self._load(name)
+            await self._run(execution, handler, attempt)
+        finally:
+            if name:
+                sys.modules.pop("ujobs.handlers." + name, None)
+
+    def _load(self, name):
+        module = __import__("ujobs.handlers." + name, None, None, (name,))
+        return _Handler(module.run, module.STEP_TIMEOUT, module.ON_RESTART, module.MAX_ATTEMPTS)
+
+    async def _run(self, execution, handler, attempt):
+        journal = self.journal
+        if attempt > 1 and (handler.on_restart == "fail" or attempt > handler.max_attempts):
+            return await self._finish(
+                protocol.FAILED, {"reason": "the board was reset while the job ran, %d times" % (attempt - 1)}
+            )
+        if attempt > 1 and handler.on_restart == "rerun":
+            journal.save(None)
+        interval = self._update_interval or handler.step_timeout * 20
+        job = self._job = Job(self.client, journal, execution.document, handler.step_timeout, interval)
+        log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
+        if attempt > 1:
+            job.hurry()
+        try:
+            result = await job.run(handler.function)
+            details = dict(job.noted())
+            details.update(result or {})
+            protocol.check_details(details)
+            status = protocol.SUCCEEDED
+        except asyncio.CancelledError:
+            if not job.cancelled:
+                raise
+            log("job %s was ended by the service: %s" % (journal.job_id, job.cancelled))
+            journal.acknowledge()
+            return
+        except Reject as error:
+            status = protocol.REJECTED
+            details = job.noted("reason", str(error))
+        except Exception as error:
+            sys.print_exception(error)  # type: ignore[attr-defined]
+            status = protocol.FAILED
+            details = job.noted("reason", explain(error))
+        finally:
+            self._job = None
+        await self._finish(status, details)
+
+    async def _finish(self, status, details):
+        # What comes next is told by the notify-next that follows the report.
+        self._waiting = None
+        self.journal.finish(status, details)
+        await self._report()
+
+    async def _report(self):
+        journal = self.journal
+        details = journal.details()
+        while True:
+            sent = journal.version
+            try:
+                await self.client.update(journal.job_id, journal.status, details, sent, journal.execution_number)
+                break
+            except protocol.JobsError as error:
+                state = error.state.get("status")
+                version = error.state.get("versionNumber")
+                if state == journal.status:
+                    break
+                if state == protocol.IN_PROGRESS and isinstance(version, int) and version != sent:
+                    journal.version = version
+                elif error.code == protocol.INVALID_REQUEST and details:
+                    log("status details refused:", error)
+                    details = None
+                elif error.code in (protocol.INTERNAL_ERROR, protocol.REQUEST_THROTTLED):
+                    raise
+                else:
+                    log("job %s had ended already: %s" % (journal.job_id, error))
+                    break
+        log("job %s: %s" % (journal.job_id, journal.status))
+        journal.acknowledge()
+        await self._await_notification()
+
+    async def _await_notification(self):
+        # Saves a question when the answer is on its way.
+        if self._waiting is None:
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), self.link.timeout)
+            except asyncio.TimeoutError:
+                pass
+
+    def _notified(self, execution):
+        journal = self.journal
+        if execution and journal.holds(execution):
+            return
+        self._waiting = None if execution is False else execution is not None
+        if self._job:
+            self._job.hurry()
+        self._wake.set()
+
+    def _link_changed(self, up):
+        if up:
+            self._waiting = None
+            if self._job:
+                self._job.hurry()
+            self._wake.set()

@@ -1,0 +1,28 @@
+"""The job `{"operation": "reboot"}`: restart the board; SUCCEEDED only once it has come back and is connected."""
+
+import asyncio
+
+STEP_TIMEOUT = 10  # minutes
+ON_RESTART = "resume"
+MAX_ATTEMPTS = 3
+
+
+async def run(job):
+    """Reset the board, unless that is what just happened. Returns how the board says it was reset."""
+    # Imported here: ujobs itself runs where there is no board.
+    import machine
+
+    if job.checkpoint:
+        return {"reset_cause": _cause(machine)}
+    job.save(True)
+    # Let whatever is on its way out leave first.
+    await asyncio.sleep(0.5)
+    machine.reset()
+
+
+def _cause(machine):
+    # The numbers differ from port to port; the names do not.
+    for name in ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET"):
+        if getattr(machine, name, None) == machine.reset_cause():
+            return name
+    return str(machine.reset_cause())

@@ -1,0 +1,184 @@
+"""`Job`: what a handler holds while it runs, and the owner of the step timer.
+
+While a handler runs, it reports IN_PROGRESS with a fresh step timeout and the latest progress, well before
+the step timer runs out, and finds out in the answers whether the execution is still ours. It decides nothing about how
+a job ends; that is the agent's.
+"""
+
+import asyncio
+import time
+
+from . import protocol
+from .client import JobsClient
+from .journal import Journal
+from .link import explain, log
+
+_LONGEST_INTERVAL = 3600  # seconds; ticks_ms wraps around, so no interval may be near its 6 days
+
+
+class Reject(Exception):
+    """Raised by a handler that cannot or will not do the job: REJECTED, which the service never retries.
+
+    The text becomes `reason` in the status details.
+    """
+
+
+class Job:
+    """One job execution at work.
+
+    document: the job document; job_id, execution_number: as the service gives them; attempt: 1, or more when the board
+    was reset while the handler ran; cancelled: None, or why the service no longer wants the result.
+    """
+
+    def __init__(
+        self, client: JobsClient, journal: Journal, document: dict, step_timeout: "int | None", interval: float
+    ):
+        self.document = document
+        self.job_id = journal.job_id
+        self.execution_number = journal.execution_number
+        self.attempt = journal.attempt
+        self.cancelled: "str | None" = None
+        self._client = client
+        self._journal = journal
+        self._step_timeout = step_timeout
+        self._interval = int(min(interval, _LONGEST_INTERVAL) * 1000)
+        self._due = time.ticks_add(time.ticks_ms(), self._interval)
+        self._hurry = asyncio.Event()
+        self._details: dict = {}
+        self._task = None
+        self._ended = False
+
+    @property
+    def checkpoint(self):
+        """The value last given to save() for this execution, also before a reset; None when there is none."""
+        return self._journal.checkpoint()
+
+    def save(self, value):
+        """Keep a value in flash that a later attempt of this execution finds in `checkpoint`.
+
+        value: what JSON can hold; up to about 120 bytes cost a tenth of a flash erase, more cost one. Raises OSError
+        when the flash does not take it.
+        """
+        self._journal.save(value)
+
+    async def progress(self, done=None, total=None, message=None):
+        """Note how far the job is, and give the other tasks a turn. Raises CancelledError when the job was cancelled.
+
+        Costs nothing to call often: it is sent with the next keep-alive. done, total: numbers, shown as `progress`
+        "done/total" in the status details; message: text, shown as `message`, cut at 1024 characters.
+        """
+        self._note(done, total, message)
+        await asyncio.sleep(0)
+        self._check()
+
+    def tick(self, done=None, total=None, message=None):
+        """The same for a plain `def` handler, which holds up everything else: call it every second or so.
+
+        It lets the other tasks run for a moment; when a keep-alive is due it waits for the answer, at most as long as
+        the client tries. Must not be called from an `async` handler.
+        """
+        self._note(done, total, message)
+        task = asyncio.current_task()
+        try:
+            asyncio.get_event_loop().run_until_complete(self._turn())
+        finally:
+            # MicroPython's loop can be run from within a task, but forgets which one it was.
+            asyncio.core.cur_task = task  # type: ignore[attr-defined]
+        self._check()
+
+    def cancel(self, reason: str):
+        """Stop the handler: CancelledError at its next await, progress() or tick()."""
+        if not self.cancelled:
+            self.cancelled = reason
+            if self._task:
+                self._task.cancel()
+
+    def hurry(self):
+        """Have the next keep-alive sent now: something hints that the execution may have ended elsewhere."""
+        self._due = time.ticks_ms()
+        self._hurry.set()
+
+    def noted(self, key: "str | None" = None, text: str = "") -> dict:
+        """Return the status details noted so far, with one more pair when a key is given."""
+        if key:
+            self._details[key] = protocol.clean(text)
+        return self._details
+
+    async def run(self, handler) -> "dict | None":
+        """Run a handler, plain or `async`, with its step timer kept from running out; return what it returns."""
+        keeping = asyncio.create_task(self._keep_alive())
+        try:
+            result = handler(self)
+            if hasattr(result, "send"):
+                self._task = asyncio.create_task(result)
+                result = await self._task
+            self._check()
+            return result
+        finally:
+            # A keep-alive on its way out is waited for: the terminal update needs the version it makes.
+            self._ended = True
+            self._hurry.set()
+            try:
+                await asyncio.wait_for(keeping, self._client.link.timeout)
+            except asyncio.TimeoutError:
+                pass
+
+    async def _keep_alive(self):
+        while not self._ended and not self.cancelled:
+            left = time.ticks_diff(self._due, time.ticks_ms())
+            if left > 0:
+                try:
+                    await asyncio.wait_for(self._hurry.wait(), left / 1000)
+                except asyncio.TimeoutError:
+                    pass
+                self._hurry.clear()
+            else:
+                await self._beat()
+
+    def _note(self, done, total, message):
+        if done is not None:
+            self._details["progress"] = "%s/%s" % (done, total) if total is not None else str(done)
+        if message is not None:
+            self.noted("message", message)
+
+    def _check(self):
+        if self.cancelled:
+            raise asyncio.CancelledError
+
+    async def _turn(self):
+        # The keep-alive task does the work; this waits for it while it has something to do.
+        await asyncio.sleep(0)
+        while time.ticks_diff(self._due, time.ticks_ms()) <= 0 and not self.cancelled and self._client.link.up.is_set():
+            await asyncio.sleep(0.01)
+
+    async def _beat(self):
+        retry = int(self._client.link.timeout * 1000)
+        try:
+            await self._client.update(
+                self.job_id, protocol.IN_PROGRESS, self._details or None, self._journal.version,
+                self.execution_number, self._step_timeout,
+            )
+            self._journal.set_version(self._journal.version + 1)
+            retry = self._interval
+        except protocol.JobsError as error:
+            version = self._settle(error)
+            if version is not None:
+                self._journal.set_version(version)
+                retry = 0
+        except OSError as error:
+            log("keep-alive not answered:", explain(error))
+        self._due = time.ticks_add(time.ticks_ms(), min(retry, self._interval))
+
+    def _settle(self, error):
+        # What a refusal says about the execution: the version to go on with, or that it is not ours any more.
+        state = error.state.get("status")
+        version = error.state.get("versionNumber")
+        if error.code == protocol.VERSION_MISMATCH and state == protocol.IN_PROGRESS and isinstance(version, int):
+            return version
+        log("keep-alive refused:", error)
+        if error.code in (
+            protocol.VERSION_MISMATCH, protocol.INVALID_STATE_TRANSITION, protocol.RESOURCE_NOT_FOUND,
+            protocol.TERMINAL_STATE_REACHED,
+        ):
+            self.cancel(state or error.code)
+        return None

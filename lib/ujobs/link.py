@@ -1,0 +1,449 @@
+"""`Link`: an MQTT connection on umqtt.simple that never waits without a bound and never stalls the other tasks.
+
+umqtt.simple reads with blocking calls, waits for acknowledgements for ever and does not notice a dead link. `Link`
+keeps its constructor, last will, callback and packet writing, and takes over everything that waits: the base class
+writes into a buffer, which asyncio sends; one task reads; another watches the deadlines. `run()` keeps the connection
+up and restores the subscriptions. It knows nothing of jobs.
+"""
+
+import asyncio
+import random
+import time
+from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
+
+from micropython import const
+from umqtt.simple import MQTTClient, MQTTException
+
+_FIRST_BUFFER = const(1024)  # bytes; most replies fit
+_MAX_BACKOFF = const(128)  # seconds
+_STEADY = const(30000)  # milliseconds after which a connection counts as sound
+_REFUSED = const(0x80)
+
+
+def log(*words):
+    """Print one line on the board's console. Never give it a payload: documents may hold secrets."""
+    print("ujobs:", *words)
+
+
+def explain(error: BaseException) -> str:
+    """Return an exception as one line of text."""
+    return " ".join((type(error).__name__ + ": " + str(error)).split())
+
+
+def tls_context(ca, cert=None, key=None):
+    """Return a TLS client context that verifies the server, and identifies the device when cert and key are given.
+
+    ca, cert, key: file name or bytes, DER or PEM; ca may be a PEM bundle; the key must not be encrypted.
+    Raises OSError for a file that cannot be read, ValueError for one that the TLS library does not take.
+    """
+    import tls
+
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = tls.CERT_REQUIRED
+    for block in _der(ca, b"CERTIFICATE"):
+        context.load_verify_locations(block)
+    if cert:
+        context.load_cert_chain(_der(cert, b"CERTIFICATE")[0], _der(key, b"PRIVATE KEY")[0])
+    return context
+
+
+def _der(source, label):
+    # PEM becomes DER here because not every port's mbedTLS is built to read PEM.
+    if isinstance(source, str):
+        with open(source, "rb") as file:
+            source = file.read()
+    if b"-----BEGIN" not in source:
+        return [source]
+    from binascii import a2b_base64
+
+    blocks = []
+    for block in source.split(b"-----BEGIN ")[1:]:
+        head, body = block.split(b"-----", 1)
+        if head.endswith(label):
+            blocks.append(a2b_base64(body.split(b"-----", 1)[0].strip()))
+    if not blocks:
+        raise ValueError("no %s in the PEM file" % label.decode())
+    return blocks
+
+
+def _octets(text):
+    # The base class counts characters, which is not the length in bytes.
+    return text.encode() if isinstance(text, str) else text
+
+
+def _ignore(topic, msg):
+    pass
+
+
+class _Written(Exception):
+    pass
+
+
+class _Outbox:
+    # What the base class takes for its socket: a packet is gathered here, to be sent whole in one TLS record.
+    def __init__(self):
+        self.data = bytearray()
+
+    def write(self, data, length=None):
+        self.data.extend(data if length is None else data[:length])
+
+    def close(self):
+        pass
+
+    def take(self):
+        data = self.data
+        self.data = bytearray()
+        return data
+
+
+class Link(MQTTClient):
+    """One MQTT connection, kept up by the task `run()`.
+
+    client_id: on AWS the thing name. server, port, user, password, ssl: as in umqtt.simple; for ssl see tls_context().
+    keepalive: seconds, 1 to 1200; AWS takes less than 30 for 30. timeout: seconds for any one answer, packet or send.
+    receive_limit: bytes of the largest packet taken in; a larger one is read away and reported.
+
+    up: asyncio.Event that is set while connected and subscribed. filters: list of (topic filter, qos), subscribed at
+    every connect. listeners: list of functions, called with True when the link came up and with False when it was lost.
+    Raises ValueError for a keepalive out of its limits.
+    """
+
+    def __init__(
+        self, client_id, server, port=0, user=None, password=None, keepalive=60, ssl=None, timeout=10,
+        receive_limit=16384,
+    ):
+        if not 1 <= keepalive <= 1200:
+            raise ValueError("keepalive must be 1 to 1200 seconds")
+        super().__init__(client_id, server, port, user, password, keepalive, ssl)
+        self.sock = self._outbox = _Outbox()
+        self.set_callback(_ignore)
+        self.timeout = timeout
+        self.receive_limit = receive_limit
+        self.up = asyncio.Event()
+        self.listeners = []
+        self._routes = []
+        self.filters = []
+        self._view = memoryview(bytearray(_FIRST_BUFFER))
+        self._stream = self._reader = None
+        self._sending = asyncio.Lock()
+        self._lost = asyncio.Event()
+        self._asking = asyncio.Lock()
+        self._answered = asyncio.Event()
+        self._code = 0
+        self._sent = self._received = 0
+        self._began = self._pinged = self._error = None
+
+    def route(self, start: bytes, callback):
+        """Give messages whose topic begins with `start` to callback(topic, payload) instead of the umqtt callback.
+
+        topic: bytes; payload: a memoryview that is valid only during the call, or None when the message was larger
+        than receive_limit. The callback must not wait, and cannot publish (publish() is a coroutine).
+        """
+        self._routes.append((start, callback))
+
+    async def subscribe(self, topic, qos=0):
+        """Subscribe now if connected, and again after every reconnect. Messages go to set_callback()'s function.
+
+        topic: filter; qos: 0 or 1. Raises MQTTException when the broker refuses, OSError when the link fails first.
+        """
+        if (topic, qos) not in self.filters:
+            self.filters.append((topic, qos))
+        if self.up.is_set():
+            await self._ask(super().subscribe, topic, qos)
+
+    async def unsubscribe(self, topic):
+        """Unsubscribe, and do not restore the subscription. Raises OSError when the link fails."""
+        self.filters = [wanted for wanted in self.filters if wanted[0] != topic]
+        if self.up.is_set():
+            await self._ask(super().unsubscribe, topic)
+
+    async def publish(self, topic, msg, retain=False, qos=0):
+        """Publish; with qos 1, return once the broker has acknowledged, after sending a second time if it must be.
+
+        topic, msg: str or bytes; AWS takes 128 KB. qos: 0 or 1, AWS has no 2. Raises ValueError for another qos;
+        OSError when there is no link or no answer, and then whether the message arrived is not known.
+        """
+        if qos not in (0, 1):
+            raise ValueError("qos must be 0 or 1")
+        if self._stream is None:
+            raise OSError(ENOTCONN)
+        topic = _octets(topic)
+        msg = _octets(msg)
+        if qos:
+            await self._ask(super().publish, topic, msg, retain, 1)
+        else:
+            super().publish(topic, msg, retain)
+            await self._send(self._outbox.take())
+
+    async def disconnect(self):
+        """Take leave of the broker, which then does not publish the last will. run() must be cancelled first."""
+        super().disconnect()
+        try:
+            await self._send(self._outbox.take())
+        finally:
+            self._close()
+
+    async def run(self):
+        """Connect, and connect again whenever the link is lost, until cancelled.
+
+        Between attempts it waits with exponential backoff and full jitter, up to two minutes, and logs one line.
+        """
+        attempt = 0
+        while True:
+            began = time.ticks_ms()
+            try:
+                await asyncio.wait_for(self._connect(), 3 * self.timeout)
+                await self._watch()
+            except asyncio.TimeoutError:
+                reason = "connecting took too long"
+            except Exception as error:
+                reason = explain(error)
+            finally:
+                self._close()
+            if time.ticks_diff(time.ticks_ms(), began) > _STEADY:
+                attempt = 0
+            # AWS takes one CONNECT a second from a client id: never less than that.
+            delay = 1 + random.random() * min(_MAX_BACKOFF, 1 << attempt)
+            attempt = min(attempt + 1, 10)
+            log("no link to %s: %s. Next try in %d s" % (self.server, reason, int(delay + 0.5)))
+            await asyncio.sleep(delay)
+
+    def wait_msg(self):
+        # The base class turns to this when it has written a packet and wants its acknowledgement.
+        raise _Written
+
+    check_msg = wait_msg
+
+    async def _connect(self):
+        self._outbox.take()
+        self._lost.clear()
+        self._began = self._pinged = self._error = None
+        stream, _ = await asyncio.open_connection(self.server, self.port, ssl=self.ssl, server_hostname=self.server)
+        self._stream = stream
+        await self._send(self._connect_packet())
+        view = self._view[:4]
+        await self._fill(view)
+        if view[0] != 0x20 or view[1] != 2:
+            raise ValueError("the answer to CONNECT is not MQTT")
+        if view[3]:
+            # 5 in MQTT 3.1.1, 7 on AWS: not authorized, by the policy or the client id.
+            raise MQTTException("CONNECT refused with code %d" % view[3])
+        self._reader = asyncio.create_task(self._read())
+        for wanted in self.filters:
+            await self._ask(super().subscribe, wanted[0], wanted[1])
+        self.up.set()
+        self._tell(True)
+
+    def _connect_packet(self):
+        strings = [self.client_id]
+        flags = 2
+        if self.lw_topic:
+            strings += [self.lw_topic, self.lw_msg]
+            flags |= 4 | self.lw_qos << 3 | self.lw_retain << 5
+        if self.user:
+            strings += [self.user, self.pswd]
+            flags |= 0xC0
+        strings = [_octets(string) for string in strings]
+        size = 10 + sum([2 + len(string) for string in strings])
+        packet = bytearray(b"\x10")
+        while size > 127:
+            packet.append(size & 127 | 128)
+            size >>= 7
+        packet.append(size)
+        self._outbox.write(packet)
+        self._outbox.write(b"\0\x04MQTT\x04")
+        self._outbox.write(bytes((flags, self.keepalive >> 8, self.keepalive & 255)))
+        for string in strings:
+            self._send_str(string)
+        return self._outbox.take()
+
+    async def _send(self, data):
+        stream = self._stream
+        async with self._sending:
+            # The connection this was meant for may have gone while it waited its turn.
+            if stream is None or stream is not self._stream:
+                raise OSError(ENOTCONN)
+            try:
+                stream.write(data)
+                if stream.out_buf:
+                    await asyncio.wait_for(stream.drain(), self.timeout)
+                self._sent = time.ticks_ms()
+            except asyncio.TimeoutError:
+                raise OSError(ETIMEDOUT)
+            finally:
+                # Half a packet on the wire cannot be taken back, whatever stopped us.
+                if stream.out_buf:
+                    self._lose()
+
+    async def _ask(self, write, *args):
+        # One packet that is acknowledged. `write` is the base class's method; `wait_msg` brings it back here.
+        async with self._asking:
+            if self.pid >= 65535:
+                self.pid = 0
+            try:
+                write(*args)
+            except _Written:
+                pass
+            data = self._outbox.take()
+            for _ in range(2):
+                self._answered.clear()
+                self._code = -1
+                await self._send(data)
+                try:
+                    await asyncio.wait_for(self._answered.wait(), self.timeout)
+                except asyncio.TimeoutError:
+                    if data[0] & 0xF0 == 0x30:
+                        data[0] |= 8
+                    continue
+                if self._code < 0:
+                    raise OSError(ENOTCONN)
+                if self._code >= _REFUSED:
+                    raise MQTTException("refused by the broker: " + str(args[0]))
+                return
+            raise OSError(ETIMEDOUT)
+
+    async def _fill(self, view):
+        done = 0
+        while done < len(view):
+            count = await self._stream.readinto(view[done:])
+            if count is None:
+                continue
+            if not count:
+                raise OSError(ECONNRESET)
+            if self._began is None:
+                self._began = time.ticks_ms()
+            done += count
+
+    async def _read(self):
+        try:
+            while True:
+                self._began = None
+                await self._read_packet()
+                self._received = time.ticks_ms()
+        except Exception as error:
+            self._error = error
+            self._lose()
+
+    async def _read_packet(self):
+        view = self._view
+        await self._fill(view[:2])
+        kind = view[0]
+        size = view[1] & 127
+        shift = 7
+        more = view[1]
+        while more & 128:
+            if shift > 21:
+                raise ValueError("malformed packet length")
+            await self._fill(view[:1])
+            more = view[0]
+            size |= (more & 127) << shift
+            shift += 7
+        if kind & 0xF0 == 0x30:
+            await self._read_publish(kind, size)
+        elif size > 4:
+            raise ValueError("unexpected packet")
+        else:
+            await self._fill(view[:size])
+            if kind == 0xD0:
+                self._pinged = None
+            # PUBACK, SUBACK, UNSUBACK: only one is ever awaited; a late answer to an earlier packet is passed over.
+            elif size >= 2 and kind & 0xF0 in (0x40, 0x90, 0xB0) and view[0] << 8 | view[1] == self.pid:
+                self._code = view[2] if size > 2 else 0
+                self._answered.set()
+
+    async def _read_publish(self, kind, size):
+        fits = size <= len(self._view) or self._grow(size)
+        view = self._view
+        await self._fill(view[: size if fits else 2])
+        length = view[0] << 8 | view[1]
+        start = 2 + length
+        qos = kind & 6
+        body = start + 2 if qos else start
+        if qos > 2 or body > size or body > len(view):
+            raise ValueError("malformed PUBLISH")
+        if not fits:
+            await self._fill(view[2:body])
+        topic = bytes(view[2:start])
+        packet_id = bytes(view[start:body])
+        if fits:
+            self._deliver(topic, view[body:size])
+        else:
+            size -= body
+            log("message of %d bytes is over the receive limit" % size)
+            while size:
+                piece = min(size, len(view))
+                await self._fill(view[:piece])
+                size -= piece
+            self._deliver(topic, None)
+        if qos:
+            await self._send(b"\x40\x02" + packet_id)
+
+    def _grow(self, size):
+        # Grown once and kept: a buffer allocated anew for every large message would break up the heap.
+        if size > self.receive_limit:
+            return False
+        try:
+            self._view = memoryview(bytearray(size))
+        except MemoryError:
+            return False
+        return True
+
+    def _deliver(self, topic, payload):
+        try:
+            for start, callback in self._routes:
+                if topic.startswith(start):
+                    return callback(topic, payload)
+            if payload is not None:
+                self.cb(topic, payload)
+        except Exception as error:
+            log("callback failed:", explain(error))
+
+    def _late(self):
+        now = time.ticks_ms()
+        for since in (self._began, self._pinged):
+            if since is not None and time.ticks_diff(now, since) > self.timeout * 1000:
+                return True
+        return False
+
+    async def _watch(self):
+        self._received = time.ticks_ms()
+        while True:
+            try:
+                await asyncio.wait_for(self._lost.wait(), min(self.keepalive, self.timeout) / 4)
+                raise self._error or OSError(ECONNRESET)
+            except asyncio.TimeoutError:
+                pass
+            if self._late():
+                # After a long blocking call the answer may be waiting to be read: let the reader have its turn.
+                await asyncio.sleep(self.timeout / 20)
+                if self._late():
+                    raise OSError(ETIMEDOUT)
+            now = time.ticks_ms()
+            idle = self.keepalive * 500
+            if self._pinged is None and (
+                time.ticks_diff(now, self._sent) >= idle or time.ticks_diff(now, self._received) >= idle
+            ):
+                self._pinged = now
+                self.ping()
+                await self._send(self._outbox.take())
+
+    def _tell(self, up):
+        for listener in self.listeners:
+            listener(up)
+
+    def _lose(self):
+        self._lost.set()
+        self._code = -1
+        self._answered.set()
+        if self.up.is_set():
+            self.up.clear()
+            self._tell(False)
+
+    def _close(self):
+        self._lose()
+        if self._reader:
+            self._reader.cancel()
+            self._reader = None
+        if self._stream:
+            self._stream.s.close()
+            self._stream = None

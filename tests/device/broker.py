@@ -1,0 +1,176 @@
+"""An MQTT broker in memory for device tests, on both interpreters: it takes the place of asyncio.open_connection.
+
+No sockets, so nothing depends on ports or on how bytes happen to be cut up: a test says what the board gets, in which
+pieces, and when. `Broker` answers as a good broker does unless it is told to stay mute.
+"""
+
+import asyncio
+import struct
+
+
+class _Socket:
+    def __init__(self, wire):
+        self.wire = wire
+
+    def close(self):
+        self.wire.closed = True
+        self.wire.broker.closed += 1
+
+
+class Wire:
+    """One connection as the board sees it: an asyncio stream whose other end is the broker."""
+
+    def __init__(self, broker):
+        self.broker = broker
+        self.s = _Socket(self)
+        self.out_buf = b""
+        self.closed = False
+        self.arrived = b""
+        self.ended = False
+        self._event = asyncio.Event()
+        self._sent = b""
+
+    async def readinto(self, view):
+        while not self.arrived and not self.ended:
+            self._event.clear()
+            await self._event.wait()
+        if not self.arrived:
+            return 0
+        count = min(len(view), len(self.arrived), self.broker.piece)
+        view[:count] = self.arrived[:count]
+        self.arrived = self.arrived[count:]
+        return count
+
+    def write(self, data):
+        if self.ended:
+            raise OSError(104)
+        if self.broker.stuck:
+            self.out_buf += bytes(data)
+            return
+        self._sent += bytes(data)
+        self._packets()
+
+    async def drain(self):
+        while self.out_buf:
+            await asyncio.sleep(0.01)
+            if not self.broker.stuck:
+                data, self.out_buf = self.out_buf, b""
+                self.write(data)
+
+    def give(self, data):
+        """Let bytes arrive at the board."""
+        self.arrived += data
+        self._event.set()
+
+    def end(self):
+        """Close from the broker's side."""
+        self.ended = True
+        self._event.set()
+
+    def _packets(self):
+        while len(self._sent) >= 2:
+            size = shift = 0
+            at = 1
+            while True:
+                size |= (self._sent[at] & 127) << shift
+                at += 1
+                if self._sent[at - 1] < 128:
+                    break
+                shift += 7
+            if len(self._sent) < at + size:
+                return
+            kind, body = self._sent[0], self._sent[at : at + size]
+            self._sent = self._sent[at + size :]
+            self.broker.received(self, kind, body)
+
+
+class Broker:
+    """mute: set of packet kinds ("connect", "subscribe", "ping", "publish") that get no answer. connack: its code.
+    suback: the code granted. piece: most bytes the board gets at a time. stuck: writes do not get through.
+    refuse: exceptions to raise at the next connects. on_publish(topic, payload) is called for each publish."""
+
+    def __init__(self):
+        self.mute = set()
+        self.connack = 0
+        self.suback = 1
+        self.piece = 1 << 20
+        self.stuck = False
+        self.refuse = []
+        self.wires = []
+        self.packets = []
+        self.published = []
+        self.closed = 0
+        self.on_publish = None
+        self._packet_id = 0
+
+    async def open_connection(self, host, port, ssl=None, server_hostname=None):
+        if self.refuse:
+            self.packets.append(("refused", b""))
+            raise self.refuse.pop(0)
+        wire = Wire(self)
+        self.wires.append(wire)
+        await asyncio.sleep(0)
+        return wire, wire
+
+    def received(self, wire, kind, body):
+        name = {1: "connect", 3: "publish", 4: "puback", 8: "subscribe", 10: "unsubscribe", 12: "ping",
+                14: "disconnect"}[kind >> 4]
+        self.packets.append((name, bytes(body)))
+        if name in self.mute:
+            return
+        if name == "connect":
+            wire.give(bytes((0x20, 2, 0, self.connack)))
+        elif name == "subscribe":
+            wire.give(b"\x90\x03" + body[:2] + bytes((self.suback,)))
+        elif name == "unsubscribe":
+            wire.give(b"\xb0\x02" + body[:2])
+        elif name == "ping":
+            wire.give(b"\xd0\0")
+        elif name == "publish":
+            length = struct.unpack("!H", body[:2])[0]
+            topic, rest = bytes(body[2 : 2 + length]), body[2 + length :]
+            if kind & 6:
+                wire.give(b"\x40\x02" + rest[:2])
+                rest = rest[2:]
+            self.published.append((topic, bytes(rest)))
+            if self.on_publish:
+                self.on_publish(topic, bytes(rest))
+
+    def packet(self, topic, payload, qos=0):
+        """Return a PUBLISH as bytes."""
+        body = struct.pack("!H", len(topic)) + topic
+        if qos:
+            self._packet_id += 1
+            body += struct.pack("!H", self._packet_id)
+        size = len(body) + len(payload)
+        header = bytes((0x30 | qos << 1,))
+        while size > 127:
+            header += bytes((size & 127 | 128,))
+            size >>= 7
+        return header + bytes((size,)) + body + payload
+
+    def send(self, topic, payload, qos=0):
+        """Publish to the board."""
+        if self.wires and not self.wires[-1].ended:
+            self.wires[-1].give(self.packet(topic, payload, qos))
+
+    def count(self, name):
+        return sum(1 for packet in self.packets if packet[0] == name)
+
+
+async def until(condition, seconds=8):
+    """Wait until condition() holds; AssertionError when it does not in time."""
+    for _ in range(int(seconds * 100)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("waited in vain")
+
+
+def raises(kind, function, *args, **named):
+    """Call, and return the exception of that kind; AssertionError when there is none."""
+    try:
+        function(*args, **named)
+    except kind as error:
+        return error
+    raise AssertionError("no exception")

@@ -1,0 +1,159 @@
+"""The flash record: what it keeps, and what it makes of damage."""
+
+import os
+
+from broker import raises
+from cloud import DIRECTORY, remove
+
+from ujobs.journal import Journal
+from ujobs.protocol import Execution
+
+
+def execution(job_id="job-1", number=1, queued_at=1730000000, version=2):
+    return Execution({"jobId": job_id, "executionNumber": number, "versionNumber": version, "queuedAt": queued_at})
+
+
+def fresh():
+    remove(DIRECTORY)
+    return Journal(DIRECTORY)
+
+
+def contents(name):
+    with open(DIRECTORY + "/" + name, "rb") as file:
+        return file.read()
+
+
+def overwrite(name, data):
+    with open(DIRECTORY + "/" + name, "wb") as file:
+        file.write(data)
+
+
+def test_nothing_recorded():
+    journal = fresh()
+    assert journal.job_id is None
+    assert journal.acknowledged
+    assert journal.checkpoint() is None
+    assert not journal.holds(execution())
+
+
+def test_what_is_recorded_is_read_back():
+    fresh().begin(execution("a" * 64, 1 << 40, 1730000000, 5), 3)
+    journal = Journal(DIRECTORY)
+    assert (journal.job_id, journal.execution_number, journal.version) == ("a" * 64, 1 << 40, 5)
+    assert (journal.attempt, journal.status, journal.acknowledged) == (3, "IN_PROGRESS", False)
+    assert journal.holds(execution("a" * 64, 1 << 40))
+    assert not journal.holds(execution("a" * 64, 2))
+    assert not journal.holds(execution("a" * 64, 1 << 40, 1730000001))
+    journal.set_version(9)
+    assert Journal(DIRECTORY).version == 9
+
+
+def test_the_record_is_at_most_128_bytes():
+    journal = fresh()
+    journal.begin(execution("a" * 64, (1 << 63) - 1, 4294967295, 4294967295), 255)
+    journal.finish("REJECTED", {"reason": "x" * 1024})
+    assert len(contents("record")) <= 128
+
+
+def test_a_result_is_kept_until_acknowledged():
+    journal = fresh()
+    journal.begin(execution(), 1)
+    journal.finish("SUCCEEDED", {"answer": "42", "text": "größer"})
+    journal = Journal(DIRECTORY)
+    assert (journal.status, journal.acknowledged) == ("SUCCEEDED", False)
+    assert journal.details() == {"answer": "42", "text": "größer"}
+    journal.acknowledge()
+    journal = Journal(DIRECTORY)
+    assert journal.acknowledged
+    assert journal.status == "SUCCEEDED"
+    assert journal.holds(execution())
+
+
+def test_a_result_without_details():
+    journal = fresh()
+    journal.begin(execution(), 1)
+    journal.finish("FAILED", {"reason": "one"})
+    journal.begin(execution("job-2"), 1)
+    journal.finish("SUCCEEDED", None)
+    assert Journal(DIRECTORY).details() is None
+
+
+def test_checkpoints_belong_to_their_execution():
+    journal = fresh()
+    journal.begin(execution(), 1)
+    journal.save({"block": 17})
+    assert journal.checkpoint() == {"block": 17}
+    journal = Journal(DIRECTORY)
+    assert journal.checkpoint() == {"block": 17}
+    journal.begin(execution(), 2)
+    assert journal.checkpoint() == {"block": 17}
+    journal.begin(execution(number=2), 1)
+    assert journal.checkpoint() is None
+
+
+def test_damage_is_noticed():
+    journal = fresh()
+    journal.begin(execution(), 1)
+    journal.save([1, 2, 3])
+    journal.finish("SUCCEEDED", {"answer": "42"})
+    record = contents("record")
+    for at in range(len(record)):
+        overwrite("record", record[:at] + bytes((record[at] ^ 0x10,)) + record[at + 1 :])
+        assert Journal(DIRECTORY).job_id is None
+        overwrite("record", record[:at])
+        assert Journal(DIRECTORY).job_id is None
+    overwrite("record", record)
+    overwrite("checkpoint", contents("checkpoint")[:-1] + b"!")
+    assert Journal(DIRECTORY).checkpoint() is None
+    overwrite("checkpoint", b"")
+    assert Journal(DIRECTORY).checkpoint() is None
+    overwrite("details", b"{}")
+    assert "lost" in Journal(DIRECTORY).details()["reason"]
+    os.remove(DIRECTORY + "/details")
+    assert "lost" in Journal(DIRECTORY).details()["reason"]
+
+
+def test_a_cut_at_any_write_leaves_the_old_state_or_the_new():
+    class Cut(Exception):
+        pass
+
+    def steps(journal, cut_at):
+        """The same life every time; the cut_at-th write does not happen."""
+        written = [0]
+        write = journal._write
+
+        def counting(name, data):
+            written[0] += 1
+            if written[0] == cut_at:
+                raise Cut
+            write(name, data)
+
+        journal._write = counting
+        journal.begin(execution(), 1)
+        journal.save("half")
+        journal.set_version(3)
+        journal.finish("SUCCEEDED", {"answer": "42"})
+        journal.acknowledge()
+        return written[0]
+
+    total = steps(fresh(), 0)
+    assert total == 6
+    for cut_at in range(1, total + 1):
+        raises(Cut, steps, fresh(), cut_at)
+        journal = Journal(DIRECTORY)
+        if cut_at == 1:
+            assert journal.job_id is None
+        elif cut_at <= 5:
+            assert journal.status == "IN_PROGRESS"
+            assert journal.version == (2 if cut_at <= 3 else 3)
+            assert journal.checkpoint() == (None if cut_at == 2 else "half")
+        else:
+            assert journal.status == "SUCCEEDED"
+            assert not journal.acknowledged
+            assert journal.details() == {"answer": "42"}
+
+
+def test_a_flash_that_cannot_be_written_is_an_os_error():
+    remove(DIRECTORY)
+    journal = Journal(DIRECTORY + "/missing/deeper")
+    raises(OSError, journal.begin, execution(), 1)

@@ -1,0 +1,348 @@
+"""`Link` against a broker in memory: what umqtt.simple gets wrong on a bad link must not happen here."""
+
+import asyncio
+
+from broker import Broker, until
+from umqtt.simple import MQTTClient, MQTTException
+
+import ujobs.link
+from ujobs.link import Link, tls_context
+
+
+class Random:
+    def __init__(self, value):
+        self.value = value
+
+    def random(self):
+        return self.value
+
+
+def connected(scenario, before=None, **options):
+    """Run scenario(link, broker) with a link that is up, on a broker of its own."""
+
+    async def main():
+        broker = Broker()
+        asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
+        options.setdefault("timeout", 0.3)
+        link = Link(b"thing", "host", **options)
+        got = link.got = []
+        link.set_callback(lambda topic, payload: got.append((topic, bytes(payload))))
+        if before:
+            before(link, broker)
+        task = asyncio.create_task(link.run())
+        try:
+            await scenario(link, broker)
+        finally:
+            task.cancel()
+            asyncio.open_connection = real
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
+async def raises_async(kind, awaitable):
+    try:
+        await awaitable
+    except kind as error:
+        return error
+    raise AssertionError("no exception")
+
+
+def test_link_is_an_mqtt_client_of_umqtt_simple():
+    link = Link(b"thing", "host")
+    assert isinstance(link, MQTTClient)
+    assert (link.port, link.keepalive, link.client_id) == (1883, 60, b"thing")
+
+
+def test_connect_packet_carries_client_id_keepalive_will_and_password():
+    async def scenario(link, broker):
+        await link.up.wait()
+        name, body = broker.packets[0]
+        assert name == "connect"
+        assert body == (
+            b"\0\x04MQTT\x04\xee\0\x14\0\x05thing\0\x04gone\0\x03bye\0\x04user\0\x04pass"
+        ), body
+
+    def will(link, broker):
+        link.set_last_will(b"gone", b"bye", retain=True, qos=1)
+
+    connected(scenario, will, keepalive=20, user="user", password="pass")
+
+
+def test_messages_reach_callback_or_route():
+    async def scenario(link, broker):
+        routed = []
+        link.route(b"$aws/", lambda topic, payload: routed.append((topic, bytes(payload))))
+        await link.up.wait()
+        broker.send(b"a/b", b"one")
+        broker.send(b"$aws/c", b"two", qos=1)
+        await until(lambda: link.got and routed and broker.count("puback"))
+        assert link.got == [(b"a/b", b"one")]
+        assert routed == [(b"$aws/c", b"two")]
+
+    connected(scenario)
+
+
+def test_one_byte_at_a_time_is_the_same_message():
+    async def scenario(link, broker):
+        await link.up.wait()
+        broker.send(b"topic", b"x" * 300, qos=1)
+        await until(lambda: link.got)
+        assert link.got == [(b"topic", b"x" * 300)]
+
+    def slow(link, broker):
+        broker.piece = 1
+
+    connected(scenario, slow)
+
+
+def test_partial_packet_does_not_stall_other_tasks_and_is_given_up():
+    async def scenario(link, broker):
+        await link.up.wait()
+        whole = broker.packet(b"topic", b"payload")
+        broker.wires[-1].give(whole[:9])
+        turns = 0
+        while link.up.is_set():
+            turns += 1
+            await asyncio.sleep(0.01)
+        assert turns > 10
+        await until(lambda: len(broker.wires) == 2 and link.up.is_set())
+        assert not link.got
+
+    connected(scenario)
+
+
+def test_subscriptions_are_restored_after_a_reconnect():
+    async def scenario(link, broker):
+        await link.up.wait()
+        await link.subscribe(b"one/#", 1)
+        await link.subscribe(b"two")
+        await link.unsubscribe(b"two")
+        heard = []
+        link.listeners.append(heard.append)
+        broker.wires[-1].end()
+        await until(lambda: heard == [False, True])
+        wanted = [body[4:-1] for name, body in broker.packets if name == "subscribe"]
+        assert wanted == [b"one/#", b"two", b"one/#"], wanted
+
+    connected(scenario)
+
+
+def test_missing_pingresp_is_a_lost_link():
+    async def scenario(link, broker):
+        await link.up.wait()
+        await until(lambda: broker.count("ping"))
+        await until(lambda: len(broker.wires) == 2)
+        assert broker.closed
+
+    def mute(link, broker):
+        broker.mute.add("ping")
+
+    connected(scenario, mute, keepalive=1)
+
+
+def test_pings_are_sent_only_when_idle_and_keep_the_link():
+    async def scenario(link, broker):
+        await link.up.wait()
+        await until(lambda: broker.count("ping") >= 2)
+        assert len(broker.wires) == 1
+
+    connected(scenario, keepalive=1)
+
+
+def test_publish_writes_what_was_meant_in_bytes():
+    async def scenario(link, broker):
+        await link.up.wait()
+        await link.publish("topic", "größer")
+        assert broker.published == [(b"topic", "größer".encode())]
+
+    connected(scenario)
+
+
+def test_publish_with_qos_1_waits_for_its_acknowledgement():
+    async def scenario(link, broker):
+        await link.up.wait()
+        link.pid = 65535
+        await link.publish(b"topic", b"message", qos=1)
+        assert link.pid == 1
+        assert broker.published == [(b"topic", b"message")]
+
+    connected(scenario)
+
+
+def test_publish_without_acknowledgement_is_sent_twice_then_an_error():
+    async def scenario(link, broker):
+        await link.up.wait()
+        broker.mute.add("publish")
+        await raises_async(OSError, link.publish(b"topic", b"message", qos=1))
+        assert broker.count("publish") == 2
+
+    connected(scenario, timeout=0.1)
+
+
+def test_publish_without_link_is_an_error_at_once():
+    async def main():
+        link = Link(b"thing", "host")
+        await raises_async(OSError, link.publish(b"topic", b"message"))
+        await raises_async(ValueError, link.publish(b"topic", b"message", qos=2))
+
+    asyncio.run(main())
+
+
+def test_a_write_that_does_not_get_through_is_bounded_and_ends_the_link():
+    async def scenario(link, broker):
+        await link.up.wait()
+        broker.stuck = True
+        await raises_async(OSError, link.publish(b"topic", b"message"))
+        broker.stuck = False
+        await until(lambda: len(broker.wires) == 2 and link.up.is_set())
+
+    connected(scenario, timeout=0.1)
+
+
+def test_refused_subscription_is_an_error():
+    async def scenario(link, broker):
+        await link.up.wait()
+        broker.suback = 0x80
+        await raises_async(MQTTException, link.subscribe(b"forbidden"))
+
+    connected(scenario)
+
+
+def test_refused_or_unanswered_connects_are_tried_again_with_growing_pauses():
+    pauses = []
+    sleep = asyncio.sleep
+    random = ujobs.link.random
+
+    async def no_sleep(seconds):
+        if seconds >= 1:
+            pauses.append(seconds)
+            seconds = 0
+        await sleep(seconds)
+
+    async def scenario(link, broker):
+        await link.up.wait()
+        assert pauses == [2, 3, 5, 9, 17, 33, 65, 129, 129], pauses
+
+    def refuse(link, broker):
+        broker.refuse = [OSError(111), ValueError("\ncertificate\n"), OSError(113)] + [OSError(111)] * 6
+
+    asyncio.sleep = no_sleep
+    ujobs.link.random = Random(1.0)
+    try:
+        connected(scenario, refuse)
+    finally:
+        asyncio.sleep = sleep
+        ujobs.link.random = random
+
+
+def test_no_connack_and_a_bad_code_do_not_hang():
+    async def scenario(link, broker):
+        await until(lambda: broker.count("connect") == 1)
+        await until(lambda: broker.closed == 1)
+        broker.mute.clear()
+        broker.connack = 5
+        await until(lambda: broker.closed == 2)
+        broker.connack = 0
+        await link.up.wait()
+
+    def mute(link, broker):
+        broker.mute.add("connect")
+
+    connected(scenario, mute, timeout=0.1)
+
+
+def test_a_message_over_the_limit_is_read_away_and_reported():
+    async def scenario(link, broker):
+        reported = []
+        link.route(b"big/", lambda topic, payload: reported.append((topic, payload and len(payload))))
+        await link.up.wait()
+        broker.send(b"big/1", b"x" * 2990, qos=1)
+        broker.send(b"big/2", b"x" * 50000, qos=1)
+        broker.send(b"other", b"y" * 50000)
+        broker.send(b"small", b"z")
+        await until(lambda: link.got and broker.count("puback") == 2)
+        assert reported == [(b"big/1", 2990), (b"big/2", None)], reported
+        assert link.got == [(b"small", b"z")]
+        assert len(broker.wires) == 1
+
+    connected(scenario, receive_limit=3000)
+
+
+def test_garbage_ends_the_connection_not_the_task():
+    garbage = (
+        b"\x30\xff\xff\xff\xff\xff", b"\x30\x02\xff\xff", b"\x36\x05\0\x01a\0\x01", b"\x30\x01\x00", b"\xf0\x20",
+        b"\x90\xff\x7f", b"\x00\x00" + b"\xff" * 8,
+    )
+
+    async def scenario(link, broker):
+        for number, data in enumerate(garbage):
+            await until(lambda number=number: len(broker.wires) == number + 1 and link.up.is_set())
+            broker.wires[-1].give(data)
+            broker.wires[-1].end()
+        await until(lambda: len(broker.wires) == len(garbage) + 1 and link.up.is_set())
+
+    random = ujobs.link.random
+    sleep = asyncio.sleep
+    asyncio.sleep = lambda seconds: sleep(min(seconds, 0.02))
+    ujobs.link.random = Random(0.0)
+    try:
+        connected(scenario)
+    finally:
+        asyncio.sleep = sleep
+        ujobs.link.random = random
+
+
+def test_a_callback_that_fails_does_not_end_the_link():
+    async def scenario(link, broker):
+        link.set_callback(lambda topic, payload: 1 // 0)
+        await link.up.wait()
+        broker.send(b"a", b"1", qos=1)
+        await until(lambda: broker.count("puback") == 1)
+        assert link.up.is_set()
+
+    connected(scenario)
+
+
+def test_disconnect_takes_leave():
+    async def main():
+        broker = Broker()
+        asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
+        link = Link(b"thing", "host", timeout=0.3)
+        await link._connect()
+        await link.disconnect()
+        asyncio.open_connection = real
+        assert broker.packets[-1][0] == "disconnect"
+        assert broker.closed == 1
+        assert not link.up.is_set()
+
+    asyncio.run(main())
+
+
+def test_keepalive_out_of_limits_is_refused():
+    for keepalive in (0, 1201):
+        try:
+            Link(b"thing", "host", keepalive=keepalive)
+        except ValueError as error:
+            assert "keepalive" in str(error)
+        else:
+            raise AssertionError("taken")
+
+
+def test_pem_is_turned_into_der():
+    pem = b"junk\n-----BEGIN EC PARAMETERS-----\nBggq\n-----END EC PARAMETERS-----\n" \
+          b"-----BEGIN EC PRIVATE KEY-----\nAQID\nBAUG\n-----END EC PRIVATE KEY-----\n"
+    assert ujobs.link._der(pem, b"PRIVATE KEY") == [b"\x01\x02\x03\x04\x05\x06"]
+    assert ujobs.link._der(b"\x30\x82der", b"CERTIFICATE") == [b"\x30\x82der"]
+    try:
+        ujobs.link._der(pem, b"CERTIFICATE")
+    except ValueError as error:
+        assert "CERTIFICATE" in str(error)
+    else:
+        raise AssertionError("taken")
+    try:
+        tls_context(b"not a certificate")
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("taken")
