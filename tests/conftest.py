@@ -1,10 +1,9 @@
-"""Makes CPython look like the board for device tests, and finds umqtt.simple as UMQTT_PATH says."""
+"""Makes CPython look like the board for device tests, and finds umqtt.simple where the board's image does."""
 
-import os
 import sys
 
 import boardlike
+from ujobs_tools.board import umqtt
 
-if os.environ.get("UMQTT_PATH"):
-    sys.path.insert(0, os.environ["UMQTT_PATH"])
+sys.path.insert(0, str(umqtt.find()[0]))
 boardlike.install()

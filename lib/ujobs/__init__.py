@@ -1,4 +1,4 @@
-"""ujobs: AWS IoT Jobs on MicroPython. Each name is imported when it is first used, so that unused floors cost nothing."""
+"""ujobs: AWS IoT Jobs on MicroPython. A name is imported when it is first used, so that unused floors cost nothing."""
 
 _WHERE = {
     "Agent": "agent",

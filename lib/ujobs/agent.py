@@ -32,22 +32,26 @@ class Agent:
     """A device that takes its work from AWS IoT Jobs.
 
     thing: thing name, also the MQTT client id. host, port: the account's endpoint, "….iot.{region}.amazonaws.com",
-    8883. ca, cert, key: file names or bytes, DER or PEM, see tls_context(); without ca the connection is not encrypted,
-    which AWS does not take. directory: where the journal is kept. keepalive: seconds, of MQTT. update_interval: most
-    seconds between two keep-alives of a running job; None: a third of its step timeout. receive_limit: bytes of the
-    largest message taken in, which bounds the job document.
+    8883. cert, key, ca: file names or bytes, DER or PEM, see tls_context(). directory: where the journal is kept.
+    keepalive: seconds, of MQTT. update_interval: most seconds between two keep-alives of a running job; None: a third
+    of its step timeout. receive_limit: bytes of the largest message taken in, which bounds the job document. link: a
+    Link of your own instead of host, cert, key, ca, port, keepalive and receive_limit.
 
-    link, client, journal: the floors below, for a program that wants more. Raises ValueError naming what is wrong.
+    link, client, journal: the floors below, for a program that wants more. Raises ValueError naming what is wrong,
+    OSError for a file that cannot be read.
     """
 
     def __init__(
-        self, thing: str, host: str, cert=None, key=None, ca=None, port: int = 8883, directory: str = "/ujobs",
+        self, thing: str, host: str = "", cert=None, key=None, ca=None, port: int = 8883, directory: str = "/ujobs",
         keepalive: int = 60, update_interval: "float | None" = None, receive_limit: int = 16384,
+        link: "Link | None" = None,
     ):
-        self.link = Link(
-            thing, host, port, keepalive=keepalive, ssl=tls_context(ca, cert, key) if ca else None,
-            receive_limit=receive_limit,
-        )
+        if link is None:
+            if not ca:
+                raise ValueError("ca is missing: the server could not be verified")
+            ssl = tls_context(ca, cert, key)
+            link = Link(thing, host, port, keepalive=keepalive, ssl=ssl, receive_limit=receive_limit)
+        self.link = link
         self.client = JobsClient(self.link, thing)
         self.journal = Journal(directory)
         self._update_interval = update_interval

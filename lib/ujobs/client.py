@@ -29,8 +29,8 @@ class JobsClient:
     def __init__(self, link: Link, thing: str, attempts: int = 3):
         self.link = link
         self.attempts = attempts
-        self.on_notify = None
-        self.on_notify_next = None
+        self.on_notify: "object" = None
+        self.on_notify_next: "object" = None
         self._prefix = protocol.prefix(thing)
         self._turn = asyncio.Lock()
         self._answered = asyncio.Event()
@@ -158,10 +158,10 @@ class JobsClient:
     def _received(self, topic, payload):
         kind = protocol.classify(self._prefix, topic)
         if kind == protocol.NOTIFY_NEXT:
-            if self.on_notify_next:
+            if callable(self.on_notify_next):
                 self.on_notify_next(self._next(payload))
         elif kind == protocol.NOTIFY:
-            if self.on_notify and payload is not None:
+            if callable(self.on_notify) and payload is not None:
                 self.on_notify(protocol.parse(payload))
         elif kind and topic[:-9] == self._topic:
             self._reply(kind, payload)

@@ -21,7 +21,7 @@ from . import protocol
 
 _FORMAT = "<2sBBqIIIB"
 _HEAD = const(25)
-_STATES = (None, protocol.IN_PROGRESS, protocol.SUCCEEDED, protocol.FAILED, protocol.REJECTED)
+_STATES = ("", protocol.IN_PROGRESS, protocol.SUCCEEDED, protocol.FAILED, protocol.REJECTED)
 _ACKNOWLEDGED = const(0x80)
 
 
@@ -30,16 +30,16 @@ class Journal:
 
     directory: where its files are kept; made if missing.
 
-    job_id: None when there never was a job; execution_number, version (the last known version number of the
+    job_id: empty when there never was a job; execution_number, version (the last known version number of the
     execution), queued_at: as the service gave them; attempt: how often the handler was started, from 1; status:
     IN_PROGRESS, or the result; acknowledged: the service has the result.
     """
 
     def __init__(self, directory: str = "/ujobs"):
         self._directory = directory
-        self.job_id: "str | None" = None
+        self.job_id = ""
         self.execution_number = self.version = self.queued_at = self.attempt = 0
-        self.status: "str | None" = None
+        self.status = ""
         self.acknowledged = True
         self._details: "dict | None" = None
         self._details_crc = 0
@@ -118,7 +118,7 @@ class Journal:
         return ujson.loads(data[4:])
 
     def _identity(self):
-        return struct.pack("<qI", self.execution_number, self.queued_at) + (self.job_id or "").encode()
+        return struct.pack("<qI", self.execution_number, self.queued_at) + self.job_id.encode()
 
     def _load(self):
         data = self._read("record")
@@ -141,7 +141,7 @@ class Journal:
         self._details_crc = crc
 
     def _record(self):
-        job_id = (self.job_id or "").encode()
+        job_id = self.job_id.encode()
         state = _STATES.index(self.status) | (_ACKNOWLEDGED if self.acknowledged else 0)
         data = struct.pack(
             _FORMAT, b"J1", state, min(self.attempt, 255), self.execution_number, self.version & 0xFFFFFFFF,

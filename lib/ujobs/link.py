@@ -5,6 +5,9 @@ keeps its constructor, last will, callback and packet writing, and takes over ev
 writes into a buffer, which asyncio sends; one task reads; another watches the deadlines. `run()` keeps the connection
 up and restores the subscriptions. It knows nothing of jobs.
 """
+# MicroPython's streams and TLS contexts have more than their stubs say; and what waits in the base class is a coroutine
+# here.
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false, reportIncompatibleMethodOverride=false
 
 import asyncio
 import random
@@ -42,7 +45,9 @@ def tls_context(ca, cert=None, key=None):
     context.verify_mode = tls.CERT_REQUIRED
     for block in _der(ca, b"CERTIFICATE"):
         context.load_verify_locations(block)
-    if cert:
+    if cert or key:
+        if not cert or not key:
+            raise ValueError("cert and key go together")
         context.load_cert_chain(_der(cert, b"CERTIFICATE")[0], _der(key, b"PRIVATE KEY")[0])
     return context
 

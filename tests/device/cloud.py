@@ -9,8 +9,8 @@ import os
 
 import ujson
 from broker import Broker
-
 from ujobs.agent import Agent
+from ujobs.link import Link
 
 PREFIX = b"$aws/things/thing/jobs/"
 TERMINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
@@ -160,7 +160,7 @@ def remove(directory):
 DIRECTORY = "/tmp/ujobs-device-test-%s" % os.urandom(4).hex()
 
 
-def run(scenario, setup=None, cloud=None, keep=False, **options):
+def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, update_interval=None):
     """Run scenario(agent, cloud) beside a running agent, whose handlers setup(agent) registers. Return the cloud.
 
     keep: start from the journal the previous run left, as after a reset, and leave it there.
@@ -171,8 +171,8 @@ def run(scenario, setup=None, cloud=None, keep=False, **options):
 
     async def main():
         asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
-        agent = Agent("thing", "host", directory=DIRECTORY, **options)
-        agent.link.timeout = 0.3
+        link = Link(b"thing", "host", timeout=0.3, receive_limit=receive_limit)
+        agent = Agent("thing", link=link, directory=DIRECTORY, update_interval=update_interval)
         if setup:
             setup(agent)
         task = asyncio.create_task(agent.run())

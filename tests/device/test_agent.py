@@ -3,11 +3,12 @@
 import asyncio
 import time
 
-from broker import until
+from broker import raises, until
 from cloud import DIRECTORY, Cloud, remove, run
-
+from ujobs.agent import Agent
 from ujobs.job import Reject
 from ujobs.journal import Journal
+from ujobs.link import Link
 
 
 def handlers(agent):
@@ -431,7 +432,7 @@ def test_whatever_arrives_the_agent_goes_on():
         await until(lambda: agent._waiting is False)
         start = b"$aws/things/thing/jobs/"
         for suffix in (b"notify-next", b"notify", b"start-next/accepted", b"a/update/rejected", b"x/y/z", b""):
-            for payload in (b"", b"{", b"[]", b"null", b'{"execution": 5}', b'{"execution": {"jobId": 5}}', b"\xff\xfe"):
+            for payload in (b"", b"{", b"[]", b"null", b'{"execution": 5}', b'{"execution": {"jobId": 5}}', b"\xff"):
                 cloud.broker.send(start + suffix, payload)
         cloud.broker.send(b"$aws/things/other/jobs/notify-next", b"{}")
         cloud.queue("a", {"operation": "quick"})
@@ -450,6 +451,17 @@ def test_reconnecting_asks_again():
         await all_done(agent, cloud)
 
     run(scenario, handlers)
+
+
+def test_wrong_arguments_are_refused_by_name():
+    agent = Agent("thing", link=Link(b"thing", "host"), directory=DIRECTORY)
+    assert "ca" in str(raises(ValueError, Agent, "thing", "host"))
+    assert "thingName" in str(raises(ValueError, Agent, "a/b", link=agent.link, directory=DIRECTORY))
+    assert "step_timeout" in str(raises(ValueError, agent.on, "x", step_timeout=0))
+    assert "on_restart" in str(raises(ValueError, agent.on, "x", on_restart="never"))
+    assert "max_attempts" in str(raises(ValueError, agent.on, "x", max_attempts=0))
+    assert "dance" in str(raises(ValueError, agent.use, "dance"))
+    remove(DIRECTORY)
 
 
 def test_the_journal_names_the_job_before_the_handler_runs():

@@ -5,7 +5,6 @@ import asyncio
 import ujson
 from broker import until
 from cloud import PREFIX, Cloud
-
 from ujobs.client import JobsClient
 from ujobs.link import Link
 from ujobs.protocol import JobsError

@@ -4,7 +4,6 @@ import os
 
 from broker import raises
 from cloud import DIRECTORY, remove
-
 from ujobs.journal import Journal
 from ujobs.protocol import Execution
 
@@ -30,7 +29,7 @@ def overwrite(name, data):
 
 def test_nothing_recorded():
     journal = fresh()
-    assert journal.job_id is None
+    assert journal.job_id == ""
     assert journal.acknowledged
     assert journal.checkpoint() is None
     assert not journal.holds(execution())
@@ -99,9 +98,9 @@ def test_damage_is_noticed():
     record = contents("record")
     for at in range(len(record)):
         overwrite("record", record[:at] + bytes((record[at] ^ 0x10,)) + record[at + 1 :])
-        assert Journal(DIRECTORY).job_id is None
+        assert Journal(DIRECTORY).job_id == ""
         overwrite("record", record[:at])
-        assert Journal(DIRECTORY).job_id is None
+        assert Journal(DIRECTORY).job_id == ""
     overwrite("record", record)
     overwrite("checkpoint", contents("checkpoint")[:-1] + b"!")
     assert Journal(DIRECTORY).checkpoint() is None
@@ -142,7 +141,7 @@ def test_a_cut_at_any_write_leaves_the_old_state_or_the_new():
         raises(Cut, steps, fresh(), cut_at)
         journal = Journal(DIRECTORY)
         if cut_at == 1:
-            assert journal.job_id is None
+            assert journal.job_id == ""
         elif cut_at <= 5:
             assert journal.status == "IN_PROGRESS"
             assert journal.version == (2 if cut_at <= 3 else 3)

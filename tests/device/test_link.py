@@ -2,11 +2,10 @@
 
 import asyncio
 
-from broker import Broker, until
-from umqtt.simple import MQTTClient, MQTTException
-
 import ujobs.link
+from broker import Broker, until
 from ujobs.link import Link, tls_context
+from umqtt.simple import MQTTClient, MQTTException
 
 
 class Random:

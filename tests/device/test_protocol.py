@@ -2,7 +2,6 @@
 
 import ujson
 from broker import raises
-
 from ujobs import protocol
 
 PREFIX = protocol.prefix("kiln:7_a-B")
@@ -124,7 +123,8 @@ def test_replies_are_read():
     assert execution.document == {"operation": "x"}
     assert execution.status_details == {}
     assert protocol.execution(protocol.parse(b'{"timestamp":1}')) is None
-    pending = protocol.parse(b'{"inProgressJobs":[],"queuedJobs":[{"jobId":"q","versionNumber":1,"executionNumber":1}]}')
+    pending = protocol.parse(
+        b'{"inProgressJobs":[],"queuedJobs":[{"jobId":"q","versionNumber":1,"executionNumber":1}]}')
     assert protocol.executions(pending, "inProgressJobs") == []
     assert protocol.executions(pending, "queuedJobs")[0].job_id == "q"
 

@@ -1,0 +1,51 @@
+# Drives everything: `make help` lists what there is. Needs only Python 3.11 or later with venv, and Node.js for `lint`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+setup: $(READY) ## install what is needed into .venv, nothing outside it
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m ujobs_tools.setup_umqtt
+	@touch $@
+
+demo: setup ## a day in the life of a board: service, board and seven jobs, in under a minute
+	@$(BIN)/ujobs demo
+
+serve: setup ## run the local Jobs service until Ctrl-C
+	@$(BIN)/ujobs serve
+
+test: setup ## run all tests
+	@$(BIN)/pytest
+
+lint: setup typings ## ruff and pyright, on device code with the board's stubs and on the tools
+	$(BIN)/ruff check .
+	$(BIN)/pyright --project pyrightconfig.tools.json
+	$(BIN)/pyright --project pyrightconfig.device.json
+
+typings: build/typings/.ready
+
+build/typings/.ready: $(READY) requirements-typings.txt
+	@rm -rf build/typings
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/typings -r requirements-typings.txt
+	@touch $@
+
+size: setup ## bytes of each library module as .mpy
+	@$(BIN)/python -m ujobs_tools.size
+
+clean: ## remove everything that set-up and tests made
+	rm -rf $(VENV) build tools/*.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup demo serve test lint typings size clean

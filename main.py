@@ -1,0 +1,80 @@
+"""The device application: settings, agent, watchdog, Wi-Fi, clock, then jobs until the board loses power.
+
+What a job may do comes from two places: handlers that the settings allow, and the application, module `app` in /app,
+whose setup(agent) registers its own. Wrong settings end in one line and the REPL; anything else that gets this far is
+printed, and the board starts anew.
+"""
+
+import asyncio
+import sys
+import time
+
+import machine
+
+from firmware import clock, settings, watchdog, wifi
+from ujobs import Agent
+
+
+def build(config):
+    """Return the agent that the settings describe."""
+    agent = Agent(
+        thing=config["thing"],
+        host=config["host"],
+        port=config["port"],
+        ca=config["ca"],
+        cert=config["cert"],
+        key=config["key"],
+        keepalive=config["keepalive"],
+        update_interval=config["update_interval"],
+        receive_limit=config["receive_limit"],
+    )
+    agent.use(*config["handlers"])
+    return agent
+
+
+def add_application(agent, name):
+    """Let the application register its handlers. Without it the board still takes the jobs that could mend it."""
+    try:
+        __import__(name).setup(agent)
+    except Exception as error:
+        print("app: not started")
+        sys.print_exception(error)
+
+
+async def main(config, agent):
+    tasks = []  # held, so that they are not collected as garbage
+    if config["watchdog"]:
+        tasks.append(watchdog.start(config["watchdog"]))
+    if config["wifi"]:
+        ssid, password = config["wifi"].get("ssid", ""), config["wifi"].get("password", "")
+        while True:
+            try:
+                await wifi.connect(ssid, password)
+                break
+            except OSError as error:
+                print(error)
+        tasks.append(asyncio.create_task(wifi.keep_connected(ssid, password)))
+    # A certificate's dates can only be checked once the clock is right.
+    while config["ntp"] and not await clock.synchronise(config["ntp"]):
+        pass
+    if config["app"]:
+        add_application(agent, config["app"])
+    await agent.run()
+
+
+def start():
+    try:
+        config = settings.load()
+        agent = build(config)
+    except (OSError, ValueError) as error:
+        print("not started:", error)
+        return
+    try:
+        asyncio.run(main(config, agent))
+    except Exception as error:
+        sys.print_exception(error)
+        time.sleep(5)
+        machine.reset()
+
+
+start()

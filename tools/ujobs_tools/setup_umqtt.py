@@ -1,0 +1,25 @@
+"""Part of `make setup`: installs the real umqtt.simple for the host where its index can be reached, and says which is
+used. ESP32 firmware has it frozen in; the MicroPython unix port has not."""
+
+import subprocess
+
+from .board import umqtt
+from .board.interpreter import find_micropython
+
+_PATIENCE = 20  # seconds
+
+
+def main() -> None:
+    """Try once with MicroPython's own package manager; a failure is no error, the double in tests/shims serves."""
+    target = umqtt.REPOSITORY / "build" / "umqtt"
+    if not target.exists():
+        command = [find_micropython(), "-m", "mip", "install", "--no-mpy", "--target", target, "umqtt.simple"]
+        try:
+            subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)
+        except subprocess.TimeoutExpired:
+            print(f"umqtt.simple: no answer within {_PATIENCE} s")
+    print("tests and board use", umqtt.find()[1])
+
+
+if __name__ == "__main__":
+    main()
