@@ -46,6 +46,8 @@ class Agent:
         keepalive: int = 60, update_interval: "float | None" = None, receive_limit: int = 16384,
         link: "Link | None" = None,
     ):
+        if update_interval is not None and update_interval <= 0:
+            raise ValueError("update_interval must be more than 0 seconds")
         if link is None:
             if not ca:
                 raise ValueError("ca is missing: the server could not be verified")
@@ -112,7 +114,7 @@ class Agent:
         if not self.journal.acknowledged:
             if self.journal.status != protocol.IN_PROGRESS:
                 return await self._report()
-            execution = await self._interrupted()
+            question = self._interrupted
         else:
             if self._waiting is False:
                 self._wake.clear()
@@ -122,7 +124,11 @@ class Agent:
                     self._waiting = None
                 return
             self._waiting = False
-            execution = await self._start_next()
+            question = self._start_next
+        try:
+            execution = await question()
+        except MemoryError as error:
+            return await self._too_large(error)
         if execution:
             await self._execute(execution)
             gc.collect()
@@ -130,13 +136,13 @@ class Agent:
     async def _start_next(self):
         # Which handler it will be is not known yet: the first keep-alive sets that handler's own step timeout.
         timeouts = [getattr(handler, "step_timeout", _STEP_TIMEOUT) for handler in self._handlers.values()]
-        try:
-            return await self.client.start_next(max(timeouts) if timeouts else _STEP_TIMEOUT)
-        except MemoryError as error:
-            execution = await self.client.describe(include_document=False)
-            if execution:
-                self.journal.begin(execution, 1)
-                await self._finish(protocol.REJECTED, {"reason": "job document: " + explain(error)})
+        return await self.client.start_next(max(timeouts) if timeouts else _STEP_TIMEOUT)
+
+    async def _too_large(self, error):
+        execution = await self.client.describe(include_document=False)
+        if execution:
+            self.journal.begin(execution, 1)
+            await self._give_up(protocol.REJECTED, "job document: " + explain(error))
 
     async def _interrupted(self):
         # A reset came while a handler ran. The service says whether the execution is still ours.
@@ -159,40 +165,39 @@ class Agent:
         if known and journal.status != protocol.IN_PROGRESS:
             # Handed out once more although it was finished: the result is told again, the handler is not run again.
             journal.version = execution.version_number
-            return await self._finish(journal.status, {"reason": "finished before"})
+            return await self._give_up(journal.status, "finished before")
         attempt = journal.attempt + 1 if known else 1
         try:
-            journal.begin(execution, min(attempt, 255))
+            journal.begin(execution, attempt)
         except OSError as error:
-            return await self._finish(protocol.FAILED, {"reason": "journal: " + explain(error)})
+            return await self._give_up(protocol.FAILED, "journal: " + explain(error))
         document = execution.document
         operation = document.get("operation") if isinstance(document, dict) else None
         handler = self._handlers.get(operation) if isinstance(operation, str) else None
         if handler is None:
             reason = "unknown operation " + repr(operation) if operation else "the job document has no operation"
-            return await self._finish(protocol.REJECTED, {"reason": reason})
-        name = handler if isinstance(handler, str) else None
+            return await self._give_up(protocol.REJECTED, reason)
+        if not isinstance(handler, str):
+            return await self._run(execution, handler, attempt)
+        name = "ujobs.handlers." + handler
         try:
-            if name:
-                handler = self._load(name)
+            module = __import__(name, None, None, (handler,))
+            handler = _Handler(module.run, module.STEP_TIMEOUT, module.ON_RESTART, module.MAX_ATTEMPTS)
             await self._run(execution, handler, attempt)
+        except ImportError as error:
+            await self._give_up(protocol.REJECTED, explain(error))
         finally:
-            if name:
-                sys.modules.pop("ujobs.handlers." + name, None)
-
-    def _load(self, name):
-        module = __import__("ujobs.handlers." + name, None, None, (name,))
-        return _Handler(module.run, module.STEP_TIMEOUT, module.ON_RESTART, module.MAX_ATTEMPTS)
+            sys.modules.pop(name, None)
 
     async def _run(self, execution, handler, attempt):
         journal = self.journal
         if attempt > 1 and (handler.on_restart == "fail" or attempt > handler.max_attempts):
-            return await self._finish(
-                protocol.FAILED, {"reason": "the board was reset while the job ran, %d times" % (attempt - 1)}
-            )
+            return await self._give_up(protocol.FAILED, "the board was reset during attempt %d" % (attempt - 1))
         if attempt > 1 and handler.on_restart == "rerun":
             journal.save(None)
-        interval = self._update_interval or handler.step_timeout * 20
+        interval = handler.step_timeout * 20
+        if self._update_interval:
+            interval = min(interval, self._update_interval)
         job = self._job = Job(self.client, journal, execution.document, handler.step_timeout, interval)
         log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
         if attempt > 1:
@@ -219,6 +224,9 @@ class Agent:
         finally:
             self._job = None
         await self._finish(status, details)
+
+    async def _give_up(self, status, reason):
+        await self._finish(status, {"reason": protocol.clean(reason)})
 
     async def _finish(self, status, details):
         # What comes next is told by the notify-next that follows the report.

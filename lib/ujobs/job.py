@@ -120,8 +120,8 @@ class Job:
             self._hurry.set()
             try:
                 await asyncio.wait_for(keeping, self._client.link.timeout)
-            except asyncio.TimeoutError:
-                pass
+            except Exception as error:
+                log("keep-alive given up:", explain(error))
 
     async def _keep_alive(self):
         while not self._ended and not self.cancelled:
@@ -165,7 +165,7 @@ class Job:
             if version is not None:
                 self._journal.set_version(version)
                 retry = 0
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             log("keep-alive not answered:", explain(error))
         self._due = time.ticks_add(time.ticks_ms(), min(retry, self._interval))
 

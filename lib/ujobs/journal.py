@@ -55,7 +55,7 @@ class Journal:
         self.execution_number = execution.execution_number
         self.version = execution.version_number
         self.queued_at = execution.queued_at
-        self.attempt = attempt
+        self.attempt = min(attempt, 255)
         self.status = protocol.IN_PROGRESS
         self.acknowledged = False
         self._details = None
@@ -144,7 +144,7 @@ class Journal:
         job_id = self.job_id.encode()
         state = _STATES.index(self.status) | (_ACKNOWLEDGED if self.acknowledged else 0)
         data = struct.pack(
-            _FORMAT, b"J1", state, min(self.attempt, 255), self.execution_number, self.version & 0xFFFFFFFF,
+            _FORMAT, b"J1", state, self.attempt, self.execution_number, self.version & 0xFFFFFFFF,
             self.queued_at & 0xFFFFFFFF, self._details_crc, len(job_id)
         ) + job_id
         return data + struct.pack("<I", crc32(data))

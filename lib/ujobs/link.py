@@ -10,6 +10,7 @@ up and restores the subscriptions. It knows nothing of jobs.
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false, reportIncompatibleMethodOverride=false
 
 import asyncio
+import gc
 import random
 import time
 from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
@@ -205,6 +206,8 @@ class Link(MQTTClient):
                 reason = explain(error)
             finally:
                 self._close()
+            # A connect that was cut short left its socket behind.
+            gc.collect()
             if time.ticks_diff(time.ticks_ms(), began) > _STEADY:
                 attempt = 0
             # AWS takes one CONNECT a second from a client id: never less than that.
@@ -225,7 +228,8 @@ class Link(MQTTClient):
         self._began = self._pinged = self._error = None
         stream, _ = await asyncio.open_connection(self.server, self.port, ssl=self.ssl, server_hostname=self.server)
         self._stream = stream
-        await self._send(self._connect_packet())
+        # The TLS handshake happens here, and takes seconds on a board.
+        await self._send(self._connect_packet(), 3 * self.timeout)
         view = self._view[:4]
         await self._fill(view)
         if view[0] != 0x20 or view[1] != 2:
@@ -262,7 +266,7 @@ class Link(MQTTClient):
             self._send_str(string)
         return self._outbox.take()
 
-    async def _send(self, data):
+    async def _send(self, data, patience=None):
         stream = self._stream
         async with self._sending:
             # The connection this was meant for may have gone while it waited its turn.
@@ -271,7 +275,7 @@ class Link(MQTTClient):
             try:
                 stream.write(data)
                 if stream.out_buf:
-                    await asyncio.wait_for(stream.drain(), self.timeout)
+                    await asyncio.wait_for(stream.drain(), patience or self.timeout)
                 self._sent = time.ticks_ms()
             except asyncio.TimeoutError:
                 raise OSError(ETIMEDOUT)
