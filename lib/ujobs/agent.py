@@ -42,7 +42,7 @@ class Agent:
     """
 
     def __init__(
-        self, thing: str, host: str = "", cert=None, key=None, ca=None, port: int = 8883, directory: str = "/ujobs",
+        self, thing: str, host: str = "", cert=None, key=None, ca=None, port: int = 8883, directory: str = "/ujobs-journal",
         keepalive: int = 60, update_interval: "float | None" = None, receive_limit: int = 16384,
         link: "Link | None" = None,
     ):

@@ -28,14 +28,15 @@ _ACKNOWLEDGED = const(0x80)
 class Journal:
     """The record of the execution at hand, read from flash when made.
 
-    directory: where its files are kept; made if missing.
+    directory: where its files are kept; made if missing. Its name should not be that of a module: MicroPython takes a
+    folder in the root for a package, and would then find `/ujobs` instead of the library.
 
     job_id: empty when there never was a job; execution_number, version (the last known version number of the
     execution), queued_at: as the service gave them; attempt: how often the handler was started, from 1; status:
     IN_PROGRESS, or the result; acknowledged: the service has the result.
     """
 
-    def __init__(self, directory: str = "/ujobs"):
+    def __init__(self, directory: str = "/ujobs-journal"):
         self._directory = directory
         self.job_id = ""
         self.execution_number = self.version = self.queued_at = self.attempt = 0
