@@ -1,0 +1,161 @@
+"""`ujobs board`: what it builds, what it refuses, and where umqtt comes from."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from board_process import COMMAND, StartBoard, make_image
+
+from ujobs_tools.board import umqtt
+from ujobs_tools.board.files import make_board_files
+from ujobs_tools.board.image import read_files
+from ujobs_tools.board.interpreter import InterpreterError, compile_module
+from ujobs_tools.commands.board import UsageError, make_settings
+
+
+def refused(*arguments: str) -> str:
+    """The message of a command that ends with exit code 2."""
+    result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=20)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A small repository in the shape of this one."""
+    root = tmp_path / "repository"
+    for name, text in {
+        "boot.py": "",
+        "main.py": "print('hello')\n",
+        "lib/ujobs/__init__.py": "",
+        "lib/ujobs/handlers/reboot.py": "async def run(job):\n    assert job\n",
+        "firmware/wifi.py": "x = 1\n",
+        "firmware/manifest.py": "package('ujobs')\n",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_board_files(repository: Path, tmp_path: Path) -> None:
+    thing = tmp_path / "thing"
+    thing.mkdir()
+    for part in ("ca", "cert", "key"):
+        (thing / f"{part}.der").write_bytes(part.encode())
+    app = tmp_path / "blink.py"
+    app.write_text("def setup(agent): pass\n")
+    files = make_board_files(repository, {"thing": "t", "ca": "/tls/ca.der"}, thing, app)
+    assert set(files) == {
+        "boot.py",
+        "main.py",
+        "lib/ujobs/__init__.mpy",
+        "lib/ujobs/handlers/reboot.mpy",
+        "lib/firmware/wifi.mpy",
+        "lib/umqtt/simple.mpy",
+        "settings.json",
+        "tls/ca.der",
+        "cert/cert.der",
+        "cert/key.der",
+        "app/app.py",
+    }
+    assert files["lib/ujobs/__init__.mpy"].startswith(b"M\x06")
+    assert files["tls/ca.der"] == b"ca"
+    assert json.loads(files["settings.json"]) == {"thing": "t", "ca": "/tls/ca.der"}
+
+
+def test_board_files_as_source_with_a_folder_as_application(repository: Path, tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    (app / "data").mkdir(parents=True)
+    (app / "app.py").write_text("1")
+    (app / "data" / "x.bin").write_bytes(b"\0")
+    files = make_board_files(repository, {}, None, app, compiled=False)
+    assert files["lib/firmware/wifi.py"] == b"x = 1\n"
+    assert files["app/app.py"] == b"1"
+    assert files["app/data/x.bin"] == b"\0"
+
+
+def test_asserts_stay_in_umqtt_only(repository: Path) -> None:
+    files = make_board_files(repository, {}, None, None)
+    assert b"AssertionError" not in files["lib/ujobs/handlers/reboot.mpy"]
+    source = b"def f(x):\n    assert x\n"
+    assert len(compile_module(source, "f.py", 0)) > len(compile_module(source, "f.py", 2))
+
+
+def test_a_module_that_does_not_compile_is_named() -> None:
+    with pytest.raises(InterpreterError, match=r"ujobs/agent\.py does not compile: (?s:.*)SyntaxError"):
+        compile_module(b"def (:\n", "ujobs/agent.py", 2)
+
+
+def test_settings_come_from_file_options_and_assignments(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"thing": "old", "host": "a", "wifi": {"ssid": "s", "password": "p"}}')
+    made = make_settings(
+        path, {"thing": "new", "port": None}, ["wifi.password=a=b", "watchdog=null", "x.y=1"]
+    )
+    assert made == {
+        "thing": "new",
+        "host": "a",
+        "wifi": {"ssid": "s", "password": "a=b"},
+        "watchdog": None,
+        "x": {"y": 1},
+    }
+
+
+def test_settings_default_to_the_example(tmp_path: Path) -> None:
+    made = make_settings(None, {"thing": "t", "host": "localhost", "port": 1}, [])
+    assert made["cert"] == "/cert/cert.der"
+    assert (made["thing"], made["host"], made["port"]) == ("t", "localhost", 1)
+    with pytest.raises(UsageError, match="needs the thing"):
+        make_settings(None, {"host": "localhost"}, [])
+    with pytest.raises(UsageError, match="write KEY=VALUE"):
+        make_settings(None, {}, ["nonsense"])
+
+
+def test_refusals_say_what_to_do(tmp_path: Path) -> None:
+    image = make_image(tmp_path, "")
+    assert "leave out --host, or add --fresh" in refused(str(image), "--host", "localhost")
+    assert "write a size such as 160k" in refused(str(image), "--heap", "lots")
+    assert "needs the thing" in refused(str(tmp_path / "new.img"))
+    broken = tmp_path / "broken.img"
+    broken.write_bytes(b"\0" * 4097)
+    assert "is no flash image" in refused(str(broken))
+
+
+def test_the_board_refuses_flash_without_a_file_system(tmp_path: Path) -> None:
+    image = tmp_path / "empty.img"
+    image.write_bytes(b"\xff" * 65536)
+    result = subprocess.run([*COMMAND, str(image)], capture_output=True, text=True, timeout=20)
+    assert result.returncode == 2
+    assert "board: the image holds no littlefs file system" in result.stdout
+
+
+def test_umqtt_is_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(folder: Path) -> Path:
+        (folder / "umqtt").mkdir(parents=True)
+        (folder / "umqtt" / "simple.py").write_text("")
+        return folder
+
+    monkeypatch.setattr(umqtt, "REPOSITORY", tmp_path)
+    monkeypatch.delenv("UMQTT_PATH", raising=False)
+    with pytest.raises(FileNotFoundError, match="no umqtt"):
+        umqtt.find()
+    double = install(tmp_path / "tests" / "shims")
+    assert umqtt.find() == (double, "the double of umqtt.simple (tests/shims)")
+    real = install(tmp_path / "build" / "umqtt")
+    assert umqtt.find()[0] == real
+    named = install(tmp_path / "elsewhere")
+    monkeypatch.setenv("UMQTT_PATH", str(named))
+    assert umqtt.find() == (named, f"the real umqtt.simple (UMQTT_PATH={named})")
+    monkeypatch.setenv("UMQTT_PATH", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="UMQTT_PATH"):
+        umqtt.find()
+
+
+def test_fresh_builds_the_image_anew(tmp_path: Path, start_board: StartBoard) -> None:
+    image = make_image(tmp_path, "print('old')\n")
+    board = start_board(image, "--fresh", "--thing", "t", "--host", "localhost", "--port", "1", "--once")
+    board.wait_for("board: start, PWRON_RESET")
+    assert "umqtt.simple" in board.lines[0]
+    assert "/settings.json" in read_files(image)

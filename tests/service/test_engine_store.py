@@ -1,0 +1,139 @@
+"""What the database promises: nothing acknowledged is lost, one process at a time, and no scans for a device."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from engine_service import Service
+
+import ujobs_tools
+from ujobs_tools.service.database import StoreError
+from ujobs_tools.service.job_store import JobStore
+from ujobs_tools.service.store import Store
+
+# Acknowledges each update on standard output after the engine took it, until it is killed.
+_WRITER = """
+import sys
+from ujobs_tools.service.engine import Engine
+from ujobs_tools.service.store import Store
+engine = Engine(Store(sys.argv[1]), lambda: 1790000000.0)
+engine.create_job("a", [engine.create_thing("kiln")["thingArn"]], "{}")
+while True:
+    reply = engine.update("kiln", "a", {"status": "IN_PROGRESS", "includeJobExecutionState": True})
+    print(reply["executionState"]["versionNumber"], flush=True)
+"""
+
+
+def test_all_comes_back_after_a_restart(tmp_path: Path) -> None:
+    service = Service(str(tmp_path / "jobs.db"))
+    service.job("a", "kiln", "oven", document={"operation": "x"}, description="kept")
+    service.progress("a", statusDetails={"progress": "1"}, stepTimeoutInMinutes=3)
+    service.engine.register_certificate("ab" * 32, "PEM", active=True)
+    service.engine.attach_thing_principal("kiln", service.engine.arn("cert", "ab" * 32))
+
+    def everything() -> list[object]:
+        engine = service.engine
+        return [
+            engine.describe_job("a"), engine.get_job_document("a"), engine.describe("kiln", "a", {}),
+            engine.get_pending("oven"), engine.history("kiln", "a"), engine.next_deadline(), engine.list_things(),
+            engine.thing_of_certificate("ab" * 32), engine.latest_time(),
+        ]
+
+    before = everything()
+    service.reopen()
+    assert everything() == before
+
+
+def test_an_acknowledged_update_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    tools = str(Path(ujobs_tools.__file__).parents[1])
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": tools}
+    )
+    assert writer.stdout is not None
+    for _ in range(200):
+        assert writer.stdout.readline()
+    writer.send_signal(signal.SIGKILL)
+    rest = writer.stdout.read()
+    writer.wait()
+    writer.stdout.close()
+    acknowledged = int(rest.rpartition(b"\n")[0].rpartition(b"\n")[2] or 201)
+    service = Service(str(path))
+    assert service.execution("a")["versionNumber"] >= acknowledged
+    versions = [entry["versionNumber"] for entry in service.engine.history("kiln", "a")]
+    assert versions == list(range(1, len(versions) + 1))
+    service.engine.store.close()
+
+
+def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs.db")
+    with pytest.raises(StoreError, match=r"jobs\.db: database is locked"):
+        Store(tmp_path / "jobs.db")
+    store.close()
+    Store(tmp_path / "jobs.db").close()
+
+
+def test_a_file_of_another_version_or_kind_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    with pytest.raises(StoreError, match="schema version 99"):
+        Store(tmp_path / "other.db")
+    (tmp_path / "text.db").write_text("no database at all, but long enough to be looked at " * 10)
+    with pytest.raises(StoreError, match="not a database"):
+        Store(tmp_path / "text.db")
+
+
+def test_a_change_that_fails_midway_leaves_nothing_behind() -> None:
+    service = Service()
+    service.job("a", "kiln", "oven")
+    pending = service.engine.store.pending_of_job("a")
+    service.heard()
+
+    def fail_midway() -> None:
+        with service.engine._change(["kiln"]) as now:
+            service.engine._end(pending[0], "CANCELED", now)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_midway()
+    assert service.status("a") == "QUEUED"
+    assert service.heard() == []
+
+
+def test_what_a_device_asks_for_is_found_by_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    statements: set[str] = set()
+    execute = JobStore._execute
+
+    def noting(self: JobStore, statement: str, *values: object) -> sqlite3.Cursor:
+        if statement.startswith("SELECT"):
+            statements.add(statement)
+        return execute(self, statement, *values)
+
+    service = Service()
+    retries = {"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 1}]}
+    service.job("a", jobExecutionsRetryConfig=retries, timeoutConfig={"inProgressTimeoutInMinutes": 5})
+    service.job("b")
+    monkeypatch.setattr(JobStore, "_execute", noting)
+    engine = service.engine
+    engine.get_pending("kiln")
+    engine.start_next("kiln", {"stepTimeoutInMinutes": 1})
+    engine.describe("kiln", "a", {})
+    engine.describe("kiln", "$next", {})
+    service.progress("a")
+    service.report("a", "FAILED")
+    engine.next_deadline()
+    service.progress("a", stepTimeoutInMinutes=1)
+    service.clock.forward(60)
+    engine.expire()
+    assert len(statements) > 8
+    for statement in statements:
+        values = [None] * statement.count("?")
+        for row in execute(engine.store, f"EXPLAIN QUERY PLAN {statement}", *values):
+            plan = row["detail"]
+            assert not plan.startswith("SCAN executions") or "USING" in plan, (statement, plan)
+            assert "TEMP B-TREE" not in plan, (statement, plan)

@@ -1,0 +1,399 @@
+"""The HTTP API with boto3's own clients: control plane and data plane on one port, typed errors, modelled shapes."""
+
+import asyncio
+import hashlib
+import json
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from aiohttp import web
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
+from engine_service import MINUTE, START, Service
+
+from ujobs_tools.service.http_api import make_app
+from ujobs_tools.service.pki import Authority
+
+
+class Server:
+    """The application on a free port in a thread of its own, with boto3 clients for it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._call(self._start(directory))
+        self.iot = self._client("iot")
+        self.data = self._client("iot-jobs-data")
+
+    def _call(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+
+    async def _start(self, directory: Path) -> None:
+        self.service = Service()
+        app = make_app(self.service.engine, Authority(directory), lambda: "localhost:8883")
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
+
+    def run(self, function: Callable[[Service], Any]) -> Any:
+        """What function gives, called with the service in the thread that owns it."""
+
+        async def call() -> Any:
+            return function(self.service)
+
+        return self._call(call())
+
+    def _client(self, name: str) -> Any:
+        client = boto3.client(
+            name, endpoint_url=self.url, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        client.meta.events.register(f"after-call.{client.meta.service_model.service_id.hyphenize()}", _check_shape)
+        return client
+
+    def close(self) -> None:
+        self._call(self._runner.cleanup())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def get(self, path: str) -> tuple[int, Any]:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as response:
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+
+def _check_shape(model: Any, http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+    """Every member of an accepted reply is one that the model has, of its type: boto3 drops others without a word."""
+    if http_response.status_code != 200:
+        return
+    sent = json.loads(http_response.content)
+    if model.output_shape is None:
+        assert sent == {}
+        return
+    assert not _unknown(sent, model.output_shape)
+    members = {name: value for name, value in parsed.items() if name != "ResponseMetadata"}
+    report = ParamValidator().validate(members, model.output_shape)
+    assert not report.has_errors(), report.generate_report()
+
+
+def _unknown(sent: Any, shape: Any) -> list[str]:
+    if shape.type_name == "structure":
+        unknown = [name for name in sent if name not in shape.members]
+        return unknown + [
+            name for member in set(sent) & set(shape.members) for name in _unknown(sent[member], shape.members[member])
+        ]
+    if shape.type_name == "list":
+        return [name for item in sent for name in _unknown(item, shape.member)]
+    if shape.type_name == "long":
+        assert isinstance(sent, int)
+    return []
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("authority"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(running: Server) -> Server:
+    """The server with nothing in it."""
+
+    def clear(service: Service) -> None:
+        engine = service.engine
+        for summary in engine.list_jobs()["jobs"]:
+            engine.delete_job(summary["jobId"], force=True)
+        service.clock.now = START
+        service.heard()
+
+    running.run(clear)
+    return running
+
+
+@pytest.fixture
+def kiln(server: Server) -> str:
+    """The ARN of the thing kiln."""
+    return server.iot.create_thing(thingName="kiln")["thingArn"]
+
+
+def create(server: Server, target: str, job_id: str = "a", **options: Any) -> None:
+    server.iot.create_job(jobId=job_id, targets=[target], document='{"operation": "x"}', **options)
+
+
+def refused(code: str, status: int) -> Any:
+    return pytest.raises(ClientError, check=lambda error: _is(error, code, status))
+
+
+def _is(error: ClientError, code: str, status: int) -> bool:
+    response: Any = error.response
+    return (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+
+
+def test_a_job_from_creation_to_its_end(server: Server, kiln: str) -> None:
+    created = server.iot.create_job(
+        jobId="a", targets=[kiln], document='{"operation": "x"}', description="text", targetSelection="SNAPSHOT",
+        timeoutConfig={"inProgressTimeoutInMinutes": 30},
+        jobExecutionsRetryConfig={"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 1}]},
+    )
+    assert created["jobArn"] == "arn:aws:iot:us-east-1:000000000000:job/a"
+    assert server.iot.get_job_document(jobId="a")["document"] == '{"operation": "x"}'
+    queued = server.data.get_pending_job_executions(thingName="kiln")
+    assert [item["jobId"] for item in queued["queuedJobs"]] == ["a"]
+    started = server.data.start_next_pending_job_execution(
+        thingName="kiln", statusDetails={"progress": "0"}, stepTimeoutInMinutes=5
+    )["execution"]
+    assert started == {
+        "jobId": "a", "thingName": "kiln", "status": "IN_PROGRESS", "statusDetails": {"progress": "0"},
+        "queuedAt": int(START), "startedAt": int(START), "lastUpdatedAt": int(START), "versionNumber": 2,
+        "executionNumber": 1, "approximateSecondsBeforeTimedOut": 5 * MINUTE, "jobDocument": '{"operation":"x"}',
+    }
+    updated = server.data.update_job_execution(
+        thingName="kiln", jobId="a", status="SUCCEEDED", statusDetails={"result": "done"}, expectedVersion=2,
+        executionNumber=1, includeJobExecutionState=True, includeJobDocument=True,
+    )
+    assert updated["executionState"] == {
+        "status": "SUCCEEDED", "statusDetails": {"result": "done"}, "versionNumber": 3,
+    }
+    assert updated["jobDocument"] == '{"operation":"x"}'
+    job = server.iot.describe_job(jobId="a")["job"]
+    assert (job["status"], job["jobProcessDetails"]["numberOfSucceededThings"]) == ("COMPLETED", 1)
+    assert job["createdAt"].timestamp() == START
+    assert server.data.start_next_pending_job_execution(thingName="kiln").get("execution") is None
+    server.iot.delete_job(jobId="a")
+    assert server.iot.list_jobs()["jobs"] == []
+
+
+def test_paths_that_both_services_have(server: Server, kiln: str) -> None:
+    create(server, kiln)
+    server.data.update_job_execution(thingName="kiln", jobId="a", status="IN_PROGRESS", statusDetails={"k": "v"})
+    assert server.iot.describe_job_execution(thingName="kiln", jobId="a")["execution"]["statusDetails"] == {
+        "detailsMap": {"k": "v"}
+    }
+    device = server.data.describe_job_execution(thingName="kiln", jobId="a")["execution"]
+    assert device["statusDetails"] == {"k": "v"}
+    assert "executionSummaries" in server.iot.list_job_executions_for_thing(thingName="kiln")
+    assert "inProgressJobs" in server.data.get_pending_job_executions(thingName="kiln")
+
+
+def test_next_arrives_encoded_and_plain(server: Server, kiln: str) -> None:
+    create(server, kiln)
+    assert server.data.describe_job_execution(thingName="kiln", jobId="$next")["execution"]["jobId"] == "a"
+    without = server.data.describe_job_execution(
+        thingName="kiln", jobId="$next", includeJobDocument=False, executionNumber=1
+    )
+    assert "jobDocument" not in without["execution"]
+    assert server.get("/things/kiln/jobs/$next")[0] == server.get("/things/kiln/jobs/%24next")[0]
+
+
+def test_thing_names_with_colons(server: Server) -> None:
+    target = server.iot.create_thing(thingName="line:2:kiln")["thingArn"]
+    create(server, target)
+    assert server.iot.describe_thing(thingName="line:2:kiln")["thingName"] == "line:2:kiln"
+    assert server.data.start_next_pending_job_execution(thingName="line:2:kiln")["execution"]["jobId"] == "a"
+
+
+def test_force_travels_in_the_query(server: Server, kiln: str) -> None:
+    for job_id in ("a", "b", "c", "d"):
+        create(server, kiln, job_id)
+        server.data.update_job_execution(thingName="kiln", jobId=job_id, status="IN_PROGRESS")
+    with refused("InvalidStateTransitionException", 409):
+        server.iot.cancel_job_execution(thingName="kiln", jobId="a")
+    server.iot.cancel_job_execution(thingName="kiln", jobId="a", force=True, statusDetails={"by": "me"})
+    execution = server.iot.describe_job_execution(thingName="kiln", jobId="a", executionNumber=1)["execution"]
+    assert (execution["status"], execution["forceCanceled"]) == ("CANCELED", True)
+    server.iot.cancel_job(jobId="b", force=True, reasonCode="WRONG", comment="text")
+    assert server.iot.describe_job(jobId="b")["job"]["forceCanceled"] is True
+    with refused("InvalidStateTransitionException", 409):
+        server.iot.delete_job_execution(thingName="kiln", jobId="c", executionNumber=1)
+    server.iot.delete_job_execution(thingName="kiln", jobId="c", executionNumber=1, force=True)
+    with refused("InvalidStateTransitionException", 409):
+        server.iot.delete_job(jobId="d")
+    server.iot.delete_job(jobId="d", force=True)
+    assert server.data.get_pending_job_executions(thingName="kiln")["inProgressJobs"] == []
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "status"),
+    [
+        (lambda s: s.iot.describe_job(jobId="none"), "ResourceNotFoundException", 404),
+        (lambda s: create(s, "arn:aws:iot:us-east-1:000000000000:thing/kiln"), "ResourceAlreadyExistsException", 409),
+        (lambda s: create(s, "arn:aws:iot:us-east-1:000000000000:thing/none", "b"), "ResourceNotFoundException", 404),
+        (lambda s: s.iot.cancel_job(jobId="done"), "InvalidRequestException", 400),
+        (
+            lambda s: s.iot.cancel_job_execution(thingName="kiln", jobId="a", expectedVersion=9),
+            "VersionConflictException", 409,
+        ),
+        (
+            lambda s: s.data.describe_job_execution(thingName="kiln", jobId="done"), "TerminalStateException", 410,
+        ),
+        (
+            lambda s: s.data.update_job_execution(thingName="kiln", jobId="done", status="FAILED"),
+            "InvalidStateTransitionException", 409,
+        ),
+        (
+            lambda s: s.data.update_job_execution(thingName="kiln", jobId="a", status="FAILED", expectedVersion=9),
+            "InvalidRequestException", 400,
+        ),
+        (
+            lambda s: s.data.update_job_execution(thingName="kiln", jobId="a", status="SUCCESS"),
+            "InvalidRequestException", 400,
+        ),
+        (
+            lambda s: s.data.update_job_execution(thingName="kiln", jobId="none", status="FAILED"),
+            "ResourceNotFoundException", 404,
+        ),
+        (lambda s: s.iot.update_job(jobId="a", description="text"), "NotImplementedException", 501),
+        (
+            lambda s: s.iot.create_job(jobId="b", targets=["x"], document="{}", namespaceId="ns"),
+            "NotImplementedException", 501,
+        ),
+        (
+            lambda s: s.data.start_command_execution(targetArn="arn", commandArn="arn:x"),
+            "NotImplementedException", 501,
+        ),
+    ],
+)
+def test_errors_are_typed(server: Server, kiln: str, call: Any, code: str, status: int) -> None:
+    create(server, kiln)
+    create(server, kiln, "done")
+    server.data.update_job_execution(thingName="kiln", jobId="done", status="SUCCEEDED")
+    with refused(code, status):
+        call(server)
+
+
+def test_modelled_exceptions_carry_their_members(server: Server, kiln: str) -> None:
+    create(server, kiln)
+    with pytest.raises(server.iot.exceptions.ResourceAlreadyExistsException) as caught:
+        create(server, kiln)
+    assert caught.value.response["resourceId"] == "a"
+    with pytest.raises(server.data.exceptions.InvalidRequestException, match="Expected version 9 but found version 1"):
+        server.data.update_job_execution(thingName="kiln", jobId="a", status="FAILED", expectedVersion=9)
+
+
+def test_what_is_not_implemented_is_named(server: Server) -> None:
+    with pytest.raises(ClientError, match=r"UpdateJob is not implemented"):
+        server.iot.update_job(jobId="a")
+    with pytest.raises(ClientError, match=r"CreateJob schedulingConfig is not implemented"):
+        server.iot.create_job(jobId="a", targets=["x"], document="{}", schedulingConfig={})
+    shadow = boto3.client(
+        "iot-data", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id="any",
+        aws_secret_access_key="any",
+    )
+    with pytest.raises(ClientError, match=r"service iotdata is not implemented"):
+        shadow.publish(topic="a", payload=b"x")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"targets": "x"}', b'{"targets": ["x"], "document": 5}', b"{}"])
+def test_bodies_that_boto3_would_not_send(server: Server, body: bytes) -> None:
+    request = urllib.request.Request(f"{server.url}/jobs/a", data=body, method="PUT")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=10)
+    with caught.value as error:
+        assert error.code == 400
+        assert error.headers["x-amzn-ErrorType"] == "InvalidRequestException"
+        assert json.loads(error.read())["message"]
+
+
+def test_requests_without_a_signature_find_the_service_that_has_the_path(server: Server, kiln: str) -> None:
+    create(server, kiln)
+    request = urllib.request.Request(f"{server.url}/things/kiln/jobs/$next", data=b"{}", method="PUT")
+    with urllib.request.urlopen(request, timeout=10) as response:
+        assert json.loads(response.read())["execution"]["jobId"] == "a"
+    status, body = server.get("/no/such/path")
+    assert status == 404
+    assert "no operation" in json.loads(body)["message"]
+    assert server.get("/jobs?maxResults=many")[0] == 400
+
+
+def test_lists_work_with_botos_paginators(server: Server, kiln: str) -> None:
+    for index in range(5):
+        create(server, kiln, f"job-{index}")
+    pages = server.iot.get_paginator("list_jobs").paginate(PaginationConfig={"PageSize": 2})
+    assert [[job["jobId"] for job in page["jobs"]] for page in pages] == [
+        ["job-4", "job-3"], ["job-2", "job-1"], ["job-0"],
+    ]
+    pages = server.iot.get_paginator("list_job_executions_for_thing").paginate(
+        thingName="kiln", status="QUEUED", PaginationConfig={"PageSize": 4}
+    )
+    assert sum(len(page["executionSummaries"]) for page in pages) == 5
+    pages = server.iot.get_paginator("list_job_executions_for_job").paginate(jobId="job-0")
+    assert [len(page["executionSummaries"]) for page in pages] == [1]
+    assert "kiln" in [
+        thing["thingName"] for page in server.iot.get_paginator("list_things").paginate() for thing in page["things"]
+    ]
+
+
+def test_what_happens_over_http_notifies_devices(server: Server, kiln: str) -> None:
+    create(server, kiln)
+    assert server.run(Service.heard) == [("kiln", "notify"), ("kiln", "notify-next")]
+    server.data.start_next_pending_job_execution(thingName="kiln")
+    assert server.run(Service.heard) == []
+    server.data.update_job_execution(thingName="kiln", jobId="a", status="SUCCEEDED")
+    assert server.run(Service.heard) == [("kiln", "notify"), ("kiln", "notify-next")]
+
+
+def test_a_thing_gets_its_certificate(server: Server, kiln: str) -> None:
+    made = server.iot.create_keys_and_certificate(setAsActive=True)
+    der = ssl.PEM_cert_to_DER_cert(made["certificatePem"])
+    assert made["certificateId"] == hashlib.sha256(der).hexdigest()
+    assert made["certificateArn"].endswith(":cert/" + made["certificateId"])
+    assert "PRIVATE KEY" in made["keyPair"]["PrivateKey"]
+    assert "PUBLIC KEY" in made["keyPair"]["PublicKey"]
+    server.iot.create_policy(policyName="own-topics", policyDocument='{"Version": "2012-10-17", "Statement": []}')
+    server.iot.attach_policy(policyName="own-topics", target=made["certificateArn"])
+    server.iot.attach_thing_principal(thingName="kiln", principal=made["certificateArn"])
+    assert server.iot.list_thing_principals(thingName="kiln")["principals"] == [made["certificateArn"]]
+    assert server.run(lambda service: service.engine.thing_of_certificate(made["certificateId"])) == "kiln"
+    described = server.iot.describe_certificate(certificateId=made["certificateId"])["certificateDescription"]
+    assert described["status"] == "ACTIVE"
+    server.iot.update_certificate(certificateId=made["certificateId"], newStatus="INACTIVE")
+    assert server.run(lambda service: service.engine.thing_of_certificate(made["certificateId"])) is None
+    server.iot.detach_thing_principal(thingName="kiln", principal=made["certificateArn"])
+    server.iot.detach_policy(policyName="own-topics", target=made["certificateArn"])
+    assert server.iot.get_policy(policyName="own-topics")["defaultVersionId"] == "1"
+    server.iot.delete_policy(policyName="own-topics")
+    server.iot.delete_certificate(certificateId=made["certificateId"])
+    server.iot.delete_thing(thingName="kiln")
+
+
+def test_where_devices_connect_and_whom_they_trust(server: Server) -> None:
+    assert server.iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"] == "localhost:8883"
+    with refused("InvalidRequestException", 400):
+        server.iot.describe_endpoint(endpointType="iot:Jobs")
+    status, pem = server.get("/ca.pem")
+    assert status == 200
+    assert pem.startswith(b"-----BEGIN CERTIFICATE-----")
+
+
+def test_the_history_of_an_execution(server: Server, kiln: str) -> None:
+    create(server, kiln)
+    server.run(lambda service: service.clock.forward(1.5))
+    server.data.update_job_execution(thingName="kiln", jobId="a", status="REJECTED", statusDetails={"reason": "no"})
+    status, body = server.get("/_ujobs/executions/kiln/a/history")
+    assert status == 200
+    assert json.loads(body) == {
+        "thingName": "kiln", "jobId": "a", "executionNumber": 1,
+        "history": [
+            {"versionNumber": 1, "status": "QUEUED", "at": START},
+            {"versionNumber": 2, "status": "REJECTED", "statusDetails": {"reason": "no"}, "at": START + 1.5},
+        ],
+    }
+    assert server.get("/_ujobs/executions/kiln/a/history?executionNumber=1")[1] == body
+    assert server.get("/_ujobs/executions/kiln/a/history?executionNumber=2")[0] == 404
+    assert server.get("/_ujobs/executions/kiln/a/history?executionNumber=x")[0] == 400
+    assert server.get("/_ujobs/executions/kiln/b/history")[0] == 404

@@ -1,0 +1,63 @@
+"""Flash in a host file: the block device that littlefs stands on, in the virtual board and in the image tool.
+
+Runs on MicroPython only. Programming can clear bits but not set them, as on NOR flash, so a write to a block
+that was not erased shows as damage instead of passing unseen. Every operation is one unbuffered write to the
+host's file: a killed process loses nothing that littlefs was told is on flash.
+"""
+
+from micropython import const
+
+BLOCK_SIZE = const(4096)
+_CHUNK = const(128)
+_ERASED = b"\xff" * _CHUNK
+
+
+class BlockDevice:
+    """`blocks` blocks of 4096 bytes in an open, unbuffered binary file, starting at offset 0."""
+
+    def __init__(self, file, blocks: int) -> None:
+        self._file = file
+        self._blocks = blocks
+        self._old = memoryview(bytearray(_CHUNK))
+
+    def readblocks(self, block: int, buffer, offset: int = 0) -> None:
+        """Fill `buffer` from `offset` bytes into `block`."""
+        self._file.seek(block * BLOCK_SIZE + offset)
+        self._file.readinto(buffer)
+
+    def writeblocks(self, block: int, buffer, offset: int | None = None) -> None:
+        """Program `buffer` at `offset` bytes into `block`; without an offset, erase the blocks it covers
+        first."""
+        if offset is None:
+            offset = 0
+            for covered in range(block, block + (len(buffer) + BLOCK_SIZE - 1) // BLOCK_SIZE):
+                self._erase(covered)
+        position = block * BLOCK_SIZE + offset
+        data = memoryview(buffer)
+        for start in range(0, len(data), _CHUNK):
+            self._program(position + start, data[start : start + _CHUNK])
+
+    def ioctl(self, operation: int, argument: int) -> int | None:
+        """Block count (4), block size (5) and block erase (6) of MicroPython's block protocol."""
+        if operation == 4:
+            return self._blocks
+        if operation == 5:
+            return BLOCK_SIZE
+        if operation == 6:
+            self._erase(argument)
+            return 0
+        return None
+
+    def _erase(self, block: int) -> None:
+        self._file.seek(block * BLOCK_SIZE)
+        for _ in range(BLOCK_SIZE // _CHUNK):
+            self._file.write(_ERASED)
+
+    def _program(self, position: int, data) -> None:
+        old = self._old[: len(data)]
+        self._file.seek(position)
+        self._file.readinto(old)
+        for index, byte in enumerate(data):
+            old[index] &= byte
+        self._file.seek(position)
+        self._file.write(old)

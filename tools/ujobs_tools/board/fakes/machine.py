@@ -1,0 +1,115 @@
+"""`machine` for the virtual board: resets, reset cause, watchdog, clock and pins, as on the ESP32 port.
+
+Runs on MicroPython only. Resets and the watchdog live in the supervisor, which can end a program that hangs.
+"""
+
+import hardware
+import real_time
+
+PWRON_RESET = 1
+HARD_RESET = 2
+WDT_RESET = 3
+DEEPSLEEP_RESET = 4
+SOFT_RESET = 5
+
+_levels: dict = {}
+_frequency = 160_000_000
+
+
+def reset() -> None:
+    """Reset the board at once."""
+    hardware.stop("reset")
+
+
+def soft_reset() -> None:
+    """Restart the interpreter: raises SystemExit, which `boot.py` and `main.py` must let through."""
+    raise SystemExit
+
+
+def deepsleep(time_ms: int = -1) -> None:
+    """Power down for `time_ms` milliseconds, then reset; without a time, until the board is stopped."""
+    hardware.stop(f"deepsleep {time_ms}")
+
+
+def reset_cause() -> int:
+    """Why the board started: one of the *_RESET constants."""
+    return hardware.settings["cause"]
+
+
+def unique_id() -> bytes:
+    """Six bytes, the same at every start of one image."""
+    return bytes.fromhex(hardware.settings["unique_id"])
+
+
+def freq(hertz: int | None = None) -> int | None:
+    """Processor frequency in hertz; setting it has no effect on the host's speed."""
+    global _frequency
+    if hertz is None:
+        return _frequency
+    _frequency = hertz
+    return None
+
+
+class Pin:
+    """A pin that keeps its level; nothing is attached to it."""
+
+    IN = 1
+    OUT = 3
+    OPEN_DRAIN = 7
+    PULL_DOWN = 1
+    PULL_UP = 2
+
+    def __init__(self, number: int, mode: int = -1, pull: int = -1, value: int | None = None) -> None:
+        self._number = number
+        if value is not None:
+            self.value(value)
+
+    def value(self, level: int | None = None) -> int | None:
+        """Read the level, or set it."""
+        if level is None:
+            return _levels.get(self._number, 0)
+        _levels[self._number] = 1 if level else 0
+        return None
+
+    __call__ = value
+
+    def on(self) -> None:
+        """Set the level to 1."""
+        self.value(1)
+
+    def off(self) -> None:
+        """Set the level to 0."""
+        self.value(0)
+
+    def toggle(self) -> None:
+        """Invert the level."""
+        self.value(not self.value())
+
+
+class WDT:
+    """The watchdog: once started it cannot be stopped, and resets the board `timeout` ms after the last
+    feed."""
+
+    def __init__(self, id: int = 0, timeout: int = 5000) -> None:
+        if id != 0:
+            raise ValueError
+        if timeout <= 0:
+            raise ValueError("WDT timeout too short")
+        hardware.tell(f"watchdog {timeout}")
+
+    def feed(self) -> None:
+        """Start the timeout again."""
+        hardware.tell("feed")
+
+
+class RTC:
+    """The clock, in UTC; kept over every reset but power-on."""
+
+    def datetime(self, value: tuple | None = None) -> tuple | None:
+        """Read or set (year, month, day, weekday, hours, minutes, seconds, microseconds)."""
+        if value is None:
+            year, month, day, hour, minute, second, weekday, _ = real_time.to_tuple(real_time.now())
+            return (year, month, day, weekday, hour, minute, second, 0)
+        year, month, day, _, hour, minute, second, _ = value
+        real_time.set_now(real_time.to_seconds((year, month, day, hour, minute, second, 0, 0)))
+        return None

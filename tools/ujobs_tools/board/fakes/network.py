@@ -1,0 +1,141 @@
+"""`network` for the virtual board: a Wi-Fi station and the one access point it can join.
+
+Runs on MicroPython only. Statuses and errors are those of the ESP32 port; like that one, the station goes on
+trying by itself after a failure or a lost access point until it is told to disconnect.
+"""
+
+import time
+
+import hardware
+
+STA_IF = 0
+AP_IF = 1
+
+STAT_IDLE = 1000
+STAT_CONNECTING = 1001
+STAT_GOT_IP = 1010
+STAT_NO_AP_FOUND = 201
+STAT_WRONG_PASSWORD = 202
+
+_JOIN_MS = 200
+
+
+class WLAN:
+    """The station interface; every WLAN() is the same one."""
+
+    IF_STA = STA_IF
+    IF_AP = AP_IF
+    _station = None
+
+    def __new__(cls, interface: int = STA_IF):
+        if interface != STA_IF:
+            raise ValueError("the virtual board has a station interface only")
+        if cls._station is None:
+            station = super().__new__(cls)
+            station._active = station._requested = False
+            station._reason = 0
+            station._since = None
+            station._ssid = station._password = ""
+            cls._station = station
+        return cls._station
+
+    def active(self, value: bool | None = None) -> bool:
+        """Read or set whether the interface is on; switching it off also ends the request to connect."""
+        if value is not None:
+            self._active = bool(value)
+            if not self._active:
+                self._forget()
+        return self._active
+
+    def connect(self, ssid: str | None = None, key: str | None = None) -> None:
+        """Begin to join; the last credentials when none are given."""
+        if not self._active:
+            raise OSError("Wifi Not Started")
+        if self._requested and not self.isconnected():
+            raise OSError("Wifi Internal State Error")
+        if ssid is not None:
+            self._ssid = ssid
+            self._password = key or ""
+        self._forget()
+        self._requested = True
+        self._since = time.ticks_ms()
+
+    def disconnect(self) -> None:
+        """Leave, and stop trying."""
+        if not self._active:
+            raise OSError("Wifi Not Started")
+        self._forget()
+
+    def isconnected(self) -> bool:
+        """True once joined, with an address."""
+        return self._joined()
+
+    def status(self, what: str | None = None) -> int:
+        """A STAT_ code; with "rssi", the signal strength in dBm."""
+        connected = self._joined()
+        if what == "rssi":
+            if not connected:
+                raise OSError("Wifi Not Connected")
+            return -50
+        if what is not None:
+            raise ValueError("unknown status param")
+        if connected:
+            return STAT_GOT_IP
+        if self._reason:
+            return self._reason
+        return STAT_CONNECTING if self._requested else STAT_IDLE
+
+    def ifconfig(self) -> tuple:
+        """(address, mask, gateway, name server); zeros while not connected."""
+        if self._joined():
+            return ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
+        return ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
+
+    def config(self, name: str | None = None, **values):
+        """Read "mac", "ssid" or "essid"; settings are taken and have no effect."""
+        if name is None:
+            return None
+        if name == "mac":
+            return bytes.fromhex(hardware.settings["unique_id"])
+        if name in ("ssid", "essid"):
+            return self._ssid
+        raise ValueError("unknown config param")
+
+    def _forget(self) -> None:
+        self._requested = False
+        self._since = None
+        self._reason = 0
+
+    def _joined(self) -> bool:
+        if not self._requested:
+            return False
+        if not hardware.radio_up():
+            self._reason = STAT_NO_AP_FOUND
+            self._since = None
+            return False
+        if self._since is None:  # the access point is back: joining takes its time again
+            self._since = time.ticks_ms()
+        if time.ticks_diff(time.ticks_ms(), self._since) < _JOIN_MS:
+            return False
+        self._reason = self._refusal()
+        return self._reason == 0
+
+    def _refusal(self) -> int:
+        ssid = hardware.settings["wifi_ssid"]
+        password = hardware.settings["wifi_password"]
+        if ssid is not None and ssid != self._ssid:
+            return STAT_NO_AP_FOUND
+        if password is not None and password != self._password:
+            return STAT_WRONG_PASSWORD
+        return 0
+
+
+def reachable() -> bool:
+    """True while host names can be looked up (used by the fakes of `socket` and `ntptime`).
+
+    A program that never switches Wi-Fi on is taken to have a wired link.
+    """
+    station = WLAN._station
+    if not hardware.radio_up():
+        return False
+    return station is None or not station.active() or station.isconnected()

@@ -1,0 +1,62 @@
+"""The virtual board's first code: what MicroPython's C start-up and `_boot.py` do on silicon.
+
+Runs on MicroPython only, started by the supervisor. Mounts the image at '/', puts the fakes in place, then
+runs boot.py and main.py in one namespace. As on every port since MicroPython 1.22, main.py is skipped when
+boot.py raised; SystemExit from either is a soft reset. The exit codes are listed in
+`ujobs_tools.board.process`.
+"""
+
+import os
+import sys
+
+import blockdevice
+import hardware
+
+_ENDED = 10
+_RAISED = 11
+_NO_FILE_SYSTEM = 12
+_SOFT_RESET = 42
+
+
+def _prepare() -> None:
+    """Swap the host's file system for the image, and the host's modules for the board's."""
+    # The fakes stay in sys.modules when this folder is no longer on the path.
+    import board_socket
+    import board_time
+    import esp32  # noqa: F401
+    import machine  # noqa: F401
+    import ntptime  # noqa: F401
+    import vfs
+
+    image = open(hardware.settings["image_fd"], "r+b")  # noqa: SIM115
+    vfs.umount("/")
+    device = blockdevice.BlockDevice(image, hardware.settings["blocks"])
+    try:
+        vfs.mount(vfs.VfsLfs2(device), "/")
+    except OSError as error:
+        print("board: the image holds no littlefs file system:", error)
+        sys.exit(_NO_FILE_SYSTEM)
+    for name in ("blockdevice", "board_socket", "board_time", "hardware", "real_time"):
+        del sys.modules[name]
+    sys.modules["socket"] = board_socket
+    sys.modules["time"] = board_time
+    sys.path[:] = ["", ".frozen", "/lib"]
+
+
+def _run(name: str, scope: dict) -> bool:
+    """Run one file if it is there; False when it ended with an exception, whose traceback is printed."""
+    if name not in os.listdir("/"):
+        return True
+    try:
+        execfile(name, scope)  # noqa: F821 - a builtin of the unix port
+    except SystemExit:
+        sys.exit(_SOFT_RESET)
+    except BaseException as error:
+        sys.print_exception(error)
+        return False
+    return True
+
+
+_prepare()
+_scope = {"__name__": "__main__"}
+sys.exit(_ENDED if _run("boot.py", _scope) and _run("main.py", _scope) else _RAISED)

@@ -1,0 +1,62 @@
+"""What belongs on a board's flash: the first code, the library and firmware compiled, settings, certificates,
+app.
+
+The places are those of a real board: `/boot.py`, `/main.py`, `/settings.json`, `/lib/ujobs`, `/lib/firmware`,
+`/lib/umqtt` (frozen into ESP32 firmware; here a file), the certificates where the settings say, and `/app`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from . import umqtt
+from .interpreter import compile_module
+
+
+def make_board_files(
+    repository_root: Path,
+    settings: dict[str, Any],
+    thing_directory: Path | None,
+    app: Path | None,
+    compiled: bool = True,
+) -> dict[str, bytes]:
+    """Gather a board's files: path on the board -> content.
+
+    settings: becomes /settings.json. thing_directory: holds ca.der, cert.der and key.der as `ujobs thing
+    create` writes them; None for a board without certificates. app: a file, which becomes /app/app.py, or a
+    folder, which becomes /app. compiled: library and firmware as .mpy (-O2, umqtt -O0: it checks replies with
+    `assert`), else as .py. Raises FileNotFoundError for what is missing, InterpreterError for a module that
+    does not compile.
+    """
+    files = {name: (repository_root / name).read_bytes() for name in ("boot.py", "main.py")}
+    for package in (repository_root / "lib" / "ujobs", repository_root / "firmware"):
+        for source in sorted(package.rglob("*.py")):
+            if source.name != "manifest.py":
+                name = f"{package.name}/{source.relative_to(package).as_posix()}"
+                files |= _module(source, name, 2, compiled)
+    umqtt_folder, _ = umqtt.find()
+    files |= _module(umqtt_folder / "umqtt" / "simple.py", "umqtt/simple.py", 0, compiled)
+    files["settings.json"] = json.dumps(settings).encode()
+    if thing_directory is not None:
+        for part in ("ca", "cert", "key"):
+            path = str(settings.get(part) or f"/cert/{part}.der").lstrip("/")
+            files[path] = (thing_directory / f"{part}.der").read_bytes()
+    if app is not None:
+        files |= _application(app)
+    return files
+
+
+def _module(source: Path, name: str, optimise: int, compiled: bool) -> dict[str, bytes]:
+    content = source.read_bytes()
+    if not compiled:
+        return {f"lib/{name}": content}
+    return {f"lib/{name.removesuffix('.py')}.mpy": compile_module(content, name, optimise)}
+
+
+def _application(app: Path) -> dict[str, bytes]:
+    if app.is_file():
+        return {"app/app.py": app.read_bytes()}
+    sources = [path for path in sorted(app.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    if not sources:
+        raise FileNotFoundError(f"no application in {app}")
+    return {f"app/{path.relative_to(app).as_posix()}": path.read_bytes() for path in sources}

@@ -1,0 +1,110 @@
+"""Flash images: littlefs in a file, made and read by MicroPython itself, so that a board finds what it would
+format.
+
+Images have blocks of 4096 bytes, as the ESP32's flash. A running board holds a lock on its image (see
+`lock`).
+"""
+
+import errno
+import fcntl
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from .fakes_cache import FAKES
+from .interpreter import find_micropython
+
+BLOCK_SIZE = 4096
+DEFAULT_BLOCKS = 512  # 2 MB, what a 4 MB ESP32 module has for files
+
+
+class ImageError(Exception):
+    """An image cannot be made, read or locked; the message names it."""
+
+
+def build_image(path: Path, files: dict[str, bytes], blocks: int = DEFAULT_BLOCKS) -> None:
+    """Make a fresh image holding `files` (path on the board -> content), replacing one that is there.
+
+    blocks: size in blocks of 4096 bytes, at least 4. The image appears whole or not at all.
+    Raises ImageError when the files do not fit, or a board is running on the image.
+    """
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(b"\xff" * (BLOCK_SIZE * blocks))
+    try:
+        _run_tool("format", part)
+        _run_tool("write", part, _pack(files))
+        with path.open("a+b") as old:
+            lock(old.fileno(), path)
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_file(path: Path, name: str, data: bytes) -> None:
+    """Put one file on an image: whole or not at all. Raises ImageError, also while a board runs on the
+    image."""
+    with path.open("r+b") as image:
+        lock(image.fileno(), path)
+        _run_tool("write", path, _pack({name: data}))
+
+
+def read_files(path: Path) -> dict[str, bytes]:
+    """All files of an image: path on the board (with its leading slash) -> content.
+
+    A running board's image can be read too: it shows what is on flash at that moment.
+    """
+    packed = _run_tool("read", path)
+    files: dict[str, bytes] = {}
+    position = 0
+    while position < len(packed):
+        end = packed.index(b"\n", position)
+        length, name = packed[position:end].decode().split(" ", 1)
+        position = end + 1 + int(length)
+        files[name] = packed[end + 1 : position]
+    return files
+
+
+def lock(descriptor: int, path: Path, timeout: float = 2.0) -> None:
+    """Lock an open image for one board or writer; processes that inherit the descriptor keep the lock.
+
+    timeout: seconds to wait for a board that is just being killed. Raises ImageError after it.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise ImageError(f"{path} is in use by a running board") from None
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _pack(files: dict[str, bytes]) -> bytes:
+    packed = []
+    for name, data in files.items():
+        if "\n" in name:
+            raise ImageError(f"a file name on the board cannot hold a line break: {name!r}")
+        packed.append(b"%d /%s\n" % (len(data), name.lstrip("/").encode()))
+        packed.append(data)
+    return b"".join(packed)
+
+
+def _run_tool(action: str, path: Path, stdin: bytes = b"") -> bytes:
+    try:
+        blocks = path.stat().st_size // BLOCK_SIZE
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror}") from error
+    command = [find_micropython(), "-X", "heapsize=32m", FAKES / "image_tool.py", action, path, str(blocks)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
+    result = subprocess.run(command, input=stdin, capture_output=True, env=environment)
+    if result.returncode == 0:
+        return result.stdout
+    if result.returncode == errno.ENOSPC:
+        raise ImageError(f"{path}: the files do not fit")
+    if result.returncode in (errno.EILSEQ, errno.EIO, errno.ENODEV, errno.EINVAL):
+        raise ImageError(f"{path} holds no sound littlefs file system")
+    message = result.stderr.decode(errors="replace").strip() or f"error {result.returncode}"
+    raise ImageError(f"cannot {action} {path}: {message}")

@@ -1,0 +1,44 @@
+"""The board's serial line: what it prints, passed on line by line."""
+
+import sys
+from pathlib import Path
+
+from .fakes_cache import HIDDEN_NAME
+
+
+class SerialLine:
+    """Gathers bytes into lines; writes each to stdout and, if asked, to a log file as well.
+
+    log: file to append to, or None. Frames of stage0 are left out of tracebacks: on silicon they are C.
+    """
+
+    def __init__(self, log: Path | None) -> None:
+        self._log = log.open("ab", buffering=0) if log else None
+        self._rest = b""
+        self._hidden = f'  File "{HIDDEN_NAME}"'.encode()
+
+    def feed(self, data: bytes) -> None:
+        """Take what the board printed."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._emit(line.rstrip(b"\r"))
+
+    def say(self, message: str) -> None:
+        """A line of the supervisor's own, marked as such."""
+        self.end_line()
+        self._emit(f"board: {message}".encode())
+
+    def end_line(self) -> None:
+        """Write out an unfinished line: the board stopped in the middle of it."""
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self._emit(rest)
+
+    def _emit(self, line: bytes) -> None:
+        if line.startswith(self._hidden):
+            return
+        line += b"\n"
+        if self._log:
+            self._log.write(line)
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()

@@ -1,0 +1,128 @@
+"""Start MicroPython as the virtual board's processor: its file descriptors, its heap, and its end with
+ours."""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from .fakes_cache import compiled_fakes
+from .interpreter import find_micropython
+
+# Exit codes of fakes/stage0.py.
+ENDED = 10  # main.py came to its end
+RAISED = 11  # boot.py or main.py ended with an exception
+NO_FILE_SYSTEM = 12  # the image cannot be mounted
+SOFT_RESET = 42  # machine.soft_reset() or SystemExit
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Start:
+    """What one start of the board is told, as the fakes read it from UJOBS_BOARD.
+
+    image_fd, blocks: the open image and its size in blocks of 4096 bytes. message_fd: pipe to the supervisor.
+    radio_fd: a file holding "1" while the access point is up. cause: machine's *_RESET number. clock_offset:
+    seconds that the board's clock is ahead of the host's. unique_id: six bytes in hexadecimal. wifi_ssid,
+    wifi_password: what the access point accepts, None for anything. ntp_fails: time servers do not answer.
+    """
+
+    image_fd: int
+    blocks: int
+    message_fd: int
+    radio_fd: int
+    cause: int
+    clock_offset: int
+    unique_id: str
+    wifi_ssid: str | None
+    wifi_password: str | None
+    ntp_fails: bool
+
+
+class Processor:
+    """The MicroPython process of one start, and its two pipes."""
+
+    def __init__(self, start: Start, heap: int) -> None:
+        """Start stage0 as `start` says; `message_fd` in it is set here.
+
+        heap: MicroPython's -X heapsize in bytes. The process is in a session of its own, so that Ctrl-C
+        reaches only the supervisor, and the kernel kills it when the thread that called this ends: no
+        orphans, even at SIGKILL.
+        """
+        self.output, output = os.pipe()
+        self.messages, start.message_fd = os.pipe()
+        self._rest = b""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
+        environment["UJOBS_BOARD"] = json.dumps(asdict(start))
+        environment["TZ"] = "UTC0"
+        try:
+            self._process = subprocess.Popen(
+                [find_micropython(), "-X", f"heapsize={heap}", "-c", "import stage0"],
+                cwd=compiled_fakes(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                pass_fds=(start.image_fd, start.message_fd, start.radio_fd),
+                start_new_session=True,
+                preexec_fn=_die_with_parent(),
+            )
+        finally:
+            os.close(output)
+            os.close(start.message_fd)
+        os.set_blocking(self.output, False)
+        os.set_blocking(self.messages, False)
+
+    def read_output(self) -> bytes | None:
+        """What has been printed since the last call, perhaps nothing; None once the process has ended."""
+        return _read(self.output)
+
+    def read_messages(self) -> list[str]:
+        """The lines that came through the message pipe since the last call."""
+        *lines, self._rest = (self._rest + (_read(self.messages) or b"")).split(b"\n")
+        return [line.decode() for line in lines]
+
+    def kill(self) -> int:
+        """Cut its power, if it has not ended yet; returns its exit code (negative: killed by that signal).
+
+        What it printed and said before can still be read.
+        """
+        self._process.kill()
+        return self._process.wait()
+
+    def close(self) -> None:
+        """Let go of the pipes."""
+        os.close(self.output)
+        os.close(self.messages)
+
+
+def _read(descriptor: int) -> bytes | None:
+    """All there is in a non-blocking pipe; None at its end."""
+    gathered = b""
+    while True:
+        try:
+            data = os.read(descriptor, 65536)
+        except BlockingIOError:
+            return gathered
+        if not data:
+            return gathered or None
+        gathered += data
+
+
+def _die_with_parent() -> Callable[[], None]:
+    if sys.platform != "linux":
+        raise OSError("the virtual board runs on Linux only")
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parent = os.getpid()
+
+    def in_child() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the call above
+            os._exit(1)
+
+    return in_child

@@ -1,0 +1,225 @@
+"""The board around the processor: power, reset line, watchdog, real-time clock, access point and serial line.
+
+It keeps what survives a reset on silicon and decides why the next start happens. A program asks for something
+by sending one line through its pipe:
+
+    reset                  start again at once, cause HARD_RESET
+    deepsleep MS           start again after MS milliseconds (-1: never), cause DEEPSLEEP_RESET
+    watchdog MS, feed      arm the watchdog, feed it; unfed it resets the board, cause WDT_RESET
+    clock SECONDS          the clock was set: it is now that many seconds ahead of the host's
+"""
+
+import hashlib
+import os
+import select
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from . import process
+from .image import BLOCK_SIZE, ImageError, lock
+from .output import SerialLine
+
+STOPPED, PROGRAM_FAILED, USAGE, PROCESS_DIED = range(4)
+"""Exit codes: stopped, or main.py ended; ended with an exception; bad arguments or image; MicroPython
+died."""
+
+PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
+DEFAULT_HEAP = 160 * 1024
+FAKES_HEAP = 20 * 1024  # what the fakes hold when boot.py starts; silicon has none of it on its Python heap
+_CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
+_EPOCH_2000 = 946684800  # 2000-01-01 in seconds since 1970
+_NEVER = float("inf")
+
+
+@dataclass
+class BoardOptions:
+    """How a board is started.
+
+    heap: bytes of MicroPython heap that the program gets; what the fakes take is added. wifi_ssid,
+    wifi_password: what the access point accepts (None: anything). ntp_fails: time servers do not answer. log:
+    file that also gets the output. once: stop at the first reset. stay: when main.py has ended, idle as a
+    board does at its REPL until stopped, instead of stopping.
+    """
+
+    heap: int = DEFAULT_HEAP
+    wifi_ssid: str | None = None
+    wifi_password: str | None = None
+    ntp_fails: bool = False
+    log: Path | None = None
+    once: bool = False
+    stay: bool = False
+
+
+class Board:
+    """One board with its flash in the file `image`, from power-on until `run` returns."""
+
+    def __init__(self, image: Path, options: BoardOptions) -> None:
+        self._path = image
+        self._options = options
+        self._serial = SerialLine(options.log)
+        self._wake, self._wake_end = socket.socketpair()
+        self._radio = os.memfd_create("radio")
+        self._set_radio(True)
+        self._cause = PWRON_RESET
+        self._clock_offset = _EPOCH_2000 - int(time.time())
+        self._watchdog: float | None = None  # seconds, once armed
+        self._deadline = _NEVER  # when the watchdog bites, in monotonic seconds
+        self._request = ""
+        self._stopping = False
+
+    def run(self) -> int:
+        """Power the board on and run it until it stops; returns the exit code (STOPPED, ...).
+
+        Call it once, from the main thread: it handles SIGTERM and SIGINT (stop), SIGUSR1 (access point away)
+        and SIGUSR2 (access point back). Raises ImageError when the image is missing, cut short or in use.
+        """
+        image = self._open_image()
+        self._handle_signals()
+        try:
+            while True:
+                self._serial.say(f"start, {_CAUSES[self._cause]}")
+                code = self._run_until_reset(image)
+                if code is not None:
+                    return code
+                if self._options.once:
+                    self._serial.say(f"stopped at {_CAUSES[self._cause]}, as asked")
+                    return STOPPED
+        except BrokenPipeError:  # whoever read our output has left
+            return STOPPED
+        finally:
+            os.close(image)
+
+    def _open_image(self) -> int:
+        try:
+            image = os.open(self._path, os.O_RDWR)
+        except OSError as error:
+            raise ImageError(f"{self._path}: {error.strerror}") from error
+        size = os.fstat(image).st_size
+        if size == 0 or size % BLOCK_SIZE:
+            os.close(image)
+            raise ImageError(f"{self._path} is no flash image: {size} bytes, not blocks of {BLOCK_SIZE}")
+        lock(image, self._path)
+        return image
+
+    def _run_until_reset(self, image: int) -> int | None:
+        """One start. Returns None when another is to follow, whose cause is then set, else the exit code."""
+        processor = process.Processor(self._start_settings(image), self._options.heap + FAKES_HEAP)
+        try:
+            while self._listen(processor, self._deadline):
+                if self._overdue() and self._listen(processor, 0) and self._overdue():
+                    # Nothing fed it, not even a message that was still in the pipe.
+                    self._request = "watchdog"
+                    break
+        finally:
+            returncode = processor.kill()
+            self._take_in(processor)
+            processor.close()
+            self._serial.end_line()
+        if self._stopping:
+            return STOPPED
+        return self._restart(self._request) if self._request else self._after_end(returncode)
+
+    def _restart(self, request: str) -> int | None:
+        """Do what the program or the watchdog asked for; None to start again, else the exit code."""
+        self._request, self._watchdog, self._deadline = "", None, _NEVER
+        kind, _, argument = request.partition(" ")
+        if kind == "deepsleep":
+            self._cause = DEEPSLEEP_RESET
+            milliseconds = int(argument)
+            self._serial.say(f"deep sleep, {milliseconds} ms" if milliseconds >= 0 else "deep sleep")
+            self._idle(time.monotonic() + milliseconds / 1000 if milliseconds >= 0 else _NEVER)
+            return STOPPED if self._stopping else None
+        self._cause = WDT_RESET if kind == "watchdog" else HARD_RESET
+        return None
+
+    def _after_end(self, returncode: int) -> int | None:
+        """The process ended by itself: start again, idle, or stop, as a board would."""
+        if returncode == process.SOFT_RESET:
+            self._cause = SOFT_RESET
+            return None
+        if returncode == process.NO_FILE_SYSTEM:
+            return USAGE
+        if returncode not in (process.ENDED, process.RAISED):
+            how = f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
+            self._serial.say(f"the MicroPython process died: {how}")
+            return PROCESS_DIED
+        how = "ended" if returncode == process.ENDED else "ended with an exception"
+        if self._watchdog is not None or self._options.stay:
+            self._serial.say(f"the program {how}; idle")
+            self._idle(self._deadline)
+            if not self._stopping:
+                return self._restart("watchdog")
+        else:
+            self._serial.say(f"the program {how}")
+        return STOPPED if returncode == process.ENDED else PROGRAM_FAILED
+
+    def _start_settings(self, image: int) -> process.Start:
+        return process.Start(
+            image_fd=image,
+            blocks=os.fstat(image).st_size // BLOCK_SIZE,
+            message_fd=-1,
+            radio_fd=self._radio,
+            cause=self._cause,
+            clock_offset=self._clock_offset,
+            unique_id=hashlib.sha256(bytes(self._path.resolve())).hexdigest()[:12],
+            wifi_ssid=self._options.wifi_ssid,
+            wifi_password=self._options.wifi_password,
+            ntp_fails=self._options.ntp_fails,
+        )
+
+    def _listen(self, processor: process.Processor, deadline: float) -> bool:
+        """Wait for anything, at most until `deadline`, and take it in; False when this start is over."""
+        self._sleep([processor.output, processor.messages], deadline)
+        running = self._take_in(processor)
+        return running and not self._request and not self._stopping
+
+    def _take_in(self, processor: process.Processor) -> bool:
+        for message in processor.read_messages():
+            self._obey(message)
+        output = processor.read_output()
+        self._serial.feed(output or b"")
+        return output is not None
+
+    def _obey(self, message: str) -> None:
+        kind, _, argument = message.partition(" ")
+        if kind == "clock":
+            self._clock_offset = int(argument)
+        elif kind in ("watchdog", "feed"):
+            if kind == "watchdog":
+                self._watchdog = int(argument) / 1000
+            self._deadline = time.monotonic() + (self._watchdog or _NEVER)
+        else:
+            self._request = message
+
+    def _overdue(self) -> bool:
+        return time.monotonic() >= self._deadline
+
+    def _idle(self, deadline: float) -> None:
+        while not self._stopping and time.monotonic() < deadline:
+            self._sleep([], deadline)
+
+    def _sleep(self, descriptors: list[int], deadline: float) -> None:
+        """Until one of the descriptors has something, a signal comes, or the deadline."""
+        timeout = None if deadline == _NEVER else max(0.0, deadline - time.monotonic())
+        readable, _, _ = select.select([self._wake, *descriptors], [], [], timeout)
+        if self._wake in readable:
+            self._wake.recv(4096)
+
+    def _handle_signals(self) -> None:
+        self._wake_end.setblocking(False)
+        signal.set_wakeup_fd(self._wake_end.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number in (signal.SIGUSR1, signal.SIGUSR2):
+            self._set_radio(number == signal.SIGUSR2)
+        else:
+            self._stopping = True
+
+    def _set_radio(self, up: bool) -> None:
+        os.pwrite(self._radio, b"1" if up else b"0", 0)

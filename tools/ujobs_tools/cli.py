@@ -1,0 +1,9 @@
+"""The command `ujobs`; each command is a module of `commands`."""
+
+import typer
+
+from ujobs_tools.commands import board, serve
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Host tools of ujobs, AWS IoT Jobs for MicroPython.")
+app.command()(serve.serve)
+app.command()(board.board)

@@ -1,0 +1,1 @@
+"""One module a command of `ujobs`; `ujobs_tools.cli` puts them together."""

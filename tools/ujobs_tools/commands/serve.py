@@ -1,0 +1,86 @@
+"""`ujobs serve`: the local Jobs service on the command line."""
+
+import asyncio
+import json
+import logging
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ujobs_tools.service.server import Address
+
+
+def serve(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder to keep everything in; without it all is forgotten at the end.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    http_port: Annotated[int, typer.Option(min=0, max=65535, help="For boto3 and the AWS CLI; 0: any free one.")] = 0,
+    mqtts_port: Annotated[int, typer.Option(min=0, max=65535, help="For devices, mutual TLS; 0: any free one.")] = 0,
+    mqtt_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Without TLS, client id = thing, to look around; 0: any free one.")
+    ] = 0,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Gets {http, mqtts, mqtt, ca} as JSON for as long as the service runs.")
+    ] = None,
+    clock_speed: Annotated[
+        float, typer.Option(min=0.001, max=10000, help="How many times faster than real time its timers run.")
+    ] = 1.0,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "warning",
+) -> None:
+    """Run a local stand-in for AWS IoT Jobs until Ctrl-C or SIGTERM."""
+    level = logging.getLevelNamesMapping().get(log_level.upper())
+    if level is None:
+        raise typer.BadParameter(f"{log_level}: debug, info, warning or error", param_hint="--log-level")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("ujobs_tools").setLevel(level)
+    from ujobs_tools.service.server import Address, PortInUse
+
+    def started(found: dict[str, Any]) -> None:
+        if ready_file is not None:
+            _write(ready_file, found)
+        _announce(found, host, clock_speed)
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="ujobs-") as temporary:
+            address = Address(host, http_port, mqtts_port, mqtt_port)
+            asyncio.run(_run(data or Path(temporary), address, clock_speed, started))
+    except (PortInUse, OSError, ValueError) as error:
+        typer.echo(f"ujobs serve: {error}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)
+
+
+async def _run(
+    data: Path, address: "Address", clock_speed: float, started: Callable[[dict[str, Any]], None]
+) -> None:
+    from ujobs_tools.service.server import Service
+    from ujobs_tools.service.server import serve as run
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await run(Service(data, clock_speed), address, stop, started)
+
+
+def _write(path: Path, found: dict[str, Any]) -> None:
+    # Renamed into place: whoever waits for the file finds all of it.
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(found) + "\n")
+    temporary.replace(path)
+
+
+def _announce(found: dict[str, Any], host: str, clock_speed: float) -> None:
+    typer.echo(f"boto3, AWS CLI:  --endpoint-url {found['http']}")
+    typer.echo(f"devices:         localhost:{found['mqtts']}  (MQTT, mutual TLS; CA {found['ca']})")
+    typer.echo(f"to look around:  {host}:{found['mqtt']}  (MQTT without TLS, client id = thing)")
+    if clock_speed != 1.0:
+        typer.echo(f"its clock runs {clock_speed:g} times as fast as real time")

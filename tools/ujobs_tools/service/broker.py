@@ -1,0 +1,263 @@
+"""An MQTT 3.1.1 broker on asyncio with AWS IoT's own rules: QoS 0 and 1, wills, retained messages, persistent sessions.
+
+It knows nothing of jobs. Who a client is, what it may do, and what happens to messages on `$aws/` topics is decided by
+the functions it is given. What AWS answers by closing the connection (QoS 2, too large a payload, a forbidden topic,
+too many filters) closes it here ("AWS IoT Core message broker and protocol limits")."""
+
+import asyncio
+import logging
+import ssl
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+
+from ujobs_tools.service import packets, topics
+from ujobs_tools.service.packets import Connect, Message, PacketError
+from ujobs_tools.service.session import Session
+
+MAX_PAYLOAD = 128 * 1024
+MAX_PACKET = MAX_PAYLOAD + 1024
+MAX_FILTERS_IN_SUBSCRIBE = 8
+MAX_SUBSCRIPTIONS = 50
+MAX_CLIENT_ID = 128  # bytes
+MAX_CONNECTIONS = 4000
+MAX_RETAINED = 1000
+SHORTEST_KEEP_ALIVE, LONGEST_KEEP_ALIVE = 30, 1200  # seconds
+SESSION_LIFE = 3600.0  # seconds that a persistent session outlives its connection
+_PATIENCE = 10.0  # seconds for a TLS handshake and for CONNECT
+
+REFUSED_PROTOCOL, REFUSED_CLIENT_ID, NOT_AUTHORIZED = 1, 2, 7
+
+_log = logging.getLogger(__name__)
+
+Authorize = Callable[[Session, str, str], bool]
+OnPublish = Callable[[Session, str, bytes], None]
+Identify = Callable[[bytes | None], tuple[str | None, bool]]
+
+
+class Forbidden(Exception):
+    """What AWS answers by closing the connection; the text is for the log."""
+
+
+class Broker:
+    """identify(certificate as DER, or None without TLS) -> (thing, whether it may connect). authorize(session,
+    "publish" | "subscribe", topic or filter). on_publish(session, topic, payload): gets messages on `$aws/` topics,
+    which no subscriber sees. shortest_keep_alive: seconds, clients asking for less get this."""
+
+    def __init__(
+        self,
+        identify: Identify,
+        authorize: Authorize,
+        on_publish: OnPublish,
+        shortest_keep_alive: float = SHORTEST_KEEP_ALIVE,
+    ) -> None:
+        self._identify = identify
+        self._authorize = authorize
+        self._on_publish = on_publish
+        self._shortest_keep_alive = shortest_keep_alive
+        self._sessions: dict[str, Session] = {}
+        self._tree = topics.FilterTree()
+        self._retained: dict[str, Message] = {}
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def listen(self, host: str, port: int, context: ssl.SSLContext | None) -> int:
+        """Accept connections, over TLS with a context; returns the port. Raises OSError when it is in use."""
+        patience = {} if context is None else {"ssl_handshake_timeout": _PATIENCE}
+        server = await asyncio.start_server(self._accept, host, port, ssl=context, backlog=1000, **patience)
+        self._servers.append(server)
+        return server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Stop listening and close every connection."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> None:
+        """Send a message to every subscriber, at the lower of its QoS and the subscriber's."""
+        message = Message(topic, payload, qos)
+        if retain:
+            if not payload:
+                self._retained.pop(topic, None)
+            elif topic in self._retained or len(self._retained) < MAX_RETAINED:
+                self._retained[topic] = replace(message, retain=True)
+        for session, granted in self._tree.find(topic).items():
+            session.deliver(message, min(qos, granted))
+
+    def deliver(self, session: Session, topic: str, payload: bytes) -> None:
+        """Send a message to one client, once, whether it has subscribed or not; at QoS 1 if it has subscribed so."""
+        session.deliver(Message(topic, payload), min(1, self._tree.find(topic).get(session, 0)))
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        session = None
+        try:
+            if len(self._connections) > MAX_CONNECTIONS:
+                raise Forbidden(f"more than {MAX_CONNECTIONS} connections")
+            session, keep_alive = await asyncio.wait_for(self._connect(reader, writer), _PATIENCE)
+            await self._serve(session, reader, keep_alive)
+        except (PacketError, Forbidden) as error:
+            _log.warning("%s closed: %s", session.client_id if session else "connection", error)
+        except TimeoutError:
+            _log.info("%s closed: nothing heard in time", session.client_id if session else "connection")
+        except (OSError, EOFError):
+            _log.debug("%s lost", session.client_id if session else "connection")
+        except asyncio.CancelledError:
+            pass  # Taken over by the same client id, or the service stops.
+        finally:
+            self._connections.discard(task)
+            if session is not None and session.writer is writer:
+                self._disconnected(session)
+            writer.transport.abort() if session is None else writer.close()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[Session, float]:
+        first, body = await _read_packet(reader)
+        if packets.check_flags(first) != packets.CONNECT:
+            raise PacketError("the first packet is not CONNECT")
+        connect = packets.read_connect(body)
+        tls = writer.get_extra_info("ssl_object")
+        thing, welcome = self._identify(tls.getpeercert(binary_form=True) if tls else None)
+        code = _refusal(connect, welcome)
+        old = self._sessions.get(connect.client_id)
+        if old is not None and old.thing != thing:
+            code = NOT_AUTHORIZED
+        if code:
+            writer.write(packets.connack(code))
+            await writer.drain()
+            raise Forbidden(f"CONNECT of {connect.client_id!r} refused with code {code}")
+        session, present = self._open_session(connect, thing, old)
+        session.will = connect.will
+        writer.write(packets.connack(0, present))
+        session.attach(writer)
+        _log.info("%s connected as %s", session.client_id, thing or "nobody")
+        asked = connect.keep_alive or LONGEST_KEEP_ALIVE
+        return session, min(max(asked, self._shortest_keep_alive), LONGEST_KEEP_ALIVE)
+
+    def _open_session(self, connect: Connect, thing: str | None, old: Session | None) -> tuple[Session, bool]:
+        if old is not None and old.writer is not None:
+            # The newcomer wins; the old connection ends as a lost one does, with its will.
+            writer = old.writer
+            self._disconnected(old)
+            writer.transport.abort()
+            old = self._sessions.get(connect.client_id)
+        if old is not None and (connect.clean_session or old.expires_at < time.monotonic()):
+            self._forget(old)
+            old = None
+        session = old or Session(connect.client_id or f"auto-{uuid.uuid4()}", thing, connect.clean_session)
+        session.clean = connect.clean_session
+        self._sessions[session.client_id] = session
+        return session, old is not None
+
+    def _disconnected(self, session: Session) -> None:
+        session.detach()
+        session.expires_at = time.monotonic() + SESSION_LIFE
+        will, session.will = session.will, None
+        if session.clean:
+            self._forget(session)
+        if will is not None and self._may_publish(session, will.topic):
+            self.publish(will.topic, will.payload, min(will.qos, 1), will.retain)
+
+    def _forget(self, session: Session) -> None:
+        for name in session.filters:
+            self._tree.remove(name, session)
+        session.filters.clear()
+        if self._sessions.get(session.client_id) is session:
+            del self._sessions[session.client_id]
+
+    async def _serve(self, session: Session, reader: asyncio.StreamReader, keep_alive: float) -> None:
+        while True:
+            first, body = await asyncio.wait_for(_read_packet(reader), keep_alive * 1.5)
+            match packets.check_flags(first):
+                case packets.PUBLISH:
+                    self._published(session, first, body)
+                case packets.PUBACK:
+                    session.acknowledged(packets.read_puback(body))
+                case packets.SUBSCRIBE:
+                    self._subscribe(session, body)
+                case packets.UNSUBSCRIBE:
+                    self._unsubscribe(session, body)
+                case packets.PINGREQ:
+                    session.write(packets.PINGRESP_PACKET)
+                case packets.DISCONNECT:
+                    session.will = None
+                    return
+                case _:
+                    raise PacketError("a second CONNECT")
+
+    def _may_publish(self, session: Session, topic: str) -> bool:
+        return topics.valid_topic(topic) and self._authorize(session, "publish", topic)
+
+    def _published(self, session: Session, first: int, body: bytes) -> None:
+        message, packet_id = packets.read_publish(first, body)
+        if message.qos > 1:
+            raise Forbidden("QoS 2")
+        if len(message.payload) > MAX_PAYLOAD:
+            raise Forbidden(f"payload of {len(message.payload)} bytes")
+        if not self._may_publish(session, message.topic):
+            raise Forbidden(f"publish to {message.topic}")
+        if not message.topic.startswith("$"):
+            self.publish(message.topic, message.payload, message.qos, message.retain)
+        elif message.retain:
+            raise Forbidden(f"retained message on {message.topic}")
+        else:
+            self._on_publish(session, message.topic, message.payload)
+        if packet_id:
+            session.write(packets.puback(packet_id))
+
+    def _subscribe(self, session: Session, body: bytes) -> None:
+        packet_id, filters = packets.read_subscribe(body)
+        if len(filters) > MAX_FILTERS_IN_SUBSCRIBE:
+            raise Forbidden(f"{len(filters)} filters in one SUBSCRIBE")
+        if len({*session.filters, *(name for name, _ in filters)}) > MAX_SUBSCRIPTIONS:
+            raise Forbidden(f"more than {MAX_SUBSCRIPTIONS} subscriptions")
+        for name, qos in filters:
+            if qos > 1:
+                raise Forbidden("SUBSCRIBE with QoS 2")
+            if not topics.valid_filter(name) or not self._authorize(session, "subscribe", name):
+                raise Forbidden(f"subscribe to {name}")
+        for name, qos in filters:
+            session.filters[name] = qos
+            self._tree.add(name, session, qos)
+        session.write(packets.suback(packet_id, [qos for _, qos in filters]))
+        for name, qos in filters:
+            for topic, message in self._retained.items():
+                if topics.matches(name, topic):
+                    session.deliver(message, min(qos, message.qos))
+
+    def _unsubscribe(self, session: Session, body: bytes) -> None:
+        packet_id, filters = packets.read_unsubscribe(body)
+        for name in filters:
+            if session.filters.pop(name, None) is not None:
+                self._tree.remove(name, session)
+        session.write(packets.unsuback(packet_id))
+
+
+def _refusal(connect: Connect, welcome: bool) -> int:
+    if connect.protocol_level != 4:
+        return REFUSED_PROTOCOL
+    size = len(connect.client_id.encode("utf-8"))
+    if size > MAX_CLIENT_ID or connect.client_id.startswith("$") or (not size and not connect.clean_session):
+        return REFUSED_CLIENT_ID
+    return 0 if welcome else NOT_AUTHORIZED
+
+
+async def _read_packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    first = (await reader.readexactly(1))[0]
+    size = shift = 0
+    while True:
+        byte = (await reader.readexactly(1))[0]
+        size |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            break
+        if shift > 21:
+            raise PacketError("packet length of more than four bytes")
+    if size > MAX_PACKET:
+        raise Forbidden(f"packet of {size} bytes")
+    return first, await reader.readexactly(size)

@@ -1,0 +1,140 @@
+"""What every part of the engine stands on: one stored change at a time with the notifications it causes, and what
+follows when an execution ends (retries, completion of its job)."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ujobs_tools.service import model
+from ujobs_tools.service.model import Execution, Job
+from ujobs_tools.service.store import Store
+
+PENDING_LIMIT = 10  # "Jobs limits": pending executions listed by GetPendingJobExecutions and by notify
+
+
+def _without_null_members(value: Any) -> Any:
+    # AWS serialises documents anew for the device and leaves these out.
+    if isinstance(value, dict):
+        return {name: _without_null_members(member) for name, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_without_null_members(item) for item in value]
+    return value
+
+
+class Core:
+    """The store, the clock and the two hooks.
+
+    clock: gives epoch seconds. region, account: for ARNs. on_notification(thing, "notify" | "notify-next", payload) is
+    called for each notification, after the change that causes it is stored; on_change() after each stored change.
+    Nothing is kept in memory that a restart would lose.
+    """
+
+    def __init__(
+        self, store: Store, clock: Callable[[], float], region: str = "us-east-1", account: str = "000000000000"
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.region = region
+        self.account = account
+        self.on_notification: Callable[[str, str, dict[str, Any]], None] = lambda thing, suffix, payload: None
+        self.on_change: Callable[[], None] = lambda: None
+
+    def arn(self, kind: str, name: str) -> str:
+        """The ARN of a "thing", "job", "cert" or "policy"."""
+        return f"arn:aws:iot:{self.region}:{self.account}:{kind}/{name}"
+
+    @contextmanager
+    def _change(self, things: Iterable[str]) -> Iterator[float]:
+        """A transaction that may change executions of these things; gives the time to use in it.
+
+        After it is stored: `notify` to each thing whose set of pending executions is another one now, `notify-next` to
+        each whose front of the queue is another execution now ("Jobs notifications": a front that merely starts, or
+        reports progress, causes neither).
+        """
+        now = self.clock()
+        with self.store.transaction():
+            before = {thing: self.store.pending_sequences(thing) for thing in things}
+            yield now
+        notifications = []
+        for thing, sequences in before.items():
+            pending = self.store.pending_sequences(thing)
+            if set(pending) != set(sequences):
+                notifications.append((thing, "notify", self._list_payload(thing, now)))
+            if pending[:1] != sequences[:1]:
+                notifications.append((thing, "notify-next", self._next_payload(thing, now)))
+        for notification in notifications:
+            self.on_notification(*notification)
+        self.on_change()
+
+    def _list_payload(self, thing: str, now: float) -> dict[str, Any]:
+        jobs: dict[str, list[dict[str, Any]]] = {}
+        for execution in self.store.pending(thing, PENDING_LIMIT):
+            jobs.setdefault(execution.status, []).append(model.pending_summary(execution))
+        return {"timestamp": int(now), "jobs": jobs}
+
+    def _next_payload(self, thing: str, now: float) -> dict[str, Any]:
+        payload: dict[str, Any] = {"timestamp": int(now)}
+        for execution in self.store.pending(thing, 1):
+            payload["execution"] = model.device_view(execution, now, self._document(execution.job_id))
+        return payload
+
+    def _document(self, job_id: str) -> Any:
+        """The job document as a device gets it."""
+        return _without_null_members(json.loads(self.store.document(job_id)))
+
+    def _start(self, execution: Execution, now: float) -> None:
+        """Enter IN_PROGRESS from QUEUED: the in-progress timer begins (TimeoutConfig)."""
+        execution.status = model.IN_PROGRESS
+        execution.started_at = now
+        job = self._job(execution.job_id)
+        if job.in_progress_timeout is not None:
+            execution.job_deadline = now + job.in_progress_timeout * 60
+
+    def _save(self, execution: Execution, now: float) -> None:
+        """Store the next version of an execution that goes on."""
+        execution.version += 1
+        execution.last_updated_at = now
+        self.store.save_execution(execution)
+
+    def _end(self, execution: Execution, status: str, now: float) -> None:
+        """Store a terminal status as the next version, then retry or complete the job as that calls for."""
+        execution.status = status
+        execution.step_deadline = execution.job_deadline = None
+        self._save(execution, now)
+        job = self._job(execution.job_id)
+        if job.status == model.IN_PROGRESS and self._may_retry(job, execution):
+            self.store.add_execution(
+                execution.thing, execution.job_id, execution.number + 1, now, execution.retry_attempt + 1
+            )
+        self._settle(job, now)
+
+    def _may_retry(self, job: Job, execution: Execution) -> bool:
+        # Only FAILED and TIMED_OUT are ever retried (JobExecutionsRetryConfig).
+        if execution.status not in (model.FAILED, model.TIMED_OUT):
+            return False
+        allowed = {
+            (execution.status,): (job.retries or {}).get(execution.status, 0),
+            (model.FAILED, model.TIMED_OUT): (job.retries or {}).get("ALL", 0),
+        }
+        return any(
+            number and self.store.ended(execution.thing, execution.job_id, statuses) <= number
+            for statuses, number in allowed.items()
+        )
+
+    def _settle(self, job: Job, now: float) -> None:
+        """A SNAPSHOT job is COMPLETED once all its executions are over; a CONTINUOUS one never is by itself."""
+        if (
+            job.status == model.IN_PROGRESS
+            and job.target_selection == "SNAPSHOT"
+            and not self.store.has_pending(job.job_id)
+        ):
+            job.status = model.COMPLETED
+            job.completed_at = job.last_updated_at = now
+            self.store.save_job(job)
+
+    def _job(self, job_id: str) -> Job:
+        job = self.store.job(job_id)
+        if job is None:
+            raise LookupError(f"job {job_id} is not in the store")
+        return job

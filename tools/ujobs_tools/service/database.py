@@ -1,0 +1,125 @@
+"""The SQLite file under the store: schema, opening, transactions.
+
+Write-ahead logging with synchronous=NORMAL: a committed transaction survives the process being killed at any moment.
+The device's requests find all they need by index."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE jobs (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL UNIQUE, document TEXT NOT NULL,
+    targets TEXT NOT NULL, target_selection TEXT NOT NULL, status TEXT NOT NULL, created_at REAL NOT NULL,
+    last_updated_at REAL NOT NULL, description TEXT, in_progress_timeout INTEGER, retries TEXT, completed_at REAL,
+    force_canceled INTEGER NOT NULL, reason_code TEXT, comment TEXT);
+CREATE TABLE executions (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, thing TEXT NOT NULL, job_id TEXT NOT NULL, number INTEGER NOT NULL,
+    queued_at REAL NOT NULL, last_updated_at REAL NOT NULL, status TEXT NOT NULL, version INTEGER NOT NULL,
+    details TEXT, started_at REAL, step_deadline REAL, job_deadline REAL, retry_attempt INTEGER NOT NULL,
+    force_canceled INTEGER NOT NULL,
+    deadline REAL GENERATED ALWAYS AS
+        (coalesce(min(step_deadline, job_deadline), step_deadline, job_deadline)) VIRTUAL,
+    UNIQUE (thing, job_id, number));
+CREATE INDEX executions_pending ON executions (thing, status, sequence) WHERE status IN ('IN_PROGRESS', 'QUEUED');
+CREATE INDEX executions_deadline ON executions (deadline) WHERE deadline IS NOT NULL;
+CREATE INDEX executions_of_job ON executions (job_id, status);
+CREATE TABLE history (
+    execution INTEGER NOT NULL REFERENCES executions (sequence) ON DELETE CASCADE, position INTEGER NOT NULL,
+    version INTEGER NOT NULL, status TEXT NOT NULL, details TEXT, at REAL NOT NULL,
+    PRIMARY KEY (execution, position)) WITHOUT ROWID;
+CREATE TABLE things (
+    name TEXT PRIMARY KEY, id TEXT NOT NULL, attributes TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE certificates (
+    id TEXT PRIMARY KEY, pem TEXT NOT NULL, status TEXT NOT NULL, created_at REAL NOT NULL,
+    last_updated_at REAL NOT NULL);
+CREATE TABLE certificate_things (
+    certificate TEXT NOT NULL REFERENCES certificates (id), thing TEXT NOT NULL REFERENCES things (name),
+    PRIMARY KEY (certificate, thing)) WITHOUT ROWID;
+CREATE INDEX certificate_things_by_thing ON certificate_things (thing);
+CREATE TABLE policies (name TEXT PRIMARY KEY, document TEXT NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE policy_certificates (
+    policy TEXT NOT NULL REFERENCES policies (name), certificate TEXT NOT NULL REFERENCES certificates (id),
+    PRIMARY KEY (policy, certificate)) WITHOUT ROWID;
+"""
+
+
+def encode(value: Any) -> str | None:
+    """A map or list for a TEXT column; None stays NULL."""
+    return None if value is None else json.dumps(value)
+
+
+def decode(text: str | None) -> Any:
+    """What `encode` stored."""
+    return None if text is None else json.loads(text)
+
+
+class StoreError(Exception):
+    """The database file cannot be used; the message says why."""
+
+
+class Database:
+    """A database file, made when it is not there yet. path: a file, or ":memory:".
+
+    Raises StoreError when the file is no database, is in use by another process, or is of another version.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._connection = sqlite3.connect(path, timeout=0.2, isolation_level=None)
+        self._connection.row_factory = sqlite3.Row
+        try:
+            self._open()
+        except (sqlite3.Error, StoreError) as error:
+            self._connection.close()
+            raise StoreError(f"{path}: {error}") from error
+
+    def _open(self) -> None:
+        # The exclusive lock keeps a second service from answering out of the same file.
+        for pragma in (
+            "locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"
+        ):
+            self._connection.execute(f"PRAGMA {pragma}")
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+        elif version != _VERSION:
+            raise StoreError(f"has schema version {version}; this service reads version {_VERSION}")
+
+    def close(self) -> None:
+        """Close the file; everything committed is in it."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All changes made inside become durable together at the end, or none of them when an exception passes."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        return self._connection.execute(statement, values)
+
+    def _one(self, statement: str, *values: Any) -> sqlite3.Row | None:
+        return self._execute(statement, *values).fetchone()
+
+    def _all(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+        return self._execute(statement, *values).fetchall()
+
+    def _value(self, statement: str, *values: Any) -> Any:
+        row = self._one(statement, *values)
+        return None if row is None else row[0]
+
+    def _insert(self, table: str, **columns: Any) -> int:
+        marks = ", ".join("?" * len(columns))
+        cursor = self._execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", *columns.values())
+        return cursor.lastrowid or 0

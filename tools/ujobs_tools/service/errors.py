@@ -1,0 +1,32 @@
+"""The one exception the engine raises for what a caller did wrong; both APIs turn it into their own error reply."""
+
+from typing import Any
+
+
+class ApiError(Exception):
+    """A refused request.
+
+    code: the error's name without "Exception": over MQTT it is sent as it is (ErrorResponse.code in AWS's "Jobs device
+    MQTT API"), over HTTP it selects the modelled exception. message: text for people, naming the field and its limit.
+    execution_state: what the service holds, only with VersionMismatch and InvalidStateTransition of a device update.
+    fields: further members of the HTTP error body, such as resourceId with ResourceAlreadyExists.
+    """
+
+    def __init__(
+        self, code: str, message: str, execution_state: dict[str, Any] | None = None, **fields: str
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.execution_state = execution_state
+        self.fields = fields
+
+
+def invalid(message: str) -> ApiError:
+    """An InvalidRequest error."""
+    return ApiError("InvalidRequest", message)
+
+
+def not_found(message: str) -> ApiError:
+    """A ResourceNotFound error."""
+    return ApiError("ResourceNotFound", message)

@@ -1,0 +1,100 @@
+"""The HTTP side of the service for boto3, the AWS CLI and the other SDKs: `iot` and `iot-jobs-data` on one port.
+
+Besides, under paths that AWS does not use: `GET /ca.pem`, the certificate of the authority that devices have to trust,
+and `GET /_ujobs/executions/{thing}/{jobId}/history[?executionNumber=N]`, every version an execution has had."""
+
+import inspect
+import json
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from ujobs_tools.service import limits
+from ujobs_tools.service.engine import Engine
+from ujobs_tools.service.errors import ApiError
+from ujobs_tools.service.http_model import Operations, service_of
+from ujobs_tools.service.http_operations import handlers, not_implemented
+from ujobs_tools.service.pki import Authority
+
+_log = logging.getLogger(__name__)
+
+# HTTP status by error code, and the exception's name where it is not the code followed by "Exception".
+_STATUS = {
+    "InvalidRequest": 400, "VersionMismatch": 400, "MalformedPolicy": 400, "ResourceNotFound": 404,
+    "UnknownOperation": 404, "CertificateState": 406, "ResourceAlreadyExists": 409, "InvalidStateTransition": 409,
+    "VersionConflict": 409, "DeleteConflict": 409, "TerminalStateReached": 410, "LimitExceeded": 410,
+    "InternalFailure": 500, "NotImplemented": 501,
+}
+_EXCEPTION = {"VersionMismatch": "InvalidRequestException", "TerminalStateReached": "TerminalStateException"}
+
+
+def make_app(engine: Engine, authority: Authority, endpoint: Callable[[], str]) -> web.Application:
+    """The aiohttp application. endpoint: gives the "host:port" where devices connect, for DescribeEndpoint."""
+    operations = Operations()
+    table = handlers(engine, authority, endpoint)
+
+    async def aws(request: web.Request) -> web.Response:
+        service = service_of(request.headers.get("Authorization"))
+        path = request.raw_path.partition("?")[0]
+        operation, in_path = operations.find(service, request.method, path)
+        handler = table.get((operation.service, operation.name))
+        if handler is None:
+            raise not_implemented(operation.name)
+        parameters = operation.parameters(in_path, request.query, request.headers, await request.read())
+        accepted = inspect.signature(handler).parameters
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
+            for name in parameters:
+                if name not in accepted:
+                    raise not_implemented(f"{operation.name} {name}")
+        return _json(200, handler(**parameters))
+
+    async def ca(request: web.Request) -> web.Response:
+        return web.Response(body=authority.ca_pem, content_type="application/x-pem-file")
+
+    async def history(request: web.Request) -> web.Response:
+        thing, job_id = request.match_info["thing"], request.match_info["job_id"]
+        number = limits.integer(request.query, "executionNumber", numeric_string=True)
+        execution = engine.describe_job_execution(job_id, thing, number)["execution"]
+        number = execution["executionNumber"]
+        return _json(
+            200,
+            {
+                "thingName": thing, "jobId": job_id, "executionNumber": number,
+                "history": engine.history(thing, job_id, number),
+            },
+        )
+
+    app = web.Application(middlewares=[_errors])
+    app.router.add_get("/ca.pem", ca)
+    app.router.add_get("/_ujobs/executions/{thing}/{job_id}/history", history)
+    app.router.add_route("*", "/{path:.*}", aws)
+    return app
+
+
+def _json(status: int, members: dict[str, Any], **headers: str) -> web.Response:
+    headers["x-amzn-RequestId"] = str(uuid.uuid4())
+    return web.Response(
+        status=status, body=json.dumps(members).encode("utf-8"), content_type="application/json", headers=headers
+    )
+
+
+@web.middleware
+async def _errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ApiError as error:
+        refused = error
+    except web.HTTPException:
+        raise
+    except Exception:
+        _log.exception("%s %s failed", request.method, request.path)
+        refused = ApiError("InternalFailure", "The service failed to process the request.")
+    exception = _EXCEPTION.get(refused.code, f"{refused.code}Exception")
+    return _json(
+        _STATUS[refused.code], {"message": refused.message, **refused.fields}, **{"x-amzn-ErrorType": exception}
+    )

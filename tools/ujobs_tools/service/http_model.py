@@ -1,0 +1,129 @@
+"""Which AWS operation an HTTP request is, and its parameters: read off the service models that boto3 itself ships.
+
+Both services use the rest-json protocol. `iot` and `iot-jobs-data` share some paths; a request says by the credential
+scope of its signature which one it means. Signatures are not checked."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from botocore.session import get_session
+from botocore.validate import ParamValidator
+
+from ujobs_tools.service.errors import ApiError, invalid
+
+CONTROL = "iot"
+DATA = "iot-jobs-data"
+
+_SCOPE = re.compile(r"Credential=[^/,\s]+/\d+/[^/,\s]+/([^/,\s]+)/aws4_request")
+_PLACEHOLDER = re.compile(r"\\{(\w+)(\\\+)?\\}")
+
+
+def service_of(authorization: str | None) -> str | None:
+    """The service an Authorization header was signed for; None when it names none."""
+    match = _SCOPE.search(authorization or "")
+    return match and match[1]
+
+
+class Operation:
+    """One operation of a service: name as in the API reference, and how its requests look.
+
+    model: botocore's OperationModel, which carries no types.
+    """
+
+    def __init__(self, service: str, model: Any) -> None:
+        self.service = service
+        self.name: str = model.name
+        self.method: str = model.http["method"]
+        self._input = model.input_shape
+        path = model.http["requestUri"].partition("?")[0]
+        # More text and fewer placeholders make the better match, so these are tried in this order.
+        self.specificity = -path.count("{")
+        pattern = _PLACEHOLDER.sub(
+            lambda match: f"(?P<{match[1]}>{'.+' if match[2] else '[^/]+'})", re.escape(path)
+        )
+        self._pattern = re.compile(pattern)
+
+    def match(self, method: str, path: str) -> dict[str, str] | None:
+        """The parameters in the path, or None when the request is not for this operation. path: still encoded."""
+        match = self._pattern.fullmatch(path) if method == self.method else None
+        return None if match is None else {name: unquote(value) for name, value in match.groupdict().items()}
+
+    def parameters(
+        self, in_path: Mapping[str, str], query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    ) -> dict[str, Any]:
+        """The parameters under the names that boto3 gives them.
+
+        Raises ApiError InvalidRequest for a body that is no JSON object and for values of another type than modelled;
+        of the data plane's the engine makes sure itself, as it does over MQTT.
+        """
+        if self._input is None:
+            return {}
+        members = _json_object(body)
+        parameters: dict[str, Any] = {}
+        for name, shape in self._input.members.items():
+            wire_name = shape.serialization.get("name", name)
+            match shape.serialization.get("location"):
+                case "uri":
+                    value = _typed(shape, wire_name, in_path.get(wire_name))
+                case "querystring":
+                    value = _typed(shape, wire_name, query.get(wire_name))
+                case "header":
+                    value = headers.get(wire_name)
+                case _:
+                    value = members.get(wire_name)
+            if value is not None:
+                parameters[name] = value
+        if self.service == CONTROL:
+            report = ParamValidator().validate(parameters, self._input)
+            if report.has_errors():
+                raise invalid(report.generate_report())
+        return parameters
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        members = json.loads(body) if body else {}
+    except (ValueError, RecursionError):
+        raise invalid("The request body is not valid UTF-8-encoded JSON.") from None
+    if not isinstance(members, dict):
+        raise invalid("The request body must be a JSON object.")
+    return members
+
+
+def _typed(shape: Any, name: str, text: str | None) -> Any:
+    if text is None or shape.type_name == "string":
+        return text
+    if shape.type_name == "boolean" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if shape.type_name in ("integer", "long") and re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    raise invalid(f"{name}: '{text}' can not be converted to {shape.type_name}")
+
+
+class Operations:
+    """All operations of the services that this program answers for, implemented or not."""
+
+    def __init__(self) -> None:
+        session = get_session()
+        self._operations: dict[str, list[Operation]] = {}
+        for service in (CONTROL, DATA):
+            model: Any = session.get_service_model(service)
+            found = [Operation(service, model.operation_model(name)) for name in model.operation_names]
+            self._operations[service] = sorted(found, key=lambda operation: operation.specificity, reverse=True)
+
+    def find(self, service: str | None, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+        """The operation of a request, and the parameters in its path. service: None looks in all of them.
+
+        Raises ApiError NotImplemented for another service, UnknownOperation for a path or method it does not have.
+        """
+        if service is not None and service not in self._operations:
+            raise ApiError("NotImplemented", f"The service {service} is not implemented here.")
+        for candidates in [self._operations[service]] if service else self._operations.values():
+            for operation in candidates:
+                in_path = operation.match(method, path)
+                if in_path is not None:
+                    return operation, in_path
+        raise ApiError("UnknownOperation", f"{method} {path} is no operation of {service or 'any service here'}.")

@@ -1,0 +1,102 @@
+"""The operations that the HTTP API answers, by their names in the API references of AWS IoT and of the IoT Jobs data
+plane: most are the engine's own methods; here are those that need more than the engine."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from botocore import xform_name
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from ujobs_tools.service.engine import Engine
+from ujobs_tools.service.errors import ApiError, invalid
+from ujobs_tools.service.http_model import CONTROL, DATA
+from ujobs_tools.service.pki import Authority
+
+Handler = Callable[..., dict[str, Any]]
+
+COMMON_NAME = "AWS IoT Certificate"  # as on AWS: the certificate does not name the thing
+
+_ENGINE_OPERATIONS = (
+    "CreateJob", "DescribeJob", "GetJobDocument", "ListJobs", "CancelJob", "DeleteJob",
+    "DescribeJobExecution", "ListJobExecutionsForJob", "ListJobExecutionsForThing", "CancelJobExecution",
+    "DeleteJobExecution",
+    "CreateThing", "DescribeThing", "ListThings", "DeleteThing",
+    "AttachThingPrincipal", "DetachThingPrincipal", "ListThingPrincipals",
+    "DescribeCertificate", "UpdateCertificate", "DeleteCertificate",
+    "CreatePolicy", "GetPolicy", "DeletePolicy", "AttachPolicy", "DetachPolicy",
+)
+
+
+def handlers(engine: Engine, authority: Authority, endpoint: Callable[[], str]) -> dict[tuple[str, str], Handler]:
+    """(service, operation) -> what carries it out, called with the parameters under boto3's names.
+
+    endpoint: gives what DescribeEndpoint answers, "host:port".
+    """
+    table: dict[tuple[str, str], Handler] = {
+        (CONTROL, name): getattr(engine, xform_name(name)) for name in _ENGINE_OPERATIONS
+    }
+
+    def create_keys_and_certificate(setAsActive: bool = False) -> dict[str, Any]:
+        issued = authority.issue(COMMON_NAME)
+        certificate_id = hashlib.sha256(issued.certificate_der).hexdigest()
+        pem = issued.certificate_pem.decode("ascii")
+        public_key = load_pem_private_key(issued.private_key_pem, None).public_key()
+        return {
+            "certificateArn": engine.register_certificate(certificate_id, pem, setAsActive),
+            "certificateId": certificate_id,
+            "certificatePem": pem,
+            "keyPair": {
+                "PublicKey": public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii"),
+                "PrivateKey": issued.private_key_pem.decode("ascii"),
+            },
+        }
+
+    def describe_endpoint(endpointType: str = "iot:Data") -> dict[str, Any]:
+        if endpointType not in ("iot:Data", "iot:Data-ATS"):
+            raise invalid(f"endpointType {endpointType!r} is not served; iot:Data-ATS is, for Jobs as well")
+        return {"endpointAddress": endpoint()}
+
+    table[CONTROL, "CreateKeysAndCertificate"] = create_keys_and_certificate
+    table[CONTROL, "DescribeEndpoint"] = describe_endpoint
+    return table | _data_plane(engine)
+
+
+def _data_plane(engine: Engine) -> dict[tuple[str, str], Handler]:
+    # Over HTTP the execution names its thing, and the job document is a string.
+
+    def shown(reply: dict[str, Any], thing: str) -> dict[str, Any]:
+        execution = reply.get("execution")
+        if execution is not None:
+            execution["thingName"] = thing
+        for holder in (reply, execution or {}):
+            if "jobDocument" in holder:
+                holder["jobDocument"] = json.dumps(
+                    holder["jobDocument"], ensure_ascii=False, separators=(",", ":")
+                )
+        return reply
+
+    def get_pending(thingName: str) -> dict[str, Any]:
+        return engine.get_pending(thingName)
+
+    def start_next(thingName: str, **request: Any) -> dict[str, Any]:
+        return shown(engine.start_next(thingName, request), thingName)
+
+    def describe(thingName: str, jobId: str, **request: Any) -> dict[str, Any]:
+        return shown(engine.describe(thingName, jobId, request), thingName)
+
+    def update(thingName: str, jobId: str, **request: Any) -> dict[str, Any]:
+        return shown(engine.update(thingName, jobId, request), thingName)
+
+    return {
+        (DATA, "GetPendingJobExecutions"): get_pending,
+        (DATA, "StartNextPendingJobExecution"): start_next,
+        (DATA, "DescribeJobExecution"): describe,
+        (DATA, "UpdateJobExecution"): update,
+    }
+
+
+def not_implemented(name: str) -> ApiError:
+    """The error for an operation, or a parameter of one, that AWS has and this service lacks."""
+    return ApiError("NotImplemented", f"{name} is not implemented by this service.")

@@ -1,0 +1,197 @@
+"""Jobs and job executions as the service holds them, and the shapes in which each API shows them.
+
+Times inside are epoch seconds with fractions; the device's API and the data plane show whole seconds, the control plane
+shows them as they are (AWS API reference: JobExecution, JobExecutionSummary, JobExecutionState; data types of the IoT
+Jobs data plane and of AWS IoT)."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+QUEUED = "QUEUED"
+IN_PROGRESS = "IN_PROGRESS"
+SUCCEEDED = "SUCCEEDED"
+FAILED = "FAILED"
+TIMED_OUT = "TIMED_OUT"
+REJECTED = "REJECTED"
+REMOVED = "REMOVED"
+CANCELED = "CANCELED"
+COMPLETED = "COMPLETED"
+
+PENDING = (IN_PROGRESS, QUEUED)
+TERMINAL = (SUCCEEDED, FAILED, TIMED_OUT, REJECTED, REMOVED, CANCELED)
+DEVICE_SETTABLE = (IN_PROGRESS, SUCCEEDED, FAILED, REJECTED)
+STATUSES = PENDING + TERMINAL
+
+
+@dataclass(slots=True)
+class Job:
+    """A job. in_progress_timeout: minutes. retries: failure type (FAILED, TIMED_OUT, ALL) -> number of retries."""
+
+    job_id: str
+    document: str
+    targets: list[str]
+    target_selection: str
+    status: str
+    created_at: float
+    last_updated_at: float
+    description: str | None = None
+    in_progress_timeout: int | None = None
+    retries: dict[str, int] | None = None
+    completed_at: float | None = None
+    force_canceled: bool = False
+    reason_code: str | None = None
+    comment: str | None = None
+
+
+@dataclass(slots=True)
+class Execution:
+    """One job execution: one attempt of one thing at one job.
+
+    sequence: order of creation over the whole store. The deadlines are epoch seconds, None while no such timer runs.
+    """
+
+    sequence: int
+    thing: str
+    job_id: str
+    number: int
+    queued_at: float
+    last_updated_at: float
+    status: str = QUEUED
+    version: int = 1
+    details: dict[str, str] | None = None
+    started_at: float | None = None
+    step_deadline: float | None = None
+    job_deadline: float | None = None
+    retry_attempt: int = 0
+    force_canceled: bool = False
+
+    def seconds_left(self, now: float) -> int | None:
+        """approximateSecondsBeforeTimedOut: until the earlier of the two timers, or None when none runs."""
+        deadlines = [deadline for deadline in (self.step_deadline, self.job_deadline) if deadline is not None]
+        return max(0, math.ceil(min(deadlines) - now)) if deadlines else None
+
+
+def _without_none(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _seconds(moment: float | None) -> int | None:
+    return None if moment is None else int(moment)
+
+
+def pending_summary(execution: Execution) -> dict[str, Any]:
+    """JobExecutionSummary of the data plane: what GetPendingJobExecutions and `notify` list."""
+    return _without_none(
+        {
+            "jobId": execution.job_id,
+            "queuedAt": _seconds(execution.queued_at),
+            "startedAt": _seconds(execution.started_at),
+            "lastUpdatedAt": _seconds(execution.last_updated_at),
+            "executionNumber": execution.number,
+            "versionNumber": execution.version,
+        }
+    )
+
+
+def device_view(execution: Execution, now: float, document: Any = None) -> dict[str, Any]:
+    """JobExecution as a device gets it over MQTT: without thingName; with the document when one is given."""
+    return _without_none(
+        {
+            "jobId": execution.job_id,
+            "status": execution.status,
+            "statusDetails": execution.details,
+            **pending_summary(execution),
+            "approximateSecondsBeforeTimedOut": execution.seconds_left(now),
+            "jobDocument": document,
+        }
+    )
+
+
+def execution_state(execution: Execution) -> dict[str, Any]:
+    """JobExecutionState: what an update's reply and a rejected update carry."""
+    return _without_none(
+        {"status": execution.status, "statusDetails": execution.details, "versionNumber": execution.version}
+    )
+
+
+def control_summary(execution: Execution) -> dict[str, Any]:
+    """JobExecutionSummary of the control plane."""
+    return _without_none(
+        {
+            "status": execution.status,
+            "queuedAt": execution.queued_at,
+            "startedAt": execution.started_at,
+            "lastUpdatedAt": execution.last_updated_at,
+            "executionNumber": execution.number,
+            "retryAttempt": execution.retry_attempt,
+        }
+    )
+
+
+def control_view(execution: Execution, thing_arn: str, now: float) -> dict[str, Any]:
+    """JobExecution of the control plane: statusDetails nested in detailsMap."""
+    return _without_none(
+        {
+            "jobId": execution.job_id,
+            "status": execution.status,
+            "forceCanceled": execution.force_canceled or None,
+            "statusDetails": None if execution.details is None else {"detailsMap": execution.details},
+            "thingArn": thing_arn,
+            "queuedAt": execution.queued_at,
+            "startedAt": execution.started_at,
+            "lastUpdatedAt": execution.last_updated_at,
+            "executionNumber": execution.number,
+            "versionNumber": execution.version,
+            "approximateSecondsBeforeTimedOut": execution.seconds_left(now),
+        }
+    )
+
+
+def job_summary(job: Job, job_arn: str) -> dict[str, Any]:
+    """JobSummary. isConcurrent is true only during a rollout, and rollouts here are done at once."""
+    return _without_none(
+        {
+            "jobArn": job_arn,
+            "jobId": job.job_id,
+            "targetSelection": job.target_selection,
+            "status": job.status,
+            "createdAt": job.created_at,
+            "lastUpdatedAt": job.last_updated_at,
+            "completedAt": job.completed_at,
+            "isConcurrent": False,
+        }
+    )
+
+
+def job_view(job: Job, job_arn: str, counts: dict[str, int]) -> dict[str, Any]:
+    """Job as DescribeJob shows it. counts: executions by status; every execution counts, retries included.
+
+    timeoutConfig, schedulingConfig, presignedUrlConfig and jobExecutionsRolloutConfig are there even when unset.
+    """
+    retries = [{"failureType": kind, "numberOfRetries": number} for kind, number in (job.retries or {}).items()]
+    minutes = job.in_progress_timeout
+    return {
+        **job_summary(job, job_arn),
+        **_without_none(
+            {
+                "targets": job.targets,
+                "description": job.description,
+                "forceCanceled": job.force_canceled or None,
+                "reasonCode": job.reason_code,
+                "comment": job.comment,
+                "jobExecutionsRetryConfig": {"criteriaList": retries} if retries else None,
+            }
+        ),
+        "presignedUrlConfig": {},
+        "jobExecutionsRolloutConfig": {},
+        "schedulingConfig": {},
+        "timeoutConfig": {} if minutes is None else {"inProgressTimeoutInMinutes": minutes},
+        "jobProcessDetails": {
+            f"numberOf{name}Things": counts.get(status, 0)
+            for status, name in (
+                (QUEUED, "Queued"), (IN_PROGRESS, "InProgress"), (SUCCEEDED, "Succeeded"), (FAILED, "Failed"),
+                (REJECTED, "Rejected"), (CANCELED, "Canceled"), (REMOVED, "Removed"), (TIMED_OUT, "TimedOut"),
+            )
+        },
+    }

@@ -1,0 +1,51 @@
+"""Pages of control plane listings: maxResults, nextToken."""
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from ujobs_tools.service.errors import invalid
+
+MAX_RESULTS = 250
+
+Item = TypeVar("Item")
+
+
+def size(max_results: int | None) -> int:
+    """maxResults, 1 to 250; 250 when not given."""
+    if max_results is None:
+        return MAX_RESULTS
+    if not 1 <= max_results <= MAX_RESULTS:
+        raise invalid(f"maxResults must be 1 to {MAX_RESULTS}")
+    return max_results
+
+
+def position(token: str | None) -> str | None:
+    """The position that a nextToken stands for."""
+    if token is None:
+        return None
+    try:
+        return base64.urlsafe_b64decode(token.encode("ascii")).decode("utf-8")
+    except ValueError:
+        raise invalid("nextToken is not one that this service gave out") from None
+
+
+def sequence(token: str | None) -> int | None:
+    """The sequence number that a nextToken stands for."""
+    text = position(token)
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise invalid("nextToken is not one that this service gave out")
+    return int(text)
+
+
+def page(
+    name: str, found: Sequence[Item], limit: int, view: Callable[[Item], Any], key: Callable[[Item], int | str]
+) -> dict[str, Any]:
+    """The reply member `name` with at most `limit` of the items found (one more than that was asked for), and a
+    nextToken when there are more; key gives the position of an item to go on from."""
+    reply: dict[str, Any] = {name: [view(item) for item in found[:limit]]}
+    if len(found) > limit:
+        reply["nextToken"] = base64.urlsafe_b64encode(str(key(found[limit - 1])).encode("utf-8")).decode("ascii")
+    return reply

@@ -1,0 +1,157 @@
+"""The service's certificate authority: its own certificate and the server's, kept in a folder, and device certificates
+on demand. All EC P-256 with SHA-256, which the TLS of a microcontroller can read; no key leaves but in what it issues.
+"""
+
+import datetime
+import ipaddress
+import os
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+HOSTS = ("localhost", "127.0.0.1")
+_AUTHORITY_NAME = "ujobs local certificate authority"
+_YEARS = 20
+# A board's clock may be a little behind the host's.
+_SLACK = datetime.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate and its private key, as PEM and as DER; the key in the traditional EC form that mbedTLS reads."""
+
+    certificate_pem: bytes
+    private_key_pem: bytes
+    certificate_der: bytes
+    private_key_der: bytes
+
+
+class Authority:
+    """directory: holds ca.pem, ca.key, server.pem and server.key (keys readable by the owner only); what is missing is
+    made. Raises OSError when the folder cannot be used, ValueError when a file in it is damaged."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.ca_path = directory / "ca.pem"
+        self._server_path = directory / "server.pem"
+        self._server_key_path = directory / "server.key"
+        key_path = directory / "ca.key"
+        if not self.ca_path.exists():
+            made = _make(_AUTHORITY_NAME, None)
+            _write(key_path, made.private_key_pem, 0o600)
+            _write(self.ca_path, made.certificate_pem)
+        self.ca_pem = self.ca_path.read_bytes()
+        self._certificate = x509.load_pem_x509_certificate(self.ca_pem)
+        self._key = _load_key(key_path.read_bytes())
+        if not self._server_path.exists():
+            made = self.issue("localhost", hosts=HOSTS)
+            _write(self._server_key_path, made.private_key_pem, 0o600)
+            _write(self._server_path, made.certificate_pem)
+
+    @property
+    def ca_der(self) -> bytes:
+        """The authority's certificate as DER."""
+        return self._certificate.public_bytes(serialization.Encoding.DER)
+
+    def issue(
+        self,
+        common_name: str,
+        hosts: Sequence[str] = (),
+        not_before: datetime.datetime | None = None,
+        not_after: datetime.datetime | None = None,
+    ) -> Issued:
+        """A new key with a certificate signed by this authority.
+
+        common_name: 1 to 64 characters (X.520). hosts: DNS names and IP addresses of a server; none for a device.
+        not_before, not_after: with time zone; by default from yesterday for twenty years.
+        """
+        return _make(common_name, (self._certificate, self._key), hosts, not_before, not_after)
+
+    def server_context(self, issued: Issued | None = None) -> ssl.SSLContext:
+        """A server's TLS context, 1.2 or later, that asks for a client certificate of this authority.
+
+        issued: another certificate for the server than its own.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if issued is None:
+            context.load_cert_chain(self._server_path, self._server_key_path)
+        else:
+            path = self._server_path.with_name("other-server.pem")
+            _write(path, issued.certificate_pem + issued.private_key_pem, 0o600)
+            context.load_cert_chain(path)
+            path.unlink()
+        context.load_verify_locations(cadata=self.ca_pem.decode("ascii"))
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+def common_name(certificate_der: bytes) -> str | None:
+    """The CN of a certificate's subject, None without one."""
+    subject = x509.load_der_x509_certificate(certificate_der).subject
+    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else None
+
+
+def _make(
+    name: str,
+    issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None,
+    hosts: Sequence[str] = (),
+    not_before: datetime.datetime | None = None,
+    not_after: datetime.datetime | None = None,
+) -> Issued:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(not_before or now - _SLACK)
+        .not_valid_after(not_after or now + datetime.timedelta(days=365 * _YEARS))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+    )
+    if issuer is not None:
+        usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    if hosts:
+        names = [_general_name(host) for host in hosts]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    certificate = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
+    pem, der = serialization.Encoding.PEM, serialization.Encoding.DER
+    traditional, plain = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    return Issued(
+        certificate.public_bytes(pem),
+        key.private_bytes(pem, traditional, plain),
+        certificate.public_bytes(der),
+        key.private_bytes(der, traditional, plain),
+    )
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(pem, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("ca.key is not an EC key")
+    return key
+
+
+def _write(path: Path, content: bytes, mode: int = 0o644) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        file.write(content)
+    temporary.replace(path)

@@ -1,0 +1,115 @@
+"""Things, certificates, policies and what is attached to what, in the database; no rules."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from ujobs_tools.service.database import Database, decode, encode
+
+
+@dataclass(slots=True)
+class Thing:
+    """A thing of the registry. id: its UUID."""
+
+    name: str
+    id: str
+    attributes: dict[str, str]
+    version: int = 1
+
+
+@dataclass(slots=True)
+class Certificate:
+    """A device certificate. id: SHA-256 of its DER form in hex; status: ACTIVE, INACTIVE or REVOKED."""
+
+    id: str
+    pem: str
+    status: str
+    created_at: float
+    last_updated_at: float
+
+
+def _thing(row: sqlite3.Row) -> Thing:
+    return Thing(row["name"], row["id"], decode(row["attributes"]), row["version"])
+
+
+class RegistryStore(Database):
+    """The registry's tables."""
+
+    def add_thing(self, thing: Thing) -> None:
+        self._insert(
+            "things", name=thing.name, id=thing.id, attributes=encode(thing.attributes), version=thing.version
+        )
+
+    def thing(self, name: str) -> Thing | None:
+        row = self._one("SELECT * FROM things WHERE name = ?", name)
+        return None if row is None else _thing(row)
+
+    def delete_thing(self, name: str) -> None:
+        self._execute("DELETE FROM things WHERE name = ?", name)
+
+    def things(self, after: str, limit: int, attribute: tuple[str, str] | None) -> list[Thing]:
+        """By name, from the first after `after`; with attribute, those whose attribute of that name has that value."""
+        name, value = attribute or (None, None)
+        rows = self._all(
+            "SELECT * FROM things WHERE name > ? AND (? IS NULL OR EXISTS (SELECT 1 FROM json_each(attributes) "
+            "WHERE json_each.key = ? AND json_each.value = ?)) ORDER BY name LIMIT ?",
+            after, name, name, value, limit,
+        )
+        return [_thing(row) for row in rows]
+
+    def add_certificate(self, certificate: Certificate) -> None:
+        self._insert(
+            "certificates", id=certificate.id, pem=certificate.pem, status=certificate.status,
+            created_at=certificate.created_at, last_updated_at=certificate.last_updated_at,
+        )
+
+    def certificate(self, certificate_id: str) -> Certificate | None:
+        row = self._one("SELECT * FROM certificates WHERE id = ?", certificate_id)
+        return None if row is None else Certificate(**dict(row))
+
+    def save_certificate_status(self, certificate_id: str, status: str, now: float) -> None:
+        self._execute(
+            "UPDATE certificates SET status = ?, last_updated_at = ? WHERE id = ?", status, now, certificate_id
+        )
+
+    def delete_certificate(self, certificate_id: str) -> None:
+        self._execute("DELETE FROM certificates WHERE id = ?", certificate_id)
+
+    def attach_thing(self, certificate_id: str, thing: str) -> None:
+        self._execute("INSERT OR IGNORE INTO certificate_things VALUES (?, ?)", certificate_id, thing)
+
+    def detach_thing(self, certificate_id: str, thing: str) -> None:
+        self._execute("DELETE FROM certificate_things WHERE certificate = ? AND thing = ?", certificate_id, thing)
+
+    def certificates_of(self, thing: str) -> list[str]:
+        rows = self._all("SELECT certificate FROM certificate_things WHERE thing = ? ORDER BY certificate", thing)
+        return [row[0] for row in rows]
+
+    def things_of(self, certificate_id: str) -> list[str]:
+        rows = self._all("SELECT thing FROM certificate_things WHERE certificate = ? ORDER BY thing", certificate_id)
+        return [row[0] for row in rows]
+
+    def add_policy(self, name: str, document: str, now: float) -> None:
+        self._insert("policies", name=name, document=document, created_at=now)
+
+    def policy(self, name: str) -> str | None:
+        """The policy's document."""
+        return self._value("SELECT document FROM policies WHERE name = ?", name)
+
+    def delete_policy(self, name: str) -> None:
+        self._execute("DELETE FROM policies WHERE name = ?", name)
+
+    def attach_policy(self, name: str, certificate_id: str) -> None:
+        self._execute("INSERT OR IGNORE INTO policy_certificates VALUES (?, ?)", name, certificate_id)
+
+    def detach_policy(self, name: str, certificate_id: str) -> None:
+        self._execute("DELETE FROM policy_certificates WHERE policy = ? AND certificate = ?", name, certificate_id)
+
+    def certificates_with(self, policy: str) -> list[str]:
+        rows = self._all("SELECT certificate FROM policy_certificates WHERE policy = ?", policy)
+        return [row[0] for row in rows]
+
+    def policies_of(self, certificate_id: str) -> list[str]:
+        rows = self._all(
+            "SELECT policy FROM policy_certificates WHERE certificate = ? ORDER BY policy", certificate_id
+        )
+        return [row[0] for row in rows]

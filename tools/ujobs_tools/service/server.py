@@ -1,0 +1,167 @@
+"""The local Jobs service as a whole: engine, store, broker and HTTP API in one asyncio loop, with the timers running.
+
+Stands in for AWS IoT Core's device side; see `engine`, `broker` and `http_api`, which can each be read alone."""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from ujobs_tools.service import mqtt_api, pki, rules
+from ujobs_tools.service.broker import Broker
+from ujobs_tools.service.engine import Engine
+from ujobs_tools.service.http_api import make_app
+from ujobs_tools.service.http_operations import COMMON_NAME
+from ujobs_tools.service.session import Session
+from ujobs_tools.service.store import Store
+
+
+class Clock:
+    """Epoch seconds that run `speed` times as fast as real time, from `start` or from now if that is later."""
+
+    def __init__(self, speed: float, start: float | None) -> None:
+        self.speed = speed
+        self._base = max(time.time(), start or 0.0)
+        self._since = time.monotonic()
+
+    def __call__(self) -> float:
+        return self._base + (time.monotonic() - self._since) * self.speed
+
+    def real_seconds_until(self, moment: float) -> float:
+        """How long that is by the wall clock; 0 when it has passed."""
+        return max(0.0, (moment - self()) / self.speed)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the service listens; port 0 stands for any free one."""
+
+    host: str = "127.0.0.1"
+    http_port: int = 0
+    mqtts_port: int = 0
+    mqtt_port: int = 0
+
+
+class PortInUse(Exception):
+    """A port that was asked for is taken; the text says which."""
+
+
+class Service:
+    """data: folder that holds everything that survives a restart. speed: how fast its clock runs."""
+
+    def __init__(self, data: Path, speed: float = 1.0) -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        self._authority = pki.Authority(data / "pki")
+        store = Store(str(data / "jobs.sqlite"))
+        self._clock = Clock(speed, store.latest_time())
+        self.engine = Engine(store, self._clock)
+        self.engine.on_notification = self._notify
+        self.engine.on_change = self._changed
+        self._change = asyncio.Event()
+        self._broker = Broker(self._identify, rules.authorize, self._on_publish)
+        self._timers: asyncio.Task[None] | None = None
+        self._runner: web.AppRunner | None = None
+        self.ports: dict[str, int] = {}
+
+    async def start(self, address: Address) -> None:
+        """Listen on every port. Raises PortInUse."""
+        host = address.host
+        self.ports["mqtts"] = await self._listen(host, "mqtts", address.mqtts_port)
+        self.ports["mqtt"] = await self._listen(host, "mqtt", address.mqtt_port)
+        self._runner = web.AppRunner(make_app(self.engine, self._authority, self._endpoint), access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, address.http_port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise PortInUse(f"HTTP port {address.http_port} on {host}: {error.strerror}") from error
+        self.ports["http"] = self._runner.addresses[0][1]
+        self.http_url = f"http://{host}:{self.ports['http']}"
+        self._timers = asyncio.create_task(self._run_timers())
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._timers is not None:
+            self._timers.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._timers
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._broker.close()
+        self.engine.store.close()
+
+    def description(self) -> dict[str, Any]:
+        """Where to connect, for other programs."""
+        return {
+            "http": self.http_url,
+            "mqtts": self.ports["mqtts"],
+            "mqtt": self.ports["mqtt"],
+            "ca": str(self._authority.ca_path.absolute()),
+        }
+
+    async def _listen(self, host: str, name: str, port: int) -> int:
+        context = self._authority.server_context() if name == "mqtts" else None
+        try:
+            return await self._broker.listen(host, port, context)
+        except OSError as error:
+            raise PortInUse(f"{name.upper()} port {port} on {host}: {error.strerror}") from error
+
+    def _endpoint(self) -> str:
+        return f"localhost:{self.ports['mqtts']}"
+
+    def _identify(self, certificate: bytes | None) -> tuple[str | None, bool]:
+        """Who connects: a registered certificate speaks for the thing it is attached to, another one of this authority
+        for the thing that its common name names."""
+        if certificate is None:
+            return None, True
+        certificate_id = hashlib.sha256(certificate).hexdigest()
+        thing = self.engine.thing_of_certificate(certificate_id)
+        if thing is None and self.engine.store.certificate(certificate_id) is None:
+            thing = pki.common_name(certificate)
+            if thing == COMMON_NAME:
+                thing = None
+        return thing, thing is not None
+
+    def _on_publish(self, session: Session, topic: str, payload: bytes) -> None:
+        thing = rules.owner(session)
+        suffix = rules.jobs_suffix(thing, topic)
+        assert suffix is not None, "rules.authorize lets nothing else through"
+        for reply_topic, reply in mqtt_api.handle(self.engine, thing, suffix, payload):
+            self._broker.deliver(session, reply_topic, reply)
+
+    def _notify(self, thing: str, suffix: str, payload: dict[str, Any]) -> None:
+        # Not before the reply to the request that caused it, which is what clients are used to.
+        topic, data = mqtt_api.notification(thing, suffix, payload)
+        asyncio.get_running_loop().call_soon(self._broker.publish, topic, data, 1)
+
+    def _changed(self) -> None:
+        self._change.set()
+
+    async def _run_timers(self) -> None:
+        while True:
+            deadline = self.engine.next_deadline()
+            self._change.clear()
+            try:
+                await asyncio.wait_for(
+                    self._change.wait(), None if deadline is None else self._clock.real_seconds_until(deadline)
+                )
+            except TimeoutError:
+                self.engine.expire()
+
+
+async def serve(
+    service: Service, address: Address, stop: asyncio.Event, started: Callable[[dict[str, Any]], None]
+) -> None:
+    """Run until `stop` is set. started: called with the description once it serves. Raises PortInUse, OSError."""
+    try:
+        await service.start(address)
+        started(service.description())
+        await stop.wait()
+    finally:
+        await service.stop()

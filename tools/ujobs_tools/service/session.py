@@ -1,0 +1,83 @@
+"""One client's session at the broker: its subscriptions, and what it has not acknowledged yet.
+
+It outlives its connection when the client asked for that (CleanSession 0). QoS 1 messages wait here, bounded, and are
+sent again with DUP after a reconnect (MQTT 3.1.1 section 4.4)."""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import replace
+
+from ujobs_tools.service import packets
+from ujobs_tools.service.packets import Message
+
+MAX_IN_FLIGHT = 100  # unacknowledged QoS 1 messages a client, as on AWS
+MAX_QUEUED = 1000
+MAX_UNSENT = 1 << 20  # bytes the kernel has not taken yet; a client this slow is cut off
+
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """client_id: as in CONNECT. thing: who the client is by its certificate; None for one without."""
+
+    def __init__(self, client_id: str, thing: str | None, clean: bool) -> None:
+        self.client_id = client_id
+        self.thing = thing
+        self.clean = clean
+        self.filters: dict[str, int] = {}
+        self.writer: asyncio.StreamWriter | None = None
+        self.will: Message | None = None
+        self.expires_at = 0.0
+        self._in_flight: dict[int, Message] = {}
+        self._queued: deque[Message] = deque()
+        self._packet_id = 0
+
+    def attach(self, writer: asyncio.StreamWriter) -> None:
+        """Go on over a new connection: what was not acknowledged is sent again, then what has waited."""
+        self.writer = writer
+        for packet_id, message in self._in_flight.items():
+            self.write(packets.publish(message, packet_id, duplicate=True))
+        self._send_queued()
+
+    def detach(self) -> None:
+        """The connection has gone."""
+        self.writer = None
+
+    def deliver(self, message: Message, qos: int) -> None:
+        """Send a message at this QoS. Without a connection QoS 1 waits, QoS 0 is lost."""
+        message = replace(message, qos=qos)
+        if not qos:
+            self.write(packets.publish(message, 0))
+        elif len(self._queued) >= MAX_QUEUED:
+            _log.warning("%s: more than %d messages wait; one was dropped", self.client_id, MAX_QUEUED)
+        else:
+            self._queued.append(message)
+            self._send_queued()
+
+    def acknowledged(self, packet_id: int) -> None:
+        """PUBACK came."""
+        self._in_flight.pop(packet_id, None)
+        self._send_queued()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes if there is a connection; cut it off when the client does not read."""
+        if self.writer is None or self.writer.is_closing():
+            return
+        self.writer.write(data)
+        if self.writer.transport.get_write_buffer_size() > MAX_UNSENT:
+            _log.warning("%s does not read what it is sent: cut off", self.client_id)
+            self.writer.transport.abort()
+
+    def _send_queued(self) -> None:
+        while self._queued and self.writer is not None and len(self._in_flight) < MAX_IN_FLIGHT:
+            message = self._queued.popleft()
+            packet_id = self._next_packet_id()
+            self._in_flight[packet_id] = message
+            self.write(packets.publish(message, packet_id))
+
+    def _next_packet_id(self) -> int:
+        while True:
+            self._packet_id = self._packet_id % 65535 + 1
+            if self._packet_id not in self._in_flight:
+                return self._packet_id
