@@ -42,9 +42,9 @@ class Agent:
     """
 
     def __init__(
-        self, thing: str, host: str = "", cert=None, key=None, ca=None, port: int = 8883, directory: str = "/ujobs-journal",
-        keepalive: int = 60, update_interval: "float | None" = None, receive_limit: int = 16384,
-        link: "Link | None" = None,
+        self, thing: str, host: str = "", cert=None, key=None, ca=None, port: int = 8883,
+        directory: str = "/ujobs-journal", keepalive: int = 60, update_interval: "float | None" = None,
+        receive_limit: int = 16384, link: "Link | None" = None,
     ):
         if update_interval is not None and update_interval <= 0:
             raise ValueError("update_interval must be more than 0 seconds")

@@ -45,6 +45,7 @@ class Job:
         self._due = time.ticks_add(time.ticks_ms(), self._interval)
         self._hurry = asyncio.Event()
         self._details: dict = {}
+        self._total = None
         self._task = None
         self._ended = False
 
@@ -65,7 +66,8 @@ class Job:
         """Note how far the job is, and give the other tasks a turn. Raises CancelledError when the job was cancelled.
 
         Costs nothing to call often: it is sent with the next keep-alive. done, total: numbers, shown as `progress`
-        "done/total" in the status details; message: text, shown as `message`, cut at 1024 characters.
+        "done/total" in the status details; message: text, shown as `message`, cut at 1024 characters. A job
+        that succeeds shows "total/total".
         """
         self._note(done, total, message)
         await asyncio.sleep(0)
@@ -113,6 +115,7 @@ class Job:
                 self._task = asyncio.create_task(result)
                 result = await self._task
             self._check()
+            self._note(self._total, self._total, None)
             return result
         finally:
             # A keep-alive on its way out is waited for: the terminal update needs the version it makes.
@@ -137,7 +140,8 @@ class Job:
 
     def _note(self, done, total, message):
         if done is not None:
-            self._details["progress"] = "%s/%s" % (done, total) if total is not None else str(done)
+            self._total = total
+            self._details["progress"] = str(done) if total is None else "%s/%s" % (done, total)
         if message is not None:
             self.noted("message", message)
 

@@ -147,7 +147,7 @@ def test_step_timer_is_reset_while_an_async_handler_runs():
         assert all(body["stepTimeoutInMinutes"] == 10 for body in kept)
         assert kept[-1]["statusDetails"]["progress"].endswith("/8")
         assert [body["expectedVersion"] for body in cloud.updates()] == list(range(2, len(cloud.updates()) + 2))
-        assert cloud.executions[0]["statusDetails"]["progress"] == "7/8"
+        assert cloud.executions[0]["statusDetails"]["progress"] == "8/8"
 
     run(scenario, handlers, update_interval=0.1)
 

@@ -314,7 +314,7 @@ def test_status_details_beyond_the_limits(service: Service, details: object, nam
         {"executionNumber": 1.5}, {"stepTimeoutInMinutes": "5"},
     ],
 )
-def test_members_of_another_type(service: Service, request_: dict[str, object]) -> None:
+def test_members_of_another_type(service: Service, request_: dict[str, Any]) -> None:
     service.job("a")
     with refused("InvalidRequest"):
         service.progress("a", **request_)

@@ -166,7 +166,7 @@ def test_only_a_job_in_progress_can_be_canceled(service: Service) -> None:
 
 
 @pytest.mark.parametrize("options", [{"reasonCode": "lower"}, {"reasonCode": ""}, {"comment": "x" * 2029}])
-def test_cancel_job_with_texts_beyond_the_limits(service: Service, options: dict[str, str]) -> None:
+def test_cancel_job_with_texts_beyond_the_limits(service: Service, options: dict[str, Any]) -> None:
     service.job("a")
     with refused("InvalidRequest"):
         service.engine.cancel_job("a", **options)

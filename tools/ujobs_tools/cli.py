@@ -2,8 +2,10 @@
 
 import typer
 
-from ujobs_tools.commands import board, serve
+from ujobs_tools.commands import board, demo, serve, thing
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Host tools of ujobs, AWS IoT Jobs for MicroPython.")
 app.command()(serve.serve)
 app.command()(board.board)
+app.command()(demo.demo)
+app.add_typer(thing.app, name="thing")

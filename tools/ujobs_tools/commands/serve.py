@@ -39,6 +39,7 @@ def serve(
         raise typer.BadParameter(f"{log_level}: debug, info, warning or error", param_hint="--log-level")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("ujobs_tools").setLevel(level)
+    from ujobs_tools.service.database import StoreError
     from ujobs_tools.service.server import Address, PortInUse
 
     def started(found: dict[str, Any]) -> None:
@@ -50,7 +51,7 @@ def serve(
         with tempfile.TemporaryDirectory(prefix="ujobs-") as temporary:
             address = Address(host, http_port, mqtts_port, mqtt_port)
             asyncio.run(_run(data or Path(temporary), address, clock_speed, started))
-    except (PortInUse, OSError, ValueError) as error:
+    except (PortInUse, StoreError, OSError, ValueError) as error:
         typer.echo(f"ujobs serve: {error}", err=True)
         raise typer.Exit(1) from None
     finally:

@@ -22,12 +22,13 @@ MAX_FILTERS_IN_SUBSCRIBE = 8
 MAX_SUBSCRIPTIONS = 50
 MAX_CLIENT_ID = 128  # bytes
 MAX_CONNECTIONS = 4000
+MAX_SESSIONS = 4000  # connected ones and those kept for clients that are away
 MAX_RETAINED = 1000
 SHORTEST_KEEP_ALIVE, LONGEST_KEEP_ALIVE = 30, 1200  # seconds
 SESSION_LIFE = 3600.0  # seconds that a persistent session outlives its connection
-_PATIENCE = 10.0  # seconds for a TLS handshake and for CONNECT
+PATIENCE = 10.0  # seconds for a TLS handshake, for CONNECT, and for a client to take its last bytes
 
-REFUSED_PROTOCOL, REFUSED_CLIENT_ID, NOT_AUTHORIZED = 1, 2, 7
+REFUSED_PROTOCOL, REFUSED_CLIENT_ID, UNAVAILABLE, NOT_AUTHORIZED = 1, 2, 3, 7
 
 _log = logging.getLogger(__name__)
 
@@ -43,29 +44,25 @@ class Forbidden(Exception):
 class Broker:
     """identify(certificate as DER, or None without TLS) -> (thing, whether it may connect). authorize(session,
     "publish" | "subscribe", topic or filter). on_publish(session, topic, payload): gets messages on `$aws/` topics,
-    which no subscriber sees. shortest_keep_alive: seconds, clients asking for less get this."""
+    which no subscriber sees; must not raise."""
 
-    def __init__(
-        self,
-        identify: Identify,
-        authorize: Authorize,
-        on_publish: OnPublish,
-        shortest_keep_alive: float = SHORTEST_KEEP_ALIVE,
-    ) -> None:
+    def __init__(self, identify: Identify, authorize: Authorize, on_publish: OnPublish) -> None:
         self._identify = identify
         self._authorize = authorize
         self._on_publish = on_publish
-        self._shortest_keep_alive = shortest_keep_alive
         self._sessions: dict[str, Session] = {}
         self._tree = topics.FilterTree()
         self._retained: dict[str, Message] = {}
         self._servers: list[asyncio.Server] = []
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def listen(self, host: str, port: int, context: ssl.SSLContext | None) -> int:
         """Accept connections, over TLS with a context; returns the port. Raises OSError when it is in use."""
-        patience = {} if context is None else {"ssl_handshake_timeout": _PATIENCE}
-        server = await asyncio.start_server(self._accept, host, port, ssl=context, backlog=1000, **patience)
+        patience = None if context is None else PATIENCE
+        server = await asyncio.start_server(
+            self._accept, host, port, ssl=context, backlog=1000,
+            ssl_handshake_timeout=patience, ssl_shutdown_timeout=patience,
+        )
         self._servers.append(server)
         return server.sockets[0].getsockname()[1]
 
@@ -73,9 +70,9 @@ class Broker:
         """Stop listening and close every connection."""
         for server in self._servers:
             server.close()
-        for connection in list(self._connections):
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        for writer in self._connections.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._connections)
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> None:
         """Send a message to every subscriber, at the lower of its QoS and the subscriber's."""
@@ -85,6 +82,8 @@ class Broker:
                 self._retained.pop(topic, None)
             elif topic in self._retained or len(self._retained) < MAX_RETAINED:
                 self._retained[topic] = replace(message, retain=True)
+            else:
+                _log.warning("more than %d retained messages; the one on %s is not kept", MAX_RETAINED, topic)
         for session, granted in self._tree.find(topic).items():
             session.deliver(message, min(qos, granted))
 
@@ -95,12 +94,12 @@ class Broker:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._connections.add(task)
+        self._connections[task] = writer
         session = None
         try:
             if len(self._connections) > MAX_CONNECTIONS:
                 raise Forbidden(f"more than {MAX_CONNECTIONS} connections")
-            session, keep_alive = await asyncio.wait_for(self._connect(reader, writer), _PATIENCE)
+            session, keep_alive = await asyncio.wait_for(self._connect(reader, writer), PATIENCE)
             await self._serve(session, reader, keep_alive)
         except (PacketError, Forbidden) as error:
             _log.warning("%s closed: %s", session.client_id if session else "connection", error)
@@ -108,13 +107,13 @@ class Broker:
             _log.info("%s closed: nothing heard in time", session.client_id if session else "connection")
         except (OSError, EOFError):
             _log.debug("%s lost", session.client_id if session else "connection")
-        except asyncio.CancelledError:
-            pass  # Taken over by the same client id, or the service stops.
+        except Exception:
+            _log.exception("%s closed: the broker failed", session.client_id if session else "connection")
         finally:
-            self._connections.discard(task)
             if session is not None and session.writer is writer:
                 self._disconnected(session)
-            writer.transport.abort() if session is None else writer.close()
+            await _close(writer)
+            del self._connections[task]
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[Session, float]:
         first, body = await _read_packet(reader)
@@ -123,36 +122,50 @@ class Broker:
         connect = packets.read_connect(body)
         tls = writer.get_extra_info("ssl_object")
         thing, welcome = self._identify(tls.getpeercert(binary_form=True) if tls else None)
-        code = _refusal(connect, welcome)
-        old = self._sessions.get(connect.client_id)
-        if old is not None and old.thing != thing:
-            code = NOT_AUTHORIZED
+        newcomer = Session(connect.client_id or f"auto-{uuid.uuid4()}", thing, connect.clean_session)
+        code = _refusal(connect) or (0 if welcome else NOT_AUTHORIZED) or self._denial(newcomer, connect.will)
         if code:
             writer.write(packets.connack(code))
             await writer.drain()
             raise Forbidden(f"CONNECT of {connect.client_id!r} refused with code {code}")
-        session, present = self._open_session(connect, thing, old)
+        session = self._open_session(newcomer)
         session.will = connect.will
-        writer.write(packets.connack(0, present))
+        writer.write(packets.connack(0, session is not newcomer))
         session.attach(writer)
         _log.info("%s connected as %s", session.client_id, thing or "nobody")
         asked = connect.keep_alive or LONGEST_KEEP_ALIVE
-        return session, min(max(asked, self._shortest_keep_alive), LONGEST_KEEP_ALIVE)
+        return session, min(max(asked, SHORTEST_KEEP_ALIVE), LONGEST_KEEP_ALIVE)
 
-    def _open_session(self, connect: Connect, thing: str | None, old: Session | None) -> tuple[Session, bool]:
+    def _denial(self, newcomer: Session, will: Message | None) -> int:
+        """The CONNACK code for what the client may not do, 0 when there is nothing."""
+        for session in [session for session in self._sessions.values() if session.expired]:
+            self._forget(session)
+        old = self._sessions.get(newcomer.client_id)
+        if old is None and len(self._sessions) >= MAX_SESSIONS:
+            return UNAVAILABLE
+        if old is not None and old.owner != newcomer.owner:
+            return NOT_AUTHORIZED
+        if will is not None and (
+            will.qos > 1 or will.topic.startswith("$") or not self._may_publish(newcomer, will.topic)
+        ):
+            return NOT_AUTHORIZED
+        return 0
+
+    def _open_session(self, newcomer: Session) -> Session:
+        """The session kept for the client if it wants to go on with one, else the new one."""
+        old = self._sessions.get(newcomer.client_id)
         if old is not None and old.writer is not None:
             # The newcomer wins; the old connection ends as a lost one does, with its will.
             writer = old.writer
             self._disconnected(old)
             writer.transport.abort()
-            old = self._sessions.get(connect.client_id)
-        if old is not None and (connect.clean_session or old.expires_at < time.monotonic()):
-            self._forget(old)
-            old = None
-        session = old or Session(connect.client_id or f"auto-{uuid.uuid4()}", thing, connect.clean_session)
-        session.clean = connect.clean_session
-        self._sessions[session.client_id] = session
-        return session, old is not None
+        kept = self._sessions.get(newcomer.client_id)
+        if kept is not None and not newcomer.clean:
+            return kept
+        if kept is not None:
+            self._forget(kept)
+        self._sessions[newcomer.client_id] = newcomer
+        return newcomer
 
     def _disconnected(self, session: Session) -> None:
         session.detach()
@@ -160,8 +173,8 @@ class Broker:
         will, session.will = session.will, None
         if session.clean:
             self._forget(session)
-        if will is not None and self._may_publish(session, will.topic):
-            self.publish(will.topic, will.payload, min(will.qos, 1), will.retain)
+        if will is not None:
+            self.publish(will.topic, will.payload, will.qos, will.retain)
 
     def _forget(self, session: Session) -> None:
         for name in session.filters:
@@ -238,13 +251,24 @@ class Broker:
         session.write(packets.unsuback(packet_id))
 
 
-def _refusal(connect: Connect, welcome: bool) -> int:
-    if connect.protocol_level != 4:
+def _refusal(connect: Connect) -> int:
+    if connect.protocol_level != packets.PROTOCOL_LEVEL:
         return REFUSED_PROTOCOL
     size = len(connect.client_id.encode("utf-8"))
     if size > MAX_CLIENT_ID or connect.client_id.startswith("$") or (not size and not connect.clean_session):
         return REFUSED_CLIENT_ID
-    return 0 if welcome else NOT_AUTHORIZED
+    return 0
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection; what is still to be sent gets PATIENCE seconds, lest a client that does not read holds it."""
+    writer.close()
+    try:
+        await asyncio.wait_for(writer.wait_closed(), PATIENCE)
+    except TimeoutError:
+        writer.transport.abort()
+    except OSError:
+        pass  # The connection was lost before.
 
 
 async def _read_packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:

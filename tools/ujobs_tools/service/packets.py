@@ -8,6 +8,8 @@ CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
 PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
 
+PROTOCOL_LEVEL = 4
+
 # What the four lowest bits of the first byte have to be; PUBLISH uses them.
 _FLAGS = {CONNECT: 0, PUBACK: 0, SUBSCRIBE: 2, UNSUBSCRIBE: 2, PINGREQ: 0, DISCONNECT: 0}
 
@@ -26,6 +28,11 @@ class Message:
     payload: bytes
     qos: int = 0
     retain: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes to keep, about."""
+        return len(self.topic) + len(self.payload)
 
 
 @dataclass(frozen=True)
@@ -80,14 +87,20 @@ def check_flags(first: int) -> int:
 
 
 def read_connect(body: bytes) -> Connect:
-    """Decode CONNECT; user name and password are read past: the certificate is what identifies a client."""
+    """Decode CONNECT; user name and password are read past: the certificate is what identifies a client.
+
+    Of another protocol level only that level is read: what follows may be laid out differently.
+    """
     reader = _Reader(body)
     if reader.blob() != b"MQTT":
         raise PacketError("not MQTT")
-    level, flags = reader.take(2)
+    level = reader.take(1)[0]
+    if level != PROTOCOL_LEVEL:
+        return Connect("", True, 0, None, level)
+    flags = reader.take(1)[0]
     keep_alive = reader.number()
-    if flags & 1 or flags >> 3 & 3 == 3:
-        raise PacketError("CONNECT flags")
+    if flags & 1 or flags >> 3 & 3 == 3 or (flags & 56 and not flags & 4) or flags & 192 == 64:
+        raise PacketError(f"CONNECT flags {flags:#04x}")
     client_id = reader.text()
     will = None
     if flags & 4:
@@ -96,6 +109,8 @@ def read_connect(body: bytes) -> Connect:
     for bit in (128, 64):
         if flags & bit:
             reader.blob()
+    if reader.more:
+        raise PacketError("CONNECT is too long")
     return Connect(client_id, bool(flags & 2), keep_alive, will, level)
 
 

@@ -3,14 +3,20 @@
 The same that AWS grants with the policy `ujobs thing create` writes, plus application topics; `$aws` topics that only
 the service publishes are refused to everybody ("Reserved topics")."""
 
+from ujobs_tools.service import limits
+from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.session import Session
 
 _PREFIX = "$aws/things/"
 
 
-def owner(session: Session) -> str:
-    """The thing a client acts for: its certificate's, or without TLS the one its client id names."""
-    return session.client_id if session.thing is None else session.thing
+def is_thing_name(name: str | None) -> bool:
+    """Whether a thing can be called so."""
+    try:
+        limits.thing_name(name)
+    except ApiError:
+        return False
+    return True
 
 
 def jobs_suffix(thing: str, topic: str) -> str | None:
@@ -23,7 +29,9 @@ def authorize(session: Session, action: str, topic: str) -> bool:
     """Whether the client may "publish" to the topic or "subscribe" to the filter."""
     if not topic.startswith("$"):
         return True
-    thing = owner(session)
+    thing = session.owner
+    if not is_thing_name(thing):
+        return False
     if action == "subscribe":
         return topic.startswith(f"{_PREFIX}{thing}/")
     suffix = jobs_suffix(thing, topic)

@@ -17,7 +17,6 @@ from ujobs_tools.service import mqtt_api, pki, rules
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.http_api import make_app
-from ujobs_tools.service.http_operations import COMMON_NAME
 from ujobs_tools.service.session import Session
 from ujobs_tools.service.store import Store
 
@@ -48,8 +47,8 @@ class Address:
     mqtt_port: int = 0
 
 
-class PortInUse(Exception):
-    """A port that was asked for is taken; the text says which."""
+class CannotListen(Exception):
+    """The service cannot have a port that was asked for; the text says which and why."""
 
 
 class Service:
@@ -70,17 +69,18 @@ class Service:
         self.ports: dict[str, int] = {}
 
     async def start(self, address: Address) -> None:
-        """Listen on every port. Raises PortInUse."""
+        """Listen on every port. Raises CannotListen."""
         host = address.host
         self.ports["mqtts"] = await self._listen(host, "mqtts", address.mqtts_port)
         self.ports["mqtt"] = await self._listen(host, "mqtt", address.mqtt_port)
-        self._runner = web.AppRunner(make_app(self.engine, self._authority, self._endpoint), access_log=None)
+        app = make_app(self.engine, self._authority, self._endpoint)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, address.http_port)
         try:
             await site.start()
         except OSError as error:
-            raise PortInUse(f"HTTP port {address.http_port} on {host}: {error.strerror}") from error
+            raise _cannot_listen("HTTP", host, address.http_port, error) from error
         self.ports["http"] = self._runner.addresses[0][1]
         self.http_url = f"http://{host}:{self.ports['http']}"
         self._timers = asyncio.create_task(self._run_timers())
@@ -110,7 +110,7 @@ class Service:
         try:
             return await self._broker.listen(host, port, context)
         except OSError as error:
-            raise PortInUse(f"{name.upper()} port {port} on {host}: {error.strerror}") from error
+            raise _cannot_listen(name.upper(), host, port, error) from error
 
     def _endpoint(self) -> str:
         return f"localhost:{self.ports['mqtts']}"
@@ -123,15 +123,15 @@ class Service:
         certificate_id = hashlib.sha256(certificate).hexdigest()
         thing = self.engine.thing_of_certificate(certificate_id)
         if thing is None and self.engine.store.certificate(certificate_id) is None:
-            thing = pki.common_name(certificate)
-            if thing == COMMON_NAME:
-                thing = None
+            name = pki.common_name(certificate)
+            thing = name if rules.is_thing_name(name) else None
         return thing, thing is not None
 
     def _on_publish(self, session: Session, topic: str, payload: bytes) -> None:
-        thing = rules.owner(session)
+        thing = session.owner
         suffix = rules.jobs_suffix(thing, topic)
-        assert suffix is not None, "rules.authorize lets nothing else through"
+        if suffix is None:
+            raise ValueError(f"{topic} is none of {thing}'s: rules.authorize lets no such message through")
         for reply_topic, reply in mqtt_api.handle(self.engine, thing, suffix, payload):
             self._broker.deliver(session, reply_topic, reply)
 

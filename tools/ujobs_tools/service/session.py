@@ -5,6 +5,7 @@ sent again with DUP after a reconnect (MQTT 3.1.1 section 4.4)."""
 
 import asyncio
 import logging
+import time
 from collections import deque
 from dataclasses import replace
 
@@ -12,8 +13,12 @@ from ujobs_tools.service import packets
 from ujobs_tools.service.packets import Message
 
 MAX_IN_FLIGHT = 100  # unacknowledged QoS 1 messages a client, as on AWS
+MAX_IN_FLIGHT_BYTES = 1 << 19
 MAX_QUEUED = 1000
-MAX_UNSENT = 1 << 20  # bytes the kernel has not taken yet; a client this slow is cut off
+MAX_QUEUED_BYTES = 1 << 20
+# Bytes the kernel has not taken yet; a client this slow is cut off. More than can be in flight, so that what has waited
+# for a client cannot itself be why it is cut off.
+MAX_UNSENT = 1 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +35,20 @@ class Session:
         self.will: Message | None = None
         self.expires_at = 0.0
         self._in_flight: dict[int, Message] = {}
+        self._in_flight_bytes = 0
         self._queued: deque[Message] = deque()
+        self._queued_bytes = 0
         self._packet_id = 0
+
+    @property
+    def owner(self) -> str:
+        """Who the client acts for: the thing of its certificate, or without TLS the one its client id names."""
+        return self.client_id if self.thing is None else self.thing
+
+    @property
+    def expired(self) -> bool:
+        """Whether the client has stayed away for so long that its session is to be forgotten."""
+        return self.writer is None and self.expires_at <= time.monotonic()
 
     def attach(self, writer: asyncio.StreamWriter) -> None:
         """Go on over a new connection: what was not acknowledged is sent again, then what has waited."""
@@ -49,16 +66,19 @@ class Session:
         message = replace(message, qos=qos)
         if not qos:
             self.write(packets.publish(message, 0))
-        elif len(self._queued) >= MAX_QUEUED:
-            _log.warning("%s: more than %d messages wait; one was dropped", self.client_id, MAX_QUEUED)
+        elif len(self._queued) >= MAX_QUEUED or self._queued_bytes + message.size > MAX_QUEUED_BYTES:
+            _log.warning("%s: too many messages wait for it; one was dropped", self.client_id)
         else:
             self._queued.append(message)
+            self._queued_bytes += message.size
             self._send_queued()
 
     def acknowledged(self, packet_id: int) -> None:
         """PUBACK came."""
-        self._in_flight.pop(packet_id, None)
-        self._send_queued()
+        message = self._in_flight.pop(packet_id, None)
+        if message is not None:
+            self._in_flight_bytes -= message.size
+            self._send_queued()
 
     def write(self, data: bytes) -> None:
         """Send bytes if there is a connection; cut it off when the client does not read."""
@@ -70,11 +90,16 @@ class Session:
             self.writer.transport.abort()
 
     def _send_queued(self) -> None:
-        while self._queued and self.writer is not None and len(self._in_flight) < MAX_IN_FLIGHT:
+        while self._queued and self.writer is not None and self._room_for(self._queued[0]):
             message = self._queued.popleft()
+            self._queued_bytes -= message.size
             packet_id = self._next_packet_id()
             self._in_flight[packet_id] = message
+            self._in_flight_bytes += message.size
             self.write(packets.publish(message, packet_id))
+
+    def _room_for(self, message: Message) -> bool:
+        return len(self._in_flight) < MAX_IN_FLIGHT and self._in_flight_bytes + message.size <= MAX_IN_FLIGHT_BYTES
 
     def _next_packet_id(self) -> int:
         while True:

@@ -39,14 +39,14 @@ class FilterTree:
     """Filters by level, each with its subscribers and the QoS granted to them."""
 
     def __init__(self) -> None:
-        self._root: dict[str, Any] = {}
+        # Level -> node; subscribers under the empty tuple, which cannot be a level's name.
+        self._root: dict[Any, Any] = {}
 
     def add(self, name: str, subscriber: object, qos: int) -> None:
         """Subscribe; a second time replaces the QoS."""
         node = self._root
         for level in name.split("/"):
             node = node.setdefault(level, {})
-        # The empty tuple cannot be a level's name.
         node.setdefault((), {})[subscriber] = qos
 
     def remove(self, name: str, subscriber: object) -> None:
@@ -69,8 +69,8 @@ class FilterTree:
         """The subscribers a topic reaches, each once, with the highest QoS of its matching filters."""
         found: dict[Any, int] = {}
 
-        def collect(node: dict[str, Any]) -> None:
-            for subscriber, qos in node.get((), {}).items():  # type: ignore[call-overload]
+        def collect(node: dict[Any, Any]) -> None:
+            for subscriber, qos in node.get((), {}).items():
                 found[subscriber] = max(qos, found.get(subscriber, 0))
 
         nodes = [self._root]

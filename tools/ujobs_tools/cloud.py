@@ -1,0 +1,114 @@
+"""Reaching AWS IoT or what stands in for it: boto3 clients, the certificate authority of a stand-in, errors in one line.
+
+An endpoint on this machine needs no AWS account: there, and only there, made-up credentials and a default region do.
+"""
+
+import ipaddress
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+)
+
+LOCAL_REGION = "us-east-1"
+LOCAL_KEY = "test"  # access key and secret; MiniStack takes this pair for its root user when it checks them
+UJOBS_CA, MINISTACK_CA = "/ca.pem", "/_ministack/iot/ca.pem"
+_TIMEOUT = 10  # seconds
+
+
+class CloudError(Exception):
+    """A call to the cloud failed; the message is one line that says what and why."""
+
+
+def client(
+    service: str, endpoint_url: str | None = None, region: str | None = None, profile: str | None = None
+) -> Any:
+    """A boto3 client.
+
+    service: "iot" or "iot-jobs-data". endpoint_url: of `ujobs serve` or MiniStack; None for AWS. region, profile: as
+    boto3 takes them, None for what its configuration says. Raises CloudError.
+    """
+    with one_line_errors(endpoint_url):
+        session = boto3.Session(profile_name=profile, region_name=region)
+        options: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 3}, "connect_timeout": _TIMEOUT}
+        stand_in: dict[str, Any] = {}
+        if endpoint_url is not None and is_local(endpoint_url):
+            options["proxies"] = {}
+            if profile is None:
+                stand_in = {"aws_access_key_id": LOCAL_KEY, "aws_secret_access_key": LOCAL_KEY}
+                stand_in["region_name"] = session.region_name or LOCAL_REGION
+        return session.client(service, endpoint_url=endpoint_url, config=Config(**options), **stand_in)
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL points at this machine. Raises CloudError when it is none."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise CloudError(f"endpoint URL {url!r}: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise CloudError(f"endpoint URL {url!r} must be http://HOST:PORT or https://HOST:PORT")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def authority_of(endpoint_url: str) -> tuple[bytes, str]:
+    """The certificate (PEM) that a stand-in's MQTT server is to be verified with, and the path it was found at.
+
+    endpoint_url: of `ujobs serve`, which has it at UJOBS_CA, or of MiniStack, which has it at MINISTACK_CA. Raises
+    CloudError when neither is there.
+    """
+    handlers = [urllib.request.ProxyHandler({})] if is_local(endpoint_url) else []
+    opener = urllib.request.build_opener(*handlers)
+    for path in (UJOBS_CA, MINISTACK_CA):
+        try:
+            with opener.open(endpoint_url.rstrip("/") + path, timeout=_TIMEOUT) as reply:
+                content: bytes = reply.read()
+        except urllib.error.HTTPError:
+            continue
+        except OSError as error:
+            raise CloudError(_unreachable(endpoint_url)) from error
+        if b"-----BEGIN CERTIFICATE-----" in content:
+            return content, path
+    raise CloudError(f"{endpoint_url} gives no CA certificate (tried {UJOBS_CA}, {MINISTACK_CA}): give it with --ca")
+
+
+@contextmanager
+def one_line_errors(endpoint_url: str | None = None) -> Iterator[None]:
+    """Turns what boto3 raises in the body into CloudError.
+
+    endpoint_url: named when nothing answers.
+    """
+    try:
+        yield
+    except (EndpointConnectionError, ConnectTimeoutError) as error:
+        raise CloudError(_unreachable(endpoint_url or str(error.kwargs.get("endpoint_url")))) from error
+    except NoCredentialsError as error:
+        raise CloudError("no AWS credentials: configure them for boto3, or name a --profile that has them") from error
+    except NoRegionError as error:
+        raise CloudError("no AWS region: give --region, or set AWS_DEFAULT_REGION") from error
+    except ClientError as error:
+        refusal = error.response.get("Error", {})
+        said = f"{refusal.get('Code', 'error')}: {refusal.get('Message', '')}".rstrip(": ")
+        raise CloudError(f"{error.operation_name} refused: {said}") from error
+    except (BotoCoreError, ValueError) as error:
+        raise CloudError(" ".join(str(error).split())) from error
+
+
+def _unreachable(url: str) -> str:
+    return f"nothing answers at {url}: is the service running there?"

@@ -1,0 +1,63 @@
+"""`ujobs thing`: things on the command line; `ujobs_tools.fleet` does the work."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ujobs_tools.fleet import Thing
+
+app = typer.Typer(no_args_is_help=True, help="Things: what a board is to the cloud.")
+
+
+@app.callback()
+def thing() -> None:
+    """Things: what a board is to the cloud."""
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Thing name: 1 to 128 characters of [a-zA-Z0-9:_-].")],
+    out: Annotated[Path, typer.Option(help="Folder for ca, cert and key, each as .pem and .der.")],
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(envvar="AWS_ENDPOINT_URL", help="Of `ujobs serve` or MiniStack; without it: AWS."),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(help="Certificate of the server's authority, PEM or DER; on AWS: Amazon Root CA 1."),
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="AWS region, else boto3's own.")] = None,
+    profile: Annotated[str | None, typer.Option(help="AWS profile, else boto3's own.")] = None,
+) -> None:
+    """Make a thing with key, certificate and a policy that allows its own Jobs topics only.
+
+    Exit codes: 0 made; 1 not made, and nothing of it left behind; 2 bad arguments.
+    """
+    from ujobs_tools import cloud, fleet
+
+    try:
+        made = fleet.create_thing(name, out, endpoint_url, region, profile, ca)
+    except (cloud.CloudError, OSError, ValueError) as error:
+        typer.echo(f"ujobs thing create: {error}", err=True)
+        raise typer.Exit(2 if isinstance(error, ValueError) else 1) from error
+    typer.echo(_report(made))
+
+
+def _report(thing: "Thing") -> str:
+    port = str(thing.port) if thing.port else "PORT"
+    lines = [
+        f"thing        {thing.arn}",
+        f"certificate  {thing.certificate_arn}",
+        f"policy       {thing.policy}",
+        f"written      {thing.directory}: ca, cert and key, each as .pem and .der",
+        f"MQTT         {thing.host}:{port}, with the thing name as client id",
+    ]
+    if thing.port is None:
+        lines.append("             PORT: MiniStack's IOT_MTLS_PORT, 8883 unless it was told another")
+    lines.append(
+        f"try it       ujobs board {thing.name}.img --thing {thing.name} --thing-dir {thing.directory}"
+        f" --host {thing.host} --port {port}"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""What a board needs to connect as its thing, as files: ca, cert and key, each as .pem and .der."""
+
+import os
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises FileExistsError when the folder holds a key already, OSError when it cannot be written to."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("key.pem", "key.der"):
+        if (folder / name).exists():
+            raise FileExistsError(f"{folder / name} exists, and a key is never overwritten: choose another folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"{folder} cannot be written to")
+
+
+def write(folder: Path, authority: bytes, certificate_pem: bytes, key_pem: bytes) -> None:
+    """Write the six files; the keys for their owner only.
+
+    authority: certificate, PEM or DER. key_pem: private key, not encrypted. The key gets its traditional form, PKCS#1
+    or SEC 1, which every TLS library of a microcontroller reads. Raises OSError, also when there is a key already;
+    ValueError for content that is none.
+    """
+    key = load_pem_private_key(key_pem, None)
+    certificates = {"ca": one_certificate(authority), "cert": one_certificate(certificate_pem)}
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, encoding in (("pem", Encoding.PEM), ("der", Encoding.DER)):
+        content = key.private_bytes(encoding, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+        with os.fdopen(os.open(folder / f"key.{suffix}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        for name, certificate in certificates.items():
+            (folder / f"{name}.{suffix}").write_bytes(certificate.public_bytes(encoding))
+
+
+def one_certificate(content: bytes) -> x509.Certificate:
+    """The certificate in a PEM or DER text. Raises ValueError when it holds none or several."""
+    try:
+        if b"-----BEGIN" not in content:
+            return x509.load_der_x509_certificate(content)
+        found = x509.load_pem_x509_certificates(content)
+    except ValueError as error:
+        raise ValueError("no certificate in PEM or DER") from error
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} certificates; a board takes one")
+    return found[0]

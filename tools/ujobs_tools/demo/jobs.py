@@ -1,0 +1,82 @@
+"""The demo's jobs: what each shows, its document, what is done to it on the way, and how it has to end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Execution = dict[str, Any]
+History = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class DemoJob:
+    """job_id; shows: in words; document; status: how it has to end; details: status details it must end with at least,
+    a trailing "…" standing for any end of the text; event: "cancel" or "power cut", done once the job is well under
+    way; check: says what is wrong with the version history, "" if nothing."""
+
+    job_id: str
+    shows: str
+    document: dict[str, Any]
+    status: str
+    details: dict[str, str] = field(default_factory=dict)
+    event: str | None = None
+    check: Callable[[History], str] = lambda history: ""
+
+    def verdict(self, execution: Execution, history: History) -> str:
+        """What is not as it should be, "" if all is."""
+        if execution["status"] != self.status:
+            return f"is {execution['status']}, should be {self.status}"
+        details = details_of(execution)
+        for name, wanted in self.details.items():
+            found = details.get(name, "")
+            if found != wanted and not (wanted.endswith("…") and found.startswith(wanted[:-1])):
+                return f"{name} is {found!r}, should be {wanted!r}"
+        return self.check(history)
+
+
+def details_of(execution: Execution) -> dict[str, str]:
+    """The status details of an execution as the control plane describes it."""
+    found: dict[str, str] = execution.get("statusDetails", {}).get("detailsMap", {})
+    return found
+
+
+def well_under_way(execution: Execution) -> bool:
+    """Whether the handler has reported some progress."""
+    return execution["status"] == "IN_PROGRESS" and int(details_of(execution).get("progress", "0").split("/")[0]) > 2
+
+
+def _outlived_its_step_timer(history: History) -> str:
+    started = next(entry["at"] for entry in history if entry["status"] == "IN_PROGRESS")
+    took = history[-1]["at"] - started
+    return "" if took > 60 else f"took {took:.0f} s, should outlive its step timeout of 60 s"
+
+
+JOBS = (
+    DemoJob(
+        "1-quick", "a quick job", {"operation": "blink", "times": 3}, "SUCCEEDED", {"blinks": "3", "progress": "3/3"},
+    ),
+    DemoJob(
+        "2-long", "runs longer than its step timeout: keep-alives reset the timer",
+        {"operation": "calibrate", "points": 30}, "SUCCEEDED", {"points": "30"}, check=_outlived_its_step_timer,
+    ),
+    DemoJob(
+        "3-failing", "the handler raises", {"operation": "measure"}, "FAILED",
+        {"reason": "OSError: no sensor answers on the bus"},
+    ),
+    DemoJob(
+        "4-rejected", "the handler will not do that", {"operation": "blink", "times": 1000}, "REJECTED",
+        {"reason": "at most 100 blinks"},
+    ),
+    DemoJob(
+        "5-reboot", "SUCCEEDED only once the board is back", {"operation": "reboot"}, "SUCCEEDED",
+        {"reset_cause": "HARD_RESET"},
+    ),
+    DemoJob(
+        "6-cancelled", "cancelled with force while it runs", {"operation": "calibrate", "points": 500}, "CANCELED",
+        event="cancel",
+    ),
+    DemoJob(
+        "7-power-cut", "power cut while it runs; it resumes from its checkpoint", {"operation": "count", "to": 20},
+        "SUCCEEDED", {"counted": "20", "attempt": "2"}, event="power cut",
+    ),
+)

@@ -1,0 +1,147 @@
+"""Things, by boto3 calls that do the same on AWS, on `ujobs serve` and on MiniStack.
+
+A thing gets what a board needs to connect as itself: key and certificate, a policy that allows its own Jobs topics
+only, and the certificate of the authority that the server is verified with.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ujobs_tools import cloud, credentials
+from ujobs_tools.cloud import CloudError
+from ujobs_tools.policy import device_policy, policy_name
+
+MQTTS_PORT = 8883
+_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
+_CA_DOCUMENTED = "https://docs.aws.amazon.com/iot/latest/developerguide/server-authentication.html"
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A thing that was made.
+
+    name, arn: of the thing. certificate_arn: of its certificate. policy: name of the policy attached to that. host,
+    port: where the board connects to; port is None when the service does not say. directory: holds ca, cert and key,
+    each as .pem and .der.
+    """
+
+    name: str
+    arn: str
+    certificate_arn: str
+    policy: str
+    host: str
+    port: int | None
+    directory: Path
+
+
+def check_thing_name(name: str) -> None:
+    """Raises ValueError unless the service would take the name (CreateThing, thingName)."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"thingName {name!r} must be 1 to 128 characters of [a-zA-Z0-9:_-]")
+
+
+def create_thing(
+    name: str,
+    out: Path,
+    endpoint_url: str | None = None,
+    region: str | None = None,
+    profile: str | None = None,
+    ca: Path | None = None,
+) -> Thing:
+    """Make a thing with an active certificate, and write its key and certificates.
+
+    name: 1 to 128 characters of [a-zA-Z0-9:_-]. out: folder for ca, cert and key as .pem and .der; keys only for their
+    owner to read, and never overwritten. endpoint_url: of a stand-in, None for AWS. region, profile: as boto3 takes
+    them. ca: file, PEM or DER, with the certificate of the server's authority; None: the stand-in is asked for it.
+
+    What was made in the cloud is removed again when a later step fails. Raises ValueError for a wrong name, CloudError
+    for what the cloud refuses or lacks, OSError for files.
+    """
+    check_thing_name(name)
+    credentials.check_folder(out)
+    authority, source = _authority(ca, endpoint_url)
+    iot = cloud.client("iot", endpoint_url, region, profile)
+    with _all_or_nothing() as undo, cloud.one_line_errors(endpoint_url):
+        host, port = _endpoint(iot, endpoint_url, source)
+        arn = _make_thing(iot, name)
+        undo(f"thing {name}", iot.delete_thing, thingName=name)
+        policy = _make_policy(iot, arn)
+        made = iot.create_keys_and_certificate(setAsActive=True)
+        number, certificate_arn = made["certificateId"], made["certificateArn"]
+        undo(f"certificate {number}", iot.delete_certificate, certificateId=number)
+        undo(f"status of {number}", iot.update_certificate, certificateId=number, newStatus="INACTIVE")
+        iot.attach_policy(policyName=policy, target=certificate_arn)
+        undo(f"policy of {number}", iot.detach_policy, policyName=policy, target=certificate_arn)
+        iot.attach_thing_principal(thingName=name, principal=certificate_arn)
+        undo(f"thing of {number}", iot.detach_thing_principal, thingName=name, principal=certificate_arn)
+        credentials.write(out, authority, made["certificatePem"].encode(), made["keyPair"]["PrivateKey"].encode())
+    return Thing(name, arn, certificate_arn, policy, host, port, out)
+
+
+def _authority(ca: Path | None, endpoint_url: str | None) -> tuple[bytes, str]:
+    """The certificate, and where it is from: the path at the stand-in, empty for a file."""
+    if ca is None and endpoint_url is None:
+        raise CloudError(f"on AWS, --ca FILE must name Amazon Root CA 1; AWS says where to get it: {_CA_DOCUMENTED}")
+    content, path = (ca.read_bytes(), "") if ca else cloud.authority_of(str(endpoint_url))
+    try:
+        credentials.one_certificate(content)
+    except ValueError as error:
+        raise CloudError(f"{ca or str(endpoint_url) + path} holds {error}") from error
+    return content, path
+
+
+def _endpoint(iot: Any, endpoint_url: str | None, source: str) -> tuple[str, int | None]:
+    """Host and port for MQTT over TLS, by DescribeEndpoint."""
+    address: str = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+    host, _, port = address.partition(":")
+    if endpoint_url is not None and source == cloud.MINISTACK_CA:
+        # Its answer has the port of HTTP, and a host name that not every resolver knows.
+        return "localhost" if cloud.is_local(endpoint_url) else host, None
+    return host, int(port) if port else MQTTS_PORT
+
+
+@contextmanager
+def _all_or_nothing() -> Iterator[Callable[..., None]]:
+    """Gives a function that notes how to undo a step (what it made, call, parameters); a failure undoes them all."""
+    steps: list[tuple[str, Callable[..., Any], dict[str, Any]]] = []
+
+    def undo(what: str, call: Callable[..., Any], **parameters: Any) -> None:
+        steps.append((what, call, parameters))
+
+    try:
+        yield undo
+    except BaseException as error:
+        left = []
+        for what, call, parameters in reversed(steps):
+            try:
+                call(**parameters)
+            except (ClientError, BotoCoreError):
+                left.append(what)
+        if left:
+            raise CloudError(f"{error}; could not be undone: {', '.join(left)}") from error
+        raise
+
+
+def _make_thing(iot: Any, name: str) -> str:
+    # CreateThing succeeds for a thing that exists with the same attributes, so it must be asked for first.
+    try:
+        iot.describe_thing(thingName=name)
+    except iot.exceptions.ResourceNotFoundException:
+        arn: str = iot.create_thing(thingName=name)["thingArn"]
+        return arn
+    raise CloudError(f"thing {name} exists already: choose another name, or delete it first")
+
+
+def _make_policy(iot: Any, thing_arn: str) -> str:
+    document = device_policy(thing_arn)
+    name = policy_name(document)
+    # An earlier thing's will do: the name goes with the content.
+    with suppress(iot.exceptions.ResourceAlreadyExistsException):
+        iot.create_policy(policyName=name, policyDocument=document)
+    return name

@@ -1,0 +1,36 @@
+"""The AWS IoT policy of a device that runs ujobs: its own client id, its own Jobs topics, nothing else.
+
+One policy serves all things of an account and region: the policy variable `iot:Connection.Thing.ThingName` stands for
+the thing that the certificate is attached to, when the client id is that thing's name (AWS IoT Core Developer Guide,
+"Thing policy variables").
+"""
+
+import hashlib
+import json
+
+_THING = "${iot:Connection.Thing.ThingName}"
+_JOBS = f"$aws/things/{_THING}/jobs"
+# The four operations: GetPendingJobExecutions, StartNextPendingJobExecution, DescribeJobExecution,
+# UpdateJobExecution. Replies and notifications are only received: AWS forbids devices to publish them.
+_REQUESTS = ("get", "start-next", "*/get", "*/update")
+
+
+def device_policy(thing_arn: str) -> str:
+    """The policy document as JSON text.
+
+    thing_arn: of any thing of the account and region, "arn:{partition}:iot:{region}:{account}:thing/{name}".
+    """
+    prefix = thing_arn.partition(":thing/")[0]
+    statements = [
+        {"Action": "iot:Connect", "Resource": f"{prefix}:client/{_THING}"},
+        {"Action": "iot:Publish", "Resource": [f"{prefix}:topic/{_JOBS}/{name}" for name in _REQUESTS]},
+        {"Action": "iot:Receive", "Resource": f"{prefix}:topic/{_JOBS}/*"},
+        {"Action": "iot:Subscribe", "Resource": f"{prefix}:topicfilter/{_JOBS}/*"},
+    ]
+    allowed = [{"Effect": "Allow", **statement} for statement in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
+
+
+def policy_name(document: str) -> str:
+    """A name that goes with the content, so that a policy of this name is this policy and can be shared."""
+    return "ujobs-device-" + hashlib.sha256(document.encode()).hexdigest()[:8]

@@ -1,0 +1,71 @@
+"""Child processes that are stopped for sure, and files and conditions that are waited for with a deadline."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+_GRACE = 5.0  # seconds between asking a process to stop and killing it
+
+
+class NotReady(Exception):
+    """Something did not happen in time, or a process ended instead; the text says which."""
+
+
+def ujobs(*arguments: str | Path) -> list[str]:
+    """The command line of `ujobs ARGUMENTS...` in this interpreter."""
+    return [sys.executable, "-m", "ujobs_tools", *map(str, arguments)]
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], output: IO[Any] | int | None = None, environment: dict[str, str] | None = None,
+    directory: Path | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a group of its own, stopped at the end with all that it started."""
+    process = subprocess.Popen(
+        command, stdout=output, stderr=subprocess.STDOUT if output is not None else None, env=environment,
+        cwd=directory, start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+        kill_group(process)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to a process of `running` and all that it started: for a board, a power cut."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Poll until the condition holds. Raises NotReady naming `what` when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise NotReady(f"{what}: not within {seconds:g} s")
+        time.sleep(0.02)
+
+
+def read_ready_file(path: Path, process: subprocess.Popen[bytes], seconds: float = 20.0) -> dict[str, Any]:
+    """What `ujobs serve --ready-file` wrote, as soon as it is there. Raises NotReady."""
+
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise NotReady(f"ujobs serve ended with code {process.returncode}")
+        return path.exists()
+
+    wait_until(ready, "ujobs serve", seconds)
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
