@@ -31,7 +31,7 @@ async def main():
     context = tls_context(*[folder + "/" + name for name in ("ca.der", "cert.der", "key.der")])
     link = Link(b"kiln-7", host, int(port), ssl=context)
     try:
-        await link._connect()
+        await link.connect()
         print("connected")
     except Exception as error:
         print(" ".join(str(error).split()))
@@ -86,7 +86,7 @@ def on_cpython(folder: Path, host: str, port: int) -> str:
         context = tls_context(*[str(folder / name) for name in ("ca.der", "cert.der", "key.der")])
         link = Link(b"kiln-7", host, port, ssl=context)
         try:
-            await link._connect()
+            await link.connect()
         except Exception as error:
             return " ".join(str(error).split())
         finally:

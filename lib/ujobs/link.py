@@ -181,6 +181,14 @@ class Link(MQTTClient):
             super().publish(topic, msg, retain)
             await self._send(self._outbox.take())
 
+    async def connect(self):
+        """Connect once, and restore the subscriptions, within three times `timeout`.
+
+        run() does this and everything after it. Raises OSError, ValueError for a certificate that does not verify or
+        an answer that is not MQTT, MQTTException when the broker refuses, asyncio.TimeoutError.
+        """
+        await asyncio.wait_for(self._connect(), 3 * self.timeout)
+
     async def disconnect(self):
         """Take leave of the broker, which then does not publish the last will. run() must be cancelled first."""
         super().disconnect()
@@ -198,7 +206,7 @@ class Link(MQTTClient):
         while True:
             began = time.ticks_ms()
             try:
-                await asyncio.wait_for(self._connect(), 3 * self.timeout)
+                await self.connect()
                 await self._watch()
             except asyncio.TimeoutError:
                 reason = "connecting took too long"

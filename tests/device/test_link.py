@@ -308,7 +308,7 @@ def test_disconnect_takes_leave():
         broker = Broker()
         asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
         link = Link(b"thing", "host", timeout=0.3)
-        await link._connect()
+        await link.connect()
         await link.disconnect()
         asyncio.open_connection = real
         assert broker.packets[-1][0] == "disconnect"
