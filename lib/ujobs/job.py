@@ -97,7 +97,6 @@ class Job:
 
     def hurry(self):
         """Have the next keep-alive sent now: something hints that the execution may have ended elsewhere."""
-        self._due = time.ticks_ms()
         self._hurry.set()
 
     def noted(self, key: "str | None" = None, text: str = "") -> dict:
@@ -128,20 +127,24 @@ class Job:
 
     async def _keep_alive(self):
         while not self._ended and not self.cancelled:
-            left = time.ticks_diff(self._due, time.ticks_ms())
-            if left > 0:
-                try:
-                    await asyncio.wait_for(self._hurry.wait(), left / 1000)
-                except asyncio.TimeoutError:
-                    pass
+            if self._is_due():
+                # Cleared first: a hint that comes while this one is under way calls for another.
                 self._hurry.clear()
-            else:
                 await self._beat()
+                continue
+            try:
+                left = time.ticks_diff(self._due, time.ticks_ms())
+                await asyncio.wait_for(self._hurry.wait(), max(left, 0) / 1000)
+            except asyncio.TimeoutError:
+                pass
+
+    def _is_due(self):
+        return self._hurry.is_set() or time.ticks_diff(self._due, time.ticks_ms()) <= 0
 
     def _note(self, done, total, message):
         if done is not None:
             self._total = total
-            self._details["progress"] = str(done) if total is None else "%s/%s" % (done, total)
+            self.noted("progress", str(done) if total is None else "%s/%s" % (done, total))
         if message is not None:
             self.noted("message", message)
 
@@ -152,7 +155,7 @@ class Job:
     async def _turn(self):
         # The keep-alive task does the work; this waits for it while it has something to do.
         await asyncio.sleep(0)
-        while time.ticks_diff(self._due, time.ticks_ms()) <= 0 and not self.cancelled and self._client.link.up.is_set():
+        while self._is_due() and not self.cancelled and self._client.link.up.is_set():
             await asyncio.sleep(0.01)
 
     async def _beat(self):

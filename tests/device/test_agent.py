@@ -479,3 +479,19 @@ def test_the_journal_names_the_job_before_the_handler_runs():
         assert after.status == "SUCCEEDED"
 
     run(scenario)
+
+
+def test_a_hint_during_a_keep_alive_calls_for_another():
+    async def scenario(agent, cloud):
+        execution = cloud.queue("a", {"operation": "for-ever"})
+        await until(lambda: agent.seen)
+        real = cloud._published
+        cloud.broker.on_publish = lambda topic, payload: None
+        agent._job.hurry()
+        await until(lambda: not agent._job._hurry.is_set())
+        # The reply to this keep-alive is still out when the cancellation is announced.
+        cloud.broker.on_publish = real
+        cloud.end(execution)
+        await until(lambda: agent.journal.acknowledged, 3)
+
+    run(scenario, handlers)
