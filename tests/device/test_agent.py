@@ -485,13 +485,25 @@ def test_a_hint_during_a_keep_alive_calls_for_another():
     async def scenario(agent, cloud):
         execution = cloud.queue("a", {"operation": "for-ever"})
         await until(lambda: agent.seen)
-        real = cloud._published
-        cloud.broker.on_publish = lambda topic, payload: None
+        send, held = cloud.broker.send, []
+        cloud.broker.send = hold_replies(send, held)
         agent._job.hurry()
-        await until(lambda: not agent._job._hurry.is_set())
-        # The reply to this keep-alive is still out when the cancellation is announced.
-        cloud.broker.on_publish = real
+        await until(lambda: held)
+        # Accepted, but the answer is on its way still when the cancellation is announced.
         cloud.end(execution)
+        await until(lambda: agent._job._hurry.is_set())
+        cloud.broker.send = send
+        send(*held[0])
         await until(lambda: agent.journal.acknowledged, 3)
 
     run(scenario, handlers)
+
+
+def hold_replies(send, held):
+    def hold(topic, payload, qos=0):
+        if topic.endswith(b"/accepted"):
+            held.append((topic, payload, qos))
+        else:
+            send(topic, payload, qos)
+
+    return hold
