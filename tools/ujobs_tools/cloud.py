@@ -1,4 +1,4 @@
-"""Reaching AWS IoT or what stands in for it: boto3 clients, the certificate authority of a stand-in, errors in one line.
+"""Reaching AWS IoT or what stands in for it: boto3 clients, the authority of a stand-in's server, errors in one line.
 
 An endpoint on this machine needs no AWS account: there, and only there, made-up credentials and a default region do.
 """
@@ -24,7 +24,7 @@ from botocore.exceptions import (
 
 LOCAL_REGION = "us-east-1"
 LOCAL_KEY = "test"  # access key and secret; MiniStack takes this pair for its root user when it checks them
-UJOBS_CA, MINISTACK_CA = "/ca.pem", "/_ministack/iot/ca.pem"
+_CA_PATHS = ("/ca.pem", "/_ministack/iot/ca.pem")  # of `ujobs serve`, of MiniStack
 _TIMEOUT = 10  # seconds
 
 
@@ -67,25 +67,31 @@ def is_local(url: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def authority_of(endpoint_url: str) -> tuple[bytes, str]:
-    """The certificate (PEM) that a stand-in's MQTT server is to be verified with, and the path it was found at.
+def get(url: str, timeout: float = _TIMEOUT) -> bytes:
+    """What is at a URL; a proxy is never asked for what is on this machine. timeout: seconds. Raises OSError, of which
+    urllib's HTTPError is one."""
+    handlers = [urllib.request.ProxyHandler({})] if is_local(url) else []
+    with urllib.request.build_opener(*handlers).open(url, timeout=timeout) as reply:
+        content: bytes = reply.read()
+    return content
 
-    endpoint_url: of `ujobs serve`, which has it at UJOBS_CA, or of MiniStack, which has it at MINISTACK_CA. Raises
-    CloudError when neither is there.
+
+def authority_of(endpoint_url: str) -> bytes:
+    """The certificate (PEM) that a stand-in's MQTT server is to be verified with.
+
+    endpoint_url: of `ujobs serve` or MiniStack; each has it at a path of its own. Raises CloudError when it is at
+    neither.
     """
-    handlers = [urllib.request.ProxyHandler({})] if is_local(endpoint_url) else []
-    opener = urllib.request.build_opener(*handlers)
-    for path in (UJOBS_CA, MINISTACK_CA):
+    for path in _CA_PATHS:
         try:
-            with opener.open(endpoint_url.rstrip("/") + path, timeout=_TIMEOUT) as reply:
-                content: bytes = reply.read()
+            content = get(endpoint_url.rstrip("/") + path)
         except urllib.error.HTTPError:
             continue
         except OSError as error:
             raise CloudError(_unreachable(endpoint_url)) from error
         if b"-----BEGIN CERTIFICATE-----" in content:
-            return content, path
-    raise CloudError(f"{endpoint_url} gives no CA certificate (tried {UJOBS_CA}, {MINISTACK_CA}): give it with --ca")
+            return content
+    raise CloudError(f"{endpoint_url} gives no CA certificate (tried {' and '.join(_CA_PATHS)}): give it with --ca")
 
 
 @contextmanager

@@ -13,8 +13,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 
 def check_folder(folder: Path) -> None:
-    """Raises FileExistsError when the folder holds a key already, OSError when it cannot be written to."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Raises FileExistsError when the folder holds a key already, OSError when it is none or cannot be written to."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder")
     for name in ("key.pem", "key.der"):
         if (folder / name).exists():
             raise FileExistsError(f"{folder / name} exists, and a key is never overwritten: choose another folder")

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -65,10 +66,10 @@ def create_thing(
     """
     check_thing_name(name)
     credentials.check_folder(out)
-    authority, source = _authority(ca, endpoint_url)
+    authority = _authority(ca, endpoint_url)
     iot = cloud.client("iot", endpoint_url, region, profile)
     with _all_or_nothing() as undo, cloud.one_line_errors(endpoint_url):
-        host, port = _endpoint(iot, endpoint_url, source)
+        host, port = _endpoint(iot, endpoint_url)
         arn = _make_thing(iot, name)
         undo(f"thing {name}", iot.delete_thing, thingName=name)
         policy = _make_policy(iot, arn)
@@ -84,24 +85,27 @@ def create_thing(
     return Thing(name, arn, certificate_arn, policy, host, port, out)
 
 
-def _authority(ca: Path | None, endpoint_url: str | None) -> tuple[bytes, str]:
-    """The certificate, and where it is from: the path at the stand-in, empty for a file."""
-    if ca is None and endpoint_url is None:
+def _authority(ca: Path | None, endpoint_url: str | None) -> bytes:
+    """The certificate, PEM or DER, that the server is to be verified with."""
+    if ca is not None:
+        content, source = ca.read_bytes(), str(ca)
+    elif endpoint_url is not None:
+        content, source = cloud.authority_of(endpoint_url), endpoint_url
+    else:
         raise CloudError(f"on AWS, --ca FILE must name Amazon Root CA 1; AWS says where to get it: {_CA_DOCUMENTED}")
-    content, path = (ca.read_bytes(), "") if ca else cloud.authority_of(str(endpoint_url))
     try:
         credentials.one_certificate(content)
     except ValueError as error:
-        raise CloudError(f"{ca or str(endpoint_url) + path} holds {error}") from error
-    return content, path
+        raise CloudError(f"CA from {source}: {error}") from error
+    return content
 
 
-def _endpoint(iot: Any, endpoint_url: str | None, source: str) -> tuple[str, int | None]:
+def _endpoint(iot: Any, endpoint_url: str | None) -> tuple[str, int | None]:
     """Host and port for MQTT over TLS, by DescribeEndpoint."""
     address: str = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
     host, _, port = address.partition(":")
-    if endpoint_url is not None and source == cloud.MINISTACK_CA:
-        # Its answer has the port of HTTP, and a host name that not every resolver knows.
+    if endpoint_url is not None and port and int(port) == urlsplit(endpoint_url).port:
+        # MiniStack answers with its port for HTTP, and a host name that not every resolver knows.
         return "localhost" if cloud.is_local(endpoint_url) else host, None
     return host, int(port) if port else MQTTS_PORT
 

@@ -10,11 +10,11 @@ import os
 import socket
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ujobs_tools import cloud
 from ujobs_tools.cloud import LOCAL_KEY, LOCAL_REGION
 from ujobs_tools.processes import NotReady, running, wait_until
 
@@ -68,10 +68,8 @@ def _environment(home: Path, http: int, mqtts: int) -> dict[str, str]:
 
 def _get(url: str) -> bytes:
     """What is there; nothing when nobody answers, or not with success."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=5) as reply:
-            return bytes(reply.read())
+        return cloud.get(url, timeout=1)
     except OSError:
         return b""
 

@@ -1,6 +1,7 @@
 """`ujobs serve`: the local Jobs service on the command line."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import signal
@@ -40,23 +41,26 @@ def serve(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("ujobs_tools").setLevel(level)
     from ujobs_tools.service.database import StoreError
-    from ujobs_tools.service.server import Address, PortInUse
+    from ujobs_tools.service.server import Address, CannotListen
 
-    def started(found: dict[str, Any]) -> None:
-        if ready_file is not None:
-            _write(ready_file, found)
-        _announce(found, host, clock_speed)
-
+    address = Address(host, http_port, mqtts_port, mqtt_port)
     try:
-        with tempfile.TemporaryDirectory(prefix="ujobs-") as temporary:
-            address = Address(host, http_port, mqtts_port, mqtt_port)
-            asyncio.run(_run(data or Path(temporary), address, clock_speed, started))
-    except (PortInUse, StoreError, OSError, ValueError) as error:
+        with contextlib.ExitStack() as at_end:
+            if ready_file is not None:
+                # A service that was killed left it behind; it must not be taken for this one's.
+                ready_file.unlink(missing_ok=True)
+            folder = data or Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="ujobs-")))
+
+            def started(found: dict[str, Any]) -> None:
+                if ready_file is not None:
+                    at_end.callback(ready_file.unlink, missing_ok=True)
+                    _write(ready_file, found)
+                _announce(found, host, clock_speed)
+
+            asyncio.run(_run(folder, address, clock_speed, started))
+    except (CannotListen, StoreError, OSError, ValueError) as error:
         typer.echo(f"ujobs serve: {error}", err=True)
         raise typer.Exit(1) from None
-    finally:
-        if ready_file is not None:
-            ready_file.unlink(missing_ok=True)
 
 
 async def _run(

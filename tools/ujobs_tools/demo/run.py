@@ -6,7 +6,6 @@ import json
 import subprocess
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,8 +131,7 @@ class _Demo:
 
 
 def _history(url: str, job_id: str) -> History:
-    with urllib.request.urlopen(f"{url}/_ujobs/executions/{THING}/{job_id}/history") as reply:
-        found: Any = json.load(reply)
+    found: Any = json.loads(cloud.get(f"{url}/_ujobs/executions/{THING}/{job_id}/history"))
     history: History = found["history"]
     return history
 

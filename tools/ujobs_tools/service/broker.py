@@ -107,6 +107,9 @@ class Broker:
             _log.info("%s closed: nothing heard in time", session.client_id if session else "connection")
         except (OSError, EOFError):
             _log.debug("%s lost", session.client_id if session else "connection")
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
         except Exception:
             _log.exception("%s closed: the broker failed", session.client_id if session else "connection")
         finally:
@@ -117,7 +120,7 @@ class Broker:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[Session, float]:
         first, body = await _read_packet(reader)
-        if packets.check_flags(first) != packets.CONNECT:
+        if first >> 4 != packets.CONNECT:
             raise PacketError("the first packet is not CONNECT")
         connect = packets.read_connect(body)
         tls = writer.get_extra_info("ssl_object")
@@ -186,7 +189,7 @@ class Broker:
     async def _serve(self, session: Session, reader: asyncio.StreamReader, keep_alive: float) -> None:
         while True:
             first, body = await asyncio.wait_for(_read_packet(reader), keep_alive * 1.5)
-            match packets.check_flags(first):
+            match first >> 4:
                 case packets.PUBLISH:
                     self._published(session, first, body)
                 case packets.PUBACK:
@@ -273,6 +276,7 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 
 async def _read_packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     first = (await reader.readexactly(1))[0]
+    packets.check_flags(first)
     size = shift = 0
     while True:
         byte = (await reader.readexactly(1))[0]

@@ -78,12 +78,11 @@ class _Reader:
         return self.at < len(self.data)
 
 
-def check_flags(first: int) -> int:
-    """The packet type in a first byte. Raises PacketError for a type no client may send, or wrong flags."""
+def check_flags(first: int) -> None:
+    """Raises PacketError for a first byte with a type that no client may send, or with wrong flags."""
     kind = first >> 4
     if kind != PUBLISH and _FLAGS.get(kind) != first & 15:
         raise PacketError(f"first byte {first:#04x}")
-    return kind
 
 
 def read_connect(body: bytes) -> Connect:

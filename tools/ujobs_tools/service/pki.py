@@ -47,8 +47,13 @@ class Authority:
             _write(key_path, made.private_key_pem, 0o600)
             _write(self.ca_path, made.certificate_pem)
         self.ca_pem = self.ca_path.read_bytes()
-        self._certificate = x509.load_pem_x509_certificate(self.ca_pem)
-        self._key = _load_key(key_path.read_bytes())
+        try:
+            self._certificate = x509.load_pem_x509_certificate(self.ca_pem)
+            self._key = _load_key(key_path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{self.ca_path} or {key_path.name} beside it is damaged: {error}") from error
+        if self._certificate.public_key() != self._key.public_key():
+            raise ValueError(f"{self.ca_path} and {key_path.name} beside it do not belong together")
         if not self._server_path.exists():
             made = self.issue("localhost", hosts=HOSTS)
             _write(self._server_key_path, made.private_key_pem, 0o600)
@@ -76,12 +81,16 @@ class Authority:
     def server_context(self, issued: Issued | None = None) -> ssl.SSLContext:
         """A server's TLS context, 1.2 or later, that asks for a client certificate of this authority.
 
-        issued: another certificate for the server than its own.
+        issued: another certificate for the server than its own. Raises ValueError when its own is damaged.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if issued is None:
-            context.load_cert_chain(self._server_path, self._server_key_path)
+            try:
+                context.load_cert_chain(self._server_path, self._server_key_path)
+            except ssl.SSLError as error:
+                name = self._server_key_path.name
+                raise ValueError(f"{self._server_path} or {name} beside it is damaged: {error.reason}") from error
         else:
             path = self._server_path.with_name("other-server.pem")
             _write(path, issued.certificate_pem + issued.private_key_pem, 0o600)
@@ -119,6 +128,13 @@ def _make(
         .not_valid_after(not_after or now + datetime.timedelta(days=365 * _YEARS))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
     )
+    # The two identifiers and the key usage are what strict verifiers (Python 3.13's default) insist on.
+    authority_key = (issuer[1] if issuer else key).public_key()
+    builder = (
+        builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key), critical=False)
+        .add_extension(_key_usage(authority=issuer is None), critical=True)
+    )
     if issuer is not None:
         usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -133,6 +149,13 @@ def _make(
         key.private_bytes(pem, traditional, plain),
         certificate.public_bytes(der),
         key.private_bytes(der, traditional, plain),
+    )
+
+
+def _key_usage(authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority, key_cert_sign=authority, crl_sign=authority, content_commitment=False,
+        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
     )
 
 

@@ -3,8 +3,8 @@
 Stands in for AWS IoT Core's device side; see `engine`, `broker` and `http_api`, which can each be read alone."""
 
 import asyncio
-import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.http_api import make_app
 from ujobs_tools.service.session import Session
 from ujobs_tools.service.store import Store
+
+_GRACE = 1.0  # seconds that HTTP requests under way get when the service stops
 
 
 class Clock:
@@ -89,12 +91,20 @@ class Service:
         """Close everything."""
         if self._timers is not None:
             self._timers.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._timers
+            await asyncio.gather(self._timers, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
         await self._broker.close()
         self.engine.store.close()
+
+    async def run_until(self, stop: asyncio.Event) -> None:
+        """Wait for `stop`. Raises what the timers end with, should they: without them the service must not go on."""
+        assert self._timers is not None, "start() comes first"
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((stopping, self._timers), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if self._timers.done():
+            self._timers.result()
 
     def description(self) -> dict[str, Any]:
         """Where to connect, for other programs."""
@@ -158,10 +168,16 @@ class Service:
 async def serve(
     service: Service, address: Address, stop: asyncio.Event, started: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Run until `stop` is set. started: called with the description once it serves. Raises PortInUse, OSError."""
+    """Run until `stop` is set. started: called with the description once it serves. Raises CannotListen, OSError."""
     try:
         await service.start(address)
         started(service.description())
-        await stop.wait()
+        await service.run_until(stop)
     finally:
         await service.stop()
+
+
+def _cannot_listen(name: str, host: str, port: int, error: OSError) -> CannotListen:
+    # asyncio's texts differ from call to call; the system's is the same for all.
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return CannotListen(f"{name} port {port} on {host}: {reason}")

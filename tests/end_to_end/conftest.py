@@ -1,0 +1,37 @@
+"""Fixtures of the end-to-end tests: clouds and boards, each started once."""
+
+from collections.abc import Iterator
+
+import pytest
+from board_at_work import BoardAtWork, board_at_work
+
+import clouds
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[clouds.Cloud]:
+    """`ujobs serve`."""
+    with clouds.ujobs_serve(tmp_path_factory.mktemp("serve")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[clouds.Cloud]:
+    """MiniStack."""
+    with clouds.ministack_cloud() as found:
+        yield found
+
+
+@pytest.fixture(scope="session", params=clouds.NAMES)
+def anywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardAtWork]:
+    """A board, with only its settings changed, in each of the two clouds."""
+    cloud = request.getfixturevalue(request.param)
+    with board_at_work(cloud, f"board-{request.param}", tmp_path_factory.mktemp("board")) as board:
+        yield board
+
+
+@pytest.fixture(scope="session")
+def board(serve: clouds.Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardAtWork]:
+    """A board at `ujobs serve`."""
+    with board_at_work(serve, "board", tmp_path_factory.mktemp("board")) as found:
+        yield found

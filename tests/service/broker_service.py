@@ -1,0 +1,65 @@
+"""A broker in a thread of its own, with what it was asked and told."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from mqtt_wire import WireClient
+
+from ujobs_tools.service.broker import Broker
+from ujobs_tools.service.session import Session
+
+
+class BrokerService:
+    """Listens on a free port without TLS. Topics with `forbidden` in them are; what is published on `$aws/` topics is
+    answered on `<topic>/accepted` with the same payload. next_thing: what the certificate of who connects next says.
+    """
+
+    def __init__(self) -> None:
+        self.next_thing: str | None = None
+        self.published: list[tuple[str, str, bytes]] = []
+        self.port = 0
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._run(),))
+        self._thread.start()
+        assert self._started.wait(10)
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self.broker = Broker(self._identify, self._authorize, self._on_publish)
+        self.port = await self.broker.listen("127.0.0.1", 0, None)
+        self._started.set()
+        await self._stop.wait()
+        await self.broker.close()
+
+    def run(self, function: Callable[[Broker], Any]) -> Any:
+        """Call the function with the broker in the broker's thread."""
+
+        async def call() -> Any:
+            return function(self.broker)
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(10)
+
+    def client(self, client_id: str, **options: object) -> WireClient:
+        """A connected client."""
+        client = WireClient(self.port)
+        assert client.connect(client_id, **options)[1] == 0
+        return client
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _identify(self, certificate: bytes | None) -> tuple[str | None, bool]:
+        return self.next_thing, True
+
+    def _authorize(self, session: Session, action: str, topic: str) -> bool:
+        return "forbidden" not in topic
+
+    def _on_publish(self, session: Session, topic: str, payload: bytes) -> None:
+        if payload == b"bug":
+            raise RuntimeError("as a bug would")
+        self.published.append((session.client_id, topic, payload))
+        self.broker.deliver(session, f"{topic}/accepted", payload)

@@ -1,0 +1,103 @@
+"""`ujobs serve` as a process, with what a test needs to be its clients."""
+
+import json
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mqtt_wire import WireClient, publish_packet
+
+from ujobs_tools import cloud
+from ujobs_tools.processes import read_ready_file, running, ujobs
+from ujobs_tools.service.pki import Authority, Issued
+
+
+@dataclass
+class ServiceProcess:
+    """found: what the ready file says. folder: where its files are."""
+
+    process: subprocess.Popen[bytes]
+    found: dict[str, Any]
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.iot = cloud.client("iot", self.found["http"])
+
+    def output(self) -> str:
+        return (self.folder / "serve.log").read_text()
+
+    def context(self, certificate_pem: str, key_pem: str) -> ssl.SSLContext:
+        """A device's TLS context."""
+        path = self.folder / "device.pem"
+        path.write_text(certificate_pem + key_pem)
+        context = ssl.create_default_context(cafile=self.found["ca"])
+        context.load_cert_chain(path)
+        return context
+
+    def context_of(self, issued: Issued) -> ssl.SSLContext:
+        """The TLS context of who has what an authority issued."""
+        return self.context(issued.certificate_pem.decode(), issued.private_key_pem.decode())
+
+    def context_of_thing(self, thing: str) -> ssl.SSLContext:
+        """The TLS context of a thing, which is made together with an attached certificate."""
+        self.iot.create_thing(thingName=thing)
+        made = self.iot.create_keys_and_certificate(setAsActive=True)
+        self.iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
+        return self.context(made["certificatePem"], made["keyPair"]["PrivateKey"])
+
+    def common_name_context(self, name: str) -> ssl.SSLContext:
+        """The TLS context of who has a certificate that the service does not know, but its authority has signed."""
+        return self.context_of(Authority(Path(self.found["ca"]).parent).issue(name))
+
+    def device(self, thing: str, context: ssl.SSLContext) -> "Device":
+        """A thing's connection over mutual TLS."""
+        device = Device(self.found["mqtts"], context)
+        device.thing = thing
+        assert device.connect(thing) == (0, 0)
+        return device
+
+    def create_job(self, job_id: str, thing: str, **options: Any) -> None:
+        arn = self.iot.create_thing(thingName=thing)["thingArn"]
+        self.iot.create_job(jobId=job_id, targets=[arn], document='{"operation": "x"}', **options)
+
+    def execution(self, job_id: str, thing: str) -> dict[str, Any]:
+        return self.iot.describe_job_execution(jobId=job_id, thingName=thing)["execution"]
+
+
+class Device(WireClient):
+    """A connection that asks for jobs."""
+
+    thing = ""
+
+    def topic(self, suffix: str) -> str:
+        return f"$aws/things/{self.thing}/jobs/{suffix}"
+
+    def request(self, suffix: str, **members: Any) -> None:
+        self.send(publish_packet(self.topic(suffix), json.dumps(members).encode()))
+
+    def reply(self) -> tuple[str, dict[str, Any]]:
+        """The next message: what follows .../jobs/ in its topic, and its payload."""
+        message = self.message()
+        return message.topic.removeprefix(self.topic("")), json.loads(message.payload)
+
+    def ask(self, suffix: str, **members: Any) -> dict[str, Any]:
+        """A request's accepted reply, which has to come next."""
+        self.request(suffix, **members)
+        outcome, payload = self.reply()
+        assert outcome == f"{suffix}/accepted", payload
+        return payload
+
+
+@contextmanager
+def serving(folder: Path, *options: str | Path) -> Iterator[ServiceProcess]:
+    """`ujobs serve` with its ready file and output in a folder, stopped at the end."""
+    ready_file = folder / "ready.json"
+    # Left behind by a service that was killed; this one removes it only once it runs.
+    ready_file.unlink(missing_ok=True)
+    command = ujobs("serve", "--ready-file", ready_file, *options)
+    with (folder / "serve.log").open("ab") as log, running(command, log) as process:
+        yield ServiceProcess(process, read_ready_file(ready_file, process), folder)

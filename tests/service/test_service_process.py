@@ -1,0 +1,204 @@
+"""`ujobs serve` as a process: started, refused, stopped, killed and started again; its clock and its timers."""
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from mqtt_wire import WireClient
+from service_process import serving
+
+from ujobs_tools.processes import ujobs, wait_until
+from ujobs_tools.service.server import Address, Clock, Service, serve
+
+
+def run(*options: str | Path) -> subprocess.CompletedProcess[str]:
+    """`ujobs serve` that ends by itself."""
+    return subprocess.run(ujobs("serve", *options), capture_output=True, text=True, timeout=30)
+
+
+def test_the_ready_file_says_where_to_connect(tmp_path: Path) -> None:
+    with serving(tmp_path, "--data", tmp_path / "data") as service:
+        assert service.found.keys() == {"http", "mqtts", "mqtt", "ca"}
+        assert service.found["ca"] == str(tmp_path / "data" / "pki" / "ca.pem")
+        assert service.iot.list_things()["things"] == []
+        with service.device("kiln", service.common_name_context("kiln")) as device:
+            device.ask("get")
+    assert not (tmp_path / "ready.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with serving(tmp_path) as service:
+        assert list(temporary.iterdir()), "without --data its files are in a temporary folder"
+        context = service.common_name_context("kiln")
+        http_port = int(service.found["http"].rpartition(":")[2])
+        with (
+            service.device("kiln", context) as device,
+            WireClient(service.found["mqtt"]) as plain,
+            WireClient(service.found["mqtts"]),  # never begins its handshake
+            WireClient(http_port) as upload,
+        ):
+            assert plain.connect("saw", clean=False) == (0, 0)
+            upload.send(b"PUT /jobs/one HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+            device.ask("get")
+            service.process.send_signal(number)
+            assert service.process.wait(8) == 0
+            assert device.is_closed()
+            assert plain.is_closed()
+        lines = service.output().splitlines()
+    assert len(lines) == 3, f"where to connect, and nothing else: {lines}"
+    assert list(temporary.iterdir()) == []
+    assert not (tmp_path / "ready.json").exists()
+
+
+@pytest.mark.parametrize("name", ["http", "mqtts", "mqtt"])
+def test_a_port_in_use_is_named_in_one_line(tmp_path: Path, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run("--data", tmp_path, f"--{name}-port", str(port))
+    assert ended.returncode == 1
+    assert ended.stderr == f"ujobs serve: {name.upper()} port {port} on 127.0.0.1: Address already in use\n"
+    assert ended.stdout == ""
+
+
+def test_a_ready_file_of_a_killed_service_goes_even_when_the_next_cannot_start(tmp_path: Path) -> None:
+    stale = tmp_path / "stale.json"
+    stale.write_text("{}")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert run("--ready-file", stale, "--mqtts-port", str(taken.getsockname()[1])).returncode == 1
+    assert not stale.exists()
+
+
+def test_ports_can_be_chosen(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with serving(tmp_path, "--mqtts-port", str(port)) as service:
+        assert service.found["mqtts"] == port
+
+
+def test_what_else_keeps_it_from_starting(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serving(tmp_path, "--data", data):
+        ended = run("--data", data)
+        assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (1, "", 1)
+        assert ended.stderr.startswith(f"ujobs serve: {data / 'jobs.sqlite'}")
+    (data / "pki" / "ca.pem").write_text("damaged")
+    ended = run("--data", data)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
+    assert "ca.pem" in ended.stderr
+    assert "damaged" in ended.stderr
+    assert run("--log-level", "loud").returncode == 2
+    assert run("--clock-speed", "0").returncode == 2
+
+
+def test_warnings_are_logged_and_more_on_demand(tmp_path: Path) -> None:
+    with serving(tmp_path, "--log-level", "info") as service:
+        with service.device("kiln", service.common_name_context("kiln")) as device:
+            device.subscribe("a")
+            device.send(b"\x30\x03\x00\x01+")
+            assert device.is_closed()
+        assert "INFO ujobs_tools.service.broker: kiln connected as kiln" in service.output()
+        assert "WARNING ujobs_tools.service.broker: kiln closed: publish to +" in service.output()
+
+
+def test_everything_is_kept_across_a_kill(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serving(tmp_path, "--data", data) as first:
+        context = first.context_of_thing("kiln")
+        first.create_job("one", "kiln")
+        first.create_job("two", "kiln")
+        with first.device("kiln", context) as device:
+            device.ask("start-next", statusDetails={"step": "1"})
+        first.process.kill()
+        first.process.wait()
+    with serving(tmp_path, "--data", data) as second:
+        # The certificate of then and the authority of then.
+        with second.device("kiln", context) as device:
+            started = device.ask("start-next")["execution"]
+            assert (started["jobId"], started["versionNumber"]) == ("one", 2)
+            assert started["statusDetails"] == {"step": "1"}
+            device.subscribe(device.topic("notify-next"))
+            device.ask("one/update", status="SUCCEEDED", expectedVersion=2)
+            assert device.reply()[1]["execution"]["jobId"] == "two"
+        assert second.execution("one", "kiln")["status"] == "SUCCEEDED"
+
+
+def test_nothing_acknowledged_is_lost_wherever_the_kill_comes(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    version = 1
+    for round_number in range(3):
+        with serving(tmp_path, "--data", data) as service:
+            if not round_number:
+                service.create_job("long", "kiln")
+            context = service.common_name_context("kiln")
+            with service.device("kiln", context) as device:
+                device.request("long/get")
+                found = device.reply()[1]["execution"]["versionNumber"]
+                assert version <= found <= version + 1, "what was acknowledged, and at most the one under way"
+                version = found
+                threading.Timer(0.1 + 0.07 * round_number, service.process.kill).start()
+                try:
+                    while True:
+                        device.ask("long/update", status="IN_PROGRESS", expectedVersion=version)
+                        version += 1
+                except (EOFError, OSError):
+                    pass
+            service.process.wait()
+    assert version > 5, "the kills came while it was at work"
+
+
+def test_a_fast_clock_times_out_by_itself_and_says_so(tmp_path: Path) -> None:
+    with serving(tmp_path, "--clock-speed", "600") as service:
+        assert "600 times as fast" in service.output()
+        service.create_job("stepped", "kiln")
+        service.create_job("limited", "kiln", timeoutConfig={"inProgressTimeoutInMinutes": 1})
+        with service.device("kiln", service.common_name_context("kiln")) as device:
+            device.subscribe(device.topic("notify-next"))
+            for job_id, request in (("stepped", {"stepTimeoutInMinutes": 1}), ("limited", {})):
+                assert device.ask("start-next", **request)["execution"]["jobId"] == job_id
+                device.reply()
+                assert service.execution(job_id, "kiln")["status"] == "TIMED_OUT"
+
+
+def test_timers_run_on_while_the_service_is_down(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serving(tmp_path, "--data", data, "--clock-speed", "60") as first:
+        first.create_job("one", "kiln")
+        with first.device("kiln", first.common_name_context("kiln")) as device:
+            device.ask("start-next", stepTimeoutInMinutes=2)
+        first.process.kill()
+        first.process.wait()
+    with serving(tmp_path, "--data", data, "--clock-speed", "600") as second:
+        wait_until(lambda: second.execution("one", "kiln")["status"] == "TIMED_OUT", "TIMED_OUT", 10)
+
+
+def test_the_clock_goes_on_from_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    assert Clock(1.0, 5000.0)() >= 5000
+    assert 1000 <= Clock(1.0, 500.0)() < 1001
+    clock = Clock(60.0, None)
+    assert clock.real_seconds_until(clock() + 60) == pytest.approx(1, abs=0.01)
+    assert clock.real_seconds_until(0) == 0
+
+
+def test_without_its_timers_the_service_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(tmp_path)
+
+    def fail() -> float:
+        raise RuntimeError("as a damaged database would")
+
+    monkeypatch.setattr(service.engine, "next_deadline", fail)
+
+    async def run_service() -> None:
+        await serve(service, Address(), asyncio.Event(), lambda found: json.dumps(found) and None)
+
+    with pytest.raises(RuntimeError, match="damaged database"):
+        asyncio.run(asyncio.wait_for(run_service(), 10))

@@ -1,0 +1,192 @@
+"""`ujobs serve` as things meet it: over mutual TLS, each allowed its own topics only, every request answered once."""
+
+import ssl
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from mqtt_wire import WireClient, publish_packet, subscribe_packet
+from service_process import ServiceProcess, serving
+
+from ujobs_tools import cloud
+from ujobs_tools.service.pki import Authority
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    with serving(tmp_path_factory.mktemp("serve")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def kiln(service: ServiceProcess) -> ssl.SSLContext:
+    return service.context_of_thing("kiln")
+
+
+def connect_code(service: ServiceProcess, context: ssl.SSLContext) -> int:
+    with WireClient(service.found["mqtts"], context) as client:
+        return client.connect("any-client-id")[1]
+
+
+def test_where_to_connect(service: ServiceProcess) -> None:
+    endpoint = service.iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+    assert endpoint == f"localhost:{service.found['mqtts']}"
+    with urllib.request.urlopen(service.found["http"] + "/ca.pem") as response:
+        assert response.read() == Path(service.found["ca"]).read_bytes()
+    for name in ("http", "mqtts", "mqtt", "ca"):
+        assert str(service.found[name]) in service.output()
+
+
+@pytest.mark.parametrize("filters", [[], ["start-next/+", "+/update/+"], ["#"]])
+def test_a_job_from_notification_to_success(
+    service: ServiceProcess, kiln: ssl.SSLContext, filters: list[str]
+) -> None:
+    job_id = f"job-{len(filters)}-{'#' in filters:d}"
+    with service.device("kiln", kiln) as device:
+        device.subscribe(device.topic("notify"), device.topic("notify-next"))
+        if filters:
+            device.subscribe(*map(device.topic, filters))
+        service.create_job(job_id, "kiln")
+        notified = dict(device.reply() for _ in range(2))
+        assert notified["notify-next"]["execution"]["jobId"] == job_id
+        assert [summary["jobId"] for summary in notified["notify"]["jobs"]["QUEUED"]] == [job_id]
+        started = device.ask("start-next", clientToken="one")
+        assert started["clientToken"] == "one"
+        assert started["execution"]["versionNumber"] == 2
+        device.ping()
+        device.ask(f"{job_id}/update", status="SUCCEEDED", expectedVersion=2, statusDetails={"took": "1 s"})
+        notified = dict(device.reply() for _ in range(2))
+        assert notified["notify"]["jobs"] == {}
+        assert "execution" not in notified["notify-next"]
+        device.ping()
+    execution = service.execution(job_id, "kiln")
+    assert (execution["status"], execution["versionNumber"]) == ("SUCCEEDED", 3)
+    assert execution["statusDetails"]["detailsMap"] == {"took": "1 s"}
+
+
+def test_refusals_come_on_rejected(service: ServiceProcess, kiln: ssl.SSLContext) -> None:
+    with service.device("kiln", kiln) as device:
+        device.request("unknown/update", status="SUCCEEDED", clientToken="t")
+        outcome, payload = device.reply()
+        assert outcome == "unknown/update/rejected"
+        assert (payload["code"], payload["clientToken"]) == ("ResourceNotFound", "t")
+        device.send(publish_packet(device.topic("get"), b"{", 1, 9))
+        outcome, payload = device.reply()
+        assert (outcome, payload["code"]) == ("get/rejected", "InvalidJson")
+        assert device.packet() == (0x40, b"\x00\x09")
+        device.ping()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        publish_packet("$aws/things/lathe/jobs/start-next", b"{}"),
+        publish_packet("$aws/things/kiln/jobs/start-next/accepted", b"{}"),
+        publish_packet("$aws/things/kiln/jobs/job/update/rejected", b"{}"),
+        publish_packet("$aws/things/kiln/jobs/notify-next", b"{}"),
+        publish_packet("$aws/things/kiln/shadow/update", b"{}"),
+        publish_packet("$aws/events/job/1/completed", b"{}"),
+        publish_packet("$SYS/broker", b""),
+        subscribe_packet("$aws/things/lathe/jobs/notify-next"),
+        subscribe_packet("$aws/things/kiln2/jobs/#"),
+        subscribe_packet("$aws/things/+/jobs/#"),
+        subscribe_packet("$aws/#"),
+        subscribe_packet("$SYS/#"),
+    ],
+    ids=lambda sent: sent.strip(b"\x00\x01")[2:].decode(errors="ignore").strip("\x00\x01\x02{}'"),
+)
+def test_a_thing_touches_only_its_own_topics(service: ServiceProcess, kiln: ssl.SSLContext, sent: bytes) -> None:
+    with service.device("kiln", kiln) as device:
+        device.send(sent)
+        assert device.is_closed()
+
+
+def test_what_else_a_thing_may_do(service: ServiceProcess, kiln: ssl.SSLContext) -> None:
+    with service.device("kiln", kiln) as device:
+        device.subscribe("workshop/+", device.topic("#"), "$aws/things/kiln/streams/s/data/json")
+        device.send(publish_packet("workshop/heat", b"900"))
+        assert device.message().payload == b"900"
+
+
+def test_who_a_certificate_speaks_for(service: ServiceProcess) -> None:
+    service.create_job("by-name", "drill")
+    with service.device("drill", service.common_name_context("drill")) as device:
+        assert device.ask("start-next")["execution"]["jobId"] == "by-name"
+
+    made = service.iot.create_keys_and_certificate(setAsActive=True)
+    context = service.context(made["certificatePem"], made["keyPair"]["PrivateKey"])
+    assert connect_code(service, context) == 7, "attached to no thing"
+    service.iot.attach_thing_principal(thingName="drill", principal=made["certificateArn"])
+    assert connect_code(service, context) == 0
+    service.iot.update_certificate(certificateId=made["certificateId"], newStatus="INACTIVE")
+    assert connect_code(service, context) == 7, "not active"
+
+    assert connect_code(service, service.common_name_context("no thing's name!")) == 7
+
+
+def test_a_client_of_another_authority_is_refused(service: ServiceProcess, tmp_path: Path) -> None:
+    stranger = service.context_of(Authority(tmp_path).issue("kiln"))
+    with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
+        connect_code(service, stranger)
+    nobody = ssl.create_default_context(cafile=service.found["ca"])
+    with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
+        connect_code(service, nobody)
+    assert "Traceback" not in service.output()
+
+
+def test_a_client_id_of_another_thing_is_refused(service: ServiceProcess, kiln: ssl.SSLContext) -> None:
+    with service.device("kiln", kiln) as device:
+        with WireClient(service.found["mqtts"], service.common_name_context("thief")) as thief:
+            assert thief.connect("kiln") == (0, 7)
+        device.ping()
+
+
+def test_without_tls_the_client_id_names_the_thing(service: ServiceProcess, kiln: ssl.SSLContext) -> None:
+    service.create_job("plain", "saw")
+    with WireClient(service.found["mqtt"]) as client:
+        assert client.connect("saw") == (0, 0)
+        client.send(publish_packet("$aws/things/saw/jobs/get", b"{}"))
+        assert b'"plain"' in client.message().payload
+    with WireClient(service.found["mqtt"]) as client:
+        assert client.connect("+") == (0, 0)
+        client.send(subscribe_packet("$aws/things/+/jobs/#"))
+        assert client.is_closed(), "no thing can be called so"
+
+
+def test_paho_over_mutual_tls(service: ServiceProcess) -> None:
+    service.create_job("for-paho", "press")
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, "press")
+    client.tls_set_context(service.common_name_context("press"))
+    replies: list[tuple[str, bytes]] = []
+    client.on_connect = lambda *_: client.publish("$aws/things/press/jobs/$next/get", b"{}", 1)
+    client.on_message = lambda _client, _data, message: (
+        replies.append((message.topic, message.payload)), client.disconnect()
+    )
+    client.connect("localhost", service.found["mqtts"])
+    client.loop_forever(timeout=1)
+    assert [topic for topic, _ in replies] == ["$aws/things/press/jobs/$next/get/accepted"]
+    assert b'"for-paho"' in replies[0][1]
+
+
+def test_the_data_plane_over_http_notifies_things_over_mqtt(service: ServiceProcess) -> None:
+    service.create_job("by-http", "mill")
+    data = cloud.client("iot-jobs-data", service.found["http"])
+    with service.device("mill", service.common_name_context("mill")) as device:
+        device.subscribe(device.topic("notify-next"))
+        assert data.start_next_pending_job_execution(thingName="mill")["execution"]["jobId"] == "by-http"
+        data.update_job_execution(thingName="mill", jobId="by-http", status="FAILED")
+        assert "execution" not in device.reply()[1]
+
+
+@pytest.mark.parametrize("port", ["mqtts", "mqtt", "http"])
+def test_garbage_on_a_port_harms_nobody(service: ServiceProcess, kiln: ssl.SSLContext, port: str) -> None:
+    number = int(service.found["http"].rpartition(":")[2]) if port == "http" else service.found[port]
+    with service.device("kiln", kiln) as device:
+        with WireClient(number) as client:
+            client.send(b"\xff\x00 nonsense \r\n\r\n" * 20)
+            client.shut()
+            client.wait_closed()
+        device.ask("get")
+    assert "Traceback" not in service.output()
