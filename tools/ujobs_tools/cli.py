@@ -2,10 +2,11 @@
 
 import typer
 
-from ujobs_tools.commands import board, demo, serve, thing
+from ujobs_tools.commands import board, demo, job, serve, thing
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Host tools of ujobs, AWS IoT Jobs for MicroPython.")
 app.command()(serve.serve)
 app.command()(board.board)
 app.command()(demo.demo)
 app.add_typer(thing.app, name="thing")
+app.add_typer(job.app, name="job")

@@ -5,31 +5,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+
 if TYPE_CHECKING:
     from ujobs_tools.fleet import Thing
 
 app = typer.Typer(no_args_is_help=True, help="Things: what a board is to the cloud.")
 
 
-@app.callback()
-def thing() -> None:
-    """Things: what a board is to the cloud."""
-
-
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Thing name: 1 to 128 characters of [a-zA-Z0-9:_-].")],
+    name: Annotated[str, typer.Argument(help="Thing name: 1 to 128 characters of a-z A-Z 0-9 : _ -")],
     out: Annotated[Path, typer.Option(help="Folder for ca, cert and key, each as .pem and .der.")],
-    endpoint_url: Annotated[
-        str | None,
-        typer.Option(envvar="AWS_ENDPOINT_URL", help="Of `ujobs serve` or MiniStack; without it: AWS."),
-    ] = None,
+    endpoint_url: EndpointUrl = None,
     ca: Annotated[
         Path | None,
         typer.Option(help="Certificate of the server's authority, PEM or DER; on AWS: Amazon Root CA 1."),
     ] = None,
-    region: Annotated[str | None, typer.Option(help="AWS region, else boto3's own.")] = None,
-    profile: Annotated[str | None, typer.Option(help="AWS profile, else boto3's own.")] = None,
+    region: Region = None,
+    profile: Profile = None,
 ) -> None:
     """Make a thing with key, certificate and a policy that allows its own Jobs topics only.
 
@@ -43,6 +37,22 @@ def create(
         typer.echo(f"ujobs thing create: {error}", err=True)
         raise typer.Exit(2 if isinstance(error, ValueError) else 1) from error
     typer.echo(_report(made))
+
+
+@app.command("list")
+def list_things(endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None) -> None:
+    """List the names of all things, one a line."""
+    from ujobs_tools import cloud
+
+    try:
+        with cloud.one_line_errors(endpoint_url):
+            client = cloud.client("iot", endpoint_url, region, profile)
+            for page in client.get_paginator("list_things").paginate():
+                for thing in page["things"]:
+                    typer.echo(thing["thingName"])
+    except (cloud.CloudError, OSError) as error:
+        typer.echo(f"ujobs thing list: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 def _report(thing: "Thing") -> str:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-Execution = dict[str, Any]
+from ujobs_tools.executions import Execution, details_of
+
 History = list[dict[str, Any]]
 
 
@@ -32,12 +33,6 @@ class DemoJob:
             if found != wanted and not (wanted.endswith("…") and found.startswith(wanted[:-1])):
                 return f"{name} is {found!r}, should be {wanted!r}"
         return self.check(history)
-
-
-def details_of(execution: Execution) -> dict[str, str]:
-    """The status details of an execution as the control plane describes it."""
-    found: dict[str, str] = execution.get("statusDetails", {}).get("detailsMap", {})
-    return found
 
 
 def well_under_way(execution: Execution) -> bool:

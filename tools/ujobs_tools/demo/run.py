@@ -16,7 +16,8 @@ from rich.live import Live
 from ujobs_tools import cloud
 from ujobs_tools.board.umqtt import REPOSITORY, find
 from ujobs_tools.demo import view
-from ujobs_tools.demo.jobs import JOBS, DemoJob, Execution, History, well_under_way
+from ujobs_tools.demo.jobs import JOBS, DemoJob, History, well_under_way
+from ujobs_tools.executions import TERMINAL, Execution
 from ujobs_tools.processes import NotReady, kill_group, read_ready_file, running, ujobs
 
 THING = "demo-board"
@@ -24,7 +25,6 @@ CLOCK_SPEED = 20
 _UPDATE_INTERVAL = 0.5  # seconds: a step timeout of a minute is three seconds here
 _DEADLINE = 55.0  # seconds for all jobs together
 _POLL = 0.2
-_TERMINAL = ("SUCCEEDED", "FAILED", "REJECTED", "CANCELED", "TIMED_OUT", "REMOVED")
 
 
 def run(console: Console) -> int:
@@ -88,13 +88,13 @@ class _Demo:
                 for job in JOBS:
                     self._look_at(job)
                 display.update(view.live(JOBS, self.executions, self._log_lines()))
-                if all(execution["status"] in _TERMINAL for execution in self.executions.values()):
+                if all(execution["status"] in TERMINAL for execution in self.executions.values()):
                     return
                 time.sleep(_POLL)
 
     def _look_at(self, job: DemoJob) -> None:
         known = self.executions.get(job.job_id)
-        if known is not None and known["status"] in _TERMINAL:
+        if known is not None and known["status"] in TERMINAL:
             return
         execution = self.client.describe_job_execution(thingName=THING, jobId=job.job_id)["execution"]
         self.executions[job.job_id] = execution

@@ -1,0 +1,94 @@
+"""`ujobs job`: jobs on the command line; `ujobs_tools.jobs` does the work."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+
+_POLL = 1.0  # seconds between looks; AWS takes ten control-plane calls a second
+
+app = typer.Typer(no_args_is_help=True, help="Jobs: made, followed, cancelled.")
+
+JobId = Annotated[str, typer.Argument(help="Job id: 1 to 64 characters of a-z A-Z 0-9 _ -")]
+
+
+@app.command()
+def create(
+    job_id: JobId,
+    thing: Annotated[list[str] | None, typer.Option(help="Thing to run it; can be given several times.")] = None,
+    group: Annotated[list[str] | None, typer.Option(help="Thing group to run it; likewise.")] = None,
+    document: Annotated[str | None, typer.Option(help='Job document, such as \'{"operation": "reboot"}\'.')] = None,
+    document_file: Annotated[Path | None, typer.Option(help="File that holds the job document.")] = None,
+    continuous: Annotated[bool, typer.Option("--continuous", help="Also for things that join a group later.")] = False,
+    timeout: Annotated[int | None, typer.Option(min=1, max=10080, help="Minutes it may be in progress.")] = None,
+    retries: Annotated[int | None, typer.Option(min=1, max=10, help="Times a failed one is queued again.")] = None,
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> None:
+    """Make a job for things and thing groups."""
+    from ujobs_tools import jobs
+
+    with _iot("create", endpoint_url, region, profile) as client:
+        if (document is None) == (document_file is None):
+            raise ValueError("give the job document with --document or with --document-file")
+        text = document if document_file is None else document_file.read_text()
+        assert text is not None
+        typer.echo(jobs.create_job(client, job_id, text, thing or [], group or [], continuous, timeout, retries))
+
+
+@app.command()
+def watch(
+    job_id: JobId, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None
+) -> None:
+    """Show a job's executions until all have ended. Exit code 0: all succeeded; 1: not all, or an error."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from ujobs_tools import executions, jobs
+
+    console = Console()
+    found: dict[str, executions.Execution] = {}
+    with _iot("watch", endpoint_url, region, profile) as client:
+        with contextlib.suppress(KeyboardInterrupt), Live(console=console, transient=True) as display:
+            while True:
+                running = client.describe_job(jobId=job_id)["job"]["status"] in ("IN_PROGRESS", "SCHEDULED")
+                found = jobs.executions_of(client, job_id)
+                display.update(executions.table("thing", found.items()), refresh=True)
+                if all(one["status"] in executions.TERMINAL for one in found.values()) and (found or not running):
+                    break
+                time.sleep(_POLL)
+        console.print(executions.table("thing", found.items()))
+    if not found or any(one["status"] != "SUCCEEDED" for one in found.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def cancel(
+    job_id: JobId,
+    force: Annotated[bool, typer.Option("--force", help="Also executions that are in progress.")] = False,
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> None:
+    """Cancel a job: what is queued, and with --force what is in progress."""
+    with _iot("cancel", endpoint_url, region, profile) as client:
+        typer.echo(client.cancel_job(jobId=job_id, force=force)["jobArn"])
+
+
+@contextlib.contextmanager
+def _iot(command: str, endpoint_url: str | None, region: str | None, profile: str | None) -> Iterator[Any]:
+    """The boto3 client; what it refuses, and ValueError, end the command with one line and exit code 1."""
+    from ujobs_tools import cloud
+
+    try:
+        with cloud.one_line_errors(endpoint_url):
+            yield cloud.client("iot", endpoint_url, region, profile)
+    except (cloud.CloudError, OSError) as error:
+        typer.echo(f"ujobs job {command}: {error}", err=True)
+        raise typer.Exit(1) from error
