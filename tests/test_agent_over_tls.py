@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from ujobs.agent import Agent
-from ujobs.link import Link, tls_context
+from ujobs.certificates import tls_context
+from ujobs.link import Link
 from ujobs_tools import cloud, fleet
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
@@ -24,7 +25,8 @@ from ujobs_tools.service.pki import Authority
 TRY_LINK = """
 import asyncio, sys, time
 sys.path[:] = sys.argv[1].split(":") + [".frozen"]
-from ujobs.link import Link, tls_context
+from ujobs.certificates import tls_context
+from ujobs.link import Link
 
 async def main():
     folder, host, port = sys.argv[2:5]

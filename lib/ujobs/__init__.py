@@ -9,7 +9,7 @@ _WHERE = {
     "JobsError": "protocol",
     "Link": "link",
     "Reject": "job",
-    "tls_context": "link",
+    "tls_context": "certificates",
 }
 
 

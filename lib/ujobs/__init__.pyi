@@ -1,9 +1,9 @@
 from .agent import Agent as Agent
+from .certificates import tls_context as tls_context
 from .client import JobsClient as JobsClient
 from .job import Job as Job
 from .job import Reject as Reject
 from .journal import Journal as Journal
 from .link import Link as Link
-from .link import tls_context as tls_context
 from .protocol import Execution as Execution
 from .protocol import JobsError as JobsError

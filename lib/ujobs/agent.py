@@ -12,12 +12,19 @@ from . import protocol
 from .client import JobsClient
 from .job import Job, Reject
 from .journal import Journal
-from .link import Link, explain, log, tls_context
+from .link import Link, explain, log
 
 _ASK_ANYWAY = 3600  # seconds; a notification lost between SUBACK and the first question would else be waited for
 _RETRY = 10  # seconds
 _STEP_TIMEOUT = 10  # minutes
 _BUILT_IN = ("reboot",)
+
+
+def _let_go(package, name):
+    # An imported module is held in two places.
+    sys.modules.pop(package + "." + name, None)
+    if hasattr(sys.modules.get(package), name):
+        delattr(sys.modules[package], name)
 
 
 class _Handler:
@@ -32,10 +39,10 @@ class Agent:
     """A device that takes its work from AWS IoT Jobs.
 
     thing: thing name, also the MQTT client id. host, port: the account's endpoint, "….iot.{region}.amazonaws.com",
-    8883. cert, key, ca: file names or bytes, DER or PEM, see tls_context(). directory: where the journal is kept.
-    keepalive: seconds, of MQTT. update_interval: most seconds between two keep-alives of a running job; None: a third
-    of its step timeout. receive_limit: bytes of the largest message taken in, which bounds the job document. link: a
-    Link of your own instead of host, cert, key, ca, port, keepalive and receive_limit.
+    8883. cert, key, ca: file names or bytes, DER or PEM, see certificates.tls_context(). directory: where the journal
+    is kept. keepalive: seconds, of MQTT. update_interval: most seconds between two keep-alives of a running job; None:
+    a third of its step timeout. receive_limit: bytes of the largest message taken in, which bounds the job document.
+    link: a Link of your own instead of host, cert, key, ca, port, keepalive and receive_limit.
 
     link, client, journal: the floors below, for a program that wants more. Raises ValueError naming what is wrong,
     OSError for a file that cannot be read.
@@ -51,7 +58,11 @@ class Agent:
         if link is None:
             if not ca:
                 raise ValueError("ca is missing: the server could not be verified")
+            # Not needed again, so it is not kept in memory.
+            from .certificates import tls_context
+
             ssl = tls_context(ca, cert, key)
+            _let_go("ujobs", "certificates")
             link = Link(thing, host, port, keepalive=keepalive, ssl=ssl, receive_limit=receive_limit)
         self.link = link
         self.client = JobsClient(self.link, thing)
@@ -179,15 +190,14 @@ class Agent:
             return await self._give_up(protocol.REJECTED, reason)
         if not isinstance(handler, str):
             return await self._run(execution, handler, attempt)
-        name = "ujobs.handlers." + handler
         try:
-            module = __import__(name, None, None, (handler,))
-            handler = _Handler(module.run, module.STEP_TIMEOUT, module.ON_RESTART, module.MAX_ATTEMPTS)
-            await self._run(execution, handler, attempt)
+            module = __import__("ujobs.handlers." + handler, None, None, (handler,))
+            built_in = _Handler(module.run, module.STEP_TIMEOUT, module.ON_RESTART, module.MAX_ATTEMPTS)
+            await self._run(execution, built_in, attempt)
         except ImportError as error:
             await self._give_up(protocol.REJECTED, explain(error))
         finally:
-            sys.modules.pop(name, None)
+            _let_go("ujobs.handlers", handler)
 
     async def _run(self, execution, handler, attempt):
         journal = self.journal

@@ -5,8 +5,7 @@ keeps its constructor, last will, callback and packet writing, and takes over ev
 writes into a buffer, which asyncio sends; one task reads; another watches the deadlines. `run()` keeps the connection
 up and restores the subscriptions. It knows nothing of jobs.
 """
-# MicroPython's streams and TLS contexts have more than their stubs say; and what waits in the base class is a coroutine
-# here.
+# MicroPython's streams have more than their stubs say; and what waits in the base class is a coroutine here.
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false, reportIncompatibleMethodOverride=false
 
 import asyncio
@@ -32,44 +31,6 @@ def log(*words):
 def explain(error: BaseException) -> str:
     """Return an exception as one line of text."""
     return " ".join((type(error).__name__ + ": " + str(error)).split())
-
-
-def tls_context(ca, cert=None, key=None):
-    """Return a TLS client context that verifies the server, and identifies the device when cert and key are given.
-
-    ca, cert, key: file name or bytes, DER or PEM; ca may be a PEM bundle; the key must not be encrypted.
-    Raises OSError for a file that cannot be read, ValueError for one that the TLS library does not take.
-    """
-    import tls
-
-    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = tls.CERT_REQUIRED
-    for block in _der(ca, b"CERTIFICATE"):
-        context.load_verify_locations(block)
-    if cert or key:
-        if not cert or not key:
-            raise ValueError("cert and key go together")
-        context.load_cert_chain(_der(cert, b"CERTIFICATE")[0], _der(key, b"PRIVATE KEY")[0])
-    return context
-
-
-def _der(source, label):
-    # PEM becomes DER here because not every port's mbedTLS is built to read PEM.
-    if isinstance(source, str):
-        with open(source, "rb") as file:
-            source = file.read()
-    if b"-----BEGIN" not in source:
-        return [source]
-    from binascii import a2b_base64
-
-    blocks = []
-    for block in source.split(b"-----BEGIN ")[1:]:
-        head, body = block.split(b"-----", 1)
-        if head.endswith(label):
-            blocks.append(a2b_base64(body.split(b"-----", 1)[0].strip()))
-    if not blocks:
-        raise ValueError("no %s in the PEM file" % label.decode())
-    return blocks
 
 
 def _octets(text):
@@ -105,9 +66,9 @@ class _Outbox:
 class Link(MQTTClient):
     """One MQTT connection, kept up by the task `run()`.
 
-    client_id: on AWS the thing name. server, port, user, password, ssl: as in umqtt.simple; for ssl see tls_context().
-    keepalive: seconds, 1 to 1200; AWS takes less than 30 for 30. timeout: seconds for any one answer, packet or send.
-    receive_limit: bytes of the largest packet taken in; a larger one is read away and reported.
+    client_id: on AWS the thing name. server, port, user, password, ssl: as in umqtt.simple; certificates.tls_context()
+    makes what ssl takes. keepalive: seconds, 1 to 1200; AWS takes less than 30 for 30. timeout: seconds for any one
+    answer, packet or send. receive_limit: bytes of the largest packet taken in; a larger one is read away and reported.
 
     up: asyncio.Event that is set while connected and subscribed. filters: list of (topic filter, qos), subscribed at
     every connect. listeners: list of functions, called with True when the link came up and with False when it was lost.

@@ -1,6 +1,7 @@
 """The agent's promises, against a Jobs service in memory that can lose, refuse and interfere."""
 
 import asyncio
+import sys
 import time
 
 from broker import raises, until
@@ -495,6 +496,65 @@ def test_a_hint_during_a_keep_alive_calls_for_another():
         cloud.broker.send = send
         send(*held[0])
         await until(lambda: agent.journal.acknowledged, 3)
+
+    run(scenario, handlers)
+
+
+class FakeMachine:
+    PWRON_RESET, HARD_RESET = 1, 2
+
+    def __init__(self):
+        self.resets = 0
+
+    def reset(self):
+        self.resets += 1
+
+    def reset_cause(self):
+        return self.HARD_RESET
+
+
+def test_the_built_in_reboot_succeeds_only_after_the_reset():
+    sys.modules["machine"] = machine = FakeMachine()
+    cloud = Cloud()
+    remove(DIRECTORY)
+    cloud.queue("a", {"operation": "reboot"})
+
+    def setup(agent):
+        agent.use("reboot")
+
+        def reset():
+            machine.resets += 1
+            # What a reset does to the program: nothing after it runs.
+            raise asyncio.CancelledError
+
+        machine.reset = reset
+
+    async def before(agent, cloud):
+        await until(lambda: machine.resets)
+        assert cloud.statuses() == ["IN_PROGRESS"]
+
+    async def after(agent, cloud):
+        await all_done(agent, cloud)
+        assert machine.resets == 1
+        assert cloud.executions[0]["statusDetails"] == {"reset_cause": "HARD_RESET"}
+        assert "ujobs.handlers.reboot" not in sys.modules
+
+    try:
+        run(before, setup, cloud, keep=True)
+        run(after, setup, cloud, keep=True)
+    finally:
+        del sys.modules["machine"]
+        remove(DIRECTORY)
+
+
+def test_a_built_in_handler_that_is_not_installed_rejects_the_job():
+    async def scenario(agent, cloud):
+        agent._handlers["files"] = "files"
+        cloud.queue("a", {"operation": "files"})
+        cloud.queue("b", {"operation": "quick"})
+        await all_done(agent, cloud)
+        assert cloud.statuses() == ["REJECTED", "SUCCEEDED"]
+        assert "files" in cloud.executions[0]["statusDetails"]["reason"]
 
     run(scenario, handlers)
 

@@ -4,7 +4,7 @@ import asyncio
 
 import ujobs.link
 from broker import Broker, until
-from ujobs.link import Link, tls_context
+from ujobs.link import Link
 from umqtt.simple import MQTTClient, MQTTException
 
 
@@ -326,22 +326,3 @@ def test_keepalive_out_of_limits_is_refused():
             assert "keepalive" in str(error)
         else:
             raise AssertionError("taken")
-
-
-def test_pem_is_turned_into_der():
-    pem = b"junk\n-----BEGIN EC PARAMETERS-----\nBggq\n-----END EC PARAMETERS-----\n" \
-          b"-----BEGIN EC PRIVATE KEY-----\nAQID\nBAUG\n-----END EC PRIVATE KEY-----\n"
-    assert ujobs.link._der(pem, b"PRIVATE KEY") == [b"\x01\x02\x03\x04\x05\x06"]
-    assert ujobs.link._der(b"\x30\x82der", b"CERTIFICATE") == [b"\x30\x82der"]
-    try:
-        ujobs.link._der(pem, b"CERTIFICATE")
-    except ValueError as error:
-        assert "CERTIFICATE" in str(error)
-    else:
-        raise AssertionError("taken")
-    try:
-        tls_context(b"not a certificate")
-    except ValueError:
-        pass
-    else:
-        raise AssertionError("taken")

@@ -11,6 +11,7 @@ import paho.mqtt.client as paho
 import pytest
 from broker_service import BrokerService
 from mqtt_wire import Received, WireClient, connect_packet, field, packet, publish_packet
+from paho.mqtt.enums import CallbackAPIVersion
 
 from ujobs_tools.service import broker as broker_module
 
@@ -23,7 +24,7 @@ class Paho:
     def __init__(self, port: int, client_id: str) -> None:
         self.messages: list[tuple[str, bytes, int]] = []
         self._changed = threading.Condition()
-        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id)
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id)
         self._connected = threading.Event()
         self._subscribed = threading.Event()
         self.client.on_connect = lambda *_: self._connected.set()
@@ -35,7 +36,7 @@ class Paho:
 
     def _on_message(self, client: Any, userdata: Any, message: paho.MQTTMessage) -> None:
         with self._changed:
-            self.messages.append((message.topic, message.payload, message.qos))
+            self.messages.append((message.topic, bytes(message.payload), message.qos))
             self._changed.notify_all()
 
     def subscribe(self, name: str, qos: int) -> None:
@@ -132,9 +133,14 @@ def test_a_persistent_session_keeps_subscriptions_and_qos_1_messages(service: Br
 
 
 def test_a_clean_session_ends_the_persistent_one(service: BrokerService) -> None:
-    service.client("kiln", clean=False).drop()
-    with WireClient(service.port) as client:
+    first = service.client("kiln", clean=False)
+    first.subscribe("a")
+    first.drop()
+    with WireClient(service.port) as client, service.client("sender") as sender:
         assert client.connect("kiln") == (0, 0)
+        sender.publish("a", b"x", qos=1)
+        client.ping()
+        assert not service.run(lambda broker: broker._tree.find("a")), "nothing waits for it any more"
     with WireClient(service.port) as client:
         assert client.connect("kiln", clean=False) == (0, 0)
 

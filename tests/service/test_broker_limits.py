@@ -193,11 +193,14 @@ def test_a_client_that_does_not_read_cannot_hold_a_closed_connection(
     with service.client("deaf") as deaf:
         deaf.subscribe("a", qos=0)
         service.run(lambda broker: [broker.publish("a", bytes(100_000), 0) for _ in range(200)])
+        [writer] = service.run(lambda broker: list(broker._connections.values()))
+        assert writer.transport.get_write_buffer_size()
         monkeypatch.setattr(broker_module, "MAX_CONNECTIONS", 1)
         deaf.send(publish_packet("forbidden"))
         deadline = time.monotonic() + 10
         while not _is_served(service):
             assert time.monotonic() < deadline, "the connection is still held"
+        assert not writer.transport.get_write_buffer_size()
 
 
 def _is_served(service: BrokerService) -> bool:

@@ -1,11 +1,11 @@
 """`ujobs serve` as a process: started, refused, stopped, killed and started again; its clock and its timers."""
 
 import asyncio
-import json
 import signal
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -189,6 +189,20 @@ def test_the_clock_goes_on_from_what_is_stored(monkeypatch: pytest.MonkeyPatch) 
     assert clock.real_seconds_until(0) == 0
 
 
+def test_time_does_not_run_backwards_when_a_fast_clock_is_given_up(tmp_path: Path) -> None:
+    async def work(speed: float) -> float:
+        service = Service(tmp_path, speed)
+        began = service.engine.clock()
+        arn = service.engine.create_thing("kiln")["thingArn"]
+        service.engine.create_job(f"job-{int(speed)}", [arn], "{}")
+        await service.stop()
+        return began
+
+    before = time.time()
+    asyncio.run(work(1_000_000))
+    assert asyncio.run(work(1)) > before + 60
+
+
 def test_without_its_timers_the_service_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service(tmp_path)
 
@@ -198,7 +212,7 @@ def test_without_its_timers_the_service_does_not_go_on(tmp_path: Path, monkeypat
     monkeypatch.setattr(service.engine, "next_deadline", fail)
 
     async def run_service() -> None:
-        await serve(service, Address(), asyncio.Event(), lambda found: json.dumps(found) and None)
+        await asyncio.wait_for(serve(service, Address(), asyncio.Event(), lambda found: None), 10)
 
     with pytest.raises(RuntimeError, match="damaged database"):
-        asyncio.run(asyncio.wait_for(run_service(), 10))
+        asyncio.run(run_service())

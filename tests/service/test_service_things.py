@@ -8,6 +8,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 from mqtt_wire import WireClient, publish_packet, subscribe_packet
+from paho.mqtt.enums import CallbackAPIVersion
 from service_process import ServiceProcess, serving
 
 from ujobs_tools import cloud
@@ -157,13 +158,18 @@ def test_without_tls_the_client_id_names_the_thing(service: ServiceProcess, kiln
 
 def test_paho_over_mutual_tls(service: ServiceProcess) -> None:
     service.create_job("for-paho", "press")
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, "press")
+    client = paho.Client(CallbackAPIVersion.VERSION2, "press")
     client.tls_set_context(service.common_name_context("press"))
     replies: list[tuple[str, bytes]] = []
-    client.on_connect = lambda *_: client.publish("$aws/things/press/jobs/$next/get", b"{}", 1)
-    client.on_message = lambda _client, _data, message: (
-        replies.append((message.topic, message.payload)), client.disconnect()
-    )
+
+    def ask(*_: object) -> None:
+        client.publish("$aws/things/press/jobs/$next/get", b"{}", 1)
+
+    def end(_client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        replies.append((message.topic, bytes(message.payload)))
+        client.disconnect()
+
+    client.on_connect, client.on_message = ask, end
     client.connect("localhost", service.found["mqtts"])
     client.loop_forever(timeout=1)
     assert [topic for topic, _ in replies] == ["$aws/things/press/jobs/$next/get/accepted"]

@@ -100,7 +100,7 @@ class Broker:
             if len(self._connections) > MAX_CONNECTIONS:
                 raise Forbidden(f"more than {MAX_CONNECTIONS} connections")
             session, keep_alive = await asyncio.wait_for(self._connect(reader, writer), PATIENCE)
-            await self._serve(session, reader, keep_alive)
+            await self._serve(session, reader, writer, keep_alive)
         except (PacketError, Forbidden) as error:
             _log.warning("%s closed: %s", session.client_id if session else "connection", error)
         except TimeoutError:
@@ -183,12 +183,16 @@ class Broker:
         for name in session.filters:
             self._tree.remove(name, session)
         session.filters.clear()
-        if self._sessions.get(session.client_id) is session:
-            del self._sessions[session.client_id]
+        del self._sessions[session.client_id]
 
-    async def _serve(self, session: Session, reader: asyncio.StreamReader, keep_alive: float) -> None:
+    async def _serve(
+        self, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, keep_alive: float
+    ) -> None:
         while True:
             first, body = await asyncio.wait_for(_read_packet(reader), keep_alive * 1.5)
+            if session.writer is not writer:
+                # Taken over: the session is another connection's, or forgotten, and what this one still said is void.
+                return
             match first >> 4:
                 case packets.PUBLISH:
                     self._published(session, first, body)
@@ -199,8 +203,10 @@ class Broker:
                 case packets.UNSUBSCRIBE:
                     self._unsubscribe(session, body)
                 case packets.PINGREQ:
+                    packets.read_empty(body)
                     session.write(packets.PINGRESP_PACKET)
                 case packets.DISCONNECT:
+                    packets.read_empty(body)
                     session.will = None
                     return
                 case _:

@@ -126,7 +126,17 @@ def read_publish(first: int, body: bytes) -> tuple[Message, int]:
 
 def read_puback(body: bytes) -> int:
     """Decode PUBACK; the packet identifier."""
-    return _Reader(body).number()
+    reader = _Reader(body)
+    packet_id = reader.number()
+    if reader.more:
+        raise PacketError("PUBACK is too long")
+    return packet_id
+
+
+def read_empty(body: bytes) -> None:
+    """Check PINGREQ or DISCONNECT, which have nothing after the fixed header."""
+    if body:
+        raise PacketError("packet is too long")
 
 
 def read_subscribe(body: bytes) -> tuple[int, list[tuple[str, int]]]:
