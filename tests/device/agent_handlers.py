@@ -1,0 +1,67 @@
+"""Handlers for the agent's tests, which note in agent.seen what they did."""
+
+import asyncio
+import time
+
+from broker import until
+from ujobs.job import Reject
+
+
+def handlers(agent):
+    """Handlers that note in agent.seen what they did."""
+    agent.seen = []
+
+    @agent.on("quick")
+    async def quick(job):
+        agent.seen.append(job.job_id)
+        return {"answer": str(job.document.get("n"))}
+
+    @agent.on("nothing")
+    def nothing(job):
+        agent.seen.append(job.job_id)
+
+    @agent.on("fail")
+    async def fail(job):
+        raise OSError("sensor\nis\tgone")
+
+    @agent.on("reject")
+    def reject(job):
+        raise Reject("at most 100")
+
+    @agent.on("long")
+    async def long(job):
+        agent.seen.append(job.job_id)
+        for done in range(job.document["n"]):
+            await job.progress(done, job.document["n"])
+            await asyncio.sleep(0.05)
+
+    @agent.on("plain")
+    def plain(job):
+        for done in range(job.document["n"]):
+            job.tick(done, job.document["n"])
+            time.sleep_ms(50)
+
+    @agent.on("for-ever", on_restart="rerun")
+    async def forever(job):
+        agent.seen.append(job.attempt)
+        while True:
+            await job.progress()
+            await asyncio.sleep(0.02)
+
+    @agent.on("once", on_restart="fail")
+    async def once(job):
+        agent.seen.append(job.attempt)
+        await asyncio.sleep(60)
+
+    @agent.on("steps", on_restart="resume", max_attempts=5)
+    async def steps(job):
+        agent.seen.append(job.checkpoint)
+        if job.attempt < 3:
+            job.save({"step": job.attempt})
+            await asyncio.sleep(60)
+        return {"attempts": str(job.attempt)}
+
+
+async def all_done(agent, cloud):
+    await until(cloud.done)
+    await until(lambda: agent.journal.acknowledged)

@@ -1,0 +1,273 @@
+"""The agent after resets, lost replies and full flash: no job is lost, no result told twice."""
+
+import asyncio
+import sys
+
+from agent_handlers import all_done, handlers
+from broker import until
+from cloud import DIRECTORY, Cloud, remove, run
+from ujobs.journal import Journal
+
+
+def test_lost_requests_and_replies_end_in_one_result():
+    async def scenario(agent, cloud):
+        await until(lambda: agent._waiting is False)
+        for number, (requests, replies) in enumerate(((1, 0), (0, 1), (2, 0), (0, 2))):
+            cloud.lose_requests, cloud.lose_replies = requests, replies
+            cloud.queue("start-%d" % number, {"operation": "quick"})
+            await all_done(agent, cloud)
+            await until(lambda: agent._waiting is False)
+        assert cloud.statuses() == ["SUCCEEDED"] * 4
+        assert len(agent.seen) == 4
+
+    run(scenario, handlers)
+
+
+def test_lost_reply_to_the_terminal_update_is_reconciled():
+    async def scenario(agent, cloud):
+        @agent.on("lossy")
+        def lossy(job):
+            cloud.lose_replies = 1
+
+        cloud.queue("a", {"operation": "lossy"})
+        await all_done(agent, cloud)
+        assert cloud.statuses() == ["SUCCEEDED"]
+        assert cloud.executions[0]["versionNumber"] == 3
+        assert len(cloud.updates()) == 2
+
+    run(scenario)
+
+
+def test_version_changed_elsewhere_is_adopted():
+    async def scenario(agent, cloud):
+        @agent.on("moved")
+        def moved(job):
+            cloud.executions[0]["versionNumber"] = 7
+
+        cloud.queue("a", {"operation": "moved"})
+        await all_done(agent, cloud)
+        assert cloud.executions[0]["versionNumber"] == 8
+        assert [body["expectedVersion"] for body in cloud.updates()] == [2, 7]
+
+    run(scenario)
+
+
+def test_throttling_and_internal_errors_are_tried_again():
+    async def scenario(agent, cloud):
+        cloud.refuse = ["RequestThrottled", "InternalError"]
+        cloud.queue("a", {"operation": "quick"})
+        await all_done(agent, cloud)
+        assert cloud.statuses() == ["SUCCEEDED"]
+
+    run(scenario, handlers)
+
+
+def test_a_result_survives_a_reset_and_is_sent_once():
+    def cut(agent):
+        handlers(agent)
+
+        @agent.on("cut")
+        def last(job):
+            agent.seen.append("ran")
+            agent.cloud.lose_requests = 1000
+            return {"answer": "42"}
+
+    cloud = Cloud()
+    remove(DIRECTORY)
+
+    async def first(agent, cloud):
+        agent.cloud = cloud
+        await until(lambda: len(cloud.updates()) >= 1)
+
+    async def second(agent, cloud):
+        cloud.lose_requests = 0
+        await all_done(agent, cloud)
+        assert agent.seen == []
+        assert cloud.statuses() == ["SUCCEEDED"]
+        assert cloud.executions[0]["statusDetails"] == {"answer": "42"}
+
+    cloud.queue("a", {"operation": "cut"})
+    run(first, cut, cloud, keep=True)
+    run(second, cut, cloud, keep=True)
+    remove(DIRECTORY)
+
+
+def reset_while_running(operation, resets):
+    """Reset the board while the handler runs, so many times, then let it finish. Return what the handlers saw."""
+    cloud = Cloud()
+    remove(DIRECTORY)
+    cloud.queue("a", {"operation": operation})
+    seen = []
+
+    async def interrupted(agent, cloud):
+        await until(lambda: agent.seen)
+        seen.extend(agent.seen)
+
+    async def finishing(agent, cloud):
+        await all_done(agent, cloud)
+        seen.extend(agent.seen)
+
+    for _ in range(resets):
+        run(interrupted, handlers, cloud, keep=True)
+    run(finishing, handlers, cloud, keep=True)
+    remove(DIRECTORY)
+    return seen, cloud.executions[0]
+
+
+def test_rerun_starts_again_until_max_attempts():
+    seen, execution = reset_while_running("for-ever", 3)
+    assert seen == [1, 2, 3]
+    assert execution["status"] == "FAILED"
+    assert "reset" in execution["statusDetails"]["reason"]
+
+
+def test_fail_on_restart_does_not_run_again():
+    seen, execution = reset_while_running("once", 1)
+    assert seen == [1]
+    assert execution["status"] == "FAILED"
+
+
+def test_resume_finds_its_checkpoint():
+    seen, execution = reset_while_running("steps", 2)
+    assert seen == [None, {"step": 1}, {"step": 2}]
+    assert execution["status"] == "SUCCEEDED"
+    assert execution["statusDetails"] == {"attempts": "3"}
+
+
+def test_a_job_that_ended_while_the_board_was_off_is_dropped():
+    cloud = Cloud()
+    remove(DIRECTORY)
+    execution = cloud.queue("a", {"operation": "for-ever"})
+
+    async def first(agent, cloud):
+        await until(lambda: agent.seen)
+
+    async def second(agent, cloud):
+        cloud.queue("b", {"operation": "quick"})
+        await all_done(agent, cloud)
+        assert agent.seen == ["b"]
+
+    run(first, handlers, cloud, keep=True)
+    cloud.end(execution, "TIMED_OUT")
+    run(second, handlers, cloud, keep=True)
+    assert cloud.statuses() == ["TIMED_OUT", "SUCCEEDED"]
+    remove(DIRECTORY)
+
+
+def test_an_execution_handed_out_again_after_its_result_is_not_run_again():
+    async def scenario(agent, cloud):
+        execution = cloud.queue("a", {"operation": "quick"})
+        await all_done(agent, cloud)
+        await until(lambda: agent._waiting is False)
+        # A service restored from a backup, say: it has forgotten the result.
+        execution["status"] = "IN_PROGRESS"
+        cloud._front = None
+        agent._link_changed(True)
+        await until(cloud.done)
+        assert agent.seen == ["a"]
+        assert cloud.statuses() == ["SUCCEEDED"]
+
+    run(scenario, handlers)
+
+
+def test_a_job_made_anew_with_the_same_id_is_run():
+    async def scenario(agent, cloud):
+        cloud.queue("a", {"operation": "quick"})
+        await all_done(agent, cloud)
+        cloud.executions.clear()
+        cloud.queue("a", {"operation": "quick"}, queued_at=2000)
+        await all_done(agent, cloud)
+        assert agent.seen == ["a", "a"]
+
+    run(scenario, handlers)
+
+
+def test_a_flash_that_takes_nothing_fails_the_job_and_the_agent_goes_on():
+    async def scenario(agent, cloud):
+        def full(name, data):
+            raise OSError(28)
+
+        agent.journal._write, real = full, agent.journal._write
+        cloud.queue("a", {"operation": "quick"})
+        await until(cloud.done)
+        assert agent.seen == []
+        assert cloud.statuses() == ["FAILED"]
+        assert "journal" in cloud.executions[0]["statusDetails"]["reason"]
+        agent.journal._write = real
+
+    run(scenario, handlers)
+
+
+def test_reconnecting_asks_again():
+    async def scenario(agent, cloud):
+        await until(lambda: agent._waiting is False)
+        cloud.quiet = True
+        cloud.broker.wires[-1].end()
+        cloud.queue("a", {"operation": "quick"})
+        await all_done(agent, cloud)
+
+    run(scenario, handlers)
+
+
+def test_the_journal_names_the_job_before_the_handler_runs():
+    async def scenario(agent, cloud):
+        @agent.on("look")
+        def look(job):
+            found = Journal(DIRECTORY)
+            return {"found": "%s %d %s" % (found.job_id, found.version, found.status)}
+
+        cloud.queue("a", {"operation": "look"})
+        await all_done(agent, cloud)
+        assert cloud.executions[0]["statusDetails"] == {"found": "a 2 IN_PROGRESS"}
+        after = Journal(DIRECTORY)
+        assert after.acknowledged
+        assert after.status == "SUCCEEDED"
+
+    run(scenario)
+
+
+class FakeMachine:
+    PWRON_RESET, HARD_RESET = 1, 2
+
+    def __init__(self):
+        self.resets = 0
+
+    def reset(self):
+        self.resets += 1
+
+    def reset_cause(self):
+        return self.HARD_RESET
+
+
+def test_the_built_in_reboot_succeeds_only_after_the_reset():
+    sys.modules["machine"] = machine = FakeMachine()
+    cloud = Cloud()
+    remove(DIRECTORY)
+    cloud.queue("a", {"operation": "reboot"})
+
+    def setup(agent):
+        agent.use("reboot")
+
+        def reset():
+            machine.resets += 1
+            # What a reset does to the program: nothing after it runs.
+            raise asyncio.CancelledError
+
+        machine.reset = reset
+
+    async def before(agent, cloud):
+        await until(lambda: machine.resets)
+        assert cloud.statuses() == ["IN_PROGRESS"]
+
+    async def after(agent, cloud):
+        await all_done(agent, cloud)
+        assert machine.resets == 1
+        assert cloud.executions[0]["statusDetails"] == {"reset_cause": "HARD_RESET"}
+        assert "ujobs.handlers.reboot" not in sys.modules
+
+    try:
+        run(before, setup, cloud, keep=True)
+        run(after, setup, cloud, keep=True)
+    finally:
+        del sys.modules["machine"]
+        remove(DIRECTORY)

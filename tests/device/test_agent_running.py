@@ -1,0 +1,120 @@
+"""The agent while a handler runs: step timer, progress, and jobs that end elsewhere."""
+
+
+from agent_handlers import all_done, handlers
+from broker import until
+from cloud import run
+
+
+def test_step_timer_is_reset_while_an_async_handler_runs():
+    async def scenario(agent, cloud):
+        cloud.queue("a", {"operation": "long", "n": 8})
+        await all_done(agent, cloud)
+        kept = [body for body in cloud.updates() if body["status"] == "IN_PROGRESS"]
+        assert len(kept) >= 2, kept
+        assert all(body["stepTimeoutInMinutes"] == 10 for body in kept)
+        assert kept[-1]["statusDetails"]["progress"].endswith("/8")
+        assert [body["expectedVersion"] for body in cloud.updates()] == list(range(2, len(cloud.updates()) + 2))
+        assert cloud.executions[0]["statusDetails"]["progress"] == "8/8"
+
+    run(scenario, handlers, update_interval=0.1)
+
+
+def test_step_timer_is_reset_by_tick_in_a_plain_handler():
+    async def scenario(agent, cloud):
+        cloud.queue("a", {"operation": "plain", "n": 8})
+        await all_done(agent, cloud)
+        kept = [body for body in cloud.updates() if body["status"] == "IN_PROGRESS"]
+        assert len(kept) >= 2, kept
+        assert cloud.statuses() == ["SUCCEEDED"]
+        await agent.client.get_pending()
+
+    run(scenario, handlers, update_interval=0.1)
+
+
+def test_a_plain_handler_gets_its_link_back_in_tick():
+    async def scenario(agent, cloud):
+        cloud.queue("a", {"operation": "plain", "n": 60})
+        await until(lambda: len(cloud.updates()) >= 1)
+        cloud.broker.wires[-1].end()
+        await until(lambda: len(cloud.broker.wires) == 2)
+        await until(lambda: len(cloud.updates()) >= 3 or cloud.done())
+        assert cloud.updates()[2]["status"] == "IN_PROGRESS"
+        await all_done(agent, cloud)
+        assert cloud.statuses() == ["SUCCEEDED"]
+
+    run(scenario, handlers, update_interval=0.1)
+
+
+def test_cancellation_stops_an_async_handler_at_the_notification():
+    async def scenario(agent, cloud):
+        execution = cloud.queue("a", {"operation": "for-ever"})
+        await until(lambda: agent.seen)
+        cloud.end(execution)
+        cloud.queue("b", {"operation": "quick"})
+        await until(cloud.done)
+        assert cloud.statuses() == ["CANCELED", "SUCCEEDED"]
+
+    run(scenario, handlers)
+
+
+def test_cancellation_without_notification_is_seen_by_the_next_keep_alive():
+    async def scenario(agent, cloud):
+        execution = cloud.queue("a", {"operation": "for-ever"})
+        await until(lambda: agent.seen)
+        cloud.quiet = True
+        cloud.end(execution, "TIMED_OUT")
+        await until(lambda: agent.journal.acknowledged)
+        assert cloud.statuses() == ["TIMED_OUT"]
+
+    run(scenario, handlers, update_interval=0.1)
+
+
+def test_cancellation_stops_a_plain_handler_in_tick():
+    async def scenario(agent, cloud):
+        execution = cloud.queue("a", {"operation": "plain", "n": 1000})
+        await until(lambda: len(cloud.updates()) >= 1)
+        cloud.end(execution)
+        await until(lambda: agent.journal.acknowledged)
+        assert cloud.statuses() == ["CANCELED"]
+
+    run(scenario, handlers, update_interval=0.1)
+
+
+def test_a_deleted_job_stops_its_handler():
+    async def scenario(agent, cloud):
+        cloud.queue("a", {"operation": "for-ever"})
+        await until(lambda: agent.seen)
+        cloud.executions.clear()
+        cloud._notify()
+        await until(lambda: agent.journal.acknowledged)
+
+    run(scenario, handlers)
+
+
+def test_a_hint_during_a_keep_alive_calls_for_another():
+    async def scenario(agent, cloud):
+        execution = cloud.queue("a", {"operation": "for-ever"})
+        await until(lambda: agent.seen)
+        send, held = cloud.broker.send, []
+        cloud.broker.send = hold_replies(send, held)
+        agent._job.hurry()
+        await until(lambda: held)
+        # Accepted, but the answer is on its way still when the cancellation is announced.
+        cloud.end(execution)
+        await until(lambda: agent._job._hurry.is_set())
+        cloud.broker.send = send
+        send(*held[0])
+        await until(lambda: agent.journal.acknowledged, 3)
+
+    run(scenario, handlers)
+
+
+def hold_replies(send, held):
+    def hold(topic, payload, qos=0):
+        if topic.endswith(b"/accepted"):
+            held.append((topic, payload, qos))
+        else:
+            send(topic, payload, qos)
+
+    return hold
