@@ -16,12 +16,10 @@ from ujobs_tools.service import broker as broker_module
 from ujobs_tools.service import session as session_module
 
 PINGREQ = b"\xc0\x00"
-# So many that the broker is still reading them when the other connection's CONNECT has its turn.
-MANY = PINGREQ * 500
 
 
-def send_at_once(service: BrokerService, *sent: tuple[WireClient, bytes]) -> None:
-    """Send so that all is there before the broker reads any of it."""
+def send_in_one_go(service: BrokerService, *sent: tuple[WireClient, bytes]) -> None:
+    """Send so that the broker finds all of it at once, and deals with it in this order."""
     held, go = threading.Event(), threading.Event()
 
     async def hold() -> None:
@@ -33,6 +31,13 @@ def send_at_once(service: BrokerService, *sent: tuple[WireClient, bytes]) -> Non
     for client, data in sent:
         client.send(data)
     go.set()
+
+
+def wait_for_connections(service: BrokerService, count: int) -> None:
+    """Wait until the broker deals with so many connections."""
+    deadline = time.monotonic() + TIMEOUT
+    while service.run(lambda broker: len(broker._connections)) != count:
+        assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize("clean", [True, False])
@@ -47,20 +52,21 @@ def test_what_a_superseded_connection_still_had_to_say_is_void(
     with service.client("watcher") as watcher, service.client("kiln", clean=clean) as first:
         watcher.subscribe("late", "will")
         with WireClient(service.port) as second:
-            greeting = connect_packet("kiln", clean, will=("will", b"gone", 1, False))
-            second.send(greeting[:1])
-            watcher.ping()
-            send_at_once(service, (first, MANY + last), (second, greeting[1:]))
+            wait_for_connections(service, 3)
+            connect = connect_packet("kiln", clean, will=("will", b"gone", 1, False))
+            send_in_one_go(service, (second, connect), (first, last))
             assert second.packet() == (0x20, bytes([not clean, 0]))
             assert first.is_closed()
-            # Closed is not done: the old connection's task ends when it has read what was there.
-            deadline = time.monotonic() + TIMEOUT
-            while service.run(lambda broker: len(broker._connections)) > 2:
-                assert time.monotonic() < deadline
-            second.ping()
-            assert not service.run(lambda broker: set(broker._tree.find("late")) - {broker._sessions["watcher"]})
+            # Closed is not done: the old connection's task ends when it finds out.
+            wait_for_connections(service, 2)
+            service.run(lambda broker: broker.publish("late", b"in time", 1))
+            second.subscribe("other")  # Whatever was sent to the newcomer before would come first.
             assert service.published == []
-        assert watcher.message().payload == b"gone", "nothing was published before, and the will is still the second's"
+        assert watcher.message().payload == b"in time", "nothing was published before"
+        assert watcher.message().payload == b"gone", "the will is still the newcomer's"
+        assert service.run(lambda broker: list(broker._tree.find("late"))) == service.run(
+            lambda broker: [broker._sessions["watcher"]]
+        )
 
 
 def test_a_session_goes_on_with_the_will_of_its_new_connection(service: BrokerService) -> None:
