@@ -77,6 +77,7 @@ class Execution:
 
     def __init__(self, fields: dict):
         self.job_id: str = _field(fields, "jobId", str)
+        _check_name("jobId", self.job_id, 64, _WORD)
         self.execution_number: int = _field(fields, "executionNumber", int)
         self.version_number: int = _field(fields, "versionNumber", int)
         self.status: str = _field(fields, "status", str, "")

@@ -140,6 +140,8 @@ def test_malformed_replies_are_value_errors():
         5, [], "x", {}, {"jobId": 5, "versionNumber": 1, "executionNumber": 1},
         {"jobId": "a", "versionNumber": "1", "executionNumber": 1}, {"jobId": "a", "versionNumber": 1},
         {"jobId": "a", "versionNumber": 1, "executionNumber": 1, "statusDetails": []},
+        {"jobId": "a/b", "versionNumber": 1, "executionNumber": 1},
+        {"jobId": "a" * 65, "versionNumber": 1, "executionNumber": 1},
     ):
         raises(ValueError, protocol.execution, {"execution": inner})
     raises(ValueError, protocol.executions, {"queuedJobs": {}}, "queuedJobs")
