@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ujobs_tools.board.interpreter import find_micropython
@@ -201,3 +202,19 @@ def test_servers_that_micropython_refuses(authority: Authority, tmp_path: Path, 
     said = talk_from_micropython(tmp_path, authority.server_context(server), trusted, device)
     assert said.startswith("ValueError")
     assert error in said
+
+
+def test_the_servers_certificate_names_what_it_is_reached_by(tmp_path: Path) -> None:
+    first = Authority(tmp_path)
+    server = (tmp_path / "server.pem").read_bytes()
+    named = Authority(tmp_path, ["192.0.2.7", "jobs.example"])
+    assert named.ca_pem == first.ca_pem
+    certificate = x509.load_pem_x509_certificate((tmp_path / "server.pem").read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost", "jobs.example"]
+    assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1", "192.0.2.7"]
+    assert certificate.public_bytes(serialization.Encoding.PEM) != server
+    # With the same names it is kept, so that a restart changes nothing.
+    server = (tmp_path / "server.pem").read_bytes()
+    Authority(tmp_path, ["192.0.2.7"])
+    assert (tmp_path / "server.pem").read_bytes() == server

@@ -216,3 +216,20 @@ def test_without_its_timers_the_service_does_not_go_on(tmp_path: Path, monkeypat
 
     with pytest.raises(RuntimeError, match="damaged database"):
         asyncio.run(run_service())
+
+
+def test_boards_elsewhere_reach_it_by_a_name_of_its_own(tmp_path: Path) -> None:
+    with serving(tmp_path, "--data", tmp_path / "data", "--host", "127.0.0.2", "--name", "127.0.0.2") as service:
+        endpoint = service.iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+        assert endpoint == f"127.0.0.2:{service.found['mqtts']}"
+        assert endpoint in service.output()
+        context = service.context_of_thing("kiln")
+        with (
+            socket.create_connection(("127.0.0.2", service.found["mqtts"]), timeout=10) as connection,
+            context.wrap_socket(connection, server_hostname="127.0.0.2") as secure,
+        ):
+            assert secure.version() is not None
+        # Without TLS a client is who it says it is, so that is for this machine alone.
+        socket.create_connection(("127.0.0.1", service.found["mqtt"]), timeout=10).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", service.found["mqtt"]), timeout=10)

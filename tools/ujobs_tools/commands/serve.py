@@ -20,7 +20,10 @@ def serve(
     data: Annotated[
         Path | None, typer.Option(help="Folder to keep everything in; without it all is forgotten at the end.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on, but for MQTT without TLS.")] = "127.0.0.1",
+    name: Annotated[
+        list[str] | None, typer.Option(help="Name or address that boards reach it by, for its certificate.")
+    ] = None,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="For boto3 and the AWS CLI; 0: any free one.")] = 0,
     mqtts_port: Annotated[int, typer.Option(min=0, max=65535, help="For devices, mutual TLS; 0: any free one.")] = 0,
     mqtt_port: Annotated[
@@ -43,6 +46,7 @@ def serve(
     from ujobs_tools.service.database import StoreError
     from ujobs_tools.service.server import Address, CannotListen
 
+    names = name or []
     address = Address(host, http_port, mqtts_port, mqtt_port)
     try:
         with contextlib.ExitStack() as at_end:
@@ -55,16 +59,16 @@ def serve(
                 if ready_file is not None:
                     at_end.callback(ready_file.unlink, missing_ok=True)
                     _write(ready_file, found)
-                _announce(found, host, clock_speed)
+                _announce(found, names, clock_speed)
 
-            asyncio.run(_run(folder, address, clock_speed, started))
+            asyncio.run(_run(folder, address, clock_speed, names, started))
     except (CannotListen, StoreError, OSError, ValueError) as error:
         typer.echo(f"ujobs serve: {error}", err=True)
         raise typer.Exit(1) from None
 
 
 async def _run(
-    data: Path, address: "Address", clock_speed: float, started: Callable[[dict[str, Any]], None]
+    data: Path, address: "Address", clock_speed: float, names: list[str], started: Callable[[dict[str, Any]], None]
 ) -> None:
     from ujobs_tools.service.server import Service
     from ujobs_tools.service.server import serve as run
@@ -73,7 +77,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await run(Service(data, clock_speed), address, stop, started)
+    await run(Service(data, clock_speed, names), address, stop, started)
 
 
 def _write(path: Path, found: dict[str, Any]) -> None:
@@ -83,9 +87,9 @@ def _write(path: Path, found: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-def _announce(found: dict[str, Any], host: str, clock_speed: float) -> None:
+def _announce(found: dict[str, Any], names: list[str], clock_speed: float) -> None:
     typer.echo(f"boto3, AWS CLI:  --endpoint-url {found['http']}")
-    typer.echo(f"devices:         localhost:{found['mqtts']}  (MQTT, mutual TLS; CA {found['ca']})")
-    typer.echo(f"to look around:  {host}:{found['mqtt']}  (MQTT without TLS, client id = thing)")
+    typer.echo(f"devices:         {(names or ['localhost'])[0]}:{found['mqtts']}  (MQTT, mutual TLS; CA {found['ca']})")
+    typer.echo(f"to look around:  127.0.0.1:{found['mqtt']}  (MQTT without TLS, client id = thing)")
     if clock_speed != 1.0:
         typer.echo(f"its clock runs {clock_speed:g} times as fast as real time")

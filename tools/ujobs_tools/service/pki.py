@@ -34,9 +34,10 @@ class Issued:
 
 class Authority:
     """directory: holds ca.pem, ca.key, server.pem and server.key (keys readable by the owner only); what is missing is
-    made. Raises OSError when the folder cannot be used, ValueError when a file in it is damaged."""
+    made. names: what the server is reached by besides HOSTS; its certificate is made anew when it lacks one of them.
+    Raises OSError when the folder cannot be used, ValueError when a file in it is damaged."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, names: Sequence[str] = ()) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.ca_path = directory / "ca.pem"
         self._server_path = directory / "server.pem"
@@ -54,10 +55,18 @@ class Authority:
             raise ValueError(f"{self.ca_path} or {key_path.name} beside it is damaged: {error}") from error
         if self._certificate.public_key() != self._key.public_key():
             raise ValueError(f"{self.ca_path} and {key_path.name} beside it do not belong together")
-        if not self._server_path.exists():
-            made = self.issue("localhost", hosts=HOSTS)
+        if not self._server_path.exists() or not set(names) <= self._server_names():
+            made = self.issue("localhost", hosts=(*HOSTS, *names))
             _write(self._server_key_path, made.private_key_pem, 0o600)
             _write(self._server_path, made.certificate_pem)
+
+    def _server_names(self) -> set[str]:
+        try:
+            certificate = x509.load_pem_x509_certificate(self._server_path.read_bytes())
+            found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (ValueError, x509.ExtensionNotFound) as error:
+            raise ValueError(f"{self._server_path} is damaged: {error}") from error
+        return {*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))}
 
     @property
     def ca_der(self) -> bytes:

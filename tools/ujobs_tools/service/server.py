@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ class Clock:
 
 @dataclass(frozen=True)
 class Address:
-    """Where the service listens; port 0 stands for any free one."""
+    """Where the service listens; port 0 stands for any free one. MQTT without TLS, where a client is who it says, is
+    for this machine only."""
 
     host: str = "127.0.0.1"
     http_port: int = 0
@@ -54,11 +55,13 @@ class CannotListen(Exception):
 
 
 class Service:
-    """data: folder that holds everything that survives a restart. speed: how fast its clock runs."""
+    """data: folder that holds everything that survives a restart. speed: how fast its clock runs. names: what boards
+    reach it by, if not "localhost"."""
 
-    def __init__(self, data: Path, speed: float = 1.0) -> None:
+    def __init__(self, data: Path, speed: float = 1.0, names: Sequence[str] = ()) -> None:
         data.mkdir(parents=True, exist_ok=True)
-        self._authority = pki.Authority(data / "pki")
+        self._name = names[0] if names else "localhost"
+        self._authority = pki.Authority(data / "pki", names)
         store = Store(str(data / "jobs.sqlite"))
         self._clock = Clock(speed, store.latest_time())
         self.engine = Engine(store, self._clock)
@@ -74,7 +77,7 @@ class Service:
         """Listen on every port. Raises CannotListen."""
         host = address.host
         self.ports["mqtts"] = await self._listen(host, "mqtts", address.mqtts_port)
-        self.ports["mqtt"] = await self._listen(host, "mqtt", address.mqtt_port)
+        self.ports["mqtt"] = await self._listen("127.0.0.1", "mqtt", address.mqtt_port)
         app = make_app(self.engine, self._authority, self._endpoint)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
         await self._runner.setup()
@@ -123,7 +126,7 @@ class Service:
             raise _cannot_listen(name.upper(), host, port, error) from error
 
     def _endpoint(self) -> str:
-        return f"localhost:{self.ports['mqtts']}"
+        return f"{self._name}:{self.ports['mqtts']}"
 
     def _identify(self, certificate: bytes | None) -> tuple[str | None, bool]:
         """Who connects: a registered certificate speaks for the thing it is attached to, another one of this authority
