@@ -209,6 +209,7 @@ class Link(MQTTClient):
         self._reader = asyncio.create_task(self._read())
         for wanted in self.filters:
             await self._ask(super().subscribe, wanted[0], wanted[1])
+        log("connected to", self.server)
         self.up.set()
         self._tell(True)
 
