@@ -68,6 +68,22 @@ def test_one_subscription_covers_replies_and_notifications():
     run(scenario)
 
 
+def test_the_longest_thing_name_can_be_subscribed():
+    async def main():
+        cloud = Cloud()
+        asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
+        link = Link(b"t" * 128, "host", timeout=0.2)
+        JobsClient(link, "t" * 128)
+        await link.connect()
+        link._close()
+        asyncio.open_connection = real
+        name, body = cloud.broker.packets[-1]
+        assert name == "subscribe"
+        assert body[4:-1] == b"$aws/things/" + b"t" * 128 + b"/jobs/#"
+
+    asyncio.run(main())
+
+
 def test_notifications_reach_their_callbacks():
     async def scenario(client, cloud):
         nexts, changes = [], []
