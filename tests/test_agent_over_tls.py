@@ -101,7 +101,8 @@ def on_cpython(folder: Path, host: str, port: int) -> str:
 def on_micropython(folder: Path, host: str, port: int) -> str:
     path = f"{umqtt.find()[0]}:{umqtt.REPOSITORY / 'lib'}"
     command = [find_micropython(), "-X", "heapsize=2m", "-c", TRY_LINK, path, str(folder), host, str(port)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout.strip()
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    return printed.splitlines()[-1]
 
 
 INTERPRETERS = pytest.mark.parametrize("try_link", [on_cpython, on_micropython])
