@@ -132,7 +132,8 @@ class Link(MQTTClient):
         """
         if qos not in (0, 1):
             raise ValueError("qos must be 0 or 1")
-        if self._stream is None:
+        # Not while connecting either: AWS takes nothing between CONNECT and its answer.
+        if not self.up.is_set():
             raise OSError(ENOTCONN)
         topic = _octets(topic)
         msg = _octets(msg)

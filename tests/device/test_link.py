@@ -188,6 +188,18 @@ def test_publish_without_link_is_an_error_at_once():
     asyncio.run(main())
 
 
+def test_nothing_is_published_before_the_answer_to_connect():
+    async def scenario(link, broker):
+        await until(lambda: broker.count("connect") == 1)
+        await raises_async(OSError, link.publish(b"topic", b"message"))
+        assert broker.count("publish") == 0
+
+    def mute(link, broker):
+        broker.mute.add("connect")
+
+    connected(scenario, mute)
+
+
 def test_a_write_that_does_not_get_through_is_bounded_and_ends_the_link():
     async def scenario(link, broker):
         await link.up.wait()
