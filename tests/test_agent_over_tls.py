@@ -19,8 +19,8 @@ from ujobs.link import Link
 from ujobs_tools import cloud, fleet
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.pki import Authority
 from ujobs_tools.processes import read_ready_file, running, ujobs
-from ujobs_tools.service.pki import Authority
 
 TRY_LINK = """
 import asyncio, sys, time

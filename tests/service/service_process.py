@@ -12,8 +12,8 @@ from typing import Any
 from mqtt_wire import WireClient, publish_packet
 
 from ujobs_tools import cloud
+from ujobs_tools.pki import Authority, Issued
 from ujobs_tools.processes import read_ready_file, running, ujobs
-from ujobs_tools.service.pki import Authority, Issued
 
 
 @dataclass

@@ -19,8 +19,8 @@ from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 from engine_service import MINUTE, START, Service
 
+from ujobs_tools.pki import Authority
 from ujobs_tools.service.http_api import make_app
-from ujobs_tools.service.pki import Authority
 
 
 class Server:

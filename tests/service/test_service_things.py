@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from service_process import ServiceProcess, serving
 
 from ujobs_tools import cloud
-from ujobs_tools.service.pki import Authority
+from ujobs_tools.pki import Authority
 
 
 @pytest.fixture(scope="module")

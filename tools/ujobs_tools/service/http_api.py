@@ -12,12 +12,12 @@ from typing import Any
 
 from aiohttp import web
 
+from ujobs_tools.pki import Authority
 from ujobs_tools.service import limits
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.http_model import Operations, service_of
 from ujobs_tools.service.http_operations import handlers, not_implemented
-from ujobs_tools.service.pki import Authority
 
 _log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from typing import Any
 from botocore import xform_name
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from ujobs_tools.pki import Authority
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError, invalid
 from ujobs_tools.service.http_model import CONTROL, DATA
-from ujobs_tools.service.pki import Authority
 
 Handler = Callable[..., dict[str, Any]]
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
-from ujobs_tools.service import mqtt_api, pki, rules
+from ujobs_tools import pki
+from ujobs_tools.service import mqtt_api, rules
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.http_api import make_app

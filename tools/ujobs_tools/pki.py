@@ -1,6 +1,6 @@
-"""The service's certificate authority: its own certificate and the server's, kept in a folder, and device certificates
-on demand. All EC P-256 with SHA-256, which the TLS of a microcontroller can read; no key leaves but in what it issues.
-"""
+"""A certificate authority for the local service: its own certificate and the server's, kept in a folder, and device
+certificates on demand. All EC P-256 with SHA-256, which the TLS of a microcontroller can read; no key leaves but in
+what it issues."""
 
 import datetime
 import ipaddress

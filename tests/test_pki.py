@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ujobs_tools.board.interpreter import find_micropython
-from ujobs_tools.service.pki import HOSTS, Authority, Issued, common_name
+from ujobs_tools.pki import HOSTS, Authority, Issued, common_name
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
