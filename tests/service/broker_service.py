@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from mqtt_wire import WireClient
+from mqtt_wire import TIMEOUT, WireClient
 
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.session import Session
@@ -63,3 +63,18 @@ class BrokerService:
             raise RuntimeError("as a bug would")
         self.published.append((session.client_id, topic, payload))
         self.broker.deliver(session, f"{topic}/accepted", payload)
+
+
+def send_in_one_go(service: BrokerService, *sent: tuple[WireClient, bytes]) -> None:
+    """Send so that the broker finds all of it at once, and deals with it in this order."""
+    held, go = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        held.set()
+        go.wait(TIMEOUT)
+
+    asyncio.run_coroutine_threadsafe(hold(), service._loop)
+    assert held.wait(TIMEOUT)
+    for client, data in sent:
+        client.send(data)
+    go.set()

@@ -10,6 +10,7 @@ from broker_service import BrokerService
 from mqtt_wire import WireClient, connect_packet, field, packet, publish_packet, subscribe_packet
 
 from ujobs_tools.service import broker as broker_module
+from ujobs_tools.service import connection as connection_module
 from ujobs_tools.service import session as session_module
 from ujobs_tools.service.broker import Broker
 
@@ -100,7 +101,7 @@ def test_only_connect_may_come_first(service: BrokerService, sent: bytes) -> Non
 
 
 def test_who_says_nothing_is_closed(service: BrokerService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(connection_module, "PATIENCE", 0.1)
     with WireClient(service.port) as mute, WireClient(service.port) as half:
         half.send(connect_packet("kiln")[:9])
         assert mute.is_closed()
@@ -188,19 +189,19 @@ def test_a_client_that_does_not_read_is_cut_off(service: BrokerService) -> None:
 def test_a_client_that_does_not_read_cannot_hold_a_closed_connection(
     service: BrokerService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(connection_module, "PATIENCE", 0.1)
     monkeypatch.setattr(session_module, "MAX_UNSENT", 1 << 26)
     with service.client("deaf") as deaf:
         deaf.subscribe("a", qos=0)
         service.run(lambda broker: [broker.publish("a", bytes(100_000), 0) for _ in range(200)])
-        [writer] = service.run(lambda broker: list(broker._connections.values()))
-        assert writer.transport.get_write_buffer_size()
+        [connection] = service.run(lambda broker: list(broker._connections))
+        assert connection.unread
         monkeypatch.setattr(broker_module, "MAX_CONNECTIONS", 1)
         deaf.send(publish_packet("forbidden"))
         deadline = time.monotonic() + 10
         while not _is_served(service):
             assert time.monotonic() < deadline, "the connection is still held"
-        assert not writer.transport.get_write_buffer_size()
+        assert not connection.unread
 
 
 def _is_served(service: BrokerService) -> bool:

@@ -2,12 +2,10 @@
 
 Exact where `test_broker` shows the behaviour as such."""
 
-import asyncio
-import threading
 import time
 
 import pytest
-from broker_service import BrokerService
+from broker_service import BrokerService, send_in_one_go
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mqtt_wire import TIMEOUT, WireClient, connect_packet, packet, publish_packet, subscribe_packet
@@ -16,21 +14,6 @@ from ujobs_tools.service import broker as broker_module
 from ujobs_tools.service import session as session_module
 
 PINGREQ = b"\xc0\x00"
-
-
-def send_in_one_go(service: BrokerService, *sent: tuple[WireClient, bytes]) -> None:
-    """Send so that the broker finds all of it at once, and deals with it in this order."""
-    held, go = threading.Event(), threading.Event()
-
-    async def hold() -> None:
-        held.set()
-        go.wait(TIMEOUT)
-
-    asyncio.run_coroutine_threadsafe(hold(), service._loop)
-    assert held.wait(TIMEOUT)
-    for client, data in sent:
-        client.send(data)
-    go.set()
 
 
 def wait_for_connections(service: BrokerService, count: int) -> None:

@@ -1,7 +1,9 @@
 """Any order of what device, operator, clock and restarts can do, against what must always hold: versions only grow,
-statuses move along legal ways to one terminal status, nothing is lost, notifications alone tell what is pending."""
+statuses move along legal ways to one terminal status, nothing is lost, notifications alone tell what is pending, and
+who is a target of a CONTINUOUS job has an execution of it."""
 
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.model import PENDING, TERMINAL
 
 THINGS = ("kiln", "oven")
+ABOVE = {"plant": {"plant"}, "hall": {"plant", "hall"}}
 LEGAL = {
     "QUEUED": {"QUEUED", "IN_PROGRESS", *TERMINAL},
-    "IN_PROGRESS": {"IN_PROGRESS", *TERMINAL},
+    "IN_PROGRESS": {"IN_PROGRESS", *TERMINAL} - {"REMOVED"},
     **{status: {status} for status in TERMINAL},
 }
 
 things = st.sampled_from(THINGS)
+groups = st.sampled_from(sorted(ABOVE))
 jobs = st.sampled_from([f"job-{index}" for index in range(4)])
 details = st.none() | st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"), max_size=3)
 step_timeouts = st.none() | st.integers(1, 3)
@@ -38,6 +42,13 @@ class JobsMachine(RuleBasedStateMachine):
         self.service = Service(str(Path(self.directory.name) / "jobs.db"))
         self.service.open = self._open  # type: ignore[method-assign]
         self._listen()
+        for thing in THINGS:
+            self.service.engine.create_thing(thing)
+        for group, above in ABOVE.items():
+            self.service.engine.create_thing_group(group, next(iter(above - {group}), None))
+        self.members: dict[str, set[str]] = {thing: set() for thing in THINGS}
+        self.targets: dict[str, set[str]] = {}
+        self.deleted: set[tuple[str, str]] = set()
         self.known: dict[Key, tuple[str, int]] = {}
         self.told_pending: dict[str, set[tuple[str, int]]] = {thing: set() for thing in THINGS}
         self.told_next: dict[str, tuple[str, int] | None] = dict.fromkeys(THINGS)
@@ -74,13 +85,41 @@ class JobsMachine(RuleBasedStateMachine):
                 raise
             return None
 
-    @rule(job=jobs, chosen=st.sets(things, min_size=1), retry=retries, minutes=st.none() | st.integers(1, 4))
-    def create(self, job: str, chosen: set[str], retry: Any, minutes: int | None) -> None:
+    @rule(
+        job=jobs, chosen=st.sets(things | groups, min_size=1), retry=retries, minutes=st.none() | st.integers(1, 4),
+        selection=st.sampled_from(["SNAPSHOT", "CONTINUOUS"]),
+    )
+    def create(self, job: str, chosen: set[str], retry: Any, minutes: int | None, selection: str) -> None:
         timeout = None if minutes is None else {"inProgressTimeoutInMinutes": minutes}
-        self._try(
-            lambda: self.service.job(job, *sorted(chosen), jobExecutionsRetryConfig=retry, timeoutConfig=timeout),
+        done = self._try(
+            lambda: self.service.engine.create_job(
+                job, self._arns(chosen), "{}", targetSelection=selection, jobExecutionsRetryConfig=retry,
+                timeoutConfig=timeout,
+            ),
             "ResourceAlreadyExists",
         )
+        if done is not None:
+            self.targets[job] = chosen
+
+    def _arns(self, chosen: set[str]) -> list[str]:
+        kinds = {name: "thinggroup" if name in ABOVE else "thing" for name in sorted(chosen)}
+        return [self.service.engine.arn(kind, name) for name, kind in kinds.items()]
+
+    @rule(job=jobs, chosen=st.sets(things | groups, min_size=1))
+    def add_targets(self, job: str, chosen: set[str]) -> None:
+        done = self._try(
+            lambda: self.service.engine.associate_targets_with_job(job, self._arns(chosen)),
+            "ResourceNotFound", "InvalidRequest",
+        )
+        if done is not None:
+            self.targets[job] = self.targets[job] | chosen
+
+    @rule(thing=things, group=groups)
+    def join_or_leave(self, thing: str, group: str) -> None:
+        engine, member = self.service.engine, group in self.members[thing]
+        change = engine.remove_thing_from_thing_group if member else engine.add_thing_to_thing_group
+        if self._try(lambda: change(group, thingName=thing), "InvalidRequest") is not None:
+            self.members[thing] ^= {group}
 
     @rule(thing=things, minutes=step_timeouts, note=details)
     def start_next(self, thing: str, minutes: int | None, note: Any) -> None:
@@ -131,6 +170,7 @@ class JobsMachine(RuleBasedStateMachine):
         )
         if done is not None:
             self._forget({key for key in self.known if key[1] == job})
+            self.deleted = {key for key in self.deleted if key[1] != job}
 
     @precondition(lambda self: self.known)
     @rule(data=st.data(), force=st.booleans())
@@ -141,6 +181,7 @@ class JobsMachine(RuleBasedStateMachine):
         )
         if done is not None:
             self._forget({key})
+            self.deleted.add((thing, job))
 
     def _forget(self, keys: set[Key]) -> None:
         for key in keys:
@@ -162,7 +203,8 @@ class JobsMachine(RuleBasedStateMachine):
         self.executions_move_on_legally_and_none_is_lost()
         self.histories_tell_each_version_once_and_end_at_a_terminal_status()
         self.a_device_that_only_listens_knows_what_is_pending()
-        self.a_job_is_in_progress_exactly_while_something_is_pending()
+        self.a_snapshot_job_is_in_progress_exactly_while_something_is_pending()
+        self.who_is_a_target_of_a_continuous_job_has_an_execution_and_nobody_else_has_one_queued()
 
     def executions_move_on_legally_and_none_is_lost(self) -> None:
         found: dict[Key, tuple[str, int]] = {}
@@ -181,14 +223,16 @@ class JobsMachine(RuleBasedStateMachine):
             before_status, before_version = self.known.get(key, ("QUEUED", 1))
             assert status in LEGAL[before_status], key
             assert version >= before_version, key
-            assert (status == before_status) or version > before_version, key
+            assert status in (before_status, "REMOVED") or version > before_version, key
+            assert status != "REMOVED" or version == before_version, key
             assert (version == before_version) or before_status in PENDING, key
         self.known = found
 
     def histories_tell_each_version_once_and_end_at_a_terminal_status(self) -> None:
         for (thing, job, number), (status, version) in self.known.items():
             history = self.service.engine.history(thing, job, number)
-            assert [entry["versionNumber"] for entry in history] == list(range(1, version + 1))
+            removed = [version] if status == "REMOVED" else []
+            assert [entry["versionNumber"] for entry in history] == [*range(1, version + 1), *removed]
             assert history[-1]["status"] == status
             assert not any(entry["status"] in TERMINAL for entry in history[:-1])
             assert [entry["at"] for entry in history] == sorted(entry["at"] for entry in history)
@@ -204,7 +248,17 @@ class JobsMachine(RuleBasedStateMachine):
             assert (front and (front["jobId"], front["executionNumber"])) == self.told_next[thing]
             assert (listed[0] if listed else None) == self.told_next[thing]
 
-    def a_job_is_in_progress_exactly_while_something_is_pending(self) -> None:
+    def who_is_a_target_of_a_continuous_job_has_an_execution_and_nobody_else_has_one_queued(self) -> None:
+        under_way = [job["jobId"] for job in self.service.engine.list_jobs("IN_PROGRESS", "CONTINUOUS")["jobs"]]
+        for job, thing in product(under_way, THINGS):
+            numbers = [number for of, name, number in self.known if (of, name) == (thing, job)]
+            latest = self.known[thing, job, max(numbers)][0] if numbers else None
+            if not self.targets[job] & {thing}.union(*(ABOVE[group] for group in self.members[thing])):
+                assert latest != "QUEUED"
+            elif (thing, job) not in self.deleted:
+                assert latest not in (None, "REMOVED")
+
+    def a_snapshot_job_is_in_progress_exactly_while_something_is_pending(self) -> None:
         for summary in self.service.engine.list_jobs()["jobs"]:
             pending = {
                 status for (_, job, _), (status, _) in self.known.items()
@@ -212,9 +266,11 @@ class JobsMachine(RuleBasedStateMachine):
             }
             if summary["status"] == "CANCELED":
                 assert pending <= {"IN_PROGRESS"}
+            elif summary["targetSelection"] == "CONTINUOUS":
+                assert summary["status"] == "IN_PROGRESS"
             else:
                 assert summary["status"] == ("IN_PROGRESS" if pending else "COMPLETED")
 
 
-JobsMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+JobsMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 TestJobs = JobsMachine.TestCase

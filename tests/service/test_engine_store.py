@@ -116,7 +116,10 @@ def test_what_a_device_asks_for_is_found_by_index(monkeypatch: pytest.MonkeyPatc
 
     service = Service()
     retries = {"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 1}]}
-    service.job("a", jobExecutionsRetryConfig=retries, timeoutConfig={"inProgressTimeoutInMinutes": 5})
+    service.job(
+        "a", targetSelection="CONTINUOUS", jobExecutionsRetryConfig=retries,
+        timeoutConfig={"inProgressTimeoutInMinutes": 5},
+    )
     service.job("b")
     monkeypatch.setattr(JobStore, "_execute", noting)
     engine = service.engine
@@ -136,5 +139,5 @@ def test_what_a_device_asks_for_is_found_by_index(monkeypatch: pytest.MonkeyPatc
         for row in execute(engine.store, f"EXPLAIN QUERY PLAN {statement}", *values):
             plan = row["detail"]
             # The first entry of the index of deadlines is the next deadline.
-            assert not plan.startswith("SCAN executions") or "executions_deadline" in plan, (statement, plan)
+            assert not plan.startswith("SCAN") or "executions_deadline" in plan, (statement, plan)
             assert "TEMP B-TREE" not in plan, (statement, plan)

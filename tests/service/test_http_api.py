@@ -1,128 +1,17 @@
 """The HTTP API with boto3's own clients: control plane and data plane on one port, typed errors, modelled shapes."""
 
-import asyncio
 import hashlib
 import json
 import ssl
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from aiohttp import web
-from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.validate import ParamValidator
 from engine_service import MINUTE, START, Service
-
-from ujobs_tools.pki import Authority
-from ujobs_tools.service.http_api import make_app
-
-
-class Server:
-    """The application on a free port in a thread of its own, with boto3 clients for it."""
-
-    def __init__(self, directory: Path) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-        self._call(self._start(directory))
-        self.iot = self._client("iot")
-        self.data = self._client("iot-jobs-data")
-
-    def _call(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
-
-    async def _start(self, directory: Path) -> None:
-        self.service = Service()
-        app = make_app(self.service.engine, Authority(directory), lambda: "localhost:8883")
-        self._runner = web.AppRunner(app)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
-
-    def run(self, function: Callable[[Service], Any]) -> Any:
-        """What function gives, called with the service in the thread that owns it."""
-
-        async def call() -> Any:
-            return function(self.service)
-
-        return self._call(call())
-
-    def _client(self, name: str) -> Any:
-        client = boto3.client(
-            name, endpoint_url=self.url, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
-        client.meta.events.register(f"after-call.{client.meta.service_model.service_id.hyphenize()}", _check_shape)
-        return client
-
-    def close(self) -> None:
-        self._call(self._runner.cleanup())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def get(self, path: str) -> tuple[int, Any]:
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as response:
-                return response.status, response.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
-
-
-def _check_shape(model: Any, http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
-    """Every member of an accepted reply is one that the model has, of its type: boto3 drops others without a word."""
-    if http_response.status_code != 200:
-        return
-    sent = json.loads(http_response.content)
-    if model.output_shape is None:
-        assert sent == {}
-        return
-    assert not _unknown(sent, model.output_shape)
-    members = {name: value for name, value in parsed.items() if name != "ResponseMetadata"}
-    report = ParamValidator().validate(members, model.output_shape)
-    assert not report.has_errors(), report.generate_report()
-
-
-def _unknown(sent: Any, shape: Any) -> list[str]:
-    if shape.type_name == "structure":
-        unknown = [name for name in sent if name not in shape.members]
-        return unknown + [
-            name for member in set(sent) & set(shape.members) for name in _unknown(sent[member], shape.members[member])
-        ]
-    if shape.type_name == "list":
-        return [name for item in sent for name in _unknown(item, shape.member)]
-    if shape.type_name == "long":
-        assert isinstance(sent, int)
-    return []
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("authority"))
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def server(running: Server) -> Server:
-    """The server with nothing in it."""
-
-    def clear(service: Service) -> None:
-        engine = service.engine
-        for summary in engine.list_jobs()["jobs"]:
-            engine.delete_job(summary["jobId"], force=True)
-        service.clock.now = START
-        service.heard()
-
-    running.run(clear)
-    return running
+from http_service import Server, refused
 
 
 @pytest.fixture
@@ -133,15 +22,6 @@ def kiln(server: Server) -> str:
 
 def create(server: Server, target: str, job_id: str = "a", **options: Any) -> None:
     server.iot.create_job(jobId=job_id, targets=[target], document='{"operation": "x"}', **options)
-
-
-def refused(code: str, status: int) -> Any:
-    return pytest.raises(ClientError, check=lambda error: _is(error, code, status))
-
-
-def _is(error: ClientError, code: str, status: int) -> bool:
-    response: Any = error.response
-    return (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
 
 
 def test_a_job_from_creation_to_its_end(server: Server, kiln: str) -> None:
@@ -257,7 +137,8 @@ def test_force_travels_in_the_query(server: Server, kiln: str) -> None:
             lambda s: s.data.update_job_execution(thingName="kiln", jobId="none", status="FAILED"),
             "ResourceNotFoundException", 404,
         ),
-        (lambda s: s.iot.update_job(jobId="a", description="text"), "NotImplementedException", 501),
+        (lambda s: s.iot.list_jobs(status="DONE"), "InvalidRequestException", 400),
+        (lambda s: s.iot.list_job_templates(), "NotImplementedException", 501),
         (
             lambda s: s.iot.create_job(jobId="b", targets=["x"], document="{}", namespaceId="ns"),
             "NotImplementedException", 501,
@@ -286,8 +167,10 @@ def test_modelled_exceptions_carry_their_members(server: Server, kiln: str) -> N
 
 
 def test_what_is_not_implemented_is_named(server: Server) -> None:
-    with pytest.raises(ClientError, match=r"UpdateJob is not implemented"):
-        server.iot.update_job(jobId="a")
+    with pytest.raises(ClientError, match=r"ListJobTemplates is not implemented"):
+        server.iot.list_job_templates()
+    with pytest.raises(ClientError, match=r"UpdateJob presignedUrlConfig is not implemented"):
+        server.iot.update_job(jobId="a", presignedUrlConfig={})
     with pytest.raises(ClientError, match=r"CreateJob schedulingConfig is not implemented"):
         server.iot.create_job(jobId="a", targets=["x"], document="{}", schedulingConfig={})
     shadow = boto3.client(

@@ -106,7 +106,7 @@ def test_warnings_are_logged_and_more_on_demand(tmp_path: Path) -> None:
             device.send(b"\x30\x03\x00\x01+")
             assert device.is_closed()
         assert "INFO ujobs_tools.service.broker: kiln connected as kiln" in service.output()
-        assert "WARNING ujobs_tools.service.broker: kiln closed: publish to +" in service.output()
+        assert "WARNING ujobs_tools.service.connection: kiln closed: publish to +" in service.output()
 
 
 def test_everything_is_kept_across_a_kill(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ too many filters) closes it here ("AWS IoT Core message broker and protocol limi
 
 import asyncio
 import logging
+import resource
 import ssl
 import time
 import uuid
@@ -13,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ujobs_tools.service import packets, topics
+from ujobs_tools.service.connection import Connection, Forbidden
 from ujobs_tools.service.packets import Connect, Message, PacketError
 from ujobs_tools.service.session import Session
 
 MAX_PAYLOAD = 128 * 1024
-MAX_PACKET = MAX_PAYLOAD + 1024
 MAX_FILTERS_IN_SUBSCRIBE = 8
 MAX_SUBSCRIPTIONS = 50
 MAX_CLIENT_ID = 128  # bytes
@@ -26,7 +27,8 @@ MAX_SESSIONS = 4000  # connected ones and those kept for clients that are away
 MAX_RETAINED = 1000
 SHORTEST_KEEP_ALIVE, LONGEST_KEEP_ALIVE = 30, 1200  # seconds
 SESSION_LIFE = 3600.0  # seconds that a persistent session outlives its connection
-PATIENCE = 10.0  # seconds for a TLS handshake, for CONNECT, and for a client to take its last bytes
+_BACKLOG = 500  # connections that wait to be accepted, and are then accepted in one go
+SPARE_FILES = _BACKLOG + 100  # what else the process may have open
 
 REFUSED_PROTOCOL, REFUSED_CLIENT_ID, UNAVAILABLE, NOT_AUTHORIZED = 1, 2, 3, 7
 
@@ -35,10 +37,6 @@ _log = logging.getLogger(__name__)
 Authorize = Callable[[Session, str, str], bool]
 OnPublish = Callable[[Session, str, bytes], None]
 Identify = Callable[[bytes | None], tuple[str | None, bool]]
-
-
-class Forbidden(Exception):
-    """What AWS answers by closing the connection; the text is for the log."""
 
 
 class Broker:
@@ -51,17 +49,16 @@ class Broker:
         self._authorize = authorize
         self._on_publish = on_publish
         self._sessions: dict[str, Session] = {}
+        self._away: set[Session] = set()  # those that wait for their client to come back
         self._tree = topics.FilterTree()
         self._retained: dict[str, Message] = {}
         self._servers: list[asyncio.Server] = []
-        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._connections: dict[Connection, Session | None] = {}
 
     async def listen(self, host: str, port: int, context: ssl.SSLContext | None) -> int:
         """Accept connections, over TLS with a context; returns the port. Raises OSError when it is in use."""
-        patience = None if context is None else PATIENCE
-        server = await asyncio.start_server(
-            self._accept, host, port, ssl=context, backlog=1000,
-            ssl_handshake_timeout=patience, ssl_shutdown_timeout=patience,
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(context, self), host, port, backlog=_BACKLOG
         )
         self._servers.append(server)
         return server.sockets[0].getsockname()[1]
@@ -70,9 +67,10 @@ class Broker:
         """Stop listening and close every connection."""
         for server in self._servers:
             server.close()
-        for writer in self._connections.values():
-            writer.transport.abort()
-        await asyncio.gather(*self._connections)
+        for connection in list(self._connections):
+            connection.abort()
+        while self._connections:
+            await asyncio.sleep(0)  # until the loop has told each that it is gone
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> None:
         """Send a message to every subscriber, at the lower of its QoS and the subscriber's."""
@@ -91,57 +89,54 @@ class Broker:
         """Send a message to one client, once, whether it has subscribed or not; at QoS 1 if it has subscribed so."""
         session.deliver(Message(topic, payload), min(1, self._tree.find(topic).get(session, 0)))
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections[task] = writer
-        session = None
-        try:
-            if len(self._connections) > MAX_CONNECTIONS:
-                raise Forbidden(f"more than {MAX_CONNECTIONS} connections")
-            session, keep_alive = await asyncio.wait_for(self._connect(reader, writer), PATIENCE)
-            await self._serve(session, reader, writer, keep_alive)
-        except (PacketError, Forbidden) as error:
-            _log.warning("%s closed: %s", session.client_id if session else "connection", error)
-        except TimeoutError:
-            _log.info("%s closed: nothing heard in time", session.client_id if session else "connection")
-        except (OSError, EOFError):
-            _log.debug("%s lost", session.client_id if session else "connection")
-        except asyncio.CancelledError:
-            writer.transport.abort()
-            raise
-        except Exception:
-            _log.exception("%s closed: the broker failed", session.client_id if session else "connection")
-        finally:
-            if session is not None and session.writer is writer:
-                self._disconnected(session)
-            await _close(writer)
-            del self._connections[task]
+    def opened(self, connection: Connection) -> None:
+        """It counts from here on, whether or not it ever says CONNECT (Owner.opened)."""
+        if len(self._connections) >= _most_connections():
+            raise Forbidden(f"more than {_most_connections()} connections")
+        self._connections[connection] = None
 
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[Session, float]:
-        first, body = await _read_packet(reader)
-        if first >> 4 != packets.CONNECT:
+    def ended(self, connection: Connection) -> None:
+        """Its session goes on without it, or ends (Owner.ended)."""
+        session = self._connections.get(connection)
+        if session is not None:
+            self._connections[connection] = None
+            self._disconnected(session)
+
+    def gone(self, connection: Connection) -> None:
+        """There is room for another (Owner.gone)."""
+        self._connections.pop(connection, None)
+
+    def received(self, connection: Connection, first: int, body: bytes) -> None:
+        """A packet: CONNECT first, and only then (Owner.received)."""
+        session = self._connections[connection]
+        if session is not None:
+            self._serve(session, connection, first, body)
+        elif first >> 4 == packets.CONNECT:
+            self._connect(connection, packets.read_connect(body))
+        else:
             raise PacketError("the first packet is not CONNECT")
-        connect = packets.read_connect(body)
-        tls = writer.get_extra_info("ssl_object")
-        thing, welcome = self._identify(tls.getpeercert(binary_form=True) if tls else None)
+
+    def _connect(self, connection: Connection, connect: Connect) -> None:
+        thing, welcome = self._identify(connection.certificate)
         newcomer = Session(connect.client_id or f"auto-{uuid.uuid4()}", thing, connect.clean_session)
         code = _refusal(connect) or (0 if welcome else NOT_AUTHORIZED) or self._denial(newcomer, connect.will)
         if code:
-            writer.write(packets.connack(code))
-            await writer.drain()
+            connection.write(packets.connack(code))
             raise Forbidden(f"CONNECT of {connect.client_id!r} refused with code {code}")
         session = self._open_session(newcomer)
+        self._away.discard(session)
         session.will = connect.will
-        writer.write(packets.connack(0, session is not newcomer))
-        session.attach(writer)
+        self._connections[connection] = session
+        connection.name = session.client_id
+        connection.write(packets.connack(0, session is not newcomer))
+        session.attach(connection)
         _log.info("%s connected as %s", session.client_id, thing or "nobody")
         asked = connect.keep_alive or LONGEST_KEEP_ALIVE
-        return session, min(max(asked, SHORTEST_KEEP_ALIVE), LONGEST_KEEP_ALIVE)
+        connection.allow_silence(min(max(asked, SHORTEST_KEEP_ALIVE), LONGEST_KEEP_ALIVE) * 1.5)
 
     def _denial(self, newcomer: Session, will: Message | None) -> int:
         """The CONNACK code for what the client may not do, 0 when there is nothing."""
-        for session in [session for session in self._sessions.values() if session.expired]:
+        for session in [session for session in self._away if session.expired]:
             self._forget(session)
         old = self._sessions.get(newcomer.client_id)
         if old is None and len(self._sessions) >= MAX_SESSIONS:
@@ -157,11 +152,9 @@ class Broker:
     def _open_session(self, newcomer: Session) -> Session:
         """The session kept for the client if it wants to go on with one, else the new one."""
         old = self._sessions.get(newcomer.client_id)
-        if old is not None and old.writer is not None:
+        if old is not None and old.connection is not None:
             # The newcomer wins; the old connection ends as a lost one does, with its will.
-            writer = old.writer
-            self._disconnected(old)
-            writer.transport.abort()
+            old.connection.abort()
         kept = self._sessions.get(newcomer.client_id)
         if kept is not None and not newcomer.clean:
             return kept
@@ -176,6 +169,8 @@ class Broker:
         will, session.will = session.will, None
         if session.clean:
             self._forget(session)
+        else:
+            self._away.add(session)
         if will is not None:
             self.publish(will.topic, will.payload, will.qos, will.retain)
 
@@ -183,34 +178,28 @@ class Broker:
         for name in session.filters:
             self._tree.remove(name, session)
         session.filters.clear()
+        self._away.discard(session)
         del self._sessions[session.client_id]
 
-    async def _serve(
-        self, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, keep_alive: float
-    ) -> None:
-        while True:
-            first, body = await asyncio.wait_for(_read_packet(reader), keep_alive * 1.5)
-            if session.writer is not writer:
-                # Taken over: the session is another connection's, or forgotten, and what this one still said is void.
-                return
-            match first >> 4:
-                case packets.PUBLISH:
-                    self._published(session, first, body)
-                case packets.PUBACK:
-                    session.acknowledged(packets.read_puback(body))
-                case packets.SUBSCRIBE:
-                    self._subscribe(session, body)
-                case packets.UNSUBSCRIBE:
-                    self._unsubscribe(session, body)
-                case packets.PINGREQ:
-                    packets.read_empty(body)
-                    session.write(packets.PINGRESP_PACKET)
-                case packets.DISCONNECT:
-                    packets.read_empty(body)
-                    session.will = None
-                    return
-                case _:
-                    raise PacketError("a second CONNECT")
+    def _serve(self, session: Session, connection: Connection, first: int, body: bytes) -> None:
+        match first >> 4:
+            case packets.PUBLISH:
+                self._published(session, first, body)
+            case packets.PUBACK:
+                session.acknowledged(packets.read_puback(body))
+            case packets.SUBSCRIBE:
+                self._subscribe(session, body)
+            case packets.UNSUBSCRIBE:
+                self._unsubscribe(session, body)
+            case packets.PINGREQ:
+                packets.read_empty(body)
+                session.write(packets.PINGRESP_PACKET)
+            case packets.DISCONNECT:
+                packets.read_empty(body)
+                session.will = None
+                connection.close()
+            case _:
+                raise PacketError("a second CONNECT")
 
     def _may_publish(self, session: Session, topic: str) -> bool:
         return topics.valid_topic(topic) and self._authorize(session, "publish", topic)
@@ -269,29 +258,7 @@ def _refusal(connect: Connect) -> int:
     return 0
 
 
-async def _close(writer: asyncio.StreamWriter) -> None:
-    """Close a connection; what is still to be sent gets PATIENCE seconds, lest a client that does not read holds it."""
-    writer.close()
-    try:
-        await asyncio.wait_for(writer.wait_closed(), PATIENCE)
-    except TimeoutError:
-        writer.transport.abort()
-    except OSError:
-        pass  # The connection was lost before.
-
-
-async def _read_packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    first = (await reader.readexactly(1))[0]
-    packets.check_flags(first)
-    size = shift = 0
-    while True:
-        byte = (await reader.readexactly(1))[0]
-        size |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            break
-        if shift > 21:
-            raise PacketError("packet length of more than four bytes")
-    if size > MAX_PACKET:
-        raise Forbidden(f"packet of {size} bytes")
-    return first, await reader.readexactly(size)
+def _most_connections() -> int:
+    """MAX_CONNECTIONS, or what the process may open if that is less (`ulimit -n`)."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files - SPARE_FILES)

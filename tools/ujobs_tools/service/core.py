@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ujobs_tools.service import model
+from ujobs_tools.service import limits, model
 from ujobs_tools.service.model import Execution, Job
 from ujobs_tools.service.store import Store
 
@@ -26,8 +26,8 @@ class Core:
     """The store, the clock and the two hooks.
 
     clock: gives epoch seconds. region, account: for ARNs. on_notification(thing, "notify" | "notify-next", payload) is
-    called for each notification, after the change that causes it is stored; on_change() after each stored change.
-    Nothing is kept in memory that a restart would lose.
+    called for each notification, after the change that causes it is stored; on_change() after each stored change of
+    executions. Nothing is kept in memory that a restart would lose.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Core:
         self.on_change: Callable[[], None] = lambda: None
 
     def arn(self, kind: str, name: str) -> str:
-        """The ARN of a "thing", "job", "cert" or "policy"."""
+        """The ARN of a "thing", "thinggroup", "job", "cert" or "policy"."""
         return f"arn:aws:iot:{self.region}:{self.account}:{kind}/{name}"
 
     @contextmanager
@@ -92,13 +92,14 @@ class Core:
             execution.job_deadline = now + job.in_progress_timeout * 60
 
     def _save(self, execution: Execution, now: float) -> None:
-        """Store the next version of an execution that goes on."""
-        execution.version += 1
+        """Store what an execution is now, as its next version."""
+        if execution.status != model.REMOVED:  # the only change that AWS counts no version for
+            execution.version += 1
         execution.last_updated_at = now
         self.store.save_execution(execution)
 
     def _end(self, execution: Execution, status: str, now: float) -> None:
-        """Store a terminal status as the next version, then retry or complete the job as that calls for."""
+        """Store a terminal status, then retry or complete the job as that calls for."""
         execution.status = status
         execution.step_deadline = execution.job_deadline = None
         self._save(execution, now)
@@ -110,17 +111,25 @@ class Core:
         self._settle(job, now)
 
     def _may_retry(self, job: Job, execution: Execution) -> bool:
-        # Only FAILED and TIMED_OUT are ever retried (JobExecutionsRetryConfig).
-        if execution.status not in (model.FAILED, model.TIMED_OUT):
+        # Only FAILED and TIMED_OUT are ever retried, and not when the thing has left (JobExecutionsRetryConfig).
+        failures = (model.FAILED, model.TIMED_OUT)
+        if not job.retries or execution.status not in failures:
             return False
-        allowed = {
-            (execution.status,): (job.retries or {}).get(execution.status, 0),
-            (model.FAILED, model.TIMED_OUT): (job.retries or {}).get("ALL", 0),
-        }
-        return any(
-            number and self.store.ended(execution.thing, execution.job_id, statuses) <= number
-            for statuses, number in allowed.items()
-        )
+        if job.target_selection == "CONTINUOUS" and not self._is_target(job, execution.thing):
+            return False
+        counted = failures if "ALL" in job.retries else (execution.status,)
+        return self.store.ended(execution, counted) <= job.retries.get("ALL", job.retries.get(execution.status, 0))
+
+    def _is_target(self, job: Job, thing: str) -> bool:
+        """Whether the job is for this thing, as such or by a thing group."""
+        targets = {("thing", thing)} | {("thinggroup", name) for name in self.store.groups_over(thing)}
+        return any(limits.target(arn) in targets for arn in job.targets)
+
+    def _queue(self, thing: str, job_id: str, now: float) -> None:
+        """Queue a thing's first execution of a job, or the next one when the latest is over."""
+        latest = self.store.execution(thing, job_id, None)
+        if latest is None or latest.status in model.TERMINAL:
+            self.store.add_execution(thing, job_id, latest.number + 1 if latest else 1, now)
 
     def _settle(self, job: Job, now: float) -> None:
         """A SNAPSHOT job is COMPLETED once all its executions are over; a CONTINUOUS one never is by itself."""

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_VERSION = 1
+_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE jobs (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL UNIQUE, document TEXT NOT NULL,
     targets TEXT NOT NULL, target_selection TEXT NOT NULL, status TEXT NOT NULL, created_at REAL NOT NULL,
     last_updated_at REAL NOT NULL, description TEXT, in_progress_timeout INTEGER, retries TEXT, completed_at REAL,
-    force_canceled INTEGER NOT NULL, reason_code TEXT, comment TEXT);
+    force_canceled INTEGER NOT NULL, reason_code TEXT, comment TEXT, job_template_arn TEXT, document_parameters TEXT);
 CREATE TABLE executions (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, thing TEXT NOT NULL, job_id TEXT NOT NULL, number INTEGER NOT NULL,
     queued_at REAL NOT NULL, last_updated_at REAL NOT NULL, status TEXT NOT NULL, version INTEGER NOT NULL,
@@ -35,6 +35,14 @@ CREATE TABLE history (
     PRIMARY KEY (execution, position)) WITHOUT ROWID;
 CREATE TABLE things (
     name TEXT PRIMARY KEY, id TEXT NOT NULL, attributes TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE thing_groups (
+    name TEXT PRIMARY KEY, id TEXT NOT NULL, path TEXT NOT NULL, description TEXT, attributes TEXT NOT NULL,
+    created_at REAL NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE thing_group_members (
+    thing TEXT NOT NULL REFERENCES things (name) ON DELETE CASCADE,
+    thing_group TEXT NOT NULL REFERENCES thing_groups (name) ON DELETE CASCADE,
+    PRIMARY KEY (thing, thing_group)) WITHOUT ROWID;
+CREATE INDEX thing_group_members_by_group ON thing_group_members (thing_group);
 CREATE TABLE certificates (
     id TEXT PRIMARY KEY, pem TEXT NOT NULL, status TEXT NOT NULL, created_at REAL NOT NULL,
     last_updated_at REAL NOT NULL);
@@ -57,6 +65,10 @@ def encode(value: Any) -> str | None:
 def decode(text: str | None) -> Any:
     """What `encode` stored."""
     return None if text is None else json.loads(text)
+
+
+def _storable(value: Any) -> Any:
+    return encode(value) if isinstance(value, (dict, list)) else value
 
 
 class StoreError(Exception):
@@ -115,11 +127,22 @@ class Database:
     def _all(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         return self._execute(statement, *values).fetchall()
 
+    def _update(self, table: str, key: str, **columns: Any) -> None:
+        """Write these columns of the row that has the key column's value; as for _insert."""
+        row = columns.pop(key)
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        statement = f"UPDATE {table} SET {assignments} WHERE {key} = ?"
+        self._execute(statement, *map(_storable, columns.values()), row)
+
+    def _column(self, statement: str, *values: Any) -> list[Any]:
+        return [row[0] for row in self._all(statement, *values)]
+
     def _value(self, statement: str, *values: Any) -> Any:
         row = self._one(statement, *values)
         return None if row is None else row[0]
 
     def _insert(self, table: str, **columns: Any) -> int:
+        """Add a row. columns: by name; maps and lists go into TEXT columns."""
         marks = ", ".join("?" * len(columns))
-        cursor = self._execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", *columns.values())
-        return cursor.lastrowid or 0
+        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+        return self._execute(statement, *map(_storable, columns.values())).lastrowid or 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from ujobs_tools.service import limits, model
 from ujobs_tools.service.core import PENDING_LIMIT, Core
-from ujobs_tools.service.errors import ApiError, invalid, not_found
+from ujobs_tools.service.errors import ApiError, existing, invalid, wrong_state
 from ujobs_tools.service.limits import Request
 from ujobs_tools.service.model import Execution
 
@@ -89,8 +89,7 @@ class DeviceOperations(Core):
                 model.execution_state(execution),
             )
         if execution.status in model.TERMINAL:
-            raise ApiError(
-                "InvalidStateTransition",
+            raise wrong_state(
                 f"Job {job_id} for {thing} has already finished with status {execution.status}",
                 model.execution_state(execution),
             )
@@ -113,9 +112,7 @@ class DeviceOperations(Core):
 
     def _execution(self, thing: str, job_id: str, number: int | None) -> Execution:
         execution = self.store.execution(thing, limits.job_id(job_id), number)
-        if execution is None:
-            raise not_found(f"Job {job_id} not found for {thing}")
-        return execution
+        return existing(execution, f"Job {job_id} not found for {thing}")
 
     def _view(self, execution: Execution, include_document: bool) -> dict[str, Any]:
         document = self._document(execution.job_id) if include_document else None
@@ -127,7 +124,7 @@ def _settable(status: object) -> str:
         settable = ", ".join(model.DEVICE_SETTABLE)
         raise invalid(f"status must be one of {settable}" + (f", not {status!r}" if status is not None else ""))
     if status not in model.DEVICE_SETTABLE:
-        raise ApiError("InvalidStateTransition", f"The status of job execution cannot be changed to be {status}")
+        raise wrong_state(f"The status of job execution cannot be changed to be {status}")
     return status
 
 

@@ -1,4 +1,5 @@
-"""The Jobs service without any transport: states, versions, timers, notifications, jobs, things, certificates.
+"""The Jobs service without any transport: states, versions, timers, notifications, jobs, things, thing groups,
+certificates.
 
 Synchronous and single-threaded; it opens no socket and never sleeps. Time comes only from the injected clock, and all
 that it knows is in the store: a service killed at any moment goes on with what it had acknowledged."""
@@ -7,11 +8,12 @@ from typing import Any
 
 from ujobs_tools.service import model
 from ujobs_tools.service.device_operations import DeviceOperations
+from ujobs_tools.service.groups import Groups
 from ujobs_tools.service.job_control import JobControl
-from ujobs_tools.service.registry import Registry
+from ujobs_tools.service.managed_templates import ManagedTemplates
 
 
-class Engine(DeviceOperations, JobControl, Registry):
+class Engine(DeviceOperations, JobControl, Groups, ManagedTemplates):
     """`Engine(store, clock, region="us-east-1", account="000000000000")`; see Core for these and for the hooks.
 
     Whoever runs it calls `expire()` when `next_deadline()` has come, and asks for the deadline again after on_change.

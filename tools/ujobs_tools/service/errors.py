@@ -1,6 +1,8 @@
 """The one exception the engine raises for what a caller did wrong; both APIs turn it into their own error reply."""
 
-from typing import Any
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
 
 
 class ApiError(Exception):
@@ -27,6 +29,23 @@ def invalid(message: str) -> ApiError:
     return ApiError("InvalidRequest", message)
 
 
+def already_exists(message: str, resource_id: str, arn: str) -> ApiError:
+    """A ResourceAlreadyExists error."""
+    return ApiError("ResourceAlreadyExists", message, resourceId=resource_id, resourceArn=arn)
+
+
 def not_found(message: str) -> ApiError:
     """A ResourceNotFound error."""
     return ApiError("ResourceNotFound", message)
+
+
+def wrong_state(message: str, execution_state: dict[str, Any] | None = None) -> ApiError:
+    """An InvalidStateTransition error."""
+    return ApiError("InvalidStateTransition", message, execution_state)
+
+
+def existing(value: Value | None, message: str) -> Value:
+    """The value. Raises a ResourceNotFound error when there is none."""
+    if value is None:
+        raise not_found(message)
+    return value

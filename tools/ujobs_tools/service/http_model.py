@@ -80,6 +80,10 @@ class Operation:
             report = ParamValidator().validate(parameters, self._input)
             if report.has_errors():
                 raise invalid(report.generate_report())
+            for name, value in parameters.items():
+                allowed = self._input.members[name].metadata.get("enum")
+                if allowed and value not in allowed:
+                    raise invalid(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
         return parameters
 
 

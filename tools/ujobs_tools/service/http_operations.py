@@ -19,10 +19,13 @@ Handler = Callable[..., dict[str, Any]]
 COMMON_NAME = "AWS IoT Certificate"  # as on AWS: the certificate does not name the thing
 
 _ENGINE_OPERATIONS = (
-    "CreateJob", "DescribeJob", "GetJobDocument", "ListJobs", "CancelJob", "DeleteJob",
+    "CreateJob", "DescribeJob", "GetJobDocument", "ListJobs", "UpdateJob", "CancelJob", "DeleteJob",
+    "AssociateTargetsWithJob", "ListManagedJobTemplates", "DescribeManagedJobTemplate",
     "DescribeJobExecution", "ListJobExecutionsForJob", "ListJobExecutionsForThing", "CancelJobExecution",
     "DeleteJobExecution",
-    "CreateThing", "DescribeThing", "ListThings", "DeleteThing",
+    "CreateThing", "DescribeThing", "UpdateThing", "ListThings", "DeleteThing",
+    "CreateThingGroup", "DescribeThingGroup", "UpdateThingGroup", "DeleteThingGroup", "ListThingGroups",
+    "ListThingGroupsForThing", "AddThingToThingGroup", "RemoveThingFromThingGroup", "ListThingsInThingGroup",
     "AttachThingPrincipal", "DetachThingPrincipal", "ListThingPrincipals",
     "DescribeCertificate", "UpdateCertificate", "DeleteCertificate",
     "CreatePolicy", "GetPolicy", "DeletePolicy", "AttachPolicy", "DetachPolicy",

@@ -1,6 +1,7 @@
 """Jobs, job executions and their version histories in the database; rows in, dataclasses out, no rules."""
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -9,6 +10,10 @@ from ujobs_tools.service.model import Execution, Job
 
 _JOB_COLUMNS = ", ".join(field.name for field in fields(Job))
 _EXECUTION_COLUMNS = ", ".join(field.name for field in fields(Execution))
+# An execution's name and place in the queue stay: to write them again would rewrite most of its indexes.
+_CHANGING = (
+    "status", "version", "details", "last_updated_at", "started_at", "step_deadline", "job_deadline", "force_canceled",
+)
 _IS_PENDING = "status IN ('IN_PROGRESS', 'QUEUED')"
 # The front of the queue is first: IN_PROGRESS before QUEUED, the oldest first in each.
 _PENDING_ORDER = "ORDER BY status, sequence"
@@ -17,8 +22,8 @@ _PENDING_ORDER = "ORDER BY status, sequence"
 def _job(row: sqlite3.Row) -> Job:
     columns: dict[str, Any] = dict(row)
     columns.pop("sequence", None)
-    columns["targets"] = decode(columns["targets"])
-    columns["retries"] = decode(columns["retries"])
+    for name in ("targets", "retries", "document_parameters"):
+        columns[name] = decode(columns[name])
     columns["force_canceled"] = bool(columns["force_canceled"])
     return Job(**columns)
 
@@ -34,35 +39,30 @@ class JobStore(Database):
     """Jobs and job executions. Listings take `before`, a sequence number to continue a page from, and a limit."""
 
     def add_job(self, job: Job) -> None:
-        self._insert("jobs", **self._job_columns(job))
+        self._insert("jobs", **asdict(job))
 
     def save_job(self, job: Job) -> None:
-        columns = self._job_columns(job)
-        assignments = ", ".join(f"{name} = ?" for name in columns)
-        self._execute(f"UPDATE jobs SET {assignments} WHERE job_id = ?", *columns.values(), job.job_id)
-
-    @staticmethod
-    def _job_columns(job: Job) -> dict[str, Any]:
-        columns = asdict(job)
-        return columns | {"targets": encode(job.targets), "retries": encode(job.retries)}
+        self._update("jobs", "job_id", **asdict(job))
 
     def job(self, job_id: str) -> Job | None:
         row = self._one(f"SELECT {_JOB_COLUMNS} FROM jobs WHERE job_id = ?", job_id)
         return None if row is None else _job(row)
 
     def document(self, job_id: str) -> str:
-        """The job document, as CreateJob got it."""
+        """The job document, as things get it."""
         return self._value("SELECT document FROM jobs WHERE job_id = ?", job_id)
 
     def jobs(
-        self, status: str | None, target_selection: str | None, before: int | None, limit: int
+        self, status: str | None, target_selection: str | None, groups: Sequence[str] | None,
+        before: int | None = None, limit: int = -1,
     ) -> list[tuple[int, Job]]:
-        """(sequence, job), newest first."""
+        """(sequence, job), newest first; groups: those that have one of these thing groups as a target."""
         rows = self._all(
             f"SELECT sequence, {_JOB_COLUMNS} FROM jobs WHERE status = coalesce(?, status) AND "
-            "target_selection = coalesce(?, target_selection) AND sequence < coalesce(?, sequence + 1) "
-            "ORDER BY sequence DESC LIMIT ?",
-            status, target_selection, before, limit,
+            "target_selection = coalesce(?, target_selection) AND sequence < coalesce(?, sequence + 1) AND "
+            "(? OR EXISTS (SELECT 1 FROM json_each(targets) AS target, json_each(?) AS name "
+            "WHERE target.value GLOB '*:thinggroup/' || name.value)) ORDER BY sequence DESC LIMIT ?",
+            status, target_selection, before, groups is None, encode(groups), limit,
         )
         return [(row["sequence"], _job(row)) for row in rows]
 
@@ -87,18 +87,15 @@ class JobStore(Database):
     def add_execution(self, thing: str, job_id: str, number: int, now: float, retry_attempt: int = 0) -> None:
         """Queue an execution, version 1, behind all others."""
         execution = Execution(0, thing, job_id, number, now, now, retry_attempt=retry_attempt)
-        columns = self._execution_columns(execution)
+        columns = asdict(execution)
         del columns["sequence"]
         execution.sequence = self._insert("executions", **columns)
         self._record(execution, now)
 
     def save_execution(self, execution: Execution) -> None:
         """Store a changed execution, and what it is now as the next entry of its history, at its last_updated_at."""
-        columns = self._execution_columns(execution)
-        assignments = ", ".join(f"{name} = ?" for name in columns)
-        self._execute(
-            f"UPDATE executions SET {assignments} WHERE sequence = ?", *columns.values(), execution.sequence
-        )
+        changed = {name: getattr(execution, name) for name in _CHANGING}
+        self._update("executions", "sequence", sequence=execution.sequence, **changed)
         self._record(execution, execution.last_updated_at)
 
     def _record(self, execution: Execution, at: float) -> None:
@@ -107,10 +104,6 @@ class JobStore(Database):
             execution.sequence, execution.version, execution.status, encode(execution.details), at,
             execution.sequence,
         )
-
-    @staticmethod
-    def _execution_columns(execution: Execution) -> dict[str, Any]:
-        return asdict(execution) | {"details": encode(execution.details)}
 
     def delete_execution(self, execution: Execution) -> None:
         """Delete an execution and its history."""
@@ -129,19 +122,20 @@ class JobStore(Database):
 
     def pending_sequences(self, thing: str) -> list[int]:
         """The thing's QUEUED and IN_PROGRESS executions by sequence number, the front first."""
-        rows = self._all(f"SELECT sequence FROM executions WHERE thing = ? AND {_IS_PENDING} {_PENDING_ORDER}", thing)
-        return [row[0] for row in rows]
+        return self._column(
+            f"SELECT sequence FROM executions WHERE thing = ? AND {_IS_PENDING} {_PENDING_ORDER}", thing
+        )
 
     def pending(self, thing: str, limit: int) -> list[Execution]:
         """The thing's QUEUED and IN_PROGRESS executions, the front first."""
         return self._executions(f"WHERE thing = ? AND {_IS_PENDING} {_PENDING_ORDER} LIMIT ?", thing, limit)
 
-    def ended(self, thing: str, job_id: str, statuses: tuple[str, ...]) -> int:
-        """How many of the thing's executions of a job have one of these statuses."""
+    def ended(self, execution: Execution, statuses: tuple[str, ...]) -> int:
+        """How many have one of these statuses of an execution and those that it is a retry of."""
         marks = ", ".join("?" * len(statuses))
         return self._value(
-            f"SELECT count(*) FROM executions WHERE thing = ? AND job_id = ? AND status IN ({marks})",
-            thing, job_id, *statuses,
+            f"SELECT count(*) FROM executions WHERE thing = ? AND job_id = ? AND number >= ? AND status IN ({marks})",
+            execution.thing, execution.job_id, execution.number - execution.retry_attempt, *statuses,
         )
 
     def due(self, now: float) -> list[Execution]:
@@ -152,22 +146,13 @@ class JobStore(Database):
         """The earliest end of a timer, in epoch seconds."""
         return self._value("SELECT deadline FROM executions WHERE deadline IS NOT NULL ORDER BY deadline LIMIT 1")
 
-    def executions_of_thing(
-        self, thing: str, status: str | None, job_id: str | None, before: int | None, limit: int
-    ) -> list[Execution]:
-        """Newest first."""
+    def executions(self, before: int | None, limit: int, **wanted: str | None) -> list[Execution]:
+        """Those that have the values wanted of `thing`, `job_id` and `status`, newest first."""
+        given = {name: value for name, value in wanted.items() if value is not None}
+        conditions = "".join(f"{name} = ? AND " for name in given)
         return self._executions(
-            "WHERE thing = ? AND status = coalesce(?, status) AND job_id = coalesce(?, job_id) "
-            "AND sequence < coalesce(?, sequence + 1) ORDER BY sequence DESC LIMIT ?",
-            thing, status, job_id, before, limit,
-        )
-
-    def executions_of_job(self, job_id: str, status: str | None, before: int | None, limit: int) -> list[Execution]:
-        """Newest first."""
-        return self._executions(
-            "WHERE job_id = ? AND status = coalesce(?, status) AND sequence < coalesce(?, sequence + 1) "
-            "ORDER BY sequence DESC LIMIT ?",
-            job_id, status, before, limit,
+            f"WHERE {conditions} sequence < coalesce(?, sequence + 1) ORDER BY sequence DESC LIMIT ?",
+            *given.values(), before, limit,
         )
 
     def history(self, execution: Execution) -> list[tuple[int, str, dict[str, str] | None, float]]:

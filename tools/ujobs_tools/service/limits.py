@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ujobs_tools.service.errors import invalid
+from ujobs_tools.service.errors import ApiError, invalid
 
 MAX_DETAILS = 10
 MAX_DETAIL_VALUE = 1024
@@ -16,6 +16,7 @@ MAX_TIMEOUT_MINUTES = 10080
 MAX_DOCUMENT = 32768
 MAX_TEXT = 2028
 MAX_TARGETS = 100
+MAX_PARAMETER = 30720
 MAX_RETRIES = 10
 DISCARD_STEP_TIMER = -1
 
@@ -23,15 +24,19 @@ Request = Mapping[str, Any]
 
 _THING = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 _JOB = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+# Whatever region and account: scripts that build ARNs from their session's own values work here too.
+_TARGET = re.compile(r"arn:aws[a-z-]*:iot:[^:/]*:[^:/]*:(thing|thinggroup)/(.+)")
+_ATTRIBUTE_NAME = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,128}")
+_ATTRIBUTE_VALUE = re.compile(r"[a-zA-Z0-9_.,@/:#=\[\]-]{0,800}")
 _DETAILS_KEY = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 _REASON_CODE = re.compile(r"[A-Z0-9_]{1,128}")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
-def thing_name(value: object) -> str:
-    """A thing name: 1 to 128 characters of letters, digits, `:`, `_`, `-`."""
+def thing_name(value: object, field: str = "thingName") -> str:
+    """A name of a thing or a thing group: 1 to 128 characters of letters, digits, `:`, `_`, `-`."""
     if not isinstance(value, str) or not _THING.fullmatch(value):
-        raise invalid(f"thingName {value!r} must be 1 to 128 characters of a-z A-Z 0-9 : _ -")
+        raise invalid(f"{field} {value!r} must be 1 to 128 characters of a-z A-Z 0-9 : _ -")
     return value
 
 
@@ -109,10 +114,10 @@ def _printable(text: str) -> bool:
     return not any(unicodedata.category(character).startswith("C") for character in text)
 
 
-def free_text(name: str, value: str | None) -> str | None:
+def free_text(name: str, value: str | None, most: int = MAX_TEXT) -> str | None:
     """A description or comment: at most 2028 characters, no control characters."""
-    if value is not None and (len(value) > MAX_TEXT or not _printable(value)):
-        raise invalid(f"{name} must be at most {MAX_TEXT} characters, without control characters")
+    if value is not None and (len(value) > most or not _printable(value)):
+        raise invalid(f"{name} must be at most {most} characters, without control characters")
     return value
 
 
@@ -146,6 +151,35 @@ def document(text: str) -> str:
     return text
 
 
+def expected_version(expected: int | None, found: int) -> None:
+    """Raises ApiError VersionConflict when a version is expected, and not the one found."""
+    if expected is not None and expected != found:
+        raise ApiError("VersionConflict", f"Expected version {expected} but found version {found}")
+
+
+def attributes(payload: Request | None, most: int, stored: Mapping[str, str]) -> dict[str, str]:
+    """What an attributePayload makes of the attributes stored, at most so many: it replaces them or, with `merge`, adds
+    to them; an empty value removes one that is stored."""
+    payload = payload or {}
+    values = payload.get("attributes")
+    found = {**(stored if values is None or payload.get("merge") else {}), **(values or {})}
+    found = {name: value for name, value in found.items() if value or name not in stored}
+    if len(found) > most:
+        raise invalid(f"attributePayload makes {len(found)} attributes; the limit is {most}")
+    for name, value in found.items():
+        if not _ATTRIBUTE_NAME.fullmatch(name) or not _ATTRIBUTE_VALUE.fullmatch(value):
+            raise invalid(f"attribute {name!r} has a name or value with characters or a length that is not allowed")
+    return found
+
+
+def target(arn: str) -> tuple[str, str]:
+    """The ARN of a thing or a thing group as ("thing" | "thinggroup", name)."""
+    match = _TARGET.fullmatch(arn)
+    if match is None:
+        raise invalid(f"target {arn!r} must be the ARN of a thing or a thing group")
+    return match[1], match[2]
+
+
 def targets(values: Sequence[str]) -> list[str]:
     """The targets of CreateJob, 1 to 100 ARNs, without repetitions."""
     if not 1 <= len(values) <= MAX_TARGETS:
@@ -165,7 +199,7 @@ def retry_criteria(config: Request | None) -> dict[str, int]:
     """jobExecutionsRetryConfig as {failure type: number of retries}: FAILED, TIMED_OUT, ALL; at most 10 in all."""
     criteria = (config or {}).get("criteriaList", [])
     retries = {item["failureType"]: item["numberOfRetries"] for item in criteria}
-    if len(retries) != len(criteria) or not set(retries) <= {"FAILED", "TIMED_OUT", "ALL"}:
+    if len(retries) != len(criteria) or not (set(retries) <= {"FAILED", "TIMED_OUT"} or set(retries) == {"ALL"}):
         raise invalid("jobExecutionsRetryConfig.criteriaList takes FAILED and TIMED_OUT, or ALL, each once")
     if any(number < 0 for number in retries.values()) or sum(retries.values()) > MAX_RETRIES:
         raise invalid(f"jobExecutionsRetryConfig.criteriaList numberOfRetries must be 0 to {MAX_RETRIES} in all")

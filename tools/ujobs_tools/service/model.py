@@ -26,7 +26,8 @@ STATUSES = PENDING + TERMINAL
 
 @dataclass(slots=True)
 class Job:
-    """A job. in_progress_timeout: minutes. retries: failure type (FAILED, TIMED_OUT, ALL) -> number of retries."""
+    """A job. document: what things get. in_progress_timeout: minutes. retries: failure type (FAILED, TIMED_OUT, ALL) ->
+    number of retries. job_template_arn, document_parameters: what the document was made from."""
 
     job_id: str
     document: str
@@ -42,6 +43,8 @@ class Job:
     force_canceled: bool = False
     reason_code: str | None = None
     comment: str | None = None
+    job_template_arn: str | None = None
+    document_parameters: dict[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -72,7 +75,7 @@ class Execution:
         return max(0, math.ceil(min(deadlines) - now)) if deadlines else None
 
 
-def _without_none(members: dict[str, Any]) -> dict[str, Any]:
+def _without_none(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
@@ -83,84 +86,50 @@ def _seconds(moment: float | None) -> int | None:
 def pending_summary(execution: Execution) -> dict[str, Any]:
     """JobExecutionSummary of the data plane: what GetPendingJobExecutions and `notify` list."""
     return _without_none(
-        {
-            "jobId": execution.job_id,
-            "queuedAt": _seconds(execution.queued_at),
-            "startedAt": _seconds(execution.started_at),
-            "lastUpdatedAt": _seconds(execution.last_updated_at),
-            "executionNumber": execution.number,
-            "versionNumber": execution.version,
-        }
+        jobId=execution.job_id, queuedAt=_seconds(execution.queued_at), startedAt=_seconds(execution.started_at),
+        lastUpdatedAt=_seconds(execution.last_updated_at), executionNumber=execution.number,
+        versionNumber=execution.version,
     )
 
 
 def device_view(execution: Execution, now: float, document: Any = None) -> dict[str, Any]:
     """JobExecution as a device gets it over MQTT: without thingName; with the document when one is given."""
     return _without_none(
-        {
-            "jobId": execution.job_id,
-            "status": execution.status,
-            "statusDetails": execution.details,
-            **pending_summary(execution),
-            "approximateSecondsBeforeTimedOut": execution.seconds_left(now),
-            "jobDocument": document,
-        }
+        status=execution.status, statusDetails=execution.details, **pending_summary(execution),
+        approximateSecondsBeforeTimedOut=execution.seconds_left(now), jobDocument=document,
     )
 
 
 def execution_state(execution: Execution) -> dict[str, Any]:
     """JobExecutionState: what an update's reply and a rejected update carry."""
-    return _without_none(
-        {"status": execution.status, "statusDetails": execution.details, "versionNumber": execution.version}
-    )
+    return _without_none(status=execution.status, statusDetails=execution.details, versionNumber=execution.version)
 
 
 def control_summary(execution: Execution) -> dict[str, Any]:
     """JobExecutionSummary of the control plane."""
     return _without_none(
-        {
-            "status": execution.status,
-            "queuedAt": execution.queued_at,
-            "startedAt": execution.started_at,
-            "lastUpdatedAt": execution.last_updated_at,
-            "executionNumber": execution.number,
-            "retryAttempt": execution.retry_attempt,
-        }
+        status=execution.status, queuedAt=execution.queued_at, startedAt=execution.started_at,
+        lastUpdatedAt=execution.last_updated_at, executionNumber=execution.number,
+        retryAttempt=execution.retry_attempt,
     )
 
 
 def control_view(execution: Execution, thing_arn: str, now: float) -> dict[str, Any]:
     """JobExecution of the control plane: statusDetails nested in detailsMap."""
     return _without_none(
-        {
-            "jobId": execution.job_id,
-            "status": execution.status,
-            "forceCanceled": execution.force_canceled or None,
-            "statusDetails": None if execution.details is None else {"detailsMap": execution.details},
-            "thingArn": thing_arn,
-            "queuedAt": execution.queued_at,
-            "startedAt": execution.started_at,
-            "lastUpdatedAt": execution.last_updated_at,
-            "executionNumber": execution.number,
-            "versionNumber": execution.version,
-            "approximateSecondsBeforeTimedOut": execution.seconds_left(now),
-        }
+        jobId=execution.job_id, status=execution.status, forceCanceled=execution.force_canceled or None,
+        statusDetails=None if execution.details is None else {"detailsMap": execution.details},
+        thingArn=thing_arn, queuedAt=execution.queued_at, startedAt=execution.started_at,
+        lastUpdatedAt=execution.last_updated_at, executionNumber=execution.number, versionNumber=execution.version,
+        approximateSecondsBeforeTimedOut=execution.seconds_left(now),
     )
 
 
 def job_summary(job: Job, job_arn: str) -> dict[str, Any]:
     """JobSummary. isConcurrent is true only during a rollout, and rollouts here are done at once."""
     return _without_none(
-        {
-            "jobArn": job_arn,
-            "jobId": job.job_id,
-            "targetSelection": job.target_selection,
-            "status": job.status,
-            "createdAt": job.created_at,
-            "lastUpdatedAt": job.last_updated_at,
-            "completedAt": job.completed_at,
-            "isConcurrent": False,
-        }
+        jobArn=job_arn, jobId=job.job_id, targetSelection=job.target_selection, status=job.status,
+        createdAt=job.created_at, lastUpdatedAt=job.last_updated_at, completedAt=job.completed_at, isConcurrent=False,
     )
 
 
@@ -171,27 +140,19 @@ def job_view(job: Job, job_arn: str, counts: dict[str, int]) -> dict[str, Any]:
     """
     retries = [{"failureType": kind, "numberOfRetries": number} for kind, number in (job.retries or {}).items()]
     minutes = job.in_progress_timeout
-    return {
+    return _without_none(
         **job_summary(job, job_arn),
-        **_without_none(
-            {
-                "targets": job.targets,
-                "description": job.description,
-                "forceCanceled": job.force_canceled or None,
-                "reasonCode": job.reason_code,
-                "comment": job.comment,
-                "jobExecutionsRetryConfig": {"criteriaList": retries} if retries else None,
-            }
-        ),
-        "presignedUrlConfig": {},
-        "jobExecutionsRolloutConfig": {},
-        "schedulingConfig": {},
-        "timeoutConfig": {} if minutes is None else {"inProgressTimeoutInMinutes": minutes},
-        "jobProcessDetails": {
+        targets=job.targets, description=job.description, forceCanceled=job.force_canceled or None,
+        reasonCode=job.reason_code, comment=job.comment,
+        jobTemplateArn=job.job_template_arn, documentParameters=job.document_parameters,
+        jobExecutionsRetryConfig={"criteriaList": retries} if retries else None,
+        presignedUrlConfig={}, jobExecutionsRolloutConfig={}, schedulingConfig={},
+        timeoutConfig={} if minutes is None else {"inProgressTimeoutInMinutes": minutes},
+        jobProcessDetails={
             f"numberOf{name}Things": counts.get(status, 0)
             for status, name in (
                 (QUEUED, "Queued"), (IN_PROGRESS, "InProgress"), (SUCCEEDED, "Succeeded"), (FAILED, "Failed"),
                 (REJECTED, "Rejected"), (CANCELED, "Canceled"), (REMOVED, "Removed"), (TIMED_OUT, "TimedOut"),
             )
         },
-    }
+    )

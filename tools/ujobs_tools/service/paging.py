@@ -1,7 +1,7 @@
 """Pages of control plane listings: maxResults, nextToken."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from ujobs_tools.service.errors import invalid
@@ -49,3 +49,11 @@ def page(
     if len(found) > limit:
         reply["nextToken"] = base64.urlsafe_b64encode(str(key(found[limit - 1])).encode("utf-8")).decode("ascii")
     return reply
+
+
+def page_of_names(
+    name: str, names: Iterable[str], view: Callable[[str], Any], max_results: int | None, token: str | None
+) -> dict[str, Any]:
+    """A page, as `page` makes it, of what is listed by name; names: all there are, in any order."""
+    after = position(token) or ""
+    return page(name, sorted(item for item in names if item > after), size(max_results), view, str)

@@ -10,35 +10,29 @@ from typing import Any
 
 from ujobs_tools.service import limits, paging
 from ujobs_tools.service.core import Core
-from ujobs_tools.service.errors import ApiError, invalid, not_found
+from ujobs_tools.service.errors import ApiError, already_exists, existing, invalid
 from ujobs_tools.service.registry_store import Certificate, Thing
 
-MAX_ATTRIBUTES = 3
+MAX_ATTRIBUTES = 3  # of a thing without a thing type
 STATUSES = ("ACTIVE", "INACTIVE", "REVOKED")
 
-_ATTRIBUTE_NAME = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,128}")
-_ATTRIBUTE_VALUE = re.compile(r"[a-zA-Z0-9_.,@/:#=\[\]-]{0,800}")
 _POLICY = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 
 
 class Registry(Core):
     """CreateThing and its like; all raise ApiError."""
 
-    def create_thing(
-        self, thingName: str, attributePayload: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def create_thing(self, thingName: str, attributePayload: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Register a thing; the same one again is the same thing, with other attributes ResourceAlreadyExists."""
         name = limits.thing_name(thingName)
-        attributes = _attributes((attributePayload or {}).get("attributes") or {})
+        attributes = limits.attributes(attributePayload, MAX_ATTRIBUTES, {})
         thing = self.store.thing(name)
         if thing is None:
             thing = Thing(name, str(uuid.uuid4()), attributes)
-            with self._change(()):
-                self.store.add_thing(thing)
+            self.store.add_thing(thing)
         elif thing.attributes != attributes:
-            raise ApiError(
-                "ResourceAlreadyExists", f"Thing {name} already exists in account with different attributes",
-                resourceId=thing.id, resourceArn=self.arn("thing", name),
+            raise already_exists(
+                f"Thing {name} already exists in account with different attributes", thing.id, self.arn("thing", name)
             )
         return {"thingName": name, "thingArn": self.arn("thing", name), "thingId": thing.id}
 
@@ -47,11 +41,19 @@ class Registry(Core):
         thing = self._known_thing(thingName)
         return self._thing_view(thing) | {"defaultClientId": thing.name, "thingId": thing.id}
 
+    def update_thing(
+        self, thingName: str, attributePayload: Mapping[str, Any] | None = None, expectedVersion: int | None = None
+    ) -> dict[str, Any]:
+        """Replace the attributes or, with `merge`, add to them; an empty value removes one."""
+        thing = self._known_thing(thingName)
+        limits.expected_version(expectedVersion, thing.version)
+        thing.attributes = limits.attributes(attributePayload, MAX_ATTRIBUTES, thing.attributes)
+        thing.version += 1
+        self.store.save_thing(thing)
+        return {}
+
     def _known_thing(self, name: str) -> Thing:
-        thing = self.store.thing(limits.thing_name(name))
-        if thing is None:
-            raise not_found(f"Thing {name} not found.")
-        return thing
+        return existing(self.store.thing(limits.thing_name(name)), f"Thing {name} not found.")
 
     def _thing_view(self, thing: Thing) -> dict[str, Any]:
         return {
@@ -60,10 +62,7 @@ class Registry(Core):
         }
 
     def list_things(
-        self,
-        maxResults: int | None = None,
-        nextToken: str | None = None,
-        attributeName: str | None = None,
+        self, maxResults: int | None = None, nextToken: str | None = None, attributeName: str | None = None,
         attributeValue: str | None = None,
     ) -> dict[str, Any]:
         """Things by name; with an attribute name and value only those that have it."""
@@ -75,26 +74,20 @@ class Registry(Core):
         return paging.page("things", found, limit, self._thing_view, lambda thing: thing.name)
 
     def delete_thing(self, thingName: str, expectedVersion: int | None = None) -> dict[str, Any]:
-        """Delete a thing that no certificate is attached to; its job executions stay."""
+        """Delete a thing that no certificate is attached to; it leaves its groups, its job executions stay."""
         thing = self.store.thing(limits.thing_name(thingName))
         if thing is None:
             return {}
-        if expectedVersion is not None and expectedVersion != thing.version:
-            raise ApiError(
-                "VersionConflict", f"Expected version {expectedVersion} but found version {thing.version}"
-            )
+        limits.expected_version(expectedVersion, thing.version)
         if self.store.certificates_of(thingName):
             raise invalid(f"Cannot delete. Thing {thingName} is still attached to one or more principals")
-        with self._change(()):
-            self.store.delete_thing(thingName)
+        self.store.delete_thing(thingName)
         return {}
 
     def register_certificate(self, certificate_id: str, pem: str, active: bool) -> str:
         """Remember a certificate that was issued; returns its ARN. certificate_id: SHA-256 of its DER form in hex."""
-        with self._change(()) as now:
-            self.store.add_certificate(
-                Certificate(certificate_id, pem, "ACTIVE" if active else "INACTIVE", now, now)
-            )
+        now = self.clock()
+        self.store.add_certificate(Certificate(certificate_id, pem, "ACTIVE" if active else "INACTIVE", now, now))
         return self.arn("cert", certificate_id)
 
     def thing_of_certificate(self, certificate_id: str) -> str | None:
@@ -106,10 +99,7 @@ class Registry(Core):
         return next(iter(self.store.things_of(certificate_id)), None)
 
     def _known_certificate(self, certificate_id: str) -> Certificate:
-        certificate = self.store.certificate(certificate_id)
-        if certificate is None:
-            raise not_found(f"CertificateId {certificate_id} does not exist")
-        return certificate
+        return existing(self.store.certificate(certificate_id), f"CertificateId {certificate_id} does not exist")
 
     def _principal(self, arn: str) -> str:
         kind, _, certificate_id = arn.rpartition("/")
@@ -122,13 +112,9 @@ class Registry(Core):
         certificate = self._known_certificate(certificateId)
         return {
             "certificateDescription": {
-                "certificateArn": self.arn("cert", certificate.id),
-                "certificateId": certificate.id,
-                "status": certificate.status,
-                "certificatePem": certificate.pem,
-                "ownedBy": self.account,
-                "creationDate": certificate.created_at,
-                "lastModifiedDate": certificate.last_updated_at,
+                "certificateArn": self.arn("cert", certificate.id), "certificateId": certificate.id,
+                "status": certificate.status, "certificatePem": certificate.pem, "ownedBy": self.account,
+                "creationDate": certificate.created_at, "lastModifiedDate": certificate.last_updated_at,
                 "certificateMode": "DEFAULT",
             }
         }
@@ -138,8 +124,7 @@ class Registry(Core):
         if newStatus not in STATUSES:
             raise invalid(f"newStatus must be one of {', '.join(STATUSES)}")
         certificate = self._known_certificate(certificateId)
-        with self._change(()) as now:
-            self.store.save_certificate_status(certificate.id, newStatus, now)
+        self.store.save_certificate_status(certificate.id, newStatus, self.clock())
         return {}
 
     def delete_certificate(self, certificateId: str) -> dict[str, Any]:
@@ -154,47 +139,43 @@ class Registry(Core):
             raise ApiError(
                 "DeleteConflict", "Things and policies must be detached from the certificate before deletion."
             )
-        with self._change(()):
-            self.store.delete_certificate(certificateId)
+        self.store.delete_certificate(certificateId)
         return {}
 
     def attach_thing_principal(self, thingName: str, principal: str) -> dict[str, Any]:
         """Let a certificate, by its ARN, speak for a thing."""
         thing = self._known_thing(thingName)
-        certificate_id = self._principal(principal)
-        with self._change(()):
-            self.store.attach_thing(certificate_id, thing.name)
+        self.store.attach_thing(self._principal(principal), thing.name)
         return {}
 
     def detach_thing_principal(self, thingName: str, principal: str) -> dict[str, Any]:
         """Undo attach_thing_principal."""
         thing = self._known_thing(thingName)
-        certificate_id = self._principal(principal)
-        with self._change(()):
-            self.store.detach_thing(certificate_id, thing.name)
+        self.store.detach_thing(self._principal(principal), thing.name)
         return {}
 
-    def list_thing_principals(self, thingName: str) -> dict[str, Any]:
+    def list_thing_principals(
+        self, thingName: str, maxResults: int | None = None, nextToken: str | None = None
+    ) -> dict[str, Any]:
         """The ARNs of the thing's certificates."""
-        thing = self._known_thing(thingName)
-        return {"principals": [self.arn("cert", identity) for identity in self.store.certificates_of(thing.name)]}
+        names = self.store.certificates_of(self._known_thing(thingName).name)
+        return paging.page_of_names("principals", names, lambda name: self.arn("cert", name), maxResults, nextToken)
 
     def create_policy(self, policyName: str, policyDocument: str) -> dict[str, Any]:
         """Keep a policy: a JSON object."""
         if not _POLICY.fullmatch(policyName):
             raise invalid("policyName must be 1 to 128 characters of a-z A-Z 0-9 _ + = , . @ -")
         if self.store.policy(policyName) is not None:
-            raise ApiError(
-                "ResourceAlreadyExists", f"Policy cannot be created - name already exists (name={policyName})",
-                resourceId=policyName, resourceArn=self.arn("policy", policyName),
+            raise already_exists(
+                f"Policy cannot be created - name already exists (name={policyName})",
+                policyName, self.arn("policy", policyName),
             )
         try:
             if not isinstance(limits.parse_json(policyDocument), dict):
                 raise ValueError("not an object")
         except ValueError as error:
             raise ApiError("MalformedPolicy", f"policyDocument must be a JSON object: {error}") from None
-        with self._change(()) as now:
-            self.store.add_policy(policyName, policyDocument, now)
+        self.store.add_policy(policyName, policyDocument, self.clock())
         return {
             "policyName": policyName, "policyArn": self.arn("policy", policyName),
             "policyDocument": policyDocument, "policyVersionId": "1",
@@ -208,40 +189,23 @@ class Registry(Core):
         }
 
     def _policy(self, name: str) -> str:
-        document = self.store.policy(name)
-        if document is None:
-            raise not_found(f"Policy not found (name={name})")
-        return document
+        return existing(self.store.policy(name), f"Policy not found (name={name})")
 
     def delete_policy(self, policyName: str) -> dict[str, Any]:
         """Delete a policy that is attached to nothing."""
         self._policy(policyName)
         if self.store.certificates_with(policyName):
             raise ApiError("DeleteConflict", f"Cannot delete the policy because it is attached (name={policyName})")
-        with self._change(()):
-            self.store.delete_policy(policyName)
+        self.store.delete_policy(policyName)
         return {}
 
     def attach_policy(self, policyName: str, target: str) -> dict[str, Any]:
         """Attach a policy to a certificate, by its ARN."""
         self._policy(policyName)
-        certificate_id = self._principal(target)
-        with self._change(()):
-            self.store.attach_policy(policyName, certificate_id)
+        self.store.attach_policy(policyName, self._principal(target))
         return {}
 
     def detach_policy(self, policyName: str, target: str) -> dict[str, Any]:
         """Undo attach_policy."""
-        certificate_id = self._principal(target)
-        with self._change(()):
-            self.store.detach_policy(policyName, certificate_id)
+        self.store.detach_policy(policyName, self._principal(target))
         return {}
-
-
-def _attributes(attributes: Mapping[str, str]) -> dict[str, str]:
-    if len(attributes) > MAX_ATTRIBUTES:
-        raise invalid(f"attributePayload has {len(attributes)} attributes; without a thing type the limit is 3")
-    for name, value in attributes.items():
-        if not _ATTRIBUTE_NAME.fullmatch(name) or not _ATTRIBUTE_VALUE.fullmatch(value):
-            raise invalid(f"attribute {name!r} has a name or value with characters or a length that is not allowed")
-    return dict(attributes)

@@ -1,9 +1,9 @@
 """Things, certificates, policies and what is attached to what, in the database; no rules."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from ujobs_tools.service.database import Database, decode, encode
+from ujobs_tools.service.database import Database, decode
 
 
 @dataclass(slots=True)
@@ -28,16 +28,17 @@ class Certificate:
 
 
 def _thing(row: sqlite3.Row) -> Thing:
-    return Thing(row["name"], row["id"], decode(row["attributes"]), row["version"])
+    return Thing(**{**row, "attributes": decode(row["attributes"])})
 
 
 class RegistryStore(Database):
     """The registry's tables."""
 
     def add_thing(self, thing: Thing) -> None:
-        self._insert(
-            "things", name=thing.name, id=thing.id, attributes=encode(thing.attributes), version=thing.version
-        )
+        self._insert("things", **asdict(thing))
+
+    def save_thing(self, thing: Thing) -> None:
+        self._update("things", "name", **asdict(thing))
 
     def thing(self, name: str) -> Thing | None:
         row = self._one("SELECT * FROM things WHERE name = ?", name)
@@ -57,19 +58,14 @@ class RegistryStore(Database):
         return [_thing(row) for row in rows]
 
     def add_certificate(self, certificate: Certificate) -> None:
-        self._insert(
-            "certificates", id=certificate.id, pem=certificate.pem, status=certificate.status,
-            created_at=certificate.created_at, last_updated_at=certificate.last_updated_at,
-        )
+        self._insert("certificates", **asdict(certificate))
 
     def certificate(self, certificate_id: str) -> Certificate | None:
         row = self._one("SELECT * FROM certificates WHERE id = ?", certificate_id)
         return None if row is None else Certificate(**dict(row))
 
     def save_certificate_status(self, certificate_id: str, status: str, now: float) -> None:
-        self._execute(
-            "UPDATE certificates SET status = ?, last_updated_at = ? WHERE id = ?", status, now, certificate_id
-        )
+        self._update("certificates", "id", id=certificate_id, status=status, last_updated_at=now)
 
     def delete_certificate(self, certificate_id: str) -> None:
         self._execute("DELETE FROM certificates WHERE id = ?", certificate_id)
@@ -81,12 +77,10 @@ class RegistryStore(Database):
         self._execute("DELETE FROM certificate_things WHERE certificate = ? AND thing = ?", certificate_id, thing)
 
     def certificates_of(self, thing: str) -> list[str]:
-        rows = self._all("SELECT certificate FROM certificate_things WHERE thing = ? ORDER BY certificate", thing)
-        return [row[0] for row in rows]
+        return self._column("SELECT certificate FROM certificate_things WHERE thing = ? ORDER BY certificate", thing)
 
     def things_of(self, certificate_id: str) -> list[str]:
-        rows = self._all("SELECT thing FROM certificate_things WHERE certificate = ? ORDER BY thing", certificate_id)
-        return [row[0] for row in rows]
+        return self._column("SELECT thing FROM certificate_things WHERE certificate = ? ORDER BY thing", certificate_id)
 
     def add_policy(self, name: str, document: str, now: float) -> None:
         self._insert("policies", name=name, document=document, created_at=now)
@@ -105,11 +99,7 @@ class RegistryStore(Database):
         self._execute("DELETE FROM policy_certificates WHERE policy = ? AND certificate = ?", name, certificate_id)
 
     def certificates_with(self, policy: str) -> list[str]:
-        rows = self._all("SELECT certificate FROM policy_certificates WHERE policy = ?", policy)
-        return [row[0] for row in rows]
+        return self._column("SELECT certificate FROM policy_certificates WHERE policy = ?", policy)
 
     def policies_of(self, certificate_id: str) -> list[str]:
-        rows = self._all(
-            "SELECT policy FROM policy_certificates WHERE certificate = ? ORDER BY policy", certificate_id
-        )
-        return [row[0] for row in rows]
+        return self._column("SELECT policy FROM policy_certificates WHERE certificate = ?", certificate_id)

@@ -3,21 +3,20 @@
 It outlives its connection when the client asked for that (CleanSession 0). QoS 1 messages wait here, bounded, and are
 sent again with DUP after a reconnect (MQTT 3.1.1 section 4.4)."""
 
-import asyncio
 import logging
 import time
 from collections import deque
-from dataclasses import replace
 
 from ujobs_tools.service import packets
+from ujobs_tools.service.connection import Connection
 from ujobs_tools.service.packets import Message
 
 MAX_IN_FLIGHT = 100  # unacknowledged QoS 1 messages a client, as on AWS
 MAX_IN_FLIGHT_BYTES = 1 << 19
 MAX_QUEUED = 1000
 MAX_QUEUED_BYTES = 1 << 20
-# Bytes the kernel has not taken yet; a client this slow is cut off. More than can be in flight, so that what has waited
-# for a client cannot itself be why it is cut off.
+# Bytes that the system has not taken yet; a client this slow is cut off. More than can be in flight, so that what has
+# waited for a client cannot itself be why it is cut off.
 MAX_UNSENT = 1 << 20
 
 _log = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ class Session:
         self.thing = thing
         self.clean = clean
         self.filters: dict[str, int] = {}
-        self.writer: asyncio.StreamWriter | None = None
+        self.connection: Connection | None = None
         self.will: Message | None = None
         self.expires_at = 0.0
         self._in_flight: dict[int, Message] = {}
@@ -48,22 +47,22 @@ class Session:
     @property
     def expired(self) -> bool:
         """Whether the client has stayed away for so long that its session is to be forgotten."""
-        return self.writer is None and self.expires_at <= time.monotonic()
+        return self.connection is None and self.expires_at <= time.monotonic()
 
-    def attach(self, writer: asyncio.StreamWriter) -> None:
+    def attach(self, connection: Connection) -> None:
         """Go on over a new connection: what was not acknowledged is sent again, then what has waited."""
-        self.writer = writer
+        self.connection = connection
         for packet_id, message in self._in_flight.items():
             self.write(packets.publish(message, packet_id, duplicate=True))
         self._send_queued()
 
     def detach(self) -> None:
         """The connection has gone."""
-        self.writer = None
+        self.connection = None
 
     def deliver(self, message: Message, qos: int) -> None:
         """Send a message at this QoS. Without a connection QoS 1 waits, QoS 0 is lost."""
-        message = replace(message, qos=qos)
+        message = Message(message.topic, message.payload, qos, message.retain)
         if not qos:
             self.write(packets.publish(message, 0))
         elif len(self._queued) >= MAX_QUEUED or self._queued_bytes + message.size > MAX_QUEUED_BYTES:
@@ -82,15 +81,15 @@ class Session:
 
     def write(self, data: bytes) -> None:
         """Send bytes if there is a connection; cut it off when the client does not read."""
-        if self.writer is None or self.writer.is_closing():
+        if self.connection is None:
             return
-        self.writer.write(data)
-        if self.writer.transport.get_write_buffer_size() > MAX_UNSENT:
+        self.connection.write(data)
+        if self.connection.unread > MAX_UNSENT:
             _log.warning("%s does not read what it is sent: cut off", self.client_id)
-            self.writer.transport.abort()
+            self.connection.abort()
 
     def _send_queued(self) -> None:
-        while self._queued and self.writer is not None and self._room_for(self._queued[0]):
+        while self._queued and self.connection is not None and self._room_for(self._queued[0]):
             message = self._queued.popleft()
             self._queued_bytes -= message.size
             packet_id = self._next_packet_id()

@@ -1,12 +1,14 @@
-"""All that the service remembers, in one SQLite file: jobs, executions, histories, things, certificates, policies."""
+"""All that the service remembers, in one SQLite file: jobs, executions, histories, things, thing groups, certificates,
+policies."""
 
+from ujobs_tools.service.group_store import GroupStore
 from ujobs_tools.service.job_store import JobStore
 from ujobs_tools.service.registry_store import RegistryStore
 
 
-class Store(JobStore, RegistryStore):
+class Store(JobStore, RegistryStore, GroupStore):
     """The service's memory. path: a file, made when it is not there yet, or ":memory:".
 
-    Changes belong inside `with store.transaction():`; what is committed there survives the process being killed. To be
-    used from one thread.
+    Changes that belong together go inside `with store.transaction():`, any other is a transaction of its own; what is
+    committed survives the process being killed. To be used from one thread.
     """

@@ -1,0 +1,136 @@
+"""The HTTP API on a free port, with boto3 clients that prove every reply against the service models."""
+
+import asyncio
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from aiohttp import web
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
+from engine_service import START, Service
+
+from ujobs_tools.pki import Authority
+from ujobs_tools.service.http_api import make_app
+from ujobs_tools.service.http_operations import handlers
+
+
+class Server:
+    """The application on a free port in a thread of its own, with boto3 clients for it.
+
+    operations: (service, name) of all it has. answered: those whose replies were proven against their models since the
+    last `clear`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.answered: set[tuple[str, str]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._call(self._start(directory))
+        self.iot = self._client("iot")
+        self.data = self._client("iot-jobs-data")
+
+    def _call(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+
+    async def _start(self, directory: Path) -> None:
+        self.service = Service()
+        api = self.service.engine, Authority(directory), lambda: "localhost:8883"
+        self.operations = set(handlers(*api))
+        app = make_app(*api)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
+
+    def run(self, function: Callable[[Service], Any]) -> Any:
+        """What function gives, called with the service in the thread that owns it."""
+
+        async def call() -> Any:
+            return function(self.service)
+
+        return self._call(call())
+
+    def _client(self, name: str) -> Any:
+        client = boto3.client(
+            name, endpoint_url=self.url, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        client.meta.events.register(
+            f"after-call.{client.meta.service_model.service_id.hyphenize()}", self._check_shape
+        )
+        return client
+
+    def _check_shape(self, model: Any, http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+        """Every member of an accepted reply is one that the model has, of its type: boto3 drops others silently."""
+        if http_response.status_code != 200:
+            return
+        self.answered.add((model.service_model.service_name, model.name))
+        sent = json.loads(http_response.content)
+        if model.output_shape is None:
+            assert sent == {}
+            return
+        assert not _unknown(sent, model.output_shape)
+        members = {name: value for name, value in parsed.items() if name != "ResponseMetadata"}
+        report = ParamValidator().validate(members, model.output_shape)
+        assert not report.has_errors(), report.generate_report()
+
+    def clear(self) -> None:
+        """Forget all jobs and thing groups, and set the clock back."""
+
+        def clear(service: Service) -> None:
+            engine = service.engine
+            for summary in engine.list_jobs()["jobs"]:
+                engine.delete_job(summary["jobId"], force=True)
+            for group in engine.list_thing_groups()["thingGroups"]:
+                engine.store.delete_group(group["groupName"])
+            service.clock.now = START
+            service.heard()
+
+        self.run(clear)
+        self.answered.clear()
+
+    def close(self) -> None:
+        self._call(self._runner.cleanup())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def get(self, path: str) -> tuple[int, Any]:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as response:
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+
+def _unknown(sent: Any, shape: Any) -> list[str]:
+    if shape.type_name == "structure":
+        unknown = [name for name in sent if name not in shape.members]
+        return unknown + [
+            name for member in set(sent) & set(shape.members) for name in _unknown(sent[member], shape.members[member])
+        ]
+    if shape.type_name == "list":
+        return [name for item in sent for name in _unknown(item, shape.member)]
+    if shape.type_name == "long":
+        assert isinstance(sent, int)
+    return []
+
+
+def refused(code: str, status: int) -> Any:
+    """A boto3 call in here is refused with this error code and HTTP status."""
+    return pytest.raises(ClientError, check=lambda error: _is(error, code, status))
+
+
+def _is(error: ClientError, code: str, status: int) -> bool:
+    response: Any = error.response
+    return (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)

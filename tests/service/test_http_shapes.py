@@ -1,0 +1,70 @@
+"""Every operation that the HTTP API has answers in the shape that its service model gives it."""
+
+from http_service import Server
+
+
+def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
+    iot, data = server.iot, server.data
+    thing = "shaped"
+    target = iot.create_thing(thingName=thing, attributePayload={"attributes": {"a": "1"}})["thingArn"]
+    certificate = iot.create_keys_and_certificate(setAsActive=True)
+    principal = certificate["certificateArn"]
+    iot.create_policy(policyName="shaped", policyDocument="{}")
+    iot.create_thing_group(thingGroupName="group")
+    iot.attach_policy(policyName="shaped", target=principal)
+    iot.attach_thing_principal(thingName=thing, principal=principal)
+    iot.add_thing_to_thing_group(thingGroupName="group", thingName=thing)
+    iot.update_thing(thingName=thing, attributePayload={"attributes": {"b": "2"}, "merge": True})
+    iot.update_thing_group(thingGroupName="group", thingGroupProperties={"thingGroupDescription": "text"})
+    for call, parameters in (
+        (iot.describe_endpoint, {"endpointType": "iot:Data-ATS"}),
+        (iot.describe_thing, {"thingName": thing}),
+        (iot.list_things, {"maxResults": 1}),
+        (iot.describe_thing_group, {"thingGroupName": "group"}),
+        (iot.list_thing_groups, {}),
+        (iot.list_thing_groups_for_thing, {"thingName": thing}),
+        (iot.list_things_in_thing_group, {"thingGroupName": "group"}),
+        (iot.describe_certificate, {"certificateId": certificate["certificateId"]}),
+        (iot.list_thing_principals, {"thingName": thing}),
+        (iot.get_policy, {"policyName": "shaped"}),
+        (iot.list_managed_job_templates, {}),
+        (iot.describe_managed_job_template, {"templateName": "AWS-Reboot"}),
+    ):
+        call(**parameters)
+    iot.create_job(
+        jobId="a", targets=[target], document="{}", targetSelection="CONTINUOUS", description="text",
+        timeoutConfig={"inProgressTimeoutInMinutes": 5},
+        jobExecutionsRetryConfig={"criteriaList": [{"failureType": "ALL", "numberOfRetries": 2}]},
+    )
+    iot.associate_targets_with_job(jobId="a", targets=[f"{target.rpartition(':')[0]}:thinggroup/group"])
+    iot.update_job(jobId="a", description="other text")
+    data.start_next_pending_job_execution(thingName=thing, statusDetails={"k": "v"}, stepTimeoutInMinutes=1)
+    data.get_pending_job_executions(thingName=thing)
+    data.describe_job_execution(thingName=thing, jobId="a")
+    data.update_job_execution(
+        thingName=thing, jobId="a", status="FAILED", includeJobExecutionState=True, includeJobDocument=True
+    )
+    data.get_pending_job_executions(thingName=thing)
+    for call, parameters in (
+        (iot.list_jobs, {}),
+        (iot.get_job_document, {"jobId": "a"}),
+        (iot.list_job_executions_for_job, {"jobId": "a"}),
+        (iot.list_job_executions_for_thing, {"thingName": thing}),
+        (iot.describe_job_execution, {"jobId": "a", "thingName": thing, "executionNumber": 1}),
+        (iot.cancel_job_execution, {"jobId": "a", "thingName": thing}),
+        (iot.describe_job_execution, {"jobId": "a", "thingName": thing}),
+        (iot.delete_job_execution, {"jobId": "a", "thingName": thing, "executionNumber": 2}),
+        (iot.cancel_job, {"jobId": "a", "reasonCode": "DONE", "comment": "text", "force": True}),
+        (iot.describe_job, {"jobId": "a"}),
+        (iot.delete_job, {"jobId": "a"}),
+        (iot.remove_thing_from_thing_group, {"thingGroupName": "group", "thingName": thing}),
+        (iot.delete_thing_group, {"thingGroupName": "group"}),
+        (iot.detach_policy, {"policyName": "shaped", "target": principal}),
+        (iot.detach_thing_principal, {"thingName": thing, "principal": principal}),
+        (iot.update_certificate, {"certificateId": certificate["certificateId"], "newStatus": "INACTIVE"}),
+        (iot.delete_certificate, {"certificateId": certificate["certificateId"]}),
+        (iot.delete_policy, {"policyName": "shaped"}),
+        (iot.delete_thing, {"thingName": thing}),
+    ):
+        call(**parameters)
+    assert server.answered == server.operations

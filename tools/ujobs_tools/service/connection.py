@@ -1,0 +1,230 @@
+"""One client's connection: TLS, packets cut out of the stream of bytes, bounds on silence and on what is not read.
+
+TLS is done here, in memory: asyncio's own keeps 256 KB for every connection. What is written within one turn of the
+loop goes out together."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Callable
+from typing import Protocol
+
+from ujobs_tools.service import packets
+from ujobs_tools.service.packets import PacketError
+
+MAX_PACKET = 129 * 1024  # bytes after the fixed header: AWS's largest payload and its topic
+PATIENCE = 30.0  # seconds for a TLS handshake, for CONNECT, and for a client to take its last bytes
+_PACKETS_A_TURN = 50  # then it is the other clients' turn
+_RECORD = 1 << 14  # bytes that one read of TLS gives at most
+_FULL = 1 << 16  # bytes that are not held back until the end of the turn
+
+_log = logging.getLogger(__name__)
+
+
+class Forbidden(Exception):
+    """What AWS answers by closing the connection; the text is for the log."""
+
+
+class Owner(Protocol):
+    """Whom a connection tells what happens to it."""
+
+    def opened(self, connection: "Connection") -> None:
+        """It has begun. Raises Forbidden when there is no room for it."""
+
+    def received(self, connection: "Connection", first: int, body: bytes) -> None:
+        """A packet came. Raises PacketError or Forbidden to have the connection closed."""
+
+    def ended(self, connection: "Connection") -> None:
+        """Nothing more will come, though what was written may still be on its way. May be called more than once."""
+
+    def gone(self, connection: "Connection") -> None:
+        """It is no more."""
+
+
+class Connection(asyncio.Protocol):
+    """context: for TLS, None without. name: who it is, for the log."""
+
+    def __init__(self, context: ssl.SSLContext | None, owner: Owner) -> None:
+        self.name = "connection"
+        self.closed = False
+        self._owner = owner
+        self._buffer = b""
+        self._unsent: list[bytes] = []
+        self._unsent_size = 0
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = None if context is None else context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._secure = False  # between the handshake and a failure of TLS
+        self._farewell = False  # the client will send nothing more over TLS
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def certificate(self) -> bytes | None:
+        """What the client has shown, as DER; None without TLS."""
+        return None if self._tls is None else self._tls.getpeercert(binary_form=True)
+
+    @property
+    def unread(self) -> int:
+        """Bytes written that the system has not taken yet."""
+        return self._unsent_size + self._transport.get_write_buffer_size()
+
+    def allow_silence(self, seconds: float) -> None:
+        """From now on close the connection when no packet comes for so long."""
+        self._silence = seconds
+        self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._check_silence)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, at the latest when the loop has dealt with what it has at hand."""
+        if self.closed:
+            return
+        if not self._unsent:
+            self._loop.call_soon(self._guarded, self._flush)
+        self._unsent.append(data)
+        self._unsent_size += len(data)
+        if self._unsent_size > _FULL:
+            self._guarded(self._flush)
+
+    def close(self) -> None:
+        """End the connection when what was written has been taken, but after PATIENCE at the latest."""
+        if self.closed:
+            return
+        self._flush()
+        self._end()
+        if self._tls is not None and self._secure:
+            with contextlib.suppress(ssl.SSLError):  # It misses the client's own farewell, which is not waited for.
+                self._tls.unwrap()
+            self._send_encrypted()
+        self._transport.close()
+        self._timer = self._loop.call_later(PATIENCE, self._transport.abort)
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if not self.closed:
+            self._end()
+        self._transport.abort()
+
+    def _end(self) -> None:
+        self.closed = True
+        self._unsent.clear()
+        self._timer.cancel()
+        self._owner.ended(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._heard = self._loop.time()
+        self._silence = PATIENCE
+        self._timer = self._loop.call_later(PATIENCE, self._check_silence)
+        self._guarded(self._owner.opened, self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.closed:
+            _log.debug("%s lost", self.name)
+            self._end()
+        self._timer.cancel()
+        self._owner.gone(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._guarded(self._take, data)
+
+    def _guarded(self, function: Callable[..., None], *arguments: object) -> None:
+        """Whatever goes wrong with one client costs one connection."""
+        try:
+            function(*arguments)
+            return
+        except (PacketError, Forbidden) as error:
+            _log.warning("%s closed: %s", self.name, error)
+        except ssl.SSLError as error:
+            self._secure = False
+            _log.warning("%s closed: TLS: %s", self.name, error.reason)
+        except Exception:
+            _log.exception("%s closed: the broker failed", self.name)
+        self.close()
+
+    def _check_silence(self) -> None:
+        left = self._heard + self._silence - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._check_silence)
+        else:
+            _log.info("%s closed: nothing heard in time", self.name)
+            self.close()
+
+    def _take(self, data: bytes) -> None:
+        if self._tls is None:
+            self._buffer += data
+            self._work()
+            return
+        self._incoming.write(data)
+        try:
+            if not self._secure:
+                self._tls.do_handshake()
+                self._secure = True
+                self._heard = self._loop.time()
+            while self._incoming.pending and not self._farewell:
+                data = self._tls.read(_RECORD)
+                self._buffer += data
+                self._farewell = not data
+        except ssl.SSLWantReadError:
+            pass
+        finally:
+            self._send_encrypted()
+        self._work()
+
+    def _work(self) -> None:
+        at = 0
+        for _ in range(_PACKETS_A_TURN):
+            if self.closed:
+                return
+            bounds = _packet_bounds(self._buffer, at)
+            if bounds is None:
+                self._transport.resume_reading()
+                if self._farewell:
+                    self.close()
+                break
+            self._heard = self._loop.time()
+            start, end = bounds
+            self._owner.received(self, self._buffer[at], self._buffer[start:end])
+            at = end
+        else:
+            self._transport.pause_reading()
+            self._loop.call_soon(self._guarded, self._work)
+        self._buffer = self._buffer[at:]
+
+    def _flush(self) -> None:
+        data = b"".join(self._unsent)
+        self._unsent.clear()
+        self._unsent_size = 0
+        if self._tls is None:
+            self._transport.write(data)
+        elif self._secure:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._tls.write(rest) :]
+            self._send_encrypted()
+
+    def _send_encrypted(self) -> None:
+        if self._outgoing.pending:
+            self._transport.write(self._outgoing.read())
+
+
+def _packet_bounds(buffer: bytes, at: int) -> tuple[int, int] | None:
+    """Where the body of the packet that begins at `at` begins and ends; None when not all of it is there yet."""
+    if at == len(buffer):
+        return None
+    packets.check_flags(buffer[at])
+    size = shift = 0
+    for position in range(at + 1, at + 5):
+        if position == len(buffer):
+            return None
+        digit = buffer[position]
+        size |= (digit & 127) << shift
+        shift += 7
+        if digit < 128:
+            break
+    else:
+        raise PacketError("packet length of more than four bytes")
+    if size > MAX_PACKET:
+        raise Forbidden(f"packet of {size} bytes")
+    end = position + 1 + size
+    return (position + 1, end) if end <= len(buffer) else None

@@ -1,0 +1,186 @@
+"""Static thing groups: hierarchies of them, who is in them, and what joining or leaving one does to jobs.
+
+Method and parameter names are boto3's for the `iot` client. A CONTINUOUS job for a group, or for a group above it, gets
+an execution for each thing that joins; a thing that is no target any more loses one that is QUEUED."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ujobs_tools.service import limits, model, paging
+from ujobs_tools.service.errors import already_exists, existing, invalid
+from ujobs_tools.service.group_store import ThingGroup
+from ujobs_tools.service.model import Job
+from ujobs_tools.service.registry import Registry
+
+MAX_ATTRIBUTES = 50
+MAX_DEPTH = 7
+MAX_GROUPS = 10  # that one thing can be in
+
+
+class Groups(Registry):
+    """CreateThingGroup and its like; all raise ApiError."""
+
+    def create_thing_group(
+        self, thingGroupName: str, parentGroupName: str | None = None,
+        thingGroupProperties: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Make a group; the same one again is the same group, with other properties or another parent
+        ResourceAlreadyExists."""
+        name = limits.thing_name(thingGroupName, "thingGroupName")
+        above = []
+        if parentGroupName is not None:
+            parent = self.store.group(parentGroupName)
+            if parent is None:
+                raise invalid(f"Cannot create group using non-existing group as parent : {parentGroupName}")
+            above = parent.line
+        if len(above) >= MAX_DEPTH:
+            raise invalid(f"parentGroupName {parentGroupName}: a hierarchy has at most {MAX_DEPTH} levels")
+        wanted = ThingGroup(name, str(uuid.uuid4()), "/".join([*above, name]), None, {}, self.clock())
+        _set_properties(wanted, thingGroupProperties or {})
+        group = self.store.group(name)
+        if group is None:
+            group = wanted
+            self.store.add_group(group)
+        elif (group.path, group.description, group.attributes) != (wanted.path, wanted.description, wanted.attributes):
+            raise already_exists(
+                f"Thing Group {name} already exists in current account with different properties",
+                group.id, self.arn("thinggroup", name),
+            )
+        return self._group_identity(group)
+
+    def _group_identity(self, group: ThingGroup) -> dict[str, Any]:
+        return {
+            "thingGroupName": group.name, "thingGroupArn": self.arn("thinggroup", group.name),
+            "thingGroupId": group.id,
+        }
+
+    def _group_view(self, name: str) -> dict[str, Any]:
+        return {"groupName": name, "groupArn": self.arn("thinggroup", name)}
+
+    def _known_group(self, name: str) -> ThingGroup:
+        return existing(self.store.group(name), f"Thing group {name} not found.")
+
+    def describe_thing_group(self, thingGroupName: str) -> dict[str, Any]:
+        """The group and the groups above it."""
+        group = self._known_group(thingGroupName)
+        properties: dict[str, Any] = {"attributePayload": {"attributes": group.attributes}}
+        if group.description is not None:
+            properties["thingGroupDescription"] = group.description
+        metadata: dict[str, Any] = {"creationDate": group.created_at}
+        if above := group.line[:-1]:
+            metadata["parentGroupName"] = above[-1]
+            metadata["rootToParentThingGroups"] = [self._group_view(name) for name in above]
+        return self._group_identity(group) | {
+            "version": group.version, "thingGroupProperties": properties, "thingGroupMetadata": metadata,
+        }
+
+    def update_thing_group(
+        self, thingGroupName: str, thingGroupProperties: Mapping[str, Any], expectedVersion: int | None = None
+    ) -> dict[str, Any]:
+        """Change the description, if there is one here, and the attributes, as UpdateThing does."""
+        group = self._known_group(thingGroupName)
+        limits.expected_version(expectedVersion, group.version)
+        _set_properties(group, thingGroupProperties)
+        group.version += 1
+        self.store.save_group(group)
+        return {"version": group.version}
+
+    def delete_thing_group(self, thingGroupName: str, expectedVersion: int | None = None) -> dict[str, Any]:
+        """Delete a group that has none below it; the things in it leave it."""
+        group = self.store.group(thingGroupName)
+        if group is None:
+            return {}
+        limits.expected_version(expectedVersion, group.version)
+        if self.store.groups_below(group.path, recursive=False):
+            raise invalid(f"Cannot delete thing group : {group.name} when there are still child groups attached to it.")
+        self._leave(group, self.store.members(group, recursive=False))
+        self.store.delete_group(group.name)
+        return {}
+
+    def list_thing_groups(
+        self, parentGroup: str | None = None, namePrefixFilter: str = "", recursive: bool = False,
+        maxResults: int | None = None, nextToken: str | None = None,
+    ) -> dict[str, Any]:
+        """All groups by name, or those right below one, with `recursive` all below it."""
+        path = "" if parentGroup is None else self._known_group(parentGroup).path
+        names = self.store.groups_below(path, recursive or parentGroup is None)
+        found = [name for name in names if name.startswith(namePrefixFilter)]
+        return paging.page_of_names("thingGroups", found, self._group_view, maxResults, nextToken)
+
+    def list_thing_groups_for_thing(
+        self, thingName: str, maxResults: int | None = None, nextToken: str | None = None
+    ) -> dict[str, Any]:
+        """The groups that a thing is in, and those above them, by name."""
+        names = self.store.groups_over(self._known_thing(thingName).name)
+        return paging.page_of_names("thingGroups", names, self._group_view, maxResults, nextToken)
+
+    def list_things_in_thing_group(
+        self, thingGroupName: str, recursive: bool = False, maxResults: int | None = None, nextToken: str | None = None
+    ) -> dict[str, Any]:
+        """The names of the things in a group, with `recursive` also of those in the groups below it."""
+        names = self.store.members(self._known_group(thingGroupName), recursive)
+        return paging.page_of_names("things", names, str, maxResults, nextToken)
+
+    def add_thing_to_thing_group(
+        self, thingGroupName: str | None = None, thingGroupArn: str | None = None, thingName: str | None = None,
+        thingArn: str | None = None,
+    ) -> dict[str, Any]:
+        """Let a thing join a group: at most 10 groups, of different hierarchies."""
+        group = self._known_group(_name("thinggroup", thingGroupName, thingGroupArn))
+        thing = self._known_thing(_name("thing", thingName, thingArn)).name
+        lines = self.store.lines_of(thing)
+        if group.line in lines:
+            return {}
+        if len(lines) >= MAX_GROUPS:
+            raise invalid(f"Thing {thing} is in {MAX_GROUPS} thing groups already, which is the limit")
+        for line in lines:
+            if line[0] == group.line[0]:
+                raise invalid(f"Thing {thing} is in thing group {line[-1]}, of the same hierarchy as {group.name}")
+        with self._change([thing]) as now:
+            self.store.add_member(group.name, thing)
+            for job in self._continuous_jobs(group):
+                self._queue(thing, job.job_id, now)
+        return {}
+
+    def remove_thing_from_thing_group(
+        self, thingGroupName: str | None = None, thingGroupArn: str | None = None, thingName: str | None = None,
+        thingArn: str | None = None,
+    ) -> dict[str, Any]:
+        """Let a thing leave a group; it need not be in it."""
+        group = self._known_group(_name("thinggroup", thingGroupName, thingGroupArn))
+        self._leave(group, [self._known_thing(_name("thing", thingName, thingArn)).name])
+        return {}
+
+    def _leave(self, group: ThingGroup, things: Sequence[str]) -> None:
+        jobs = self._continuous_jobs(group)
+        with self._change(things) as now:
+            for thing in things:
+                self.store.remove_member(group.name, thing)
+                for job in jobs:
+                    latest = self.store.execution(thing, job.job_id, None)
+                    if latest is not None and latest.status == model.QUEUED and not self._is_target(job, thing):
+                        self._end(latest, model.REMOVED, now)
+
+    def _continuous_jobs(self, group: ThingGroup) -> list[Job]:
+        """The CONTINUOUS jobs under way that are for this group or one above it, the oldest first."""
+        found = self.store.jobs(model.IN_PROGRESS, "CONTINUOUS", group.line)
+        return [job for _, job in reversed(found)]
+
+
+def _set_properties(group: ThingGroup, properties: Mapping[str, Any]) -> None:
+    description = limits.free_text("thingGroupDescription", properties.get("thingGroupDescription"))
+    group.description = group.description if description is None else description
+    group.attributes = limits.attributes(properties.get("attributePayload"), MAX_ATTRIBUTES, group.attributes)
+
+
+def _name(kind: str, name: str | None, arn: str | None) -> str:
+    """The name of a thing or thing group that a request gives by name, by ARN, or by both."""
+    if arn is None:
+        if name is None:
+            raise invalid(f"The {kind} must be given by name or by ARN")
+        return name
+    found_kind, found = limits.target(arn)
+    if found_kind != kind or name not in (None, found):
+        raise invalid(f"{arn!r} is not the ARN of the {kind} {name or ''}")
+    return found

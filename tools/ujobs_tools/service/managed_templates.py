@@ -1,0 +1,103 @@
+"""AWS managed job templates: the documents AWS has ready for common work, and how parameters get into them.
+
+The templates are those of "AWS managed job templates" in the developer guide, in `managed_templates.json`. AWS does not
+say what a device gets for an optional parameter that is not given; here it is an empty string."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ujobs_tools.service import limits, paging
+from ujobs_tools.service.core import Core
+from ujobs_tools.service.errors import existing, invalid, not_found
+
+VERSION = "1.0"
+
+_DATA = Path(__file__).with_suffix(".json")
+_ARN = re.compile(r"arn:aws[a-z-]*:iot:[^:/]*::jobtemplate/([^:]+)(?::(.+))?")
+_PLACEHOLDER = re.compile(r"\$\{aws:iot:parameter:([a-zA-Z0-9_-]+)\}")
+
+
+@dataclass(frozen=True)
+class Template:
+    """A managed template. document: JSON with `${aws:iot:parameter:NAME}` placeholders. parameters: by name, what
+    DescribeManagedJobTemplate tells of each."""
+
+    name: str
+    description: str
+    document: str
+    parameters: dict[str, dict[str, Any]]
+
+    def fill(self, values: dict[str, str]) -> str:
+        """The document with its parameters replaced. Raises ApiError for unknown, missing and unfit ones."""
+        for name, value in values.items():
+            if name not in self.parameters:
+                raise invalid(f"documentParameters {name} is none of {self.name}: {', '.join(self.parameters)}")
+            limits.free_text(f"documentParameters {name}", value, limits.MAX_PARAMETER)
+            if not re.fullmatch(self.parameters[name]["regex"], value):
+                raise invalid(f"documentParameters {name} must match {self.parameters[name]['regex']}")
+        for name, parameter in self.parameters.items():
+            if name not in values and not parameter["optional"]:
+                raise invalid(f"documentParameters {name} is required by {self.name}")
+        # The placeholders stand in JSON strings.
+        return _PLACEHOLDER.sub(
+            lambda match: json.dumps(values.get(match[1], ""), ensure_ascii=False)[1:-1], self.document
+        )
+
+
+def _load() -> dict[str, Template]:
+    data = json.loads(_DATA.read_text("utf-8"))
+    templates = {}
+    for item in data["templates"]:
+        document = json.dumps(item["document"], separators=(",", ":"))
+        used = set(_PLACEHOLDER.findall(document))
+        parameters = {name: about for name, about in data["parameters"].items() if name in used}
+        templates[item["name"]] = Template(item["name"], item["description"], document, parameters)
+    return templates
+
+
+TEMPLATES = _load()
+
+
+def find(name: str, version: str | None = None) -> Template:
+    """The template of that name. Raises ApiError ResourceNotFound, also for a version that it does not have."""
+    template = TEMPLATES.get(name) if version in (None, VERSION) else None
+    return existing(template, f"Managed job template {name} {version or VERSION} cannot be found.")
+
+
+def by_arn(arn: str) -> Template:
+    """The template with this ARN, of whatever region. Raises ApiError ResourceNotFound."""
+    match = _ARN.fullmatch(arn)
+    if match is None:
+        raise not_found(f"Job Template {arn} cannot be found: there are only managed templates.")
+    return find(match[1], match[2])
+
+
+class ManagedTemplates(Core):
+    """ListManagedJobTemplates and DescribeManagedJobTemplate."""
+
+    def list_managed_job_templates(
+        self, templateName: str | None = None, maxResults: int | None = None, nextToken: str | None = None
+    ) -> dict[str, Any]:
+        """The templates by name; with a name only that one."""
+        names = [name for name in TEMPLATES if templateName in (None, name)]
+        return paging.page_of_names(
+            "managedJobTemplates", names, lambda name: self._template_summary(TEMPLATES[name]), maxResults, nextToken
+        )
+
+    def _template_summary(self, template: Template) -> dict[str, Any]:
+        return {
+            "templateArn": f"arn:aws:iot:{self.region}::jobtemplate/{template.name}:{VERSION}",
+            "templateName": template.name, "description": template.description, "environments": ["LINUX"],
+            "templateVersion": VERSION,
+        }
+
+    def describe_managed_job_template(self, templateName: str, templateVersion: str | None = None) -> dict[str, Any]:
+        """The template with its document and parameters."""
+        template = find(templateName, templateVersion)
+        return self._template_summary(template) | {
+            "document": template.document,
+            "documentParameters": [{"key": name, **about} for name, about in template.parameters.items()],
+        }
