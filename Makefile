@@ -44,8 +44,12 @@ build/typings/.ready: $(READY) requirements-typings.txt
 size: setup ## bytes of each library module as .mpy
 	@$(BIN)/python -m ujobs_tools.size
 
+bench-service: setup ## what the local Jobs service carries: 1,000 things, next to the same messages through mosquitto
+	@$(BIN)/python -m ujobs_tools.mosquitto
+	@$(BIN)/python -m ujobs_tools.bench.service
+
 clean: ## remove everything that set-up and tests made
 	rm -rf $(VENV) build tools/*.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo serve test lint typings size clean
+.PHONY: help setup demo serve test lint typings size bench-service clean

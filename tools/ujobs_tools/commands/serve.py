@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import resource
 import signal
 import tempfile
 from collections.abc import Callable
@@ -73,11 +74,24 @@ async def _run(
     from ujobs_tools.service.server import Service
     from ujobs_tools.service.server import serve as run
 
+    _allow_open_files()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await run(Service(data, clock_speed, names), address, stop, started)
+
+
+def _allow_open_files() -> None:
+    """Most systems start a program with 1024, and let it have more if it asks."""
+    from ujobs_tools.service.broker import MAX_CONNECTIONS, SPARE_FILES
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + SPARE_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _write(path: Path, found: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Measurements: what the local Jobs service carries."""
