@@ -1,8 +1,16 @@
-"""First code after a reset: say where the application is. Nothing else, so that nothing here can go wrong.
+"""First code after a reset: find out which version of the application to start, and roll back one that never proved
+itself (see ujobs/trial.py). Nothing here may fail: an exception would keep main.py from running.
 
-The application is what is in /app, in front of everything else that can be imported.
+The application is put in front of everything else that can be imported.
 """
 
 import sys
 
-sys.path.insert(0, "/app")
+folder = "/app"
+try:
+    from ujobs.trial import boot
+
+    folder = boot()
+except Exception as error:
+    print("boot:", error)
+sys.path.insert(0, folder)

@@ -11,8 +11,10 @@ import time
 
 import machine
 
-from firmware import clock, settings, watchdog, wifi
-from ujobs import Agent
+from firmware import clock, proving, settings, watchdog, wifi
+from ujobs import Agent, trial
+
+_TRIAL_WATCHDOG = 120  # seconds
 
 
 def build(config):
@@ -28,7 +30,7 @@ def build(config):
         update_interval=config["update_interval"],
         receive_limit=config["receive_limit"],
     )
-    agent.use(*config["handlers"])
+    agent.use(*config["handlers"], roots=config["roots"], check_settings=settings.check)
     return agent
 
 
@@ -39,12 +41,17 @@ def add_application(agent, name):
     except Exception as error:
         print("app: not started")
         sys.print_exception(error)
+        if trial.current() == trial.APP:
+            proving.give_up("the application did not start: " + repr(error))
 
 
 async def main(config, agent):
     tasks = []  # held, so that they are not collected as garbage
-    if config["watchdog"]:
-        tasks.append(watchdog.start(config["watchdog"]))
+    if config["watchdog"] or trial.current():
+        # What is on trial may hang.
+        tasks.append(watchdog.start(config["watchdog"] or _TRIAL_WATCHDOG))
+    if trial.current():
+        tasks.append(asyncio.create_task(proving.prove(agent, config["confirm"], config["trial"])))
     if config["wifi"]:
         ssid, password = config["wifi"].get("ssid", ""), config["wifi"].get("password", "")
         while True:
@@ -53,6 +60,8 @@ async def main(config, agent):
                 break
             except OSError as error:
                 print(error)
+                # A radio that refuses at once must not keep the watchdog from being fed.
+                await asyncio.sleep(1)
         tasks.append(asyncio.create_task(wifi.keep_connected(ssid, password)))
     # A certificate's dates can only be checked once the clock is right.
     while config["ntp"] and not await clock.synchronise(config["ntp"]):
@@ -68,6 +77,7 @@ def start():
         agent = build(config)
     except (OSError, ValueError) as error:
         print("not started:", error)
+        proving.give_up("not started: " + str(error))
         return
     try:
         asyncio.run(main(config, agent))

@@ -21,7 +21,10 @@ _KNOWN = {
     "update_interval": ((int, float), None),
     "receive_limit": (int, 16384),
     "handlers": (list, ()),
+    "roots": (list, ("/data",)),
     "app": (str, None),
+    "confirm": (bool, False),
+    "trial": (int, 300),
 }
 
 
@@ -40,8 +43,27 @@ def load(path: str = "/settings.json") -> dict:
     return {name: _check(name, given.get(name), kinds, default) for name, (kinds, default) in _KNOWN.items()}
 
 
+def check(given: dict) -> None:
+    """Check settings as a job would set them, more strictly. Raises ValueError naming the setting, never its value."""
+    for name, value in given.items():
+        if name not in _KNOWN:
+            raise ValueError("there is no setting " + name)
+        if not _fits(name, value, _KNOWN[name][0]):
+            raise ValueError("setting " + name + " has the wrong type or value")
+    for name, (_, default) in _KNOWN.items():
+        if default is ... and name not in given:
+            raise ValueError("setting " + name + " is missing")
+
+
+def _fits(name, value, kinds):
+    if name == "roots" and isinstance(value, list):
+        # The root itself holds what no job may write: settings, keys, the journal.
+        return all(isinstance(root, str) and len(root) > 1 and "/" + root.strip("/") == root for root in value)
+    return isinstance(value, kinds) and (kinds is bool or not isinstance(value, bool))
+
+
 def _check(name, value, kinds, default):
-    if isinstance(value, kinds) and not isinstance(value, bool):
+    if _fits(name, value, kinds):
         return value
     if default is ...:
         raise ValueError("settings: " + name + (" is missing" if value is None else " has the wrong type"))

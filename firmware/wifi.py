@@ -52,8 +52,8 @@ async def keep_connected(ssid: str, password: str) -> None:
             print("Wi-Fi: lost,", _reason(station.status()))
             lost = time.ticks_ms()
         elif time.ticks_diff(time.ticks_ms(), lost) > _PATIENCE_MS:
-            station.active(False)
             try:
+                station.active(False)
                 await connect(ssid, password)
             except OSError as error:
                 print(error)

@@ -17,14 +17,18 @@ from .link import Link, explain, log
 _ASK_ANYWAY = 3600  # seconds; a notification lost between SUBACK and the first question would else be waited for
 _RETRY = 10  # seconds
 _STEP_TIMEOUT = 10  # minutes
-_BUILT_IN = ("reboot",)
+_BUILT_IN = ("app", "call", "files", "firmware", "reboot", "settings", "steps")
+# Documents of AWS's own, which have no operation, by what they have.
+_FOREIGN = {"steps": "steps", "afr_ota": "firmware"}
 
 
-def _let_go(package, name):
-    # An imported module is held in two places.
-    sys.modules.pop(package + "." + name, None)
-    if hasattr(sys.modules.get(package), name):
-        delattr(sys.modules[package], name)
+def _let_go(loaded):
+    # What was imported for one purpose is not kept in memory. An imported module is held in two places.
+    for name in [name for name in sys.modules if name.startswith("ujobs.") and name not in loaded]:
+        del sys.modules[name]
+        package, _, module = name.rpartition(".")
+        if hasattr(sys.modules.get(package), module):
+            delattr(sys.modules[package], module)
 
 
 class _Handler:
@@ -59,20 +63,22 @@ class Agent:
             if not ca:
                 raise ValueError("ca is missing: the server could not be verified")
             # Not needed again, so it is not kept in memory.
+            loaded = set(sys.modules)
             from .certificates import tls_context
 
             ssl = tls_context(ca, cert, key)
-            _let_go("ujobs", "certificates")
+            _let_go(loaded)
             link = Link(thing, host, port, keepalive=keepalive, ssl=ssl, receive_limit=receive_limit)
         self.link = link
         self.client = JobsClient(self.link, thing)
         self.journal = Journal(directory)
         self._update_interval = update_interval
         self._handlers = {}
+        self._options = {"ca": ca}
         self._job: "Job | None" = None
         self._wake = asyncio.Event()
-        # Whether a job is waiting for us: True, False, or None for "ask".
-        self._waiting: "bool | None" = None
+        # Whether a job may be waiting for us, so that we have to ask; None: a notification is about to tell.
+        self._waiting: "bool | None" = True
         self.client.on_notify_next = self._notified
         self.link.listeners.append(self._link_changed)
 
@@ -98,12 +104,22 @@ class Agent:
 
         return register
 
-    def use(self, *names: str):
-        """Allow handlers that come with ujobs; each is imported only while it has a job. Raises ValueError."""
+    def use(self, *names: str, **options):
+        """Allow handlers that come with ujobs; each is imported only while it has a job.
+
+        options: what those handlers are to know, see each; `ca` is the agent's if not given. Raises ValueError.
+        """
+        self._options.update(options)
         for name in names:
             if name not in _BUILT_IN:
                 raise ValueError("no built-in handler is named " + name)
             self._handlers[name] = name
+
+    def confirm(self):
+        """Say that the application works: a version on trial is now the one that counts (see trial). Raises OSError."""
+        from . import trial
+
+        trial.confirm()
 
     async def run(self):
         """Connect and work through jobs until cancelled. Only a programming error ends it otherwise."""
@@ -114,7 +130,7 @@ class Agent:
                     await self._next()
                 except (OSError, ValueError, MemoryError, protocol.JobsError, asyncio.TimeoutError) as error:
                     log(explain(error))
-                    self._waiting = None
+                    self._waiting = True
                     if self.link.up.is_set():
                         await asyncio.sleep(_RETRY)
         finally:
@@ -132,7 +148,7 @@ class Agent:
                 try:
                     await asyncio.wait_for(self._wake.wait(), _ASK_ANYWAY)
                 except asyncio.TimeoutError:
-                    self._waiting = None
+                    self._waiting = True
                 return
             self._waiting = False
             question = self._start_next
@@ -183,21 +199,27 @@ class Agent:
         except OSError as error:
             return await self._give_up(protocol.FAILED, "journal: " + explain(error))
         document = execution.document
-        operation = document.get("operation") if isinstance(document, dict) else None
+        operation = None
+        if isinstance(document, dict):
+            foreign = [name for member, name in _FOREIGN.items() if member in document]
+            operation = document.get("operation") or (foreign and foreign[0])
         handler = self._handlers.get(operation) if isinstance(operation, str) else None
         if handler is None:
             reason = "unknown operation " + repr(operation) if operation else "the job document has no operation"
             return await self._give_up(protocol.REJECTED, reason)
         if not isinstance(handler, str):
             return await self._run(execution, handler, attempt)
+        loaded = set(sys.modules)
         try:
             module = __import__("ujobs.handlers." + handler, None, None, (handler,))
-            built_in = _Handler(module.run, module.STEP_TIMEOUT, module.ON_RESTART, module.MAX_ATTEMPTS)
+            built_in = _Handler(
+                lambda job: module.run(job, self._options), module.STEP_TIMEOUT, module.ON_RESTART, module.MAX_ATTEMPTS
+            )
             await self._run(execution, built_in, attempt)
         except ImportError as error:
             await self._give_up(protocol.REJECTED, explain(error))
         finally:
-            _let_go("ujobs.handlers", handler)
+            _let_go(loaded)
 
     async def _run(self, execution, handler, attempt):
         journal = self.journal
@@ -284,14 +306,15 @@ class Agent:
         journal = self.journal
         if execution and journal.holds(execution):
             return
-        self._waiting = None if execution is False else execution is not None
+        # AWS does not promise the order of messages: an old "nothing is pending" must not hide a job.
+        self._waiting = bool(self._waiting) or execution is not None
         if self._job:
             self._job.hurry()
         self._wake.set()
 
     def _link_changed(self, up):
         if up:
-            self._waiting = None
+            self._waiting = True
             if self._job:
                 self._job.hurry()
             self._wake.set()

@@ -28,6 +28,7 @@ class JobsClient:
 
     def __init__(self, link: Link, thing: str, attempts: int = 3):
         self.link = link
+        self.thing = thing
         self.attempts = attempts
         self.on_notify: "object" = None
         self.on_notify_next: "object" = None

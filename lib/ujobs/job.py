@@ -27,7 +27,8 @@ class Job:
     """One job execution at work.
 
     document: the job document; job_id, execution_number: as the service gives them; attempt: 1, or more when the board
-    was reset while the handler ran; cancelled: None, or why the service no longer wants the result.
+    was reset while the handler ran; cancelled: None, or why the service no longer wants the result; client: the
+    JobsClient, for a handler that needs more than a job.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Job:
         self.execution_number = journal.execution_number
         self.attempt = journal.attempt
         self.cancelled: "str | None" = None
-        self._client = client
+        self.client = client
         self._journal = journal
         self._step_timeout = step_timeout
         self._interval = int(min(interval, _LONGEST_INTERVAL) * 1000)
@@ -62,6 +63,20 @@ class Job:
         """
         self._journal.save(value)
 
+    def note(self, done=None, total=None, message=None):
+        """The same as progress(), without a turn for the other tasks."""
+        if done is not None:
+            self._total = total
+            self.noted("progress", str(done) if total is None else "%s/%s" % (done, total))
+        if message is not None:
+            self.noted("message", message)
+
+    async def renew(self):
+        """Fetch the job document anew: the service makes presigned URLs in it each time. Raises JobsError, OSError."""
+        execution = await self.client.describe(self.job_id, self.execution_number)
+        if execution:
+            self.document = execution.document
+
     async def progress(self, done=None, total=None, message=None):
         """Note how far the job is, and give the other tasks a turn. Raises CancelledError when the job was cancelled.
 
@@ -69,7 +84,7 @@ class Job:
         "done/total" in the status details; message: text, shown as `message`, cut at 1024 characters. A job
         that succeeds shows "total/total".
         """
-        self._note(done, total, message)
+        self.note(done, total, message)
         await asyncio.sleep(0)
         self._check()
 
@@ -79,7 +94,7 @@ class Job:
         It lets the other tasks run for a moment; when a keep-alive is due it waits for the answer, at most as long as
         the client tries. Must not be called from an `async` handler.
         """
-        self._note(done, total, message)
+        self.note(done, total, message)
         task = asyncio.current_task()
         try:
             asyncio.get_event_loop().run_until_complete(self._turn())
@@ -114,14 +129,14 @@ class Job:
                 self._task = asyncio.create_task(result)
                 result = await self._task
             self._check()
-            self._note(self._total, self._total, None)
+            self.note(self._total, self._total, None)
             return result
         finally:
             # A keep-alive on its way out is waited for: the terminal update needs the version it makes.
             self._ended = True
             self._hurry.set()
             try:
-                await asyncio.wait_for(keeping, self._client.link.timeout)
+                await asyncio.wait_for(keeping, self.client.link.timeout)
             except Exception as error:
                 log("keep-alive given up:", explain(error))
 
@@ -141,13 +156,6 @@ class Job:
     def _is_due(self):
         return self._hurry.is_set() or time.ticks_diff(self._due, time.ticks_ms()) <= 0
 
-    def _note(self, done, total, message):
-        if done is not None:
-            self._total = total
-            self.noted("progress", str(done) if total is None else "%s/%s" % (done, total))
-        if message is not None:
-            self.noted("message", message)
-
     def _check(self):
         if self.cancelled:
             raise asyncio.CancelledError
@@ -155,13 +163,13 @@ class Job:
     async def _turn(self):
         # The keep-alive task does the work; this waits for it while it has something to do.
         await asyncio.sleep(0)
-        while self._is_due() and not self.cancelled and self._client.link.up.is_set():
+        while self._is_due() and not self.cancelled and self.client.link.up.is_set():
             await asyncio.sleep(0.01)
 
     async def _beat(self):
-        retry = int(self._client.link.timeout * 1000)
+        retry = int(self.client.link.timeout * 1000)
         try:
-            await self._client.update(
+            await self.client.update(
                 self.job_id, protocol.IN_PROGRESS, self._details or None, self._journal.version,
                 self.execution_number, self._step_timeout,
             )

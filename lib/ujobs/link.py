@@ -18,8 +18,8 @@ from micropython import const
 from umqtt.simple import MQTTClient, MQTTException
 
 _FIRST_BUFFER = const(1024)  # bytes; most replies fit
-_MAX_BACKOFF = const(128)  # seconds
-_STEADY = const(30000)  # milliseconds after which a connection counts as sound
+_MAX_DOUBLINGS = const(5)  # of the pause between attempts: 1 s to 32 s
+_STEADY = const(30000)  # milliseconds up after which a connection counts as sound
 _REFUSED = const(0x80)
 
 
@@ -56,11 +56,6 @@ class _Outbox:
 
     def close(self):
         pass
-
-    def take(self):
-        data = self.data
-        self.data = bytearray()
-        return data
 
 
 class Link(MQTTClient):
@@ -99,6 +94,7 @@ class Link(MQTTClient):
         self._code = 0
         self._sent = self._received = 0
         self._began = self._pinged = self._error = None
+        self._steady = False
 
     def route(self, start: bytes, callback):
         """Give messages whose topic begins with `start` to callback(topic, payload) instead of the umqtt callback.
@@ -108,6 +104,10 @@ class Link(MQTTClient):
         """
         self._routes.append((start, callback))
 
+    def unroute(self, callback):
+        """Undo route() for this callback."""
+        self._routes = [route for route in self._routes if route[1] != callback]
+
     async def subscribe(self, topic, qos=0):
         """Subscribe now if connected, and again after every reconnect. Messages go to set_callback()'s function.
 
@@ -116,7 +116,12 @@ class Link(MQTTClient):
         if (topic, qos) not in self.filters:
             self.filters.append((topic, qos))
         if self.up.is_set():
-            await self._ask(self._write_filter, 0x82, topic, bytes((qos,)))
+            try:
+                await self._ask(self._write_filter, 0x82, topic, bytes((qos,)))
+            except MQTTException:
+                # Kept, it would fail every reconnect.
+                self.filters.remove((topic, qos))
+                raise
 
     async def unsubscribe(self, topic):
         """Unsubscribe, and do not restore the subscription. Raises OSError when the link fails."""
@@ -140,8 +145,7 @@ class Link(MQTTClient):
         if qos:
             await self._ask(super().publish, topic, msg, retain, 1)
         else:
-            super().publish(topic, msg, retain)
-            await self._send(self._outbox.take())
+            await self._send(self._packet(super().publish, topic, msg, retain))
 
     async def connect(self):
         """Connect once, and restore the subscriptions, within three times `timeout`.
@@ -153,20 +157,18 @@ class Link(MQTTClient):
 
     async def disconnect(self):
         """Take leave of the broker, which then does not publish the last will. run() must be cancelled first."""
-        super().disconnect()
         try:
-            await self._send(self._outbox.take())
+            await self._send(self._packet(super().disconnect))
         finally:
             self._close()
 
     async def run(self):
         """Connect, and connect again whenever the link is lost, until cancelled.
 
-        Between attempts it waits with exponential backoff and full jitter, up to two minutes, and logs one line.
+        Between attempts it waits with exponential backoff and full jitter, up to half a minute, and logs one line.
         """
         attempt = 0
         while True:
-            began = time.ticks_ms()
             try:
                 await self.connect()
                 await self._watch()
@@ -178,11 +180,11 @@ class Link(MQTTClient):
                 self._close()
             # A connect that was cut short left its socket behind.
             gc.collect()
-            if time.ticks_diff(time.ticks_ms(), began) > _STEADY:
+            if self._steady:
                 attempt = 0
             # AWS takes one CONNECT a second from a client id: never less than that.
-            delay = 1 + random.random() * min(_MAX_BACKOFF, 1 << attempt)
-            attempt = min(attempt + 1, 10)
+            delay = 1 + random.random() * (1 << attempt)
+            attempt = min(attempt + 1, _MAX_DOUBLINGS)
             log("no link to %s: %s. Next try in %d s" % (self.server, reason, int(delay + 0.5)))
             await asyncio.sleep(delay)
 
@@ -193,15 +195,15 @@ class Link(MQTTClient):
     check_msg = wait_msg
 
     async def _connect(self):
-        self._outbox.take()
         self._lost.clear()
+        self._steady = False
         self._began = self._pinged = self._error = None
         stream, _ = await asyncio.open_connection(self.server, self.port, ssl=self.ssl, server_hostname=self.server)
         self._stream = stream
         # The TLS handshake happens here, and takes seconds on a board.
-        await self._send(self._connect_packet(), 3 * self.timeout)
+        await self._send(self._packet(self._write_connect), 3 * self.timeout)
         view = self._view[:4]
-        await self._fill(view)
+        await asyncio.wait_for(self._fill(view), self.timeout)
         if view[0] != 0x20 or view[1] != 2:
             raise ValueError("the answer to CONNECT is not MQTT")
         if view[3]:
@@ -214,7 +216,7 @@ class Link(MQTTClient):
         self.up.set()
         self._tell(True)
 
-    def _connect_packet(self):
+    def _write_connect(self):
         strings = [self.client_id]
         flags = 2
         if self.lw_topic:
@@ -229,7 +231,6 @@ class Link(MQTTClient):
         self._outbox.write(bytes((flags, self.keepalive >> 8, self.keepalive & 255)))
         for string in strings:
             self._send_str(string)
-        return self._outbox.take()
 
     def _write_header(self, kind, size):
         header = bytearray((kind,))
@@ -267,16 +268,21 @@ class Link(MQTTClient):
                 if stream.out_buf:
                     self._lose()
 
+    def _packet(self, write, *args):
+        # Anew each time: what a write left behind that failed must not come before another packet.
+        self._outbox.data = bytearray()
+        try:
+            write(*args)
+        except _Written:
+            pass
+        return self._outbox.data
+
     async def _ask(self, write, *args):
-        # One packet that is acknowledged. Where the base class writes it, `wait_msg` brings us back here.
+        # One packet that is acknowledged, and sent twice if it must be.
         async with self._asking:
             if self.pid >= 65535:
                 self.pid = 0
-            try:
-                write(*args)
-            except _Written:
-                pass
-            data = self._outbox.take()
+            data = self._packet(write, *args)
             for _ in range(2):
                 self._answered.clear()
                 self._code = -1
@@ -290,7 +296,7 @@ class Link(MQTTClient):
                 if self._code < 0:
                     raise OSError(ENOTCONN)
                 if self._code >= _REFUSED:
-                    raise MQTTException("refused by the broker")
+                    raise MQTTException("subscription refused: %s" % args[1])
                 return
             raise OSError(ETIMEDOUT)
 
@@ -398,7 +404,7 @@ class Link(MQTTClient):
         return False
 
     async def _watch(self):
-        self._received = time.ticks_ms()
+        since = self._received = time.ticks_ms()
         while True:
             try:
                 await asyncio.wait_for(self._lost.wait(), min(self.keepalive, self.timeout) / 4)
@@ -411,13 +417,14 @@ class Link(MQTTClient):
                 if self._late():
                     raise OSError(ETIMEDOUT)
             now = time.ticks_ms()
+            # Remembered, not reckoned at the end: ticks_ms wraps around within days.
+            self._steady = self._steady or time.ticks_diff(now, since) > _STEADY
             idle = self.keepalive * 500
             if self._pinged is None and (
                 time.ticks_diff(now, self._sent) >= idle or time.ticks_diff(now, self._received) >= idle
             ):
                 self._pinged = now
-                self.ping()
-                await self._send(self._outbox.take())
+                await self._send(self._packet(self.ping))
 
     def _tell(self, up):
         for listener in self.listeners:

@@ -96,6 +96,29 @@ asyncio.run(main())
     board.wait_for("Wi-Fi: back")
 
 
+def test_wifi_is_joined_anew_when_the_radio_cannot_be_switched_off(tmp_path: Path, start_board: StartBoard) -> None:
+    main = """
+import asyncio, network
+from firmware import wifi
+def stuck(station, value=None, real=network.WLAN.active):
+    if value is False:
+        network.WLAN.active = real
+        raise OSError("Wifi Unknown Error")
+    return real(station, value)
+async def main():
+    station = await wifi.connect("home", "x", 5)
+    wifi._PATIENCE_MS = 0
+    network.WLAN.active = stuck
+    asyncio.create_task(wifi.keep_connected("home", "x"))
+    station.disconnect()
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    board = start_board(make_image(tmp_path, main, **GLUE))
+    board.wait_for("Wifi Unknown Error")
+    board.wait_for("Wi-Fi: back")
+
+
 SYNCHRONISE = """
 import asyncio, machine, time
 from firmware import clock

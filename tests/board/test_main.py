@@ -70,6 +70,20 @@ def test_wifi_and_clock_come_before_the_link(board_says) -> None:
     board_says("ujobs: no link", wifi={"ssid": "net", "password": "secret-password"}, ntp="pool.ntp.org", watchdog=30)
 
 
+def test_a_radio_that_refuses_at_once_is_asked_once_a_second(board_says) -> None:
+    refusing = b"""
+import network, time
+def refuse(station, ssid, password, real=network.WLAN.connect, start=time.ticks_ms()):
+    if time.ticks_ms() - start > 1500:
+        return real(station, ssid, password)
+    raise OSError("Wifi Internal Error")
+network.WLAN.connect = refuse
+"""
+    boot = (REPOSITORY / "boot.py").read_bytes()
+    lines = board_says("ujobs: no link", files={"boot.py": boot + refusing}, wifi={"ssid": "net", "password": "secret"})
+    assert 1 <= lines.count("Wifi Internal Error") <= 3
+
+
 @pytest.mark.parametrize(
     ("settings", "line"),
     [

@@ -72,6 +72,8 @@ class Wire:
             size = shift = 0
             at = 1
             while True:
+                if at == len(self._sent):
+                    return
                 size |= (self._sent[at] & 127) << shift
                 at += 1
                 if self._sent[at - 1] < 128:

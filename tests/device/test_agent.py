@@ -3,7 +3,7 @@
 
 from agent_handlers import all_done, handlers
 from broker import raises, until
-from cloud import DIRECTORY, Cloud, remove, run
+from cloud import DIRECTORY, PREFIX, Cloud, remove, run
 from ujobs.agent import Agent
 from ujobs.link import Link
 
@@ -22,6 +22,16 @@ def test_a_quick_job_takes_two_requests():
         assert execution["statusDetails"] == {"answer": "5"}
         update = cloud.updates()[-1]
         assert (update["expectedVersion"], update["executionNumber"]) == (2, 1)
+
+    run(scenario, handlers)
+
+
+def test_an_old_notification_that_nothing_is_pending_does_not_hide_a_job():
+    async def scenario(agent, cloud):
+        await until(lambda: agent._waiting is False)
+        cloud.queue("one", {"operation": "quick"})
+        cloud.broker.send(PREFIX + b"notify-next", b'{"timestamp": 1}', 1)
+        await all_done(agent, cloud)
 
     run(scenario, handlers)
 
@@ -111,11 +121,11 @@ def test_wrong_arguments_are_refused_by_name():
 
 def test_a_built_in_handler_that_is_not_installed_rejects_the_job():
     async def scenario(agent, cloud):
-        agent._handlers["files"] = "files"
-        cloud.queue("a", {"operation": "files"})
+        agent._handlers["missing"] = "missing"
+        cloud.queue("a", {"operation": "missing"})
         cloud.queue("b", {"operation": "quick"})
         await all_done(agent, cloud)
         assert cloud.statuses() == ["REJECTED", "SUCCEEDED"]
-        assert "files" in cloud.executions[0]["statusDetails"]["reason"]
+        assert "missing" in cloud.executions[0]["statusDetails"]["reason"]
 
     run(scenario, handlers)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import fast_time
 import ujobs.link
 from broker import Broker, until
 from ujobs.link import Link
@@ -17,9 +18,9 @@ class Random:
 
 
 def connected(scenario, before=None, **options):
-    """Run scenario(link, broker) with a link that is up, on a broker of its own."""
+    """Run scenario(link, broker) beside a link with a broker of its own, in fast time."""
 
-    async def main():
+    async def main(clock):
         broker = Broker()
         asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
         options.setdefault("timeout", 0.3)
@@ -36,7 +37,7 @@ def connected(scenario, before=None, **options):
             asyncio.open_connection = real
             await asyncio.sleep(0)
 
-    asyncio.run(main())
+    fast_time.run(main)
 
 
 async def raises_async(kind, awaitable):
@@ -211,11 +212,30 @@ def test_a_write_that_does_not_get_through_is_bounded_and_ends_the_link():
     connected(scenario, timeout=0.1)
 
 
-def test_refused_subscription_is_an_error():
+def test_refused_subscription_is_an_error_and_not_tried_at_the_next_connect():
     async def scenario(link, broker):
         await link.up.wait()
         broker.suback = 0x80
-        await raises_async(MQTTException, link.subscribe(b"forbidden"))
+        error = await raises_async(MQTTException, link.subscribe(b"forbidden"))
+        assert "forbidden" in str(error)
+        broker.wires[-1].end()
+        await until(lambda: len(broker.wires) == 2 and link.up.is_set())
+
+    connected(scenario)
+
+
+def test_a_packet_that_could_not_be_written_leaves_nothing_behind():
+    async def scenario(link, broker):
+        await link.up.wait()
+
+        def fail(text):
+            raise MemoryError
+
+        link._send_str = fail
+        await raises_async(MemoryError, link.publish(b"topic", b"too large"))
+        del link._send_str
+        await link.publish(b"topic", b"message")
+        assert broker.published == [(b"topic", b"message")]
 
     connected(scenario)
 
@@ -233,7 +253,7 @@ def test_refused_or_unanswered_connects_are_tried_again_with_growing_pauses():
 
     async def scenario(link, broker):
         await link.up.wait()
-        assert pauses == [2, 3, 5, 9, 17, 33, 65, 129, 129], pauses
+        assert pauses == [2, 3, 5, 9, 17, 33, 33, 33, 33], pauses
 
     def refuse(link, broker):
         broker.refuse = [OSError(111), ValueError("\ncertificate\n"), OSError(113)] + [OSError(111)] * 6
@@ -245,6 +265,33 @@ def test_refused_or_unanswered_connects_are_tried_again_with_growing_pauses():
     finally:
         asyncio.sleep = sleep
         ujobs.link.random = random
+
+
+def test_pauses_start_anew_only_after_a_connection_that_held_for_half_a_minute():
+    pauses = []
+
+    async def main(clock):
+        broker = Broker()
+        asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
+        link = Link(b"thing", "host")
+        task = asyncio.create_task(link.run())
+        for seconds in (5, 5, 25, 35, 5):
+            await link.up.wait()
+            await asyncio.sleep(seconds)
+            lost = clock.seconds()
+            broker.wires[-1].end()
+            await until(lambda: not link.up.is_set())
+            await link.up.wait()
+            pauses.append(int(clock.seconds() - lost + 0.5))
+        task.cancel()
+        asyncio.open_connection = real
+
+    ujobs.link.random, random = Random(1.0), ujobs.link.random
+    try:
+        fast_time.run(main)
+    finally:
+        ujobs.link.random = random
+    assert pauses == [2, 3, 5, 2, 3], pauses
 
 
 def test_no_connack_and_a_bad_code_do_not_hang():

@@ -14,3 +14,11 @@ def loads(data):
     except RecursionError as error:
         # MicroPython's parser keeps its own stack: depth alone is no error there, and none that callers could see.
         raise ValueError("syntax error in JSON") from error
+
+
+def dump(obj, stream, separators=None):
+    stream.write(dumps(obj, separators))
+
+
+def load(stream):
+    return loads(stream.read())

@@ -7,7 +7,7 @@ ON_RESTART = "resume"
 MAX_ATTEMPTS = 3
 
 
-async def run(job):
+async def run(job, options):
     """Reset the board, unless that is what just happened. Returns how the board says it was reset."""
     # Imported here: ujobs itself runs where there is no board.
     import machine

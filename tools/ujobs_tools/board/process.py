@@ -26,7 +26,8 @@ _PR_SET_PDEATHSIG = 1
 class Start:
     """What one start of the board is told, as the fakes read it from UJOBS_BOARD.
 
-    image_fd, blocks: the open image and its size in blocks of 4096 bytes. message_fd: pipe to the supervisor.
+    image_fd, blocks: the open image and its size in blocks of 4096 bytes. partitions_fd: the open file of the
+    application partitions. message_fd: pipe to the supervisor.
     radio_fd: a file holding "1" while the access point is up. cause: machine's *_RESET number. clock_offset:
     seconds that the board's clock is ahead of the host's. unique_id: six bytes in hexadecimal. wifi_ssid,
     wifi_password: what the access point accepts, None for anything. ntp_fails: time servers do not answer.
@@ -34,6 +35,7 @@ class Start:
 
     image_fd: int
     blocks: int
+    partitions_fd: int
     message_fd: int
     radio_fd: int
     cause: int
@@ -68,7 +70,7 @@ class Processor:
                 stdout=output,
                 stderr=output,
                 env=environment,
-                pass_fds=(start.image_fd, start.message_fd, start.radio_fd),
+                pass_fds=(start.image_fd, start.partitions_fd, start.message_fd, start.radio_fd),
                 start_new_session=True,
                 preexec_fn=_die_with_parent(),
             )

@@ -29,7 +29,7 @@ died."""
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
 DEFAULT_HEAP = 160 * 1024
-FAKES_HEAP = 20 * 1024  # what the fakes hold when boot.py starts; silicon has none of it on its Python heap
+FAKES_HEAP = 26 * 1024  # what the fakes hold when boot.py starts; silicon has none of it on its Python heap
 _CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 _EPOCH_2000 = 946684800  # 2000-01-01 in seconds since 1970
 _NEVER = float("inf")
@@ -78,11 +78,12 @@ class Board:
         and SIGUSR2 (access point back). Raises ImageError when the image is missing, cut short or in use.
         """
         image = self._open_image()
+        partitions = os.open(self._path.with_name(self._path.name + ".partitions"), os.O_RDWR | os.O_CREAT, 0o666)
         self._handle_signals()
         try:
             while True:
                 self._serial.say(f"start, {_CAUSES[self._cause]}")
-                code = self._run_until_reset(image)
+                code = self._run_until_reset(image, partitions)
                 if code is not None:
                     return code
                 if self._options.once:
@@ -92,6 +93,7 @@ class Board:
             return STOPPED
         finally:
             os.close(image)
+            os.close(partitions)
 
     def _open_image(self) -> int:
         try:
@@ -105,9 +107,9 @@ class Board:
         lock(image, self._path)
         return image
 
-    def _run_until_reset(self, image: int) -> int | None:
+    def _run_until_reset(self, image: int, partitions: int) -> int | None:
         """One start. Returns None when another is to follow, whose cause is then set, else the exit code."""
-        processor = process.Processor(self._start_settings(image), self._options.heap + FAKES_HEAP)
+        processor = process.Processor(self._start_settings(image, partitions), self._options.heap + FAKES_HEAP)
         try:
             while self._listen(processor, self._deadline):
                 if self._overdue() and self._listen(processor, 0) and self._overdue():
@@ -157,10 +159,11 @@ class Board:
             self._serial.say(f"the program {how}")
         return STOPPED if returncode == process.ENDED else PROGRAM_FAILED
 
-    def _start_settings(self, image: int) -> process.Start:
+    def _start_settings(self, image: int, partitions: int) -> process.Start:
         return process.Start(
             image_fd=image,
             blocks=os.fstat(image).st_size // BLOCK_SIZE,
+            partitions_fd=partitions,
             message_fd=-1,
             radio_fd=self._radio,
             cause=self._cause,

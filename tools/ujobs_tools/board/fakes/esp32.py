@@ -1,21 +1,13 @@
-"""`esp32` for the virtual board: the running partition's name and place; there is no second one to update.
+"""`esp32` for the virtual board: two application partitions, kept in a file beside the flash image.
 
-Runs on MicroPython only.
+Runs on MicroPython only. Both hold the firmware that runs the board, which is MicroPython's unix port; what is written
+to them decides only which of the two is said to run.
 """
 
+import hardware
+import partitions
+from partitions import Partition as Partition
 
-class Partition:
-    """The one application partition of the board."""
-
-    BOOT = 0
-    RUNNING = 1
-    TYPE_APP = 0
-    TYPE_DATA = 1
-
-    def __init__(self, which: int | str) -> None:
-        if which not in (self.BOOT, self.RUNNING, "factory"):
-            raise OSError(2)
-
-    def info(self) -> tuple:
-        """(type, subtype, address, size, label, encrypted)"""
-        return (self.TYPE_APP, 0, 0x10000, 0x1F0000, "factory", False)
+Partition.bootloader = partitions.Bootloader(
+    partitions.Flash(open(hardware.settings["partitions_fd"], "r+b"))  # noqa: SIM115
+)

@@ -1,0 +1,129 @@
+"""The job `{"operation": "app"}`: a new version of the application, on trial.
+
+    {"operation": "app", "version": "1.4.0", "base": "https://…/1.4.0/",
+     "files": [{"path": "app.py", "size": 4711, "sha256": "…"}, …]}
+
+Files come from `base` plus their path, from a `url` of their own, or from a `stream` (named once, beside `version`) by
+their `file` number. The folder that is not in use gets them, unchanged ones from the folder that is; then the board
+restarts with them. They count once they have proved themselves, else the board goes back (see trial) and the job says
+FAILED. Options of Agent.use(): ca, as for `files`.
+"""
+
+import os
+
+from .. import trial
+from ..fetch import check_source, context_for, fetch
+from ..flash import Part, check_path, room, sha256
+from ..job import Reject
+
+STEP_TIMEOUT = 30  # minutes
+ON_RESTART = "resume"
+MAX_ATTEMPTS = 50
+
+_MAX_FILES = 64
+
+
+async def run(job, options):
+    """Bring the files in and restart, or say how that went. Returns the version that runs."""
+    version = {"version": str(job.document.get("version", "-"))}
+    checkpoint = job.checkpoint
+    if checkpoint is None:
+        trial.forget()
+    if trial.current():
+        await trial.ended()
+    if trial.failure():
+        raise OSError("the version before is back: " + trial.failure())
+    folder, index, position = checkpoint or (trial.other_slot(), 0, 0)
+    if trial.slot() == folder:
+        return version
+    sources = _sources(job.document)
+    try:
+        for source in sources:
+            check_source(source)
+            check_path(folder + "/" + str(source.get("path")), (folder,))
+    except ValueError as error:
+        raise Reject(str(error))
+    if checkpoint is None:
+        if await _is_running(sources):
+            return version
+        _clear(trial.root + folder, [trial.root + folder + "/" + source["path"] for source in sources])
+        room(trial.root + folder, sum([source.get("size", 0) for source in sources]))
+        job.save((folder, 0, 0))
+    context = context_for(sources, options)
+    for number in range(index, len(sources)):
+        await _bring(job, number, sources[number], folder, position if number == index else 0, context)
+        job.save((folder, number + 1, 0))
+    trial.begin(trial.APP)
+    await trial.restart()
+
+
+def _sources(document):
+    files = document.get("files")
+    if not isinstance(files, list) or not 0 < len(files) <= _MAX_FILES:
+        raise Reject("files must be a list of 1 to %d" % _MAX_FILES)
+    return [_source(document, entry) for entry in files]
+
+
+def _source(document, entry):
+    if not isinstance(entry, dict):
+        raise Reject("each of the files must be an object")
+    source = dict(entry)
+    if "url" not in source:
+        if "stream" in document:
+            source["stream"] = document["stream"]
+        elif "base" in document:
+            source["url"] = str(document["base"]) + str(source.get("path"))
+    return source
+
+
+async def _same(path, source):
+    try:
+        return await sha256(trial.root + path) == source["sha256"].lower()
+    except OSError:
+        return False
+
+
+async def _is_running(sources):
+    for source in sources:
+        if not await _same(trial.slot() + "/" + source["path"], source):
+            return False
+    return True
+
+
+def _clear(folder, kept):
+    # What the last version but one had, and this one has not.
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        path = folder + "/" + name
+        if os.stat(path)[0] & 0x4000:
+            _clear(path, kept)
+            if not os.listdir(path):
+                os.rmdir(path)
+        elif path not in kept:
+            os.remove(path)
+
+
+async def _bring(job, number, source, folder, position, context):
+    path = folder + "/" + source["path"]
+    if await _same(path, source):
+        return
+    part = Part(trial.root + path, resume=position > 0)
+    try:
+        if await _same(trial.slot() + "/" + source["path"], source):
+            with open(trial.root + trial.slot() + "/" + source["path"], "rb") as file:
+                part.copy(file)
+        else:
+            await fetch(
+                job, lambda document: _source(document, document["files"][number]), part, min(position, part.size),
+                lambda safe: job.save((folder, number, safe)), context,
+            )
+        part.install()
+    except Exception:
+        part.discard()
+        raise
+    finally:
+        # A handler that is stopped leaves the part behind for the next attempt.
+        part.close()

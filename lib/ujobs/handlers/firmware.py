@@ -1,0 +1,127 @@
+"""The job `{"operation": "firmware"}`: new firmware for an ESP32 into the partition that is not in use, on trial.
+
+    {"operation": "firmware", "version": "1.29", "url": "https://…", "size": 1650000, "sha256": "…"}
+
+The image is written sector by sector as it comes in, and checked in flash before the bootloader is told of it. Once
+the board has connected with it, it counts; else the bootloader goes back to what was before, and the job says FAILED.
+AWS's own over-the-air updates ("afr_ota" documents, by stream) are understood too; they bring a signature instead of a
+SHA-256. Options of Agent.use(): ca, as for `files`; signing_key, see fetch.
+"""
+# The stubs know Partition by name only.
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+
+import asyncio
+import hashlib
+from binascii import hexlify
+
+from micropython import const
+
+from .. import trial
+from ..fetch import check_source, context_for, fetch
+from ..job import Reject
+
+STEP_TIMEOUT = 30  # minutes
+ON_RESTART = "resume"
+MAX_ATTEMPTS = 50
+
+_SECTOR = const(4096)
+_MAGIC = const(0xE9)
+_CHIP = const(12)  # where in an image the number of the chip is, two bytes
+
+
+async def run(job, options):
+    """Bring the image in and restart, or say how that went. Returns the version that runs."""
+    # Imported here: ujobs itself runs where there is no board.
+    from esp32 import Partition
+
+    running = Partition(Partition.RUNNING)
+    checkpoint = job.checkpoint
+    if checkpoint is None:
+        trial.forget()
+    if trial.current() == trial.FIRMWARE:
+        await trial.ended()
+    if checkpoint and running.info()[4] == checkpoint[0]:
+        return {"version": str(job.document.get("version", "-")), "partition": checkpoint[0]}
+    if checkpoint and checkpoint[1] < 0:
+        raise OSError("the firmware before is back: " + (trial.failure() or "the bootloader went back to it"))
+    target = running.get_next_update()
+    label, position = checkpoint or (target.info()[4], 0)
+    source = _source(job.document)
+    try:
+        check_source(source)
+        if not 0 < source.get("size", 0) <= target.info()[3]:
+            raise ValueError("size must be 1 to %d bytes" % target.info()[3])
+    except ValueError as error:
+        raise Reject(str(error))
+    if checkpoint is None:
+        job.save((label, 0))
+    image = _Image(target, source["size"], running)
+    await fetch(
+        job, _source, image, position, lambda safe: job.save((label, safe // _SECTOR * _SECTOR)),
+        context_for((source,), options),
+    )
+    trial.begin(trial.FIRMWARE)
+    job.save((label, -1))
+    target.set_boot()
+    await trial.restart()
+
+
+def _source(document):
+    update = document.get("afr_ota")
+    if not update:
+        return document
+    # FreeRTOS "OTA job document"; only the first file can be the board's firmware.
+    entry = update["files"][0]
+    source = {"size": int(entry["filesize"]), "file": int(entry["fileid"])}
+    if "MQTT" in update["protocols"]:
+        source["stream"] = update["streamname"]
+    else:
+        source["url"] = entry["update_data_url"]
+    for scheme in ("ecdsa", "rsa"):
+        if "sig-sha256-" + scheme in entry:
+            source["signature"] = entry["sig-sha256-" + scheme]
+    return source
+
+
+class _Image:
+    # The sink of fetch(): whole sectors go to flash, the last one filled up.
+    def __init__(self, partition, size, running):
+        self._partition = partition
+        self._running = running
+        self._sector = bytearray(_SECTOR)
+        self._total = size
+        self.size = 0
+
+    def write(self, offset, data):
+        if offset + len(data) > self._total:
+            raise ValueError("the image is larger than announced")
+        done = 0
+        while done < len(data):
+            number, begin = divmod(offset + done, _SECTOR)
+            count = min(len(data) - done, _SECTOR - begin)
+            self._sector[begin : begin + count] = data[done : done + count]
+            done += count
+            end = number * _SECTOR + begin + count
+            if begin + count == _SECTOR or end == self._total:
+                if not number:
+                    self._check_header()
+                self._partition.writeblocks(number, self._sector)
+        self.size = max(self.size, offset + done)
+
+    def flush(self):
+        pass
+
+    async def sha256(self):
+        digest = hashlib.sha256()
+        view = memoryview(self._sector)
+        for number in range((self._total + _SECTOR - 1) // _SECTOR):
+            self._partition.readblocks(number, self._sector)
+            digest.update(view[: self._total - number * _SECTOR])
+            await asyncio.sleep(0)
+        return hexlify(digest.digest()).decode()
+
+    def _check_header(self):
+        mine = bytearray(_CHIP + 2)
+        self._running.readblocks(0, mine, 0)
+        if self._sector[0] != _MAGIC or self._sector[_CHIP : _CHIP + 2] != mine[_CHIP:]:
+            raise ValueError("the image is none for this chip")

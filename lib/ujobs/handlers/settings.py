@@ -1,0 +1,66 @@
+"""The job `{"operation": "settings", "set": {…}, "remove": [...]}`: change the board's settings, on trial.
+
+The new settings count once the board has connected with them; if it does not, it goes back to the old ones by itself
+and the job says FAILED (see trial). Options of Agent.use(): check_settings, called with all settings as they would be,
+which raises ValueError for what is wrong. Values, which may be passwords, appear in no log line and no status detail.
+"""
+
+import os
+
+import ujson
+
+from .. import trial
+from ..job import Reject
+
+STEP_TIMEOUT = 30  # minutes: a board that cannot connect tries for a while before it goes back
+ON_RESTART = "resume"
+MAX_ATTEMPTS = 20
+
+
+async def run(job, options):
+    """Put the settings in place and restart, or say how that went. Returns the number of settings changed."""
+    first = job.checkpoint is None
+    if first:
+        trial.forget()
+        job.save(True)
+    if trial.current():
+        await trial.ended()
+    if trial.failure():
+        raise OSError("the settings before are back: " + trial.failure())
+    before = _read()
+    after = _changed(before, job.document)
+    if after == before:
+        return {"restarted": "no" if first else "yes"}
+    try:
+        options["check_settings"](dict(after))
+    except ValueError as error:
+        raise Reject(str(error))
+    _write("/settings.old", before)
+    trial.begin(trial.SETTINGS)
+    _write("/settings.json", after)
+    await trial.restart()
+
+
+def _changed(before, document):
+    given = document.get("set", {})
+    removed = document.get("remove", [])
+    if not isinstance(given, dict) or not isinstance(removed, list):
+        raise Reject("set must be an object and remove a list")
+    if "thing" in given or "thing" in removed:
+        raise Reject("the thing name cannot be changed by a job: the job is that thing's")
+    after = dict(before)
+    after.update(given)
+    for name in removed:
+        after.pop(name, None)
+    return after
+
+
+def _read():
+    with open(trial.root + "/settings.json") as file:
+        return ujson.load(file)
+
+
+def _write(name, settings):
+    with open(trial.root + name + ".tmp", "w") as file:
+        ujson.dump(settings, file)
+    os.rename(trial.root + name + ".tmp", trial.root + name)

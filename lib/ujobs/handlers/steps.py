@@ -1,0 +1,109 @@
+"""Jobs in AWS's own document schema, `{"version": "1.0", "steps": [...]}`, as its managed templates make them.
+
+AWS-Reboot and AWS-Download-File run as they are. Other actions of type runHandler call the application's function of
+that name, with or without ".sh", with the arguments as text; runCommand calls the function that the command names.
+What makes no sense on a board (packages, services, a shell) rejects the job before its first step. A reset between
+steps goes on with the right one. Options of Agent.use(): functions, as for `call`; roots and ca, as for `files`.
+
+`runAsUser`, `allowStdErr` and `conditions` are taken and have no effect, as in AWS's own device client for conditions.
+"""
+
+from micropython import const
+
+from ..job import Reject
+from ..link import explain, log
+
+STEP_TIMEOUT = 10  # minutes
+ON_RESTART = "resume"
+MAX_ATTEMPTS = 20
+
+_MAX_STEPS = const(32)
+
+
+class _Step:
+    # What a step's handler holds: the job, with a document and a checkpoint of the step's own.
+    def __init__(self, job, number, document, checkpoint):
+        self._job = job
+        self._number = number
+        self.document = document
+        self.checkpoint = checkpoint
+
+    def save(self, value):
+        self.checkpoint = value
+        self._job.save((self._number, value))
+
+    async def renew(self):
+        # An action's document is made of text in the job document: there is nothing to fetch anew but that.
+        await self._job.renew()
+
+    def __getattr__(self, name):
+        return getattr(self._job, name)
+
+
+async def run(job, options):
+    """Run the steps in order, then the final one. Returns what they return."""
+    actions = _actions(job.document)
+    plans = [_plan(action, options) for action in actions]
+    number, checkpoint = job.checkpoint or (0, None)
+    result = {}
+    output = ""
+    while number < len(plans):
+        module, document = plans[number]
+        job.note(number, len(plans), str(actions[number].get("name", "")))
+        try:
+            handler = __import__("ujobs.handlers." + module, None, None, (module,))
+            result.update(await handler.run(_Step(job, number, document, checkpoint), options) or {})
+        except Exception as error:
+            if str(actions[number].get("ignoreStepFailure", "")).lower() != "true":
+                raise
+            log("step %d failed and is passed over: %s" % (number + 1, explain(error)))
+            output += explain(error) + " "
+        number += 1
+        checkpoint = None
+        job.save((number, None))
+    if output:
+        job.noted("stderr", output)
+    job.note(len(plans), len(plans))
+    return result
+
+
+def _actions(document):
+    steps = document.get("steps")
+    if document.get("version") != "1.0" or not isinstance(steps, list) or not 0 < len(steps) <= _MAX_STEPS:
+        raise Reject('a job of steps needs version "1.0" and 1 to %d steps' % _MAX_STEPS)
+    final = document.get("finalStep")
+    actions = []
+    for step in steps + ([final] if final else []):
+        action = step.get("action") if isinstance(step, dict) else None
+        if not isinstance(action, dict) or not isinstance(action.get("input"), dict):
+            raise Reject("each step needs an action with an input")
+        actions.append(action)
+    return actions
+
+
+def _plan(action, options):
+    """Return the module that does an action, and the document to give it."""
+    given = action["input"]
+    kind = action.get("type")
+    if kind == "runHandler":
+        name = str(given.get("handler"))
+        arguments = given.get("args", [])
+    elif kind == "runCommand":
+        # A comma separates arguments; "\\," is a comma.
+        words = str(given.get("command")).replace("\\,", "\0").split(",")
+        name, arguments = words[0], [word.replace("\0", ",").strip() for word in words[1:]]
+    else:
+        raise Reject("action type %s is not known" % kind)
+    if name.endswith(".sh"):
+        name = name[:-3]
+    if not isinstance(arguments, list):
+        raise Reject("args must be a list")
+    if kind == "runHandler" and name == "reboot":
+        return "reboot", {}
+    if kind == "runHandler" and name == "download-file":
+        if len(arguments) != 2:
+            raise Reject("download-file takes a URL and a path")
+        return "files", {"fetch": [{"url": arguments[0], "path": arguments[1]}]}
+    if name not in options.get("functions", {}):
+        raise Reject("action %s cannot be done on this board" % name)
+    return "call", {"function": name, "arguments": arguments}

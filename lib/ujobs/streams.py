@@ -1,0 +1,136 @@
+"""Files that AWS IoT delivers over MQTT in blocks ("MQTT-based file delivery"), on the link that is there anyway.
+
+It asks for a window of blocks, writes them in whatever order they come, and asks again for those that are missing: lost
+blocks, doubled ones and a link that breaks cost time, not the file. One block is in memory at a time. Like a download,
+what it brings is not to be trusted before its SHA-256 has been checked.
+"""
+
+import asyncio
+import random
+from binascii import a2b_base64, hexlify
+from errno import ETIMEDOUT
+
+import ujson
+from micropython import const
+
+from . import protocol
+from .link import Link, explain, log
+
+BLOCK = const(4096)  # bytes; AWS takes 256 to 131072
+_WINDOW = const(30)  # blocks; AWS answers one request with at most 128 KB. Less than a small integer has bits
+_PATIENCE = const(3)  # requests in a row that bring nothing
+
+
+class _Receiver:
+    def __init__(self, file_id, size, token, write):
+        self._file_id = file_id
+        self._size = size
+        self._write = write
+        self._token = token
+        self.arrived = asyncio.Event()
+        self.first = self.missing = 0
+        self.error = None
+
+    def received(self, topic, payload):
+        try:
+            if payload is None:
+                raise ValueError("a block is over the link's receive limit")
+            fields = protocol.parse(payload)
+            if topic.endswith(b"/rejected/json"):
+                self._rejected(fields)
+            elif topic.endswith(b"/data/json") and fields.get("c") == self._token:
+                self._block(fields)
+        except (OSError, ValueError, MemoryError) as error:
+            self.error = error
+        self.arrived.set()
+
+    def _rejected(self, fields):
+        # The token is missing when the service could not read the request.
+        if fields.get("c", self._token) == self._token:
+            code = str(fields.get("o") or fields.get("code"))
+            text = "stream: %s: %s" % (code, fields.get("m") or fields.get("message"))
+            raise OSError(text) if code == "InternalError" else ValueError(text)
+
+    def _block(self, fields):
+        index = fields.get("i")
+        if fields.get("f") != self._file_id or not isinstance(index, int):
+            return
+        bit = index - self.first
+        if not 0 <= bit < _WINDOW or not self.missing & 1 << bit:
+            return
+        data = a2b_base64(fields["p"]) if isinstance(fields.get("p"), str) else b""
+        if len(data) != min(BLOCK, self._size - index * BLOCK):
+            raise ValueError("stream: block %d has %d bytes" % (index, len(data)))
+        self._write(index * BLOCK, data, self._size)
+        self.missing &= ~(1 << bit)
+
+
+async def receive(link: Link, thing: str, stream: str, file_id: int, size: int, write, arrived, start: int = 0):
+    """Receive a file of a stream, from byte `start` on.
+
+    thing, stream: their names; file_id: 0 to 255; size: bytes in the file, up to 24 MB; start: a multiple of BLOCK.
+    write: called as `write(offset, block, size)`, not in order. arrived: called as `arrived(offset)` when everything
+    before that offset has been written. Raises ValueError when the service refuses or sends what does not fit, OSError
+    when no block came for three requests, MemoryError for want of room for a block, and what write() raises.
+    """
+    token = "%x" % random.getrandbits(30)
+    receiver = _Receiver(file_id, size, token, write)
+    prefix = ("$aws/things/%s/streams/%s/" % (thing, stream)).encode()
+    link.route(prefix, receiver.received)
+    filters = (prefix + b"data/json", prefix + b"rejected/json")
+    try:
+        for name in filters:
+            await link.subscribe(name)
+        window = 4
+        first = start // BLOCK
+        count = (size + BLOCK - 1) // BLOCK
+        while first < count:
+            blocks = min(window, count - first)
+            receiver.first = first
+            receiver.missing = (1 << blocks) - 1
+            smooth = await _window(link, prefix, receiver, file_id, token)
+            window = min(window * 2, _WINDOW) if smooth else max(window // 2, 1)
+            first += blocks
+            arrived(min(first * BLOCK, size))
+    finally:
+        link.unroute(receiver.received)
+        for name in filters:
+            try:
+                await link.unsubscribe(name)
+            except OSError as error:
+                log("not unsubscribed:", explain(error))
+
+
+async def _window(link, prefix, receiver, file_id, token):
+    """Get the blocks that are missing; return whether one request was enough."""
+    asked = silent = 0
+    while receiver.missing:
+        missing = receiver.missing
+        await link.up.wait()
+        # Bit 0 of byte 0 stands for the first block.
+        bitmap = bytes([missing >> shift & 255 for shift in range(0, _WINDOW, 8) if missing >> shift])
+        request = {
+            "c": token, "f": file_id, "l": BLOCK, "o": receiver.first,
+            "n": sum([missing >> bit & 1 for bit in range(_WINDOW)]), "b": hexlify(bitmap).decode(),
+        }
+        asked += 1
+        try:
+            await link.publish(prefix + b"get/json", ujson.dumps(request))
+            await _arrivals(link, receiver)
+        except (OSError, asyncio.TimeoutError) as error:
+            if receiver.error:
+                raise receiver.error
+            log("stream:", explain(error))
+        if receiver.error:
+            raise receiver.error
+        silent = silent + 1 if receiver.missing == missing else 0
+        if silent == _PATIENCE:
+            raise OSError(ETIMEDOUT)
+    return asked == 1
+
+
+async def _arrivals(link, receiver):
+    # Ends when nothing is missing any more, or nothing has come for a while.
+    while receiver.missing and not receiver.error:
+        receiver.arrived.clear()
+        await asyncio.wait_for(receiver.arrived.wait(), link.timeout)

@@ -1,0 +1,131 @@
+"""A board that restarts, for the tests of handlers that put something on trial: each start is one run of the agent on
+the same flash, journal and cloud, as after a reset."""
+
+import asyncio
+import os
+import sys
+
+import ujobs.trial as trial
+from broker import until
+from cloud import DIRECTORY, Cloud, remove, run
+from ujobs.flash import make_folders
+from web import Web
+
+ROOT = "/tmp/ujobs-board-%s" % os.urandom(4).hex()
+
+
+class _Machine:
+    HARD_RESET = 2
+
+    def __init__(self):
+        self.resets = 0
+
+    def reset(self):
+        self.resets += 1
+        # What a reset does to the program: nothing after it runs.
+        raise asyncio.CancelledError
+
+    def reset_cause(self):
+        return self.HARD_RESET
+
+
+def remove_all(folder):
+    """Remove a folder with all that is in it."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        remove_all(folder + "/" + name)
+    remove(folder)
+
+
+class Board:
+    """answer: of the HTTP server, see web.Web. setup(agent) allows the handlers. started: the application's folder at
+    each start so far. resets: how many there were."""
+
+    def __init__(self, document, setup, answer=None, files=None):
+        self.setup = setup
+        self.web = Web(answer)
+        self.cloud = Cloud()
+        self.started = []
+        self.machine = _Machine()
+        self.execution = self.cloud.queue("update-1", document) if document else None
+        remove(DIRECTORY)
+        remove_all(ROOT)
+        os.mkdir(ROOT)
+        trial.root = ROOT
+        for name, content in (files or {}).items():
+            self.put(name, content)
+
+    @property
+    def resets(self):
+        return self.machine.resets
+
+    def put(self, name, content):
+        make_folders(ROOT + name)
+        with open(ROOT + name, "wb") as file:
+            file.write(content)
+
+    def get(self, name):
+        try:
+            with open(ROOT + name, "rb") as file:
+                return file.read()
+        except OSError:
+            return None
+
+    def start(self, proves=True, until_condition=None):
+        """Start once, until the next reset or the end of the job. proves: whether what is on trial connects."""
+        self.started.append(trial.boot())
+        sys.modules["machine"] = self.machine
+        resets = self.machine.resets
+
+        def over():
+            if until_condition:
+                return until_condition()
+            return self.machine.resets > resets or self.cloud.done()
+
+        async def scenario(agent, cloud):
+            mqtt = asyncio.open_connection
+
+            async def open_connection(host, port, ssl=None, server_hostname=None):
+                where = mqtt if host == "host" else self.web.open_connection
+                return await where(host, port, ssl=ssl, server_hostname=server_hostname)
+
+            asyncio.open_connection = open_connection
+            await agent.link.up.wait()
+            if proves:
+                trial.confirm()
+            await until(over)
+            await until(lambda: self.machine.resets > resets or until_condition or agent.journal.acknowledged)
+
+        try:
+            if proves or not trial.current():
+                run(scenario, self.setup, cloud=self.cloud, keep=True)
+        finally:
+            del sys.modules["machine"]
+
+    def finish(self, starts=10, **options):
+        """Start again and again until the job has ended; return its status."""
+        for _ in range(starts):
+            self.start(**options)
+            if self.cloud.done():
+                break
+        return self.execution["status"]
+
+    def reason(self):
+        return self.execution.get("statusDetails", {}).get("reason")
+
+    def close(self):
+        trial.root = ""
+        remove(DIRECTORY)
+        remove_all(ROOT)
+
+
+def with_board(scenario, *args, **named):
+    """Run scenario(board), and leave nothing behind."""
+    board = Board(*args, **named)
+    try:
+        scenario(board)
+    finally:
+        board.close()

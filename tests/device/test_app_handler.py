@@ -1,0 +1,174 @@
+"""The `app` job: a new version comes in beside the old one, and counts only once it has proved itself."""
+
+import hashlib
+from binascii import hexlify
+
+import ujobs.trial as trial
+from restarts import with_board
+from web import File, head
+
+URL = "http://files.example.com/1.4.0/"
+NEW = {"app.py": b"VERSION = 2\n" * 3000, "lib/sensor.py": b"PIN = 4\n", "table.bin": bytes(range(256))}
+OLD = {"/app/app.py": b"VERSION = 1\n", "/app/table.bin": bytes(range(256)), "/settings.json": b"{}"}
+
+
+def entry(path, content, **fields):
+    made = {"path": path, "size": len(content), "sha256": hexlify(hashlib.sha256(content).digest()).decode()}
+    made.update(fields)
+    return made
+
+
+def job(contents=NEW, **fields):
+    document = {
+        "operation": "app", "version": "1.4.0", "base": URL,
+        "files": [entry(path, content) for path, content in sorted(contents.items())],
+    }
+    document.update(fields)
+    return document
+
+
+def server(connection):
+    path = connection.request.split()[1].decode()
+    content = NEW.get(path[len("/1.4.0/") :])
+    return head(404, {}) if content is None else File(content)(connection)
+
+
+def use(agent):
+    agent.use("app")
+
+
+def check_new(board):
+    assert board.execution["status"] == "SUCCEEDED"
+    assert board.execution["statusDetails"]["version"] == "1.4.0"
+    assert trial.boot() == "/app-b"
+    for path, content in NEW.items():
+        assert board.get("/app-b/" + path) == content
+    assert board.get("/app/app.py") == OLD["/app/app.py"]
+
+
+def check_old(board):
+    assert board.execution["status"] in ("FAILED", "REJECTED")
+    assert [trial.boot() for _ in range(5)] == ["/app"] * 5
+    assert board.get("/app/app.py") == OLD["/app/app.py"]
+
+
+def test_a_new_version_is_started_and_stays():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED"
+        assert board.started == ["/app", "/app-b"]
+        check_new(board)
+        # An unchanged file came from the version before.
+        assert b"GET /1.4.0/table.bin " not in b"".join([c.request for c in board.web.connections])
+
+    with_board(scenario, job(), use, server, OLD)
+
+
+def test_a_version_that_does_not_connect_is_rolled_back():
+    def scenario(board):
+        board.start()
+        for _ in range(3):
+            board.start(proves=False)
+        assert board.finish() == "FAILED"
+        assert board.started == ["/app", "/app-b", "/app-b", "/app-b", "/app"]
+        assert "3 starts" in board.reason()
+        check_old(board)
+
+    with_board(scenario, job(), use, server, OLD)
+
+
+def test_a_version_that_cannot_start_is_rolled_back_at_once():
+    def scenario(board):
+        board.start()
+        board.start(proves=False)
+        trial.fail("ImportError: no module named 'sensor'")
+        assert board.finish() == "FAILED"
+        assert board.started == ["/app", "/app-b", "/app"]
+        assert "ImportError" in board.reason()
+        check_old(board)
+
+    with_board(scenario, job(), use, server, OLD)
+
+
+def test_the_version_that_runs_already_needs_no_restart():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED"
+        assert board.resets == 0
+        assert not board.web.connections
+
+    files = {"/app/" + path: content for path, content in NEW.items() if "/" not in path}
+    with_board(scenario, job({path: NEW[path] for path in ("app.py", "table.bin")}), use, server, files)
+
+
+def test_content_that_is_not_what_was_announced_is_never_started():
+    def scenario(board):
+        assert board.finish() == "FAILED"
+        assert board.resets == 0
+        check_old(board)
+
+    for wrong in ({"sha256": "0" * 64}, {"size": 5}, {"url": URL + "missing"}):
+        files = [entry("app.py", NEW["app.py"], **wrong)]
+        with_board(scenario, job(files=files), use, server, OLD)
+
+
+def test_documents_that_will_not_do_are_rejected():
+    def scenario(board):
+        assert board.finish() == "REJECTED"
+        assert board.resets == 0
+        assert not board.web.connections
+        check_old(board)
+
+    content = NEW["app.py"]
+    for files in (
+        None, [], "app.py", [1], [entry("app.py", content)] * 65, [entry("../main.py", content)],
+        [entry("/main.py", content)], [entry("", content)], [entry("app.py", content, sha256=None)],
+        [entry("app.py", content, size="1")],
+    ):
+        with_board(scenario, job(files=files), use, server, OLD)
+
+
+def test_files_of_the_last_version_but_one_are_cleared_away():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED"
+        assert board.get("/app-b/old.py") is None
+        assert board.get("/app-b/deep/old.py") is None
+        check_new(board)
+
+    old = dict(OLD)
+    old.update({"/app-b/old.py": b"1", "/app-b/deep/old.py": b"2", "/app-b/app.py": b"3"})
+    with_board(scenario, job(), use, server, old)
+
+
+def test_a_download_that_is_cut_short_goes_on_after_the_reset():
+    stalls = [True]
+
+    def stalling(connection):
+        answer = server(connection)
+        if stalls and b"app.py" in connection.request:
+            return answer[:35000], False
+        return answer
+
+    def scenario(board):
+        board.start(until_condition=lambda: len(board.get("/app-b/app.py.part") or b"") > 32768)
+        stalls.clear()
+        assert board.finish() == "SUCCEEDED"
+        check_new(board)
+        ranges = [c.header("Range") for c in board.web.connections if c.header("Range")]
+        assert len(ranges) == 1
+
+    with_board(scenario, job(), use, stalling, OLD)
+
+
+def test_the_next_version_goes_to_the_first_folder_again():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED"
+        document = job({"app.py": b"VERSION = 3\n"}, version="1.5.0")
+        document["files"][0]["url"] = URL + "three"
+        NEW["three"] = b"VERSION = 3\n"
+        board.execution = board.cloud.queue("update-2", document)
+        assert board.finish() == "SUCCEEDED"
+        assert board.get("/app/app.py") == b"VERSION = 3\n"
+        assert board.get("/app/table.bin") is None
+        assert trial.boot() == "/app"
+        del NEW["three"]
+
+    with_board(scenario, job(), use, server, OLD)

@@ -1,0 +1,256 @@
+"""AWS IoT Device Advisor's MQTT cases that are about waiting, in fast time; docs/device-advisor.md lists all cases.
+
+Source: AWS IoT Core Developer Guide, "Device Advisor test cases", page MQTT. The functions bear the names of the cases.
+"""
+
+import asyncio
+import random
+
+import fast_time
+from broker import Broker
+from cloud import DIRECTORY, Cloud, remove
+from ujobs.agent import Agent
+from ujobs.link import Link
+
+KEEPALIVE = 60  # seconds
+TIMEOUT = 300  # seconds that Device Advisor gives a case unless told otherwise
+PATIENCE = 10  # seconds that Link waits for an answer
+WINDOW = 15  # seconds within which the long duration test wants a packet again
+
+
+class Advisor(Broker):
+    """A broker that notes when what came. connects, losses: seconds. refused: how many of the next CONNECTs stay
+    without answer. cut: how many of the next connections it closes once they are subscribed."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self._clock = clock
+        self.connects = []
+        self.losses = []
+        self.refused = self.cut = 0
+
+    def received(self, wire, kind, body):
+        if kind >> 4 == 1:
+            self.connects.append(self._clock.seconds())
+            self.mute.discard("connect")
+            if self.refused:
+                self.refused -= 1
+                self.mute.add("connect")
+        super().received(wire, kind, body)
+        if kind >> 4 == 8 and self.cut:
+            self.cut -= 1
+            self.disconnect()
+
+    def disconnect(self):
+        self.losses.append(self._clock.seconds())
+        self.wires[-1].end()
+
+    def bodies(self, name):
+        """What followed the fixed header in all packets of a kind."""
+        return [body for known, body in self.packets if known == name]
+
+
+def advise(scenario, seed=1):
+    """Run scenario(agent, advisor, cloud, clock) beside an agent that does its jobs in this cloud, in fast time."""
+
+    async def main(clock):
+        cloud = Cloud()
+        advisor = cloud.broker = Advisor(clock)
+        advisor.on_publish = cloud._published
+        asyncio.open_connection, real = advisor.open_connection, asyncio.open_connection
+        agent = Agent("thing", link=Link(b"thing", "host", keepalive=KEEPALIVE), directory=DIRECTORY)
+        task = asyncio.create_task(agent.run())
+        try:
+            return await scenario(agent, advisor, cloud, clock)
+        finally:
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+            asyncio.open_connection = real
+            remove(DIRECTORY)
+
+    random.seed(seed)
+    return fast_time.run(main)
+
+
+async def until(condition, seconds=TIMEOUT):
+    for _ in range(3000):
+        if condition():
+            return
+        await asyncio.sleep(seconds / 3000)
+    raise AssertionError("not within %d s" % seconds)
+
+
+def gaps(times):
+    return [late - early for early, late in zip(times, times[1:])]
+
+
+def check_backoff(pauses, first=0):
+    """Pauses (seconds) of which the n-th is 1 plus a random part of 2 ** n, at most 32, and which are not all alike."""
+    for number, pause in enumerate(pauses):
+        most = 1 << min(first + number, 5)
+        assert 1 <= pause <= 1 + most + 0.2, (number, pauses)
+    # Neither constant, nor linear, nor strictly exponential.
+    assert max(pauses) > 2 * min(pauses), pauses
+    growth = [late / early for early, late in zip(pauses, pauses[1:])]
+    assert max(growth) > 1.1 * min(growth), pauses
+
+
+def retries_without_connack(seed):
+    async def scenario(agent, advisor, cloud, clock):
+        advisor.refused = 5
+        await until(agent.link.up.is_set)
+        assert len(advisor.connects) == 6
+        advisor.refused = 5
+        advisor.disconnect()
+        await until(lambda: len(advisor.connects) == 12)
+        await until(agent.link.up.is_set)
+        assert clock.seconds() < TIMEOUT
+        first, second = gaps(advisor.connects[:6]), gaps(advisor.connects[6:])
+        return [gap - PATIENCE for gap in first], [gap - PATIENCE for gap in second]
+
+    return advise(scenario, seed)
+
+
+def test_mqtt_connect_jitter_backoff_retries():
+    first, second = retries_without_connack(1)
+    check_backoff(first)
+    # The one connection in between was too short to count as sound.
+    check_backoff(second, first=6)
+    assert retries_without_connack(2) != (first, second)
+
+
+def test_mqtt_connect_exponential_backoff_retries():
+    sums = [0] * 5
+    for seed in range(20):
+        for number, pause in enumerate(retries_without_connack(seed)[0]):
+            sums[number] += pause - 1
+    # The random part doubles on average.
+    assert all(1.2 < ratio < 3.5 for ratio in [late / early for early, late in zip(sums, sums[1:])]), sums
+
+
+def test_mqtt_reconnection_after_successful_connection():
+    async def scenario(agent, advisor, cloud, clock):
+        advisor.cut = 1
+        await until(lambda: len(advisor.connects) == 2)
+        assert advisor.connects[1] - advisor.losses[0] >= 1
+
+    for seed in range(5):
+        advise(scenario, seed)
+
+
+def test_mqtt_reconnect_backoff_retries_on_server_disconnect():
+    async def scenario(agent, advisor, cloud, clock):
+        await until(agent.link.up.is_set)
+        await asyncio.sleep(45)
+        advisor.refused = 5
+        advisor.disconnect()
+        await until(lambda: len(advisor.connects) == 7)
+        first, *others = advisor.connects[1:]
+        pauses = [gap - PATIENCE for gap in gaps([first] + others)]
+        check_backoff([first - advisor.losses[0]] + pauses)
+
+    advise(scenario)
+
+
+def test_mqtt_reconnect_backoff_retries_on_unstable_connection():
+    async def scenario(agent, advisor, cloud, clock):
+        advisor.cut = 6
+        await until(lambda: len(advisor.connects) == 7)
+        check_backoff([late - early for early, late in zip(advisor.losses, advisor.connects[1:])])
+
+    advise(scenario)
+
+
+def test_mqtt_subscribe_retry_no_suback():
+    async def scenario(agent, advisor, cloud, clock):
+        advisor.mute.add("subscribe")
+        await until(lambda: advisor.count("subscribe") == 2, WINDOW)
+        assert len(advisor.connects) == 1
+        advisor.mute.discard("subscribe")
+        first, second = advisor.bodies("subscribe")
+        assert first == second
+        assert first[4:-1] == b"$aws/things/thing/jobs/#"
+        await until(agent.link.up.is_set)
+
+    advise(scenario)
+
+
+def test_mqtt_publish_retry_no_puback():
+    async def scenario(agent, advisor, cloud, clock):
+        advisor.on_publish = None
+        await until(agent.link.up.is_set)
+        advisor.mute.add("publish")
+        before = advisor.count("publish")
+        publishing = asyncio.create_task(agent.link.publish(b"advisor/topic", b"message", qos=1))
+
+        def sent():
+            return [body for body in advisor.bodies("publish")[before:] if body[2:15] == b"advisor/topic"]
+
+        await until(lambda: len(sent()) == 2, WINDOW)
+        assert len(advisor.connects) == 1
+        assert sent()[0] == sent()[1]
+        advisor.wires[-1].give(b"\x40\x02" + sent()[0][15:17])
+        await publishing
+
+    advise(scenario)
+
+
+def test_mqtt_no_ack_pingresp():
+    async def scenario(agent, advisor, cloud, clock):
+        await until(agent.link.up.is_set)
+        await asyncio.sleep(2)
+        advisor.mute.update(("publish", "subscribe", "ping"))
+        blocked = clock.seconds()
+        await until(lambda: advisor.closed)
+        assert advisor.count("ping") == 1
+        assert clock.seconds() - blocked < 1.5 * KEEPALIVE
+
+    advise(scenario)
+
+
+def test_mqtt_persistent_session_happy_case_is_not_used():
+    async def scenario(agent, advisor, cloud, clock):
+        await until(agent.link.up.is_set)
+        clean_session = 2
+        assert advisor.bodies("connect")[0][7] & clean_session
+        # What a persistent session would keep is asked for instead.
+        advisor.disconnect()
+        cloud.quiet = True
+        cloud.queue("meanwhile", {"operation": "unknown"})
+        await until(cloud.done)
+
+    advise(scenario)
+
+
+def test_mqtt_persistent_session_session_expiry():
+    async def scenario(agent, advisor, cloud, clock):
+        await until(agent.link.up.is_set)
+        advisor.disconnect()
+        await until(lambda: len(advisor.connects) == 2 and agent.link.up.is_set())
+        first, second = advisor.bodies("subscribe")
+        assert first[2:] == second[2:]
+
+    advise(scenario)
+
+
+def test_mqtt_long_duration():
+    async def scenario(agent, advisor, cloud, clock):
+        # Hours of quiet, then: reconnect; server away for long; intermittent connectivity; all of it.
+        for number, (refusals, drops) in enumerate(((0, 0), (300, 0), (0, 8), (100, 8))):
+            await until(agent.link.up.is_set)
+            await asyncio.sleep(2 * 3600)
+            advisor.packets.clear()
+            assert agent.link.up.is_set()
+            advisor.refuse = [OSError(111) for _ in range(refusals)]
+            advisor.cut = drops
+            advisor.disconnect()
+            await until(lambda: not agent.link.up.is_set())
+            await until(agent.link.up.is_set, 6 * 3600)
+            cloud.queue("job-%d" % number, {"operation": "unknown"})
+            await until(cloud.done)
+        assert cloud.statuses() == ["REJECTED"] * 4
+
+    advise(scenario)

@@ -1,0 +1,191 @@
+"""`download()` against an HTTP server in memory: ranges, redirects, chunks, and servers and links that fail."""
+
+from ujobs.download import Refused, download
+from web import File, Web, head, with_web
+
+CONTENT = bytes(range(256)) * 50
+URL = "https://files.example.com/a/b?signature=1"
+
+
+class Target:
+    def __init__(self):
+        self.data = bytearray()
+        self.calls = 0
+        self.total = None
+
+    def write(self, offset, piece, total):
+        self.data[offset:] = bytes(piece)
+        self.calls += 1
+        self.total = total
+
+
+def fetch(answer, start=0, url=URL, piece=1 << 20, data=b"", **options):
+    """Download once; return the target, the server and what was raised, if anything."""
+    web = Web(answer, piece)
+    target = Target()
+    target.data[:] = data
+
+    async def scenario():
+        try:
+            await download(url, target.write, start, context="TLS", timeout=0.2, **options)
+        except Exception as error:
+            return error
+
+    error = with_web(web, scenario)
+    assert all(connection.closed for connection in web.connections)
+    return target, web, error
+
+
+def test_a_whole_file_arrives_and_its_size_is_told():
+    target, web, error = fetch(File(CONTENT))
+    assert error is None
+    assert bytes(target.data) == CONTENT
+    assert target.total == len(CONTENT)
+    assert web.connections[0].target == ("files.example.com", 443, "TLS")
+    assert web.connections[0].request.startswith(b"GET /a/b?signature=1 HTTP/1.1\r\nHost: files.example.com\r\n")
+
+
+def test_answers_cut_anywhere_are_put_together():
+    for piece in (1, 2, 3, 7, 100, 4095, 4097):
+        target, _, error = fetch(File(CONTENT[:3000]), piece=piece)
+        assert error is None
+        assert bytes(target.data) == CONTENT[:3000]
+
+
+def test_a_range_is_asked_for_and_goes_on_from_there():
+    target, web, error = fetch(File(CONTENT), start=5000, data=CONTENT[:5000])
+    assert error is None
+    assert bytes(target.data) == CONTENT
+    assert target.total == len(CONTENT)
+    assert web.connections[0].header("Range") == "bytes=5000-"
+
+
+def test_a_server_without_ranges_starts_again_at_0():
+    target, _, error = fetch(File(CONTENT, ranges=False), start=5000, data=b"other" * 1000)
+    assert error is None
+    assert bytes(target.data) == CONTENT
+
+
+def test_a_range_that_was_not_asked_for_is_refused():
+    answer = head(206, {"Content-Length": 3, "Content-Range": "bytes 7-9/100"}) + b"abc"
+    target, _, error = fetch(lambda connection: answer, start=5)
+    assert isinstance(error, ValueError)
+    assert target.calls == 0
+
+
+def test_a_connection_that_ends_early_is_an_oserror_and_keeps_what_came():
+    server = File(CONTENT)
+    server.breaks_at = [6000]
+    target, _, error = fetch(server)
+    assert isinstance(error, OSError)
+    assert bytes(target.data) == CONTENT[:6000]
+    target, _, error = fetch(server, start=6000, data=CONTENT[:6000])
+    assert error is None
+    assert bytes(target.data) == CONTENT
+
+
+def test_a_server_that_stalls_is_given_up():
+    stalls = [b"", b"HTTP/1.1 200 OK\r\n", head(200, {"Content-Length": 10}) + b"12345"]
+    for answer in stalls:
+        _, _, error = fetch(lambda connection, answer=answer: (answer, False))
+        assert isinstance(error, OSError), answer
+
+
+def chunked(pieces, trailer=b""):
+    body = b"".join([b"%x;name=value\r\n" % len(piece) + piece + b"\r\n" for piece in pieces])
+    return head(200, {"Transfer-Encoding": "chunked"}) + body + b"0\r\n" + trailer + b"\r\n"
+
+
+def test_chunks_are_joined():
+    pieces = [CONTENT[:1], CONTENT[1:5000], CONTENT[5000:]]
+    for size in (1 << 20, 1, 5):
+        target, _, error = fetch(lambda connection: chunked(pieces), piece=size)
+        assert error is None
+        assert bytes(target.data) == CONTENT
+
+
+def test_chunks_that_end_early_are_an_oserror():
+    _, _, error = fetch(lambda connection: chunked([CONTENT])[:-20])
+    assert isinstance(error, OSError)
+
+
+def test_an_answer_without_length_ends_with_the_connection():
+    target, _, error = fetch(lambda connection: head(200, {}) + CONTENT)
+    assert error is None
+    assert bytes(target.data) == CONTENT
+    assert target.total is None
+
+
+def test_redirects_are_followed():
+    def answer(connection):
+        path = connection.request.split()[1]
+        if path == b"/a/b?signature=1":
+            return head(302, {"Location": "https://other.example.com:8443/c"})
+        if path == b"/c":
+            return head(307, {"LOCATION": "/d"})
+        return File(CONTENT)(connection)
+
+    target, web, error = fetch(answer)
+    assert error is None
+    assert bytes(target.data) == CONTENT
+    assert web.connections[1].target == ("other.example.com", 8443, "TLS")
+    assert web.connections[1].header("Host") == "other.example.com:8443"
+    assert web.connections[2].request.startswith(b"GET /d ")
+
+
+def test_redirects_end():
+    _, web, error = fetch(lambda connection: head(302, {"Location": "/again"}))
+    assert isinstance(error, ValueError)
+    assert len(web.connections) == 6
+
+
+def test_a_redirect_away_from_tls_is_refused():
+    for location in ("http://files.example.com/a", "ftp://files.example.com/a", "a/b"):
+        _, web, error = fetch(lambda connection, location=location: head(302, {"Location": location}))
+        assert isinstance(error, ValueError)
+        assert len(web.connections) == 1
+
+
+def test_what_the_server_will_not_give_is_refused_with_its_status():
+    for status in (400, 403, 404, 410, 416, 204):
+        _, _, error = fetch(lambda connection, status=status: head(status, {"Content-Length": 0}))
+        assert isinstance(error, Refused)
+        assert error.status == status
+        assert str(status) in str(error)
+
+
+def test_a_server_in_trouble_is_an_oserror():
+    for status in (429, 500, 503):
+        _, _, error = fetch(lambda connection, status=status: head(status, {}))
+        assert isinstance(error, OSError)
+
+
+def test_what_is_not_http_is_a_valueerror():
+    answers = (
+        b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n", b"\r\n\r\n", b"\x00" * 5000,
+        head(200, {"Content-Length": "many"}), head(206, {"Content-Length": 1}) + b"x",
+        head(206, {"Content-Length": 1, "Content-Range": ""}) + b"x",
+        head(200, {"Transfer-Encoding": "chunked"}) + b"zz\r\n",
+        head(200, {"Transfer-Encoding": "chunked"}) + b"1" * 200,
+    )
+    for answer in answers:
+        target, _, error = fetch(lambda connection, answer=answer: answer)
+        assert isinstance(error, (ValueError, OSError)), (answer, error)
+        assert not target.data, answer
+
+
+def test_urls_that_will_not_do_are_refused_before_anything_is_sent():
+    urls = (
+        "", "files.example.com/a", "ftp://files.example.com/", "https://", "https:///a", "https://user@host/a",
+        "https://host:port/", "https://host/a b", "https://host/a\r\nX: y", "https://h\xf6st/",
+    )
+    for url in urls:
+        _, web, error = fetch(File(CONTENT), url=url)
+        assert isinstance(error, ValueError), url
+        assert not web.connections
+
+
+def test_plain_http_opens_no_tls():
+    _, web, error = fetch(File(CONTENT), url="http://files.example.com:8000/a")
+    assert error is None
+    assert web.connections[0].target == ("files.example.com", 8000, None)

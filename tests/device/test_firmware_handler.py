@@ -1,0 +1,162 @@
+"""The `firmware` job: an image comes into the other partition, checked, and counts only once it has proved itself."""
+
+import hashlib
+import sys
+from binascii import hexlify
+
+import ujobs.trial as trial
+from restarts import ROOT, with_board
+from web import File
+
+sys.path.append(__file__.rsplit("/", 1)[0] + "/../../tools/ujobs_tools/board/fakes")
+import partitions  # noqa: E402
+from partitions import SLOT, Partition, image_header  # noqa: E402
+
+sys.path.pop()
+
+URL = "http://files.example.com/firmware.bin"
+IMAGE = image_header() + bytes((n * 13 + n // 300) & 255 for n in range(50000))
+
+
+def job(image=IMAGE, **fields):
+    document = {
+        "operation": "firmware", "version": "1.29", "url": URL, "size": len(image),
+        "sha256": hexlify(hashlib.sha256(image).digest()).decode(),
+    }
+    document.update(fields)
+    return document
+
+
+def use(agent):
+    agent.use("firmware")
+
+
+class Chip:
+    """The application partitions of a board under test."""
+
+    def __init__(self, board):
+        board.put("/partitions", b"")
+        self.file = open(ROOT + "/partitions", "r+b")  # noqa: SIM115
+        self.power_on()
+
+    def power_on(self):
+        """What the bootloader does at every reset."""
+        Partition.bootloader = partitions.Bootloader(partitions.Flash(self.file))
+        return self.running()
+
+    def running(self):
+        return Partition(Partition.RUNNING).info()[4]
+
+    def content(self, label, size):
+        buffer = bytearray(size)
+        Partition(label).readblocks(0, buffer)
+        return bytes(buffer)
+
+    def finish(self, board, **options):
+        """Restart until the job has ended; return its status."""
+        for _ in range(10):
+            self.power_on()
+            board.start(**options)
+            if board.cloud.done():
+                break
+        return board.execution["status"]
+
+
+def with_chip(scenario, document, answer=None, setup=use):
+    def on_board(board):
+        chip = Chip(board)
+        sys.modules["esp32"] = partitions
+        try:
+            scenario(board, chip)
+        finally:
+            del sys.modules["esp32"]
+            chip.file.close()
+
+    with_board(on_board, document, setup, answer or File(IMAGE))
+
+
+def test_new_firmware_is_started_and_stays():
+    def scenario(board, chip):
+        assert chip.finish(board) == "SUCCEEDED"
+        assert board.resets == 1
+        assert board.execution["statusDetails"]["partition"] == "ota_1"
+        assert chip.content("ota_1", len(IMAGE)) == IMAGE
+        assert [chip.power_on() for _ in range(3)] == ["ota_1"] * 3
+        assert trial.current() == ""
+
+    with_chip(scenario, job())
+
+
+def test_firmware_that_does_not_connect_is_taken_back_by_the_bootloader():
+    def scenario(board, chip):
+        board.start()
+        assert chip.power_on() == "ota_1"
+        board.start(proves=False)
+        assert chip.finish(board) == "FAILED"
+        assert "before is back" in board.reason()
+        assert chip.power_on() == "ota_0"
+
+    with_chip(scenario, job())
+
+
+def test_two_updates_in_a_row_use_both_partitions():
+    def scenario(board, chip):
+        assert chip.finish(board) == "SUCCEEDED"
+        board.execution = board.cloud.queue("update-2", job(version="1.30"))
+        assert chip.finish(board) == "SUCCEEDED"
+        assert chip.power_on() == "ota_0"
+        assert board.execution["statusDetails"]["version"] == "1.30"
+
+    with_chip(scenario, job())
+
+
+def test_images_that_are_not_what_was_announced_are_never_started():
+    def scenario(board, chip):
+        assert chip.finish(board) in ("FAILED", "REJECTED")
+        assert board.resets == 0
+        assert chip.power_on() == "ota_0"
+
+    for wrong in ({"sha256": "0" * 64}, {"size": len(IMAGE) - 1}, {"size": len(IMAGE) + 1}):
+        with_chip(scenario, job(**wrong))
+
+
+def test_images_for_another_chip_or_for_none_are_refused():
+    def scenario(board, chip):
+        assert chip.finish(board) == "FAILED"
+        assert "chip" in board.reason()
+        assert board.resets == 0
+
+    for image in (image_header(5) + IMAGE, b"\0" + IMAGE[1:], b"MZ" * 5000):
+        with_chip(scenario, job(image), File(image))
+
+
+def test_documents_that_will_not_do_are_rejected():
+    def scenario(board, chip):
+        assert chip.finish(board) == "REJECTED"
+        assert not board.web.connections
+
+    for fields in (
+        {"size": SLOT + 1}, {"size": 0}, {"size": None}, {"sha256": None}, {"url": None}, {"stream": "app-2"},
+        {"url": "https://files.example.com/f"},
+    ):
+        document = job(**fields)
+        with_chip(scenario, {name: value for name, value in document.items() if value is not None})
+
+
+def test_a_download_that_is_cut_short_goes_on_after_the_reset():
+    stalls = [True]
+
+    def stalling(connection):
+        answer = File(IMAGE)(connection)
+        return (answer[:45000], False) if stalls else answer
+
+    def scenario(board, chip):
+        board.start(until_condition=lambda: chip.content("ota_1", 40000) == IMAGE[:40000])
+        stalls.clear()
+        assert chip.finish(board) == "SUCCEEDED"
+        assert chip.content("ota_1", len(IMAGE)) == IMAGE
+        start = int(board.web.connections[-1].header("Range")[6:-1])
+        assert start >= 32768
+        assert start % 4096 == 0
+
+    with_chip(scenario, job(), stalling)

@@ -1,0 +1,90 @@
+"""The `settings` job: new settings count only once the board has connected with them."""
+
+import json
+
+import ujobs.trial as trial
+from restarts import with_board
+
+OLD = {"thing": "kiln-7", "host": "old.example.com", "wifi": {"ssid": "barn", "password": "old-secret"}}
+FILES = {"/settings.json": json.dumps(OLD).encode()}
+
+
+def check_settings(settings):
+    if not isinstance(settings.get("host"), str):
+        raise ValueError("host has the wrong type")
+
+
+def use(agent):
+    agent.use("settings", check_settings=check_settings)
+
+
+def job(**fields):
+    document = {"operation": "settings"}
+    document.update(fields)
+    return document
+
+
+def settings(board):
+    return json.loads(board.get("/settings.json"))
+
+
+def test_settings_that_work_stay():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED"
+        assert board.resets == 1
+        changed = dict(OLD)
+        changed["wifi"] = {"ssid": "shed", "password": "new-secret"}
+        del changed["host"]
+        changed["host"] = "new.example.com"
+        assert settings(board) == changed
+        assert board.execution["statusDetails"] == {"restarted": "yes"}
+        for _ in range(5):
+            trial.boot()
+        assert settings(board) == changed
+
+    new = {"host": "new.example.com", "wifi": {"ssid": "shed", "password": "new-secret"}}
+    with_board(scenario, job(set=new), use, files=FILES)
+
+
+def test_settings_the_board_cannot_connect_with_are_taken_back():
+    def scenario(board):
+        board.start()
+        assert settings(board)["wifi"]["password"] == "wrong"
+        for _ in range(3):
+            board.start(proves=False)
+        assert board.finish() == "FAILED"
+        assert settings(board) == OLD
+        assert "3 starts" in board.reason()
+        assert "wrong" not in board.reason()
+
+    with_board(scenario, job(set={"wifi": {"ssid": "shed", "password": "wrong"}}), use, files=FILES)
+
+
+def test_settings_can_be_removed():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED"
+        assert "wifi" not in settings(board)
+
+    with_board(scenario, job(remove=["wifi", "none-such"]), use, files=FILES)
+
+
+def test_settings_that_are_so_already_need_no_restart():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED"
+        assert board.resets == 0
+        assert board.execution["statusDetails"] == {"restarted": "no"}
+
+    with_board(scenario, job(set={"host": "old.example.com"}), use, files=FILES)
+
+
+def test_settings_that_will_not_do_are_rejected():
+    def scenario(board):
+        assert board.finish() == "REJECTED"
+        assert board.resets == 0
+        assert settings(board) == OLD
+
+    for document in (
+        job(set={"host": 5}), job(set=5), job(remove="host"), job(remove=["host"]), job(set={"thing": "other"}),
+        job(remove=["thing"]),
+    ):
+        with_board(scenario, document, use, files=FILES)

@@ -1,0 +1,162 @@
+"""The `steps` and `call` jobs: AWS's own job documents, and functions of the application."""
+
+import asyncio
+
+import ujobs.trial as trial
+from restarts import ROOT, with_board
+from web import File
+
+CONTENT = b"table" * 1000
+
+
+def handler(name, args=(), **fields):
+    action = {"name": name, "type": "runHandler", "input": {"handler": name, "args": list(args), "path": "default"}}
+    action.update(fields)
+    return {"action": action}
+
+
+def command(text, **fields):
+    action = {"name": "Run", "type": "runCommand", "input": {"command": text}}
+    action.update(fields)
+    return {"action": action}
+
+
+def steps(*actions, **fields):
+    document = {"version": "1.0", "steps": list(actions)}
+    document.update(fields)
+    return document
+
+
+class Functions:
+    """What the application registered, and how it was called."""
+
+    def __init__(self):
+        self.calls = []
+
+    def setup(self, agent):
+        def blink(*arguments, **named):
+            self.calls.append((arguments, named))
+            return "done"
+
+        async def measure(channel):
+            await asyncio.sleep(0)
+            self.calls.append(channel)
+            return 21.5
+
+        def broken():
+            self.calls.append("broken")
+            raise OSError("sensor is gone")
+
+        agent.use(
+            "steps", "call", functions={"blink": blink, "measure": measure, "broken": broken}, roots=(ROOT + "/data",)
+        )
+
+
+def run(document, check, answer=None):
+    functions = Functions()
+
+    def scenario(board):
+        board.finish()
+        check(board, functions.calls)
+
+    with_board(scenario, document, functions.setup, answer)
+
+
+def test_aws_reboot_restarts_once():
+    def check(board, calls):
+        assert board.execution["status"] == "SUCCEEDED"
+        assert board.resets == 1
+        assert board.execution["statusDetails"]["reset_cause"] == "HARD_RESET"
+
+    run(steps(handler("reboot.sh", runAsUser="")), check)
+
+
+def test_steps_after_a_reboot_go_on_where_it_was():
+    def check(board, calls):
+        assert board.execution["status"] == "SUCCEEDED"
+        assert board.resets == 1
+        assert calls == [(("1",), {}), (("2",), {}), (("end",), {})]
+        assert board.execution["statusDetails"]["progress"] == "4/4"
+
+    run(
+        steps(command("blink,1"), handler("reboot.sh"), command("blink,2"), finalStep=handler("blink.sh", ["end"])),
+        check,
+    )
+
+
+def test_aws_download_file_needs_https():
+    def check(board, calls):
+        assert board.execution["status"] == "REJECTED"
+        assert not board.web.connections
+
+    run(steps(handler("download-file.sh", ["http://files.example.com/t", ROOT + "/data/t"])), check, File(CONTENT))
+
+
+def test_a_download_without_certificates_is_rejected():
+    def check(board, calls):
+        assert board.execution["status"] == "REJECTED"
+        assert "ca" in board.reason()
+
+    run(steps(handler("download-file.sh", ["https://files.example.com/t", ROOT + "/data/t"])), check, File(CONTENT))
+
+
+def test_a_failing_step_ends_the_job_unless_it_is_to_be_passed_over():
+    def failed(board, calls):
+        assert board.execution["status"] == "FAILED"
+        assert calls == ["broken"]
+
+    def passed_over(board, calls):
+        assert board.execution["status"] == "SUCCEEDED"
+        assert calls == ["broken", (("1",), {})]
+        assert "sensor is gone" in board.execution["statusDetails"]["stderr"]
+
+    run(steps(command("broken"), command("blink,1"), finalStep=command("blink,end")), failed)
+    for ignored in (True, "true"):
+        run(steps(command("broken", ignoreStepFailure=ignored), command("blink,1")), passed_over)
+
+
+def test_commas_in_a_command_can_be_escaped():
+    def check(board, calls):
+        assert calls == [(("Hello, world", "2"), {})]
+
+    run(steps(command("blink,Hello\\, world,2")), check)
+
+
+def test_what_makes_no_sense_on_a_board_is_rejected_before_the_first_step():
+    def check(board, calls):
+        assert board.execution["status"] == "REJECTED"
+        assert calls == []
+
+    for document in (
+        steps(), steps(*[command("blink")] * 33), {"version": "1.1", "steps": [command("blink")]}, {"steps": 5},
+        steps(command("blink"), handler("install-packages.sh", ["vim"])), steps(command("blink"), 5),
+        steps(command("blink"), {"action": {"type": "runHandler"}}), steps(command("blink", type="runScript")),
+        steps(command("blink"), handler("blink", input={"handler": "blink", "args": "x"})),
+        steps(command("blink"), finalStep=command("sh,-c,rm")),
+    ):
+        run(document, check)
+
+
+def test_functions_are_called_by_name_and_by_position():
+    def check(board, calls):
+        assert board.execution["status"] == "SUCCEEDED"
+        assert board.execution["statusDetails"] == {"result": "21.5"}
+        assert calls == [3]
+
+    for arguments in ({"channel": 3}, [3]):
+        run({"operation": "call", "function": "measure", "arguments": arguments}, check)
+
+
+def test_calls_that_cannot_be_made():
+    for status, document in (
+        ("REJECTED", {"function": "none"}), ("REJECTED", {}), ("REJECTED", {"function": ["blink"]}),
+        ("REJECTED", {"function": "blink", "arguments": "x"}), ("FAILED", {"function": "measure"}),
+        ("FAILED", {"function": "measure", "arguments": {"pin": 1}}), ("FAILED", {"function": "broken"}),
+    ):
+
+        def check(board, calls, status=status):
+            assert board.execution["status"] == status
+            assert trial.current() == ""
+
+        document["operation"] = "call"
+        run(document, check)

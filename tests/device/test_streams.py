@@ -1,0 +1,245 @@
+"""`receive()` against a stream service in memory: whole files, lost and doubled blocks, broken links, refusals."""
+
+import asyncio
+import json
+from binascii import b2a_base64, unhexlify
+
+from broker import Broker
+from ujobs.link import Link
+from ujobs.streams import BLOCK, receive
+
+PREFIX = b"$aws/things/kiln-7/streams/app-2/"
+CONTENT = bytes((n * 7 + n // 256) & 255 for n in range(40 * BLOCK + 100))
+
+
+class Service:
+    """Answers get/json as AWS does. lose: how many of the blocks sent first get lost; answer(request) may say other
+    than blocks: a dict for rejected/json."""
+
+    def __init__(self, broker, content=CONTENT, prefix=PREFIX):
+        self.broker = broker
+        self.prefix = prefix
+        self.content = content
+        self.requests = []
+        self.lose = 0
+        self.copies = 1
+        self.backwards = False
+        self.answer = lambda request: None
+        self.sent = 0
+        broker.on_publish = self.published
+
+    def published(self, topic, payload):
+        if topic != self.prefix + b"get/json":
+            return
+        request = json.loads(payload)
+        self.requests.append(request)
+        refusal = self.answer(request)
+        if refusal:
+            return self.broker.send(self.prefix + b"rejected/json", json.dumps(refusal).encode())
+        size = request["l"]
+        bits = unhexlify(request["b"])
+        wanted = [
+            request["o"] + bit for bit in range(len(bits) * 8)
+            if bits[bit // 8] >> bit % 8 & 1 and (request["o"] + bit) * size < len(self.content)
+        ][: min(request["n"], 131072 // size)]
+        for index in reversed(wanted) if self.backwards else wanted:
+            self.sent += 1
+            if self.sent <= self.lose:
+                continue
+            for _ in range(self.copies):
+                self.broker.send(self.prefix + b"data/json", self.block(request, index))
+
+    def block(self, request, index):
+        piece = self.content[index * request["l"] : (index + 1) * request["l"]]
+        text = b2a_base64(piece).decode().strip()
+        fields = {"c": request["c"], "f": request["f"], "l": len(piece), "i": index, "p": text}
+        return json.dumps(fields).encode()
+
+
+def fetch(prepare=lambda service: None, start=0, content=CONTENT):
+    """Receive once; return what was written, the service, the offsets reported and the error, if any."""
+    written = bytearray(len(content))
+    counts = {}
+    offsets = []
+
+    def write(offset, block, size):
+        assert size == len(content)
+        written[offset : offset + len(block)] = block
+        counts[offset] = counts.get(offset, 0) + 1
+
+    async def main():
+        broker = Broker()
+        asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
+        link = Link(b"kiln-7", "host", timeout=0.2)
+        service = Service(broker, content)
+        prepare(service)
+        task = asyncio.create_task(link.run())
+        error = None
+        try:
+            await asyncio.wait_for(link.up.wait(), 5)
+            await receive(link, "kiln-7", "app-2", 3, len(content), write, offsets.append, start)
+        except Exception as found:
+            error = found
+        finally:
+            task.cancel()
+            asyncio.open_connection = real
+            await asyncio.sleep(0)
+        assert not link._routes
+        assert not link.filters
+        return service, error
+
+    service, error = asyncio.run(main())
+    assert all(count == 1 for count in counts.values())
+    return bytes(written), service, offsets, error
+
+
+def test_a_file_arrives_with_a_short_last_block():
+    written, service, offsets, error = fetch()
+    assert error is None
+    assert written == CONTENT
+    assert offsets == sorted(offsets)
+    assert offsets[-1] == len(CONTENT)
+    assert {request["f"] for request in service.requests} == {3}
+
+
+def test_small_and_even_sizes():
+    for size in (0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 4 * BLOCK):
+        written, _, _, error = fetch(content=CONTENT[:size])
+        assert error is None
+        assert written == CONTENT[:size]
+
+
+def test_it_goes_on_from_a_block_in_the_middle():
+    written, service, _, error = fetch(start=10 * BLOCK)
+    assert error is None
+    assert written == bytes(10 * BLOCK) + CONTENT[10 * BLOCK :]
+    assert service.requests[0]["o"] == 10
+
+
+def test_the_window_grows_to_what_aws_answers_at_once():
+    _, service, _, _ = fetch()
+    assert [request["n"] for request in service.requests] == [4, 8, 16, 13]
+    assert all(request["n"] * BLOCK <= 131072 for request in service.requests)
+
+
+def test_lost_blocks_alone_are_asked_for_again():
+    def prepare(service):
+        service.lose = 3
+
+    written, service, _, error = fetch(prepare)
+    assert error is None
+    assert written == CONTENT
+    assert service.requests[0]["b"] == "0f"
+    assert (service.requests[1]["b"], service.requests[1]["n"]) == ("07", 3)
+
+
+def test_doubled_blocks_and_any_order_do_no_harm():
+    def prepare(service):
+        service.copies = 2
+        service.backwards = True
+
+    written, _, _, error = fetch(prepare)
+    assert error is None
+    assert written == CONTENT
+
+
+def test_blocks_of_other_requests_and_files_are_passed_over():
+    def prepare(service):
+        real = service.block
+
+        def block(request, index):
+            send = service.broker.send
+            for change in ({"c": "other"}, {"f": 4}, {"i": index + 1000}, {"i": -1}, {"i": "1"}):
+                fields = json.loads(real(request, index))
+                fields.update(change)
+                fields["p"] = ""
+                send(PREFIX + b"data/json", json.dumps(fields).encode())
+            return real(request, index)
+
+        service.block = block
+
+    written, _, _, error = fetch(prepare, content=CONTENT[: 3 * BLOCK])
+    assert error is None
+    assert written == CONTENT[: 3 * BLOCK]
+
+
+def test_a_stream_that_stays_silent_is_given_up():
+    def prepare(service):
+        service.lose = 1000
+
+    _, service, _, error = fetch(prepare)
+    assert isinstance(error, OSError)
+    assert len(service.requests) == 3
+
+
+def test_a_link_that_breaks_is_waited_for():
+    def prepare(service):
+        real = service.block
+
+        def block(request, index):
+            if service.sent == 10:
+                service.broker.wires[-1].end()
+            return real(request, index)
+
+        service.block = block
+
+    written, service, _, error = fetch(prepare)
+    assert error is None
+    assert written == CONTENT
+    assert len(service.broker.wires) == 2
+
+
+def test_a_rejection_says_why():
+    for names in (("o", "m"), ("code", "message")):
+
+        def prepare(service, names=names):
+            service.answer = lambda request: {
+                names[0]: "ResourceNotFound", names[1]: "no such stream", "c": request["c"]
+            }
+
+        _, _, _, error = fetch(prepare)
+        assert isinstance(error, ValueError)
+        assert "ResourceNotFound" in str(error)
+        assert "no such stream" in str(error)
+
+
+def test_a_rejection_of_another_request_is_not_ours():
+    def prepare(service):
+        real = service.published
+
+        def published(topic, payload):
+            if topic.endswith(b"get/json"):
+                service.broker.send(PREFIX + b"rejected/json", b'{"o":"InvalidRequest","c":"other"}')
+            real(topic, payload)
+
+        service.broker.on_publish = published
+
+    written, _, _, error = fetch(prepare, content=CONTENT[:BLOCK])
+    assert error is None
+    assert written == CONTENT[:BLOCK]
+
+
+def test_trouble_of_the_service_is_an_oserror():
+    def prepare(service):
+        service.answer = lambda request: {"o": "InternalError", "m": "later", "c": request["c"]}
+
+    _, _, _, error = fetch(prepare)
+    assert isinstance(error, OSError)
+
+
+def test_blocks_of_the_wrong_size_or_kind_are_refused():
+    for change in ({"p": "YWJj"}, {"p": 5}, {"p": None}, {"p": "%%%"}):
+
+        def prepare(service, change=change):
+            real = service.block
+
+            def block(request, index):
+                fields = json.loads(real(request, index))
+                fields.update(change)
+                return json.dumps(fields).encode()
+
+            service.block = block
+
+        written, _, _, error = fetch(prepare, content=CONTENT[:BLOCK])
+        assert isinstance(error, ValueError), change
+        assert written == bytes(BLOCK)

@@ -1,0 +1,184 @@
+"""Trials: what is tried counts only once it has proved itself, and a cut at any step leaves the old or the new."""
+
+import os
+
+import ujobs.trial as trial
+from cloud import remove
+
+ROOT = "/tmp/ujobs-trial-%s" % os.urandom(4).hex()
+
+
+class Cut(Exception):
+    pass
+
+
+class Flash:
+    """Stands in for `os`: the power goes at the nth change."""
+
+    def __init__(self, changes):
+        self.changes = changes
+
+    def _change(self):
+        self.changes -= 1
+        if self.changes < 0:
+            raise Cut
+
+    def rename(self, old, new):
+        self._change()
+        os.rename(old, new)
+
+    def remove(self, name):
+        os.stat(name)
+        self._change()
+        os.remove(name)
+
+
+def fresh():
+    remove(ROOT)
+    os.mkdir(ROOT)
+    trial.root = ROOT
+    put("/settings.json", "old")
+
+
+def put(name, text):
+    with open(ROOT + name, "w") as file:
+        file.write(text)
+
+
+def get(name):
+    with open(ROOT + name) as file:
+        return file.read()
+
+
+def new_settings():
+    put("/settings.old", get("/settings.json"))
+    trial.begin(trial.SETTINGS)
+    put("/settings.json", "new")
+
+
+def cut_everywhere(prepare, step, check):
+    """Cut the power at each change that step() makes; check(after) once the board has started again."""
+    changes = 0
+    while True:
+        fresh()
+        prepare()
+        trial.os = Flash(changes)
+        try:
+            step()
+            done = True
+        except Cut:
+            done = False
+        finally:
+            trial.os = os
+        check(trial.boot())
+        if done:
+            return changes
+        changes += 1
+
+
+def test_a_board_without_trials_starts_app():
+    fresh()
+    assert trial.boot() == "/app"
+    assert (trial.current(), trial.failure()) == ("", "")
+    trial.confirm()
+    trial.fail("nothing to fail")
+    assert (trial.boot(), trial.failure()) == ("/app", "")
+
+
+def test_a_confirmed_application_is_started_ever_after():
+    fresh()
+    for expected in ("/app-b", "/app", "/app-b"):
+        assert trial.other_slot() == expected
+        trial.begin(trial.APP)
+        assert trial.current() == trial.APP
+        assert trial.boot() == expected
+        trial.confirm()
+        assert trial.current() == ""
+        assert [trial.boot() for _ in range(5)] == [expected] * 5
+        assert trial.failure() == ""
+
+
+def test_an_application_that_never_proves_itself_is_rolled_back():
+    fresh()
+    trial.begin(trial.APP)
+    assert [trial.boot() for _ in range(5)] == ["/app-b", "/app-b", "/app-b", "/app", "/app"]
+    assert "3 starts" in trial.failure()
+    trial.begin(trial.APP)
+    assert trial.failure() == ""
+
+
+def test_an_application_that_fails_is_rolled_back_at_once():
+    fresh()
+    trial.begin(trial.APP)
+    assert trial.boot() == "/app-b"
+    trial.fail("ImportError: no module named sensor")
+    assert trial.boot() == "/app"
+    assert trial.failure() == "ImportError: no module named sensor"
+
+
+def test_settings_that_never_prove_themselves_are_put_back():
+    fresh()
+    new_settings()
+    for _ in range(3):
+        assert trial.boot() == "/app"
+        assert get("/settings.json") == "new"
+    trial.boot()
+    assert get("/settings.json") == "old"
+    assert trial.failure()
+
+
+def test_confirmed_settings_stay():
+    fresh()
+    new_settings()
+    trial.boot()
+    trial.confirm()
+    for _ in range(5):
+        trial.boot()
+    assert get("/settings.json") == "new"
+    assert sorted(os.listdir(ROOT)) == ["app-slot", "settings.json"]
+
+
+def test_a_damaged_record_is_no_trial():
+    fresh()
+    for text in ("", "1", "app", "1 app", "x y z", "1 other /app-b", "\0" * 30):
+        put("/trial", text)
+        assert trial.current() == ""
+        assert trial.boot() == "/app"
+    put("/app-slot", "/etc")
+    assert trial.boot() == "/app"
+
+
+def test_power_cuts_while_confirming():
+    def prepare():
+        trial.begin(trial.APP)
+        trial.boot()
+
+    def check(slot):
+        # Still on trial in the new slot, or confirmed: never back in the old one.
+        assert slot == "/app-b"
+        trial.confirm()
+        assert (trial.boot(), trial.slot(), trial.current()) == ("/app-b", "/app-b", "")
+
+    assert cut_everywhere(prepare, trial.confirm, check) >= 2
+
+
+def test_power_cuts_while_failing():
+    def check(slot):
+        if trial.current():
+            trial.fail("again")
+        assert (trial.boot(), get("/settings.json")) == ("/app", "old")
+        assert trial.failure()
+
+    def prepare():
+        new_settings()
+        trial.boot()
+
+    assert cut_everywhere(prepare, lambda: trial.fail("no link"), check) >= 3
+
+
+def test_power_cuts_while_starting():
+    def check(slot):
+        assert slot == "/app-b"
+
+    assert cut_everywhere(lambda: trial.begin(trial.APP), trial.boot, check) == 1
+

@@ -1,0 +1,176 @@
+"""The ESP32's two application partitions and the bootloader's records about them, in a file: `esp32` stands on this.
+
+Follows ESP-IDF's "Over The Air Updates": two otadata sectors, each with a sequence number that says which partition to
+boot, and a state. An image that was set to boot is NEW; the bootloader makes it PENDING_VERIFY when it starts it, and
+ABORTED when it finds it so at the next start, that is when nobody has declared it VALID in between. Then the other
+partition is started. Programming can clear bits but not set them, as on NOR flash. Runs on MicroPython and CPython.
+"""
+
+import struct
+from binascii import crc32
+
+SECTOR = 4096
+SLOT = 256 * SECTOR  # bytes of one application partition
+SIZE = 2 * SECTOR + 2 * SLOT
+MAGIC = 0xE9
+CHIP = 0  # ESP32; at offset 12 of an image
+
+NEW, PENDING_VERIFY, VALID, INVALID, ABORTED = range(5)
+_RECORD = "<I20sII"  # sequence number, label, state, CRC of the sequence number
+_VALIDATE_FAILED = -5379  # ESP_ERR_OTA_VALIDATE_FAILED
+
+
+class Flash:
+    """A file of SIZE bytes, filled with erased flash when it is shorter; slot 0 then gets the header of an image."""
+
+    def __init__(self, file) -> None:
+        self._file = file
+        if file.seek(0, 2) < SIZE:
+            file.seek(0)
+            for _ in range(SIZE // SECTOR):
+                file.write(b"\xff" * SECTOR)
+            self.program(slot_address(0), image_header())
+
+    def read(self, address: int, buffer) -> None:
+        """Fill a buffer from an address."""
+        self._file.seek(address)
+        self._file.readinto(buffer)
+
+    def erase(self, address: int) -> None:
+        """Erase a sector."""
+        self._file.seek(address)
+        self._file.write(b"\xff" * SECTOR)
+
+    def program(self, address: int, data) -> None:
+        """Clear bits: what was not erased before turns into damage."""
+        old = bytearray(len(data))
+        self.read(address, old)
+        if any(byte != 0xFF for byte in old):
+            data = bytes([byte & given for byte, given in zip(old, data)])  # noqa: B905 - MicroPython has no strict=
+        self._file.seek(address)
+        self._file.write(data)
+
+
+def image_header(chip: int = CHIP) -> bytes:
+    """The beginning of an application image, as far as anything here looks at it."""
+    return bytes([MAGIC]) + bytes(11) + struct.pack("<H", chip) + bytes(10)
+
+
+def slot_address(slot: int) -> int:
+    """Where a slot begins."""
+    return 2 * SECTOR + slot * SLOT
+
+
+class Bootloader:
+    """Chooses the slot to run, once, when made, and keeps the records from then on. running: 0 or 1."""
+
+    def __init__(self, flash: Flash) -> None:
+        self.flash = flash
+        self.running = 0
+        while True:
+            sector, sequence, state = self._active()
+            if sector < 0:
+                return
+            if state == PENDING_VERIFY:
+                self._write(sector, sequence, ABORTED)
+                continue
+            if state == NEW:
+                self._write(sector, sequence, PENDING_VERIFY)
+            self.running = (sequence - 1) % 2
+            return
+
+    @property
+    def next_to_boot(self) -> int:
+        """The slot that the records name now."""
+        sector, sequence, _ = self._active()
+        return (sequence - 1) % 2 if sector >= 0 else 0
+
+    def set_boot(self, slot: int) -> None:
+        """Have a slot started next. Raises OSError when there is no image in it."""
+        magic = bytearray(1)
+        self.flash.read(slot_address(slot), magic)
+        if magic[0] != MAGIC:
+            raise OSError(_VALIDATE_FAILED)
+        sector, sequence, _ = self._active()
+        sequence += 1
+        if (sequence - 1) % 2 != slot:
+            sequence += 1
+        self._write(1 - sector if sector >= 0 else 0, sequence, NEW)
+
+    def mark_valid(self) -> None:
+        """Declare that what runs works."""
+        sector, sequence, state = self._active()
+        if sector >= 0 and state == PENDING_VERIFY:
+            self._write(sector, sequence, VALID)
+
+    def _active(self) -> tuple:
+        best = (-1, 0, VALID)
+        for sector in range(2):
+            record = bytearray(struct.calcsize(_RECORD))
+            self.flash.read(sector * SECTOR, record)
+            sequence, _, state, check = struct.unpack(_RECORD, record)
+            good = check == crc32(struct.pack("<I", sequence)) and state in (NEW, PENDING_VERIFY, VALID)
+            if good and sequence > best[1]:
+                best = (sector, sequence, state)
+        return best
+
+    def _write(self, sector: int, sequence: int, state: int) -> None:
+        check = crc32(struct.pack("<I", sequence))
+        self.flash.erase(sector * SECTOR)
+        self.flash.program(sector * SECTOR, struct.pack(_RECORD, sequence, b"", state, check))
+
+
+class Partition:
+    """`esp32.Partition`, for application partitions. bootloader: set before any is made."""
+
+    BOOT = 0
+    RUNNING = 1
+    TYPE_APP = 0
+    TYPE_DATA = 1
+    bootloader: Bootloader
+
+    def __init__(self, which: int | str) -> None:
+        loader = self.bootloader
+        labels = {self.BOOT: loader.next_to_boot, self.RUNNING: loader.running, "ota_0": 0, "ota_1": 1}
+        if which not in labels:
+            raise OSError(2)
+        self._slot = labels[which]
+        self._address = slot_address(self._slot)
+
+    def info(self) -> tuple:
+        """(type, subtype, address, size, label, encrypted)"""
+        return (self.TYPE_APP, 16 + self._slot, self._address, SLOT, f"ota_{self._slot}", False)
+
+    def readblocks(self, block: int, buffer, offset: int = 0) -> None:
+        """Fill `buffer` from `offset` bytes into `block`."""
+        self.bootloader.flash.read(self._address + block * SECTOR + offset, buffer)
+
+    def writeblocks(self, block: int, buffer, offset: int | None = None) -> None:
+        """Program; without an offset, erase the blocks that the buffer covers first."""
+        address = self._address + block * SECTOR
+        if address + (offset or 0) + len(buffer) > self._address + SLOT:
+            raise OSError(-258)  # ESP_ERR_INVALID_ARG
+        if offset is None:
+            for begin in range(0, len(buffer), SECTOR):
+                self.bootloader.flash.erase(address + begin)
+        self.bootloader.flash.program(address + (offset or 0), buffer)
+
+    def ioctl(self, operation: int, argument: int) -> int | None:
+        """Block count (4), block size (5) and block erase (6) of MicroPython's block protocol."""
+        if operation == 6:
+            self.bootloader.flash.erase(self._address + argument * SECTOR)
+            return 0
+        return {4: SLOT // SECTOR, 5: SECTOR}.get(operation)
+
+    def get_next_update(self) -> "Partition":
+        """The partition that is not running."""
+        return Partition(f"ota_{1 - self.bootloader.running}")
+
+    def set_boot(self) -> None:
+        """Have this partition started after the next reset. Raises OSError when it holds no image."""
+        self.bootloader.set_boot(self._slot)
+
+    @classmethod
+    def mark_app_valid_cancel_rollback(cls) -> None:
+        """Declare that the firmware works; else the bootloader goes back at the next reset."""
+        cls.bootloader.mark_valid()
