@@ -20,17 +20,19 @@ from engine_service import START, Service
 from ujobs_tools.pki import Authority
 from ujobs_tools.service.http_api import make_app
 from ujobs_tools.service.http_operations import handlers
+from ujobs_tools.service.streams import Files
 
 
 class Server:
     """The application on a free port in a thread of its own, with boto3 clients for it.
 
-    operations: (service, name) of all it has. answered: those whose replies were proven against their models since the
-    last `clear`.
+    objects: what S3 holds, by (bucket, key). operations: (service, name) of all it has. answered: those whose replies
+    were proven against their models since the last `clear`.
     """
 
     def __init__(self, directory: Path) -> None:
         self.answered: set[tuple[str, str]] = set()
+        self.objects: dict[tuple[str, str], bytes] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -43,13 +45,18 @@ class Server:
 
     async def _start(self, directory: Path) -> None:
         self.service = Service()
-        api = self.service.engine, Authority(directory), lambda: "localhost:8883"
+        api = self.service.engine, Authority(directory), lambda: "localhost:8883", self._read_objects
         self.operations = set(handlers(*api))
         app = make_app(*api)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
+
+    def _read_objects(self, files: Files) -> dict[int, bytes]:
+        return {
+            file["fileId"]: self.objects[file["s3Location"]["bucket"], file["s3Location"]["key"]] for file in files
+        }
 
     def run(self, function: Callable[[Service], Any]) -> Any:
         """What function gives, called with the service in the thread that owns it."""

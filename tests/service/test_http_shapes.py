@@ -31,6 +31,16 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
         (iot.describe_managed_job_template, {"templateName": "AWS-Reboot"}),
     ):
         call(**parameters)
+    server.objects["bucket", "key"] = b"content"
+    stream = {
+        "streamId": "s-1", "roleArn": "arn:aws:iam::000000000000:role/streams",
+        "files": [{"fileId": 3, "s3Location": {"bucket": "bucket", "key": "key"}}],
+    }
+    iot.create_stream(description="text", **stream)
+    iot.update_stream(**stream)
+    iot.describe_stream(streamId="s-1")
+    iot.list_streams(maxResults=1, ascendingOrder=False)
+    iot.delete_stream(streamId="s-1")
     iot.create_job(
         jobId="a", targets=[target], document="{}", targetSelection="CONTINUOUS", description="text",
         timeoutConfig={"inProgressTimeoutInMinutes": 5},

@@ -37,8 +37,8 @@ def client(
 ) -> Any:
     """A boto3 client.
 
-    service: "iot" or "iot-jobs-data". endpoint_url: of `ujobs serve` or MiniStack; None for AWS. region, profile: as
-    boto3 takes them, None for what its configuration says. Raises CloudError.
+    service: "iot", "iot-jobs-data", "s3". endpoint_url: of `ujobs serve` or MiniStack; None for AWS. region, profile:
+    as boto3 takes them, None for what its configuration says. Raises CloudError.
     """
     with one_line_errors(endpoint_url):
         session = boto3.Session(profile_name=profile, region_name=region)
@@ -46,6 +46,7 @@ def client(
         stand_in: dict[str, Any] = {}
         if endpoint_url is not None and is_local(endpoint_url):
             options["proxies"] = {}
+            options["s3"] = {"addressing_style": "path"}  # bucket.localhost is no name that every system knows
             if profile is None:
                 stand_in = {"aws_access_key_id": LOCAL_KEY, "aws_secret_access_key": LOCAL_KEY}
                 stand_in["region_name"] = session.region_name or LOCAL_REGION

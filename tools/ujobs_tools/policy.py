@@ -1,4 +1,4 @@
-"""The AWS IoT policy of a device that runs ujobs: its own client id, its own Jobs topics, nothing else.
+"""The AWS IoT policy of a device that runs ujobs: its own client id, its own Jobs and streams topics, nothing else.
 
 One policy serves all things of an account and region: the policy variable `iot:Connection.Thing.ThingName` stands for
 the thing that the certificate is attached to, when the client id is that thing's name (AWS IoT Core Developer Guide,
@@ -13,6 +13,7 @@ _JOBS = f"$aws/things/{_THING}/jobs"
 # The four operations: GetPendingJobExecutions, StartNextPendingJobExecution, DescribeJobExecution,
 # UpdateJobExecution. Replies and notifications are only received: AWS forbids devices to publish them.
 _REQUESTS = ("get", "start-next", "*/get", "*/update")
+_STREAMS = f"$aws/things/{_THING}/streams"
 
 
 def device_policy(thing_arn: str) -> str:
@@ -23,9 +24,17 @@ def device_policy(thing_arn: str) -> str:
     prefix = thing_arn.partition(":thing/")[0]
     statements = [
         {"Action": "iot:Connect", "Resource": f"{prefix}:client/{_THING}"},
-        {"Action": "iot:Publish", "Resource": [f"{prefix}:topic/{_JOBS}/{name}" for name in _REQUESTS]},
-        {"Action": "iot:Receive", "Resource": f"{prefix}:topic/{_JOBS}/*"},
-        {"Action": "iot:Subscribe", "Resource": f"{prefix}:topicfilter/{_JOBS}/*"},
+        {
+            "Action": "iot:Publish",
+            "Resource": [
+                *(f"{prefix}:topic/{_JOBS}/{name}" for name in _REQUESTS), f"{prefix}:topic/{_STREAMS}/*/get/json",
+            ],
+        },
+        {"Action": "iot:Receive", "Resource": [f"{prefix}:topic/{_JOBS}/*", f"{prefix}:topic/{_STREAMS}/*"]},
+        {
+            "Action": "iot:Subscribe",
+            "Resource": [f"{prefix}:topicfilter/{_JOBS}/*", f"{prefix}:topicfilter/{_STREAMS}/*"],
+        },
     ]
     allowed = [{"Effect": "Allow", **statement} for statement in statements]
     return json.dumps({"Version": "2012-10-17", "Statement": allowed})

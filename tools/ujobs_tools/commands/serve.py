@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ujobs_tools.service.server import Address
+    from ujobs_tools.service.server import Address, Service
 
 
 def serve(
@@ -36,6 +36,9 @@ def serve(
     clock_speed: Annotated[
         float, typer.Option(min=0.001, max=10000, help="How many times faster than real time its timers run.")
     ] = 1.0,
+    s3_url: Annotated[
+        str | None, typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="S3 that streams get files from, MiniStack's say.")
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "warning",
 ) -> None:
     """Run a local stand-in for AWS IoT Jobs until Ctrl-C or SIGTERM."""
@@ -45,7 +48,7 @@ def serve(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("ujobs_tools").setLevel(level)
     from ujobs_tools.service.database import StoreError
-    from ujobs_tools.service.server import Address, CannotListen
+    from ujobs_tools.service.server import Address, CannotListen, Service
 
     names = name or []
     address = Address(host, http_port, mqtts_port, mqtt_port)
@@ -62,16 +65,13 @@ def serve(
                     _write(ready_file, found)
                 _announce(found, names, clock_speed)
 
-            asyncio.run(_run(folder, address, clock_speed, names, started))
+            asyncio.run(_run(Service(folder, clock_speed, names, s3_url), address, started))
     except (CannotListen, StoreError, OSError, ValueError) as error:
         typer.echo(f"ujobs serve: {error}", err=True)
         raise typer.Exit(1) from None
 
 
-async def _run(
-    data: Path, address: "Address", clock_speed: float, names: list[str], started: Callable[[dict[str, Any]], None]
-) -> None:
-    from ujobs_tools.service.server import Service
+async def _run(service: "Service", address: "Address", started: Callable[[dict[str, Any]], None]) -> None:
     from ujobs_tools.service.server import serve as run
 
     _allow_open_files()
@@ -79,7 +79,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await run(Service(data, clock_speed, names), address, stop, started)
+    await run(service, address, stop, started)
 
 
 def _allow_open_files() -> None:

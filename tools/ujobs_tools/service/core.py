@@ -41,7 +41,7 @@ class Core:
         self.on_change: Callable[[], None] = lambda: None
 
     def arn(self, kind: str, name: str) -> str:
-        """The ARN of a "thing", "thinggroup", "job", "cert" or "policy"."""
+        """The ARN of a "thing", "thinggroup", "job", "stream", "cert" or "policy"."""
         return f"arn:aws:iot:{self.region}:{self.account}:{kind}/{name}"
 
     @contextmanager

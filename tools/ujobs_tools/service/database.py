@@ -54,6 +54,12 @@ CREATE TABLE policies (name TEXT PRIMARY KEY, document TEXT NOT NULL, created_at
 CREATE TABLE policy_certificates (
     policy TEXT NOT NULL REFERENCES policies (name), certificate TEXT NOT NULL REFERENCES certificates (id),
     PRIMARY KEY (policy, certificate)) WITHOUT ROWID;
+CREATE TABLE streams (
+    id TEXT PRIMARY KEY, files TEXT NOT NULL, role_arn TEXT NOT NULL, description TEXT, created_at REAL NOT NULL,
+    last_updated_at REAL NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE stream_files (
+    stream TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE, file_id INTEGER NOT NULL, content BLOB NOT NULL,
+    PRIMARY KEY (stream, file_id));
 """
 
 
@@ -88,7 +94,9 @@ class Database:
             self._open()
         except (sqlite3.Error, StoreError) as error:
             self._connection.close()
-            raise StoreError(f"{path}: {error}") from error
+            locked = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+            reason = "is in use by another ujobs serve" if locked else error
+            raise StoreError(f"{path}: {reason}") from error
 
     def _open(self) -> None:
         # The exclusive lock keeps a second service from answering out of the same file.

@@ -18,6 +18,7 @@ from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.http_model import Operations, service_of
 from ujobs_tools.service.http_operations import handlers, not_implemented
+from ujobs_tools.service.streams import Files
 
 _log = logging.getLogger(__name__)
 
@@ -31,10 +32,13 @@ _STATUS = {
 _EXCEPTION = {"VersionMismatch": "InvalidRequestException", "TerminalStateReached": "TerminalStateException"}
 
 
-def make_app(engine: Engine, authority: Authority, endpoint: Callable[[], str]) -> web.Application:
-    """The aiohttp application. endpoint: gives the "host:port" where devices connect, for DescribeEndpoint."""
+def make_app(
+    engine: Engine, authority: Authority, endpoint: Callable[[], str], read_objects: Callable[[Files], dict[int, bytes]]
+) -> web.Application:
+    """The aiohttp application. endpoint: gives the "host:port" where devices connect, for DescribeEndpoint.
+    read_objects: gives the contents of streams' files, see `objects`."""
     operations = Operations()
-    table = handlers(engine, authority, endpoint)
+    table = handlers(engine, authority, endpoint, read_objects)
 
     async def aws(request: web.Request) -> web.Response:
         service = service_of(request.headers.get("Authorization"))
@@ -49,7 +53,8 @@ def make_app(engine: Engine, authority: Authority, endpoint: Callable[[], str]) 
             for name in parameters:
                 if name not in accepted:
                     raise not_implemented(f"{operation.name} {name}")
-        return _json(200, handler(**parameters))
+        reply = handler(**parameters)
+        return _json(200, await reply if isinstance(reply, Awaitable) else reply)
 
     async def ca(request: web.Request) -> web.Response:
         return web.Response(body=authority.ca_pem, content_type="application/x-pem-file")

@@ -1,9 +1,10 @@
 """The operations that the HTTP API answers, by their names in the API references of AWS IoT and of the IoT Jobs data
 plane: most are the engine's own methods; here are those that need more than the engine."""
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from botocore import xform_name
@@ -13,8 +14,9 @@ from ujobs_tools.pki import Authority
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError, invalid
 from ujobs_tools.service.http_model import CONTROL, DATA
+from ujobs_tools.service.streams import Files
 
-Handler = Callable[..., dict[str, Any]]
+Handler = Callable[..., dict[str, Any] | Awaitable[dict[str, Any]]]
 
 COMMON_NAME = "AWS IoT Certificate"  # as on AWS: the certificate does not name the thing
 
@@ -29,13 +31,16 @@ _ENGINE_OPERATIONS = (
     "AttachThingPrincipal", "DetachThingPrincipal", "ListThingPrincipals",
     "DescribeCertificate", "UpdateCertificate", "DeleteCertificate",
     "CreatePolicy", "GetPolicy", "DeletePolicy", "AttachPolicy", "DetachPolicy",
+    "DescribeStream", "ListStreams", "DeleteStream",
 )
 
 
-def handlers(engine: Engine, authority: Authority, endpoint: Callable[[], str]) -> dict[tuple[str, str], Handler]:
+def handlers(
+    engine: Engine, authority: Authority, endpoint: Callable[[], str], read_objects: Callable[[Files], dict[int, bytes]]
+) -> dict[tuple[str, str], Handler]:
     """(service, operation) -> what carries it out, called with the parameters under boto3's names.
 
-    endpoint: gives what DescribeEndpoint answers, "host:port".
+    endpoint: gives what DescribeEndpoint answers, "host:port". read_objects: see `objects`; it may take its time.
     """
     table: dict[tuple[str, str], Handler] = {
         (CONTROL, name): getattr(engine, xform_name(name)) for name in _ENGINE_OPERATIONS
@@ -61,6 +66,20 @@ def handlers(engine: Engine, authority: Authority, endpoint: Callable[[], str]) 
             raise invalid(f"endpointType {endpointType!r} is not served; iot:Data-ATS is, for Jobs as well")
         return {"endpointAddress": endpoint()}
 
+    async def create_stream(
+        streamId: str, files: Files, roleArn: str, description: str | None = None
+    ) -> dict[str, Any]:
+        contents = await asyncio.to_thread(read_objects, files)
+        return engine.create_stream(streamId, files, roleArn, contents, description)
+
+    async def update_stream(
+        streamId: str, files: Files | None = None, roleArn: str | None = None, description: str | None = None
+    ) -> dict[str, Any]:
+        contents = await asyncio.to_thread(read_objects, files) if files else {}
+        return engine.update_stream(streamId, contents, files, roleArn, description)
+
+    table[CONTROL, "CreateStream"] = create_stream
+    table[CONTROL, "UpdateStream"] = update_stream
     table[CONTROL, "CreateKeysAndCertificate"] = create_keys_and_certificate
     table[CONTROL, "DescribeEndpoint"] = describe_endpoint
     return table | _data_plane(engine)

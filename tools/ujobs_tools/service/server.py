@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from ujobs_tools import pki
-from ujobs_tools.service import mqtt_api, rules
+from ujobs_tools.service import mqtt_api, objects, rules, streams_api
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.http_api import make_app
@@ -57,10 +57,11 @@ class CannotListen(Exception):
 
 class Service:
     """data: folder that holds everything that survives a restart. speed: how fast its clock runs. names: what boards
-    reach it by, if not "localhost"."""
+    reach it by, if not "localhost". s3_url: of the S3 that streams get their files from, None for none."""
 
-    def __init__(self, data: Path, speed: float = 1.0, names: Sequence[str] = ()) -> None:
+    def __init__(self, data: Path, speed: float = 1.0, names: Sequence[str] = (), s3_url: str | None = None) -> None:
         data.mkdir(parents=True, exist_ok=True)
+        self._s3_url = s3_url
         self._name = names[0] if names else "localhost"
         self._authority = pki.Authority(data / "pki", names)
         store = Store(str(data / "jobs.sqlite"))
@@ -79,7 +80,7 @@ class Service:
         host = address.host
         self.ports["mqtts"] = await self._listen(host, "mqtts", address.mqtts_port)
         self.ports["mqtt"] = await self._listen("127.0.0.1", "mqtt", address.mqtt_port)
-        app = make_app(self.engine, self._authority, self._endpoint)
+        app = make_app(self.engine, self._authority, self._endpoint, self._read_objects)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, address.http_port)
@@ -126,6 +127,9 @@ class Service:
         except OSError as error:
             raise _cannot_listen(name.upper(), host, port, error) from error
 
+    def _read_objects(self, files: objects.Files) -> dict[int, bytes]:
+        return objects.contents(self._s3_url, files)
+
     def _endpoint(self) -> str:
         return f"{self._name}:{self.ports['mqtts']}"
 
@@ -143,11 +147,16 @@ class Service:
 
     def _on_publish(self, session: Session, topic: str, payload: bytes) -> None:
         thing = session.owner
-        suffix = rules.jobs_suffix(thing, topic)
-        if suffix is None:
-            raise ValueError(f"{topic} is none of {thing}'s: rules.authorize lets no such message through")
-        for reply_topic, reply in mqtt_api.handle(self.engine, thing, suffix, payload):
-            self._broker.deliver(session, reply_topic, reply)
+        request = rules.request(thing, topic)
+        if request is None:
+            raise ValueError(f"{topic} is no request of {thing}'s: rules.authorize lets no such message through")
+        service, suffix = request
+        if service == "jobs":
+            for reply_topic, reply in mqtt_api.handle(self.engine, thing, suffix, payload):
+                self._broker.deliver(session, reply_topic, reply)
+        else:
+            for message_topic, message in streams_api.handle(self.engine, thing, suffix, payload):
+                self._broker.publish(message_topic, message, 1)
 
     def _notify(self, thing: str, suffix: str, payload: dict[str, Any]) -> None:
         # Not before the reply to the request that caused it, which is what clients are used to.

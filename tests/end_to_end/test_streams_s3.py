@@ -1,0 +1,203 @@
+"""Streams as a device meets them: objects in S3 (MiniStack's), a stream made with boto3, blocks over mutual TLS."""
+
+import base64
+import hashlib
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import paho.mqtt.client as mqtt
+import pytest
+
+from clouds import Cloud, ministack_cloud, ujobs_serve
+from ujobs_tools import cloud, fleet
+
+ROLE = "arn:aws:iam::000000000000:role/streams"
+CONTENT = bytes((n * 11 + n // 251) & 255 for n in range(1_000_003))
+BLOCK = 4096
+COUNT = -(-len(CONTENT) // BLOCK)
+
+
+class Device:
+    """A thing that fetches streams, over mutual TLS. messages: (kind, payload decoded) in the order they came."""
+
+    def __init__(self, served: Cloud, folder: Path, thing: str, qos: int = 1) -> None:
+        fleet.create_thing(thing, folder / thing, endpoint_url=served.endpoint_url)
+        self.prefix = f"$aws/things/{thing}/streams/table/"
+        self.messages: list[tuple[str, Any]] = []
+        self.changed = threading.Condition()
+        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, thing)
+        context = ssl.create_default_context(cafile=folder / thing / "ca.pem")
+        context.load_cert_chain(folder / thing / "cert.pem", folder / thing / "key.pem")
+        self.client.tls_set_context(context)
+        self.client.on_message = self._received
+        self.client.on_subscribe = lambda *_: self._add("subscribed", None)
+        self.client.on_disconnect = lambda *_: self._add("disconnected", None)
+        self.client.connect("localhost", served.mqtts)
+        self.client.loop_start()
+        self.client.subscribe([(self.prefix + kind, qos) for kind in ("description/+", "data/+", "rejected/+")])
+        self.wait(lambda: ("subscribed", None) in self.messages)
+
+    def _received(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
+        kind, form = message.topic.removeprefix(self.prefix).split("/")
+        if form == "cbor":
+            return self._add(kind, cbor2.loads(message.payload))
+        found = json.loads(message.payload)
+        if "p" in found:
+            found["p"] = base64.b64decode(found["p"], validate=True)
+        return self._add(kind, found)
+
+    def _add(self, kind: str, found: Any) -> None:
+        with self.changed:
+            self.messages.append((kind, found))
+            self.changed.notify_all()
+
+    def wait(self, condition: Any) -> None:
+        with self.changed:
+            assert self.changed.wait_for(condition, 20), self.messages[-3:]
+
+    def ask(self, request: Any, operation: str = "get", form: str = "json") -> tuple[str, Any]:
+        """Publish a request; the first message that comes of it."""
+        self.messages.clear()
+        if not isinstance(request, bytes):
+            request = cbor2.dumps(request) if form == "cbor" else json.dumps(request)
+        self.client.publish(f"{self.prefix}{operation}/{form}", request)
+        self.wait(lambda: self.messages)
+        return self.messages[0]
+
+    def blocks(self, request: dict[str, Any], form: str, number: int) -> dict[int, bytes]:
+        """Publish a request that so many blocks come of."""
+        self.ask(request, form=form)
+        self.wait(lambda: len(self.messages) >= number)
+        return {found["i"]: found["p"] for kind, found in self.messages if kind == "data"}
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Path]]:
+    """A service with S3 beside it, and the stream "table" of a file of 1 MB and a small one."""
+    folder = tmp_path_factory.mktemp("streams")
+    with ministack_cloud() as judge:
+        s3 = cloud.client("s3", judge.endpoint_url)
+        s3.create_bucket(Bucket="files")
+        s3.put_object(Bucket="files", Key="table.bin", Body=CONTENT)
+        s3.put_object(Bucket="files", Key="small", Body=b"small")
+        with ujobs_serve(folder, "--s3-url", judge.endpoint_url) as found:
+            files = [location(0, "table.bin"), location(5, "small")]
+            found.iot().create_stream(streamId="table", roleArn=ROLE, description="text", files=files)
+            yield found, folder
+
+
+def location(file_id: int, key: str) -> dict[str, Any]:
+    return {"fileId": file_id, "s3Location": {"bucket": "files", "key": key}}
+
+
+@pytest.fixture
+def device(served: tuple[Cloud, Path], request: pytest.FixtureRequest) -> Iterator[Device]:
+    found = Device(*served, thing="device-" + hashlib.sha256(request.node.name.encode()).hexdigest()[:8])
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("form", ["json", "cbor"])
+def test_a_stream_is_described_in_json_and_cbor(device: Device, form: str) -> None:
+    kind, found = device.ask({"c": "token"}, "describe", form)
+    assert kind == "description"
+    assert found == {"c": "token", "s": 1, "d": "text", "r": [{"f": 0, "z": len(CONTENT)}, {"f": 5, "z": 5}]}
+
+
+@pytest.mark.parametrize("form", ["json", "cbor"])
+def test_a_whole_file_with_blocks_asked_for_again(device: Device, form: str) -> None:
+    missing = set(range(COUNT))
+    content: dict[int, bytes] = {}
+    lost = {3, 4, 40, COUNT - 1}
+    while missing:
+        first = min(missing)
+        window = [index for index in range(first, min(first + 32, COUNT)) if index in missing]
+        bitmap = sum(1 << index - first for index in window).to_bytes(4, "little")
+        request = {
+            "c": "t", "s": 1, "f": 0, "l": BLOCK, "o": first, "n": len(window),
+            "b": "0x" + bitmap.hex() if form == "json" else bitmap,
+        }
+        for index, piece in device.blocks(request, form, len(window)).items():
+            assert index in window
+            if index in lost:
+                lost.remove(index)
+            else:
+                content[index] = piece
+                missing.remove(index)
+    assert b"".join(content[index] for index in range(COUNT)) == CONTENT
+
+
+@pytest.mark.parametrize(("size", "number"), [(256, 512), (131072, 1)])
+def test_the_smallest_and_the_largest_block(device: Device, size: int, number: int) -> None:
+    found = device.blocks({"f": 0, "l": size}, "json" if size == 256 else "cbor", number)
+    assert b"".join(found[index] for index in range(number)) == CONTENT[:131072]
+
+
+@pytest.mark.parametrize(
+    ("request_members", "code"),
+    [
+        (b"\xff\xfe", "Invalid"), (b"[1]", "InvalidRequest"), ({"c": "x" * 65, "f": 0, "l": 256}, "InvalidRequest"),
+        ({"f": 0, "l": 100}, "BlockSizeOutOfBounds"), ({"f": 9, "l": 256}, "ResourceNotFound"),
+        ({"f": 0, "l": 256, "s": 7}, "VersionMismatch"), ({"f": 0, "l": 256, "b": "xyz"}, "InvalidRequest"),
+    ],
+)
+def test_refusals_say_why(device: Device, request_members: Any, code: str) -> None:
+    for form in ("json", "cbor"):
+        if isinstance(request_members, bytes) and form == "cbor":
+            continue
+        kind, found = device.ask(request_members, form=form)
+        assert kind == "rejected"
+        assert found["o"].startswith(code)
+        assert found["m"]
+
+
+def test_a_device_library_that_sends_its_bitmap_as_text_bytes(device: Device) -> None:
+    # The FreeRTOS file streams library puts the four characters "MQ==" where the bitmap belongs.
+    kind, found = device.ask({"c": "rdy", "s": 1, "f": 0, "l": 256, "o": 2, "n": 1, "b": b"MQ=="}, form="cbor")
+    assert (kind, found["i"], found["p"]) == ("data", 2, CONTENT[512:768])
+
+
+def test_another_things_streams_and_reply_topics_close_the_connection(served: tuple[Cloud, Path]) -> None:
+    for number, topic in enumerate(("$aws/things/other/streams/table/get/json", "{own}data/json", "{own}get/xml")):
+        device = Device(*served, thing=f"curious-{number}")
+        device.client.publish(topic.replace("{own}", device.prefix), b"{}")
+        device.wait(lambda device=device: ("disconnected", None) in device.messages)
+        device.close()
+
+
+def test_streams_survive_sigkill(tmp_path: Path) -> None:
+    with ministack_cloud() as judge:
+        s3 = cloud.client("s3", judge.endpoint_url)
+        s3.create_bucket(Bucket="files")
+        s3.put_object(Bucket="files", Key="table.bin", Body=CONTENT)
+        with ujobs_serve(tmp_path, "--s3-url", judge.endpoint_url) as first:
+            first.iot().create_stream(streamId="table", roleArn=ROLE, files=[location(0, "table.bin")])
+            first.die()
+    # It needs no S3 any more.
+    with ujobs_serve(tmp_path) as second:
+        device = Device(second, tmp_path, "survivor")
+        assert device.blocks({"f": 0, "l": BLOCK, "o": 7, "n": 1}, "json", 1) == {7: CONTENT[7 * BLOCK : 8 * BLOCK]}
+        device.close()
+
+
+def test_what_cannot_be_read_from_s3_is_told(served: tuple[Cloud, Path], tmp_path: Path) -> None:
+    iot = served[0].iot()
+    for files, message in (
+        ([location(0, "missing")], "files/missing cannot be read from S3"),
+        ([{"fileId": 0, "s3Location": {"bucket": "files"}}], "s3Location has no 'key'"),
+    ):
+        with pytest.raises(iot.exceptions.InvalidRequestException, match=message):
+            iot.create_stream(streamId="other", roleArn=ROLE, files=files)
+    with ujobs_serve(tmp_path) as alone:
+        iot = alone.iot()
+        with pytest.raises(iot.exceptions.InvalidRequestException, match="--s3-url"):
+            iot.create_stream(streamId="other", roleArn=ROLE, files=[location(0, "small")])
