@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from wire_tap import WireTap
+
 from clouds import Cloud
 from ujobs_tools import fleet
 from ujobs_tools.cloud import get
@@ -27,14 +29,15 @@ class BoardAtWork:
         self.thing = thing
         self.iot: Any = cloud.iot()
         self.log = folder / "board.log"
-        self._image = folder / "flash.img"
+        self.image = folder / "flash.img"
         self._stack = stack
         self._process: subprocess.Popen[bytes] | None = None
+        self.tap: WireTap
 
     def start(self, *options: str | Path) -> None:
         """Power on; options of `ujobs board` build its image, later starts need none."""
         output = self._stack.enter_context(self.log.open("ab"))
-        self._process = self._stack.enter_context(running(ujobs("board", self._image, *options), output))
+        self._process = self._stack.enter_context(running(ujobs("board", self.image, *options), output))
 
     def cut_power(self) -> None:
         """SIGKILL to the board and all that belongs to it."""
@@ -81,13 +84,22 @@ class BoardAtWork:
 
 
 @contextlib.contextmanager
-def board_at_work(cloud: Cloud, thing_name: str, folder: Path, **settings: Any) -> Iterator[BoardAtWork]:
-    """Make a thing, build the board's image with these settings, power it on; switch it off at the end."""
+def board_at_work(
+    cloud: Cloud, thing_name: str, folder: Path, app: Path = _APP, tapped: bool = False, **settings: Any
+) -> Iterator[BoardAtWork]:
+    """Make a thing, build the board's image with these settings, power it on; switch it off at the end.
+
+    app: the application. tapped: the board reaches the cloud through a WireTap, which is `tap` then.
+    """
     thing = fleet.create_thing(thing_name, folder / "thing", cloud.endpoint_url)
     with contextlib.ExitStack() as stack:
         board = BoardAtWork(cloud, thing, folder, stack)
-        options: list[str | Path] = ["--thing", thing.name, "--thing-dir", thing.directory]
-        options += ["--host", "localhost", "--port", str(cloud.mqtts), "--app", _APP]
+        port, directory = cloud.mqtts, thing.directory
+        if tapped:
+            board.tap = stack.enter_context(WireTap(thing, cloud.mqtts, folder))
+            port, directory = board.tap.port, board.tap.thing_dir
+        options: list[str | Path] = ["--thing", thing.name, "--thing-dir", directory]
+        options += ["--host", "localhost", "--port", str(port), "--app", app]
         for name, value in ({"update_interval": 0.3} | settings).items():
             options += ["--set", f"{name}={json.dumps(value)}"]
         board.start(*options)

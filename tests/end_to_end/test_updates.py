@@ -1,0 +1,254 @@
+"""Updates of a board in the field, whole: streams over mutual TLS, restarts of the real boot.py and main.py, littlefs."""
+
+import hashlib
+import http.server
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from board_at_work import BoardAtWork, board_at_work
+from clouds import Cloud, ministack_cloud, ujobs_serve
+
+from ujobs_tools import cloud as clouds
+from ujobs_tools.board.image import read_files
+from ujobs_tools.pki import Authority
+from ujobs_tools.processes import wait_until
+
+ROLE = "arn:aws:iam::000000000000:role/streams"
+HANDLERS = ["app", "call", "files", "firmware", "reboot", "settings", "steps"]
+
+APP = '''
+VERSION = "{version}"
+
+
+def setup(agent):
+    {setup}
+    agent.use("call", functions={{"version": lambda: VERSION}})
+'''
+TABLE = bytes((n * 11 + n // 251) & 255 for n in range(60_000))
+
+
+def application(version: str, setup: str = "pass") -> bytes:
+    return APP.format(version=version, setup=setup).encode()
+
+
+def entry(path: str, content: bytes, **more: Any) -> dict[str, Any]:
+    return {"path": path, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), **more}
+
+
+class Field:
+    """A board in the field, and where its files come from. board: with every handler allowed."""
+
+    def __init__(self, board: BoardAtWork, s3: Any, web: "Web") -> None:
+        self.board = board
+        self.web = web
+        self._s3 = s3
+        self._streams = 0
+
+    def stream(self, *contents: bytes) -> str:
+        """A stream of these files, with ids from 0."""
+        self._streams += 1
+        name = f"{self.board.thing.name}-{self._streams}"
+        files = []
+        for number, content in enumerate(contents):
+            key = f"{name}/{number}"
+            self._s3.put_object(Bucket="files", Key=key, Body=content)
+            files.append({"fileId": number, "s3Location": {"bucket": "files", "key": key}})
+        self.board.iot.create_stream(streamId=name, files=files, roleArn=ROLE)
+        return name
+
+    def flash(self) -> dict[str, bytes]:
+        """What the board has on flash."""
+        return read_files(self.board.image)
+
+    def update(self, *contents: tuple[str, bytes]) -> dict[str, Any]:
+        """Give the board a new application by stream; the execution once it is over."""
+        stream = self.stream(*(content for _, content in contents))
+        files = [entry(path, content, file=number) for number, (path, content) in enumerate(contents)]
+        return self.board.wait_for(self.board.give("app", version="2", stream=stream, files=files))
+
+    def version(self) -> str:
+        """What the application that runs says it is."""
+        found = self.board.wait_for(self.board.give("call", function="version"))
+        return str(found["details"]["result"])
+
+
+class Web:
+    """A web server over TLS, with ranges. content: by path."""
+
+    def __init__(self, authority: Authority) -> None:
+        self.content: dict[str, bytes] = {}
+        self.requests: list[tuple[str, str | None]] = []
+        web = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                wanted = self.headers["Range"]
+                web.requests.append((self.path, wanted))
+                content = web.content.get(self.path)
+                if content is None:
+                    return self.send_error(404)
+                start = int(wanted[6:-1]) if wanted else 0
+                self.send_response(206 if wanted else 200)
+                self.send_header("Content-Length", str(len(content) - start))
+                if wanted:
+                    self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+                self.end_headers()
+                self.wfile.write(content[start:])
+                return None
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = authority.server_context()
+        context.verify_mode = ssl.CERT_NONE
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"https://localhost:{self._server.server_port}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Any, Web]]:
+    """`ujobs serve` with S3 beside it, and a web server that the same authority speaks for."""
+    folder = tmp_path_factory.mktemp("updates")
+    with ministack_cloud() as judge:
+        s3 = clouds.client("s3", judge.endpoint_url)
+        s3.create_bucket(Bucket="files")
+        with ujobs_serve(folder, "--s3-url", judge.endpoint_url) as served:
+            web = Web(Authority(folder / "data" / "pki"))
+            yield served, s3, web
+            web.close()
+
+
+@pytest.fixture
+def field(
+    sources: tuple[Cloud, Any, Web], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Field]:
+    served, s3, web = sources
+    thing = "field-" + hashlib.sha256(request.node.name.encode()).hexdigest()[:8]
+    (tmp_path / "app.py").write_bytes(application("1"))
+    with board_at_work(
+        served, thing, tmp_path, tmp_path / "app.py", app="app", handlers=HANDLERS, trial=4, watchdog=20
+    ) as board:
+        yield Field(board, s3, web)
+
+
+def test_files_by_stream_and_over_https(field: Field) -> None:
+    field.web.content["/table"] = TABLE
+    board = field.board
+    stream = field.stream(TABLE)
+    fetched = [
+        entry("/data/streamed", TABLE, stream=stream, file=0),
+        entry("/data/downloaded", TABLE, url=field.web.url + "table"),
+    ]
+    found = board.wait_for(board.give("files", fetch=fetched, list="/data"))
+    assert found["status"] == "SUCCEEDED", board.said()
+    assert found["details"]["fetched"] == "2"
+    assert found["details"]["list"] == "downloaded 60000, streamed 60000"
+    files = field.flash()
+    assert files["/data/streamed"] == files["/data/downloaded"] == TABLE
+
+
+def test_a_power_cut_during_a_download_costs_no_more_than_what_came_since_the_checkpoint(field: Field) -> None:
+    board = field.board
+    content = TABLE * 8
+    field.web.content["/large"] = content
+    job = board.give("files", fetch=[entry("/data/large", content, url=field.web.url + "large")])
+
+    def far() -> bool:
+        return int(board.execution(job)["details"].get("progress", "0/").split("/")[0] or 0) > 100_000
+
+    wait_until(far, board.said(), 30)
+    board.cut_power()
+    board.start()
+    assert board.wait_for(job)["status"] == "SUCCEEDED", board.said()
+    assert field.flash()["/data/large"] == content
+    ranges = [wanted for path, wanted in field.web.requests if path == "/large" and wanted]
+    assert len(ranges) == 1
+    assert int(ranges[0][6:-1]) >= 65536
+
+
+def test_a_new_application_by_stream(field: Field) -> None:
+    assert field.version() == "1"
+    found = field.update(("app.py", application("2")), ("lib/table.bin", TABLE))
+    assert found["status"] == "SUCCEEDED", field.board.said()
+    assert field.version() == "2"
+    assert field.flash()["/app-b/lib/table.bin"] == TABLE
+    assert field.update(("app.py", application("3")))["status"] == "SUCCEEDED"
+    assert field.version() == "3"
+    assert "/app/app.py" in field.flash()
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (b"import nowhere_to_be_found\n", "nowhere_to_be_found"),
+        (application("2", "agent.link.server = 'nowhere.invalid'"), "3 starts"),
+        (b"while True:\n    pass\n", "3 starts"),
+    ],
+    ids=["crashes at import", "loses the cloud", "hangs"],
+)
+def test_an_application_that_does_not_work_is_rolled_back(field: Field, broken: bytes, reason: str) -> None:
+    if broken.startswith(b"while"):
+        job = field.board.give("settings", set={"watchdog": 2})
+        assert field.board.wait_for(job)["status"] == "SUCCEEDED"
+    found = field.update(("app.py", broken))
+    assert found["status"] == "FAILED", field.board.said()
+    assert reason in found["details"]["reason"]
+    assert field.version() == "1"
+
+
+def test_settings_that_do_not_work_are_taken_back(field: Field) -> None:
+    board = field.board
+    assert field.version() == "1"
+    before = json.loads(field.flash()["/settings.json"])
+    found = board.wait_for(board.give("settings", set={"port": 1}))
+    assert found["status"] == "FAILED", board.said()
+    assert json.loads(field.flash()["/settings.json"]) == before
+    found = board.wait_for(board.give("settings", set={"keepalive": 90}))
+    assert found["status"] == "SUCCEEDED"
+    assert json.loads(field.flash()["/settings.json"]) == before | {"keepalive": 90}
+    for wrong in ({"port": "8883"}, {"prot": 1}, {"roots": ["/"]}):
+        assert board.wait_for(board.give("settings", set=wrong))["status"] == "REJECTED"
+
+
+def test_new_firmware_and_one_for_another_chip(field: Field) -> None:
+    board = field.board
+    header = bytes([0xE9]) + bytes(11)
+    image = header + bytes(12) + TABLE
+    stream = field.stream(image)
+    common = {"stream": stream, "file": 0, "size": len(image), "sha256": hashlib.sha256(image).hexdigest()}
+    found = board.wait_for(board.give("firmware", version="1.29", **common))
+    assert found["status"] == "SUCCEEDED", board.said()
+    assert found["details"]["partition"] == "ota_1"
+    other = header + b"\x09\x00" + bytes(10) + TABLE
+    stream = field.stream(other)
+    common = {"stream": stream, "file": 0, "size": len(other), "sha256": hashlib.sha256(other).hexdigest()}
+    found = board.wait_for(board.give("firmware", version="1.30", **common))
+    assert (found["status"], "chip" in found["details"]["reason"]) == ("FAILED", True)
+
+
+def test_aws_managed_templates_run_on_a_board(field: Field) -> None:
+    board = field.board
+    field.web.content["/table"] = TABLE
+    arn = board.thing.arn
+    iot = board.iot
+    iot.create_job(jobId="reboot-1", targets=[arn], jobTemplateArn="arn:aws:iot:us-east-1::jobtemplate/AWS-Reboot:1.0")
+    found = board.wait_for("reboot-1")
+    assert found["status"] == "SUCCEEDED", board.said()
+    iot.create_job(
+        jobId="download-1", targets=[arn], jobTemplateArn="arn:aws:iot:us-east-1::jobtemplate/AWS-Download-File:1.0",
+        documentParameters={"downloadUrl": field.web.url + "table", "filePath": "/data/table"},
+    )
+    found = board.wait_for("download-1")
+    assert found["status"] == "SUCCEEDED", board.said()
+    assert field.flash()["/data/table"] == TABLE
