@@ -1,4 +1,4 @@
-"""Updates of a board in the field, whole: streams over mutual TLS, restarts of the real boot.py and main.py, littlefs."""
+"""Updates of a board in the field: streams over mutual TLS, restarts of the real boot.py and main.py, littlefs."""
 
 import hashlib
 import http.server
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from board_at_work import BoardAtWork, board_at_work
-from clouds import Cloud, ministack_cloud, ujobs_serve
 
+from clouds import Cloud, ministack_cloud, ujobs_serve
 from ujobs_tools import cloud as clouds
 from ujobs_tools.board.image import read_files
 from ujobs_tools.pki import Authority
@@ -137,7 +137,7 @@ def field(
     thing = "field-" + hashlib.sha256(request.node.name.encode()).hexdigest()[:8]
     (tmp_path / "app.py").write_bytes(application("1"))
     with board_at_work(
-        served, thing, tmp_path, tmp_path / "app.py", app="app", handlers=HANDLERS, trial=4, watchdog=20
+        served, thing, tmp_path, tmp_path / "app.py", handlers=HANDLERS, trial=4, watchdog=20
     ) as board:
         yield Field(board, s3, web)
 
