@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import json
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from clouds import Cloud, ministack_cloud, ujobs_serve
 from ujobs_tools import cloud as clouds
 from ujobs_tools.board.image import read_files
 from ujobs_tools.pki import Authority
-from ujobs_tools.processes import wait_until
+from ujobs_tools.processes import ujobs, wait_until
 
 ROLE = "arn:aws:iam::000000000000:role/streams"
 HANDLERS = ["app", "call", "files", "firmware", "reboot", "settings", "steps"]
@@ -46,7 +47,7 @@ class Field:
     def __init__(self, board: BoardAtWork, s3: Any, web: "Web") -> None:
         self.board = board
         self.web = web
-        self._s3 = s3
+        self.s3 = s3
         self._streams = 0
 
     def stream(self, *contents: bytes) -> str:
@@ -56,7 +57,7 @@ class Field:
         files = []
         for number, content in enumerate(contents):
             key = f"{name}/{number}"
-            self._s3.put_object(Bucket="files", Key=key, Body=content)
+            self.s3.put_object(Bucket="files", Key=key, Body=content)
             files.append({"fileId": number, "s3Location": {"bucket": "files", "key": key}})
         self.board.iot.create_stream(streamId=name, files=files, roleArn=ROLE)
         return name
@@ -252,3 +253,43 @@ def test_aws_managed_templates_run_on_a_board(field: Field) -> None:
     found = board.wait_for("download-1")
     assert found["status"] == "SUCCEEDED", board.said()
     assert field.flash()["/data/table"] == TABLE
+
+
+def publish(field: Field, command: str, path: Path, name: str) -> subprocess.CompletedProcess[str]:
+    """`ujobs publish-app` or `ujobs publish-firmware` for the board."""
+    places = ("--endpoint-url", field.board.cloud.endpoint_url, "--s3-url", field.s3.meta.endpoint_url)
+    what = ("--bucket", "files", "--role-arn", ROLE, "--thing", field.board.thing.name, "--name", name)
+    return subprocess.run(ujobs(command, path, "--version", "2", *what, *places), capture_output=True, text=True)
+
+
+def test_publishing_from_the_command_line(field: Field, tmp_path: Path) -> None:
+    folder = tmp_path / "application"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "app.py").write_bytes(application("2"))
+    (folder / "lib" / "table.bin").write_bytes(TABLE)
+    made = publish(field, "publish-app", folder, "app-2")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.strip().endswith(":job/app-2")
+    found = field.board.wait_for("app-2")
+    assert (found["status"], found["details"]["version"]) == ("SUCCEEDED", "2"), field.board.said()
+    assert field.version() == "2"
+    assert field.flash()["/app-b/lib/table.bin"] == TABLE
+    image = tmp_path / "micropython.bin"
+    image.write_bytes(bytes([0xE9]) + bytes(23) + TABLE)
+    assert publish(field, "publish-firmware", image, "firmware-2").returncode == 0
+    assert field.board.wait_for("firmware-2")["status"] == "SUCCEEDED", field.board.said()
+
+
+def test_mistakes_in_publishing_are_told_in_one_line(field: Field, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").write_text("text")
+    for command, path, message in (
+        ("publish-app", tmp_path / "empty", "holds no app.py"),
+        ("publish-app", tmp_path / "missing", "holds no app.py"),
+        ("publish-firmware", tmp_path / "text", "is no ESP32 application image"),
+        ("publish-firmware", tmp_path / "missing", "No such file"),
+    ):
+        made = publish(field, command, path, "wrong")
+        assert made.returncode == 1
+        assert message in made.stderr
+        assert "Traceback" not in made.stderr

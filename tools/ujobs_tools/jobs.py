@@ -26,19 +26,30 @@ def create_job(
     may be in progress, 1 to 10080. retries: how often a failed or timed-out execution is queued again, 1 to 10.
     Raises ValueError for a wrong document or no target; boto3's errors.
     """
-    check_document(document)
-    if not things and not groups:
-        raise ValueError("a job needs a thing or a thing group to go to")
-    targets = [client.describe_thing(thingName=name)["thingArn"] for name in things]
-    targets += [client.describe_thing_group(thingGroupName=name)["thingGroupArn"] for name in groups]
     options: dict[str, Any] = {}
     if timeout is not None:
         options["timeoutConfig"] = {"inProgressTimeoutInMinutes": timeout}
     if retries is not None:
         options["jobExecutionsRetryConfig"] = {"criteriaList": [{"failureType": "ALL", "numberOfRetries": retries}]}
+    check_document(document)
+    return create(client, job_id, document, targets(client, things, groups), continuous, **options)
+
+
+def targets(client: Any, things: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """The ARNs of things and thing groups. Raises ValueError when there are none; boto3's errors."""
+    if not things and not groups:
+        raise ValueError("a job needs a thing or a thing group to go to")
+    arns = [client.describe_thing(thingName=name)["thingArn"] for name in things]
+    return arns + [client.describe_thing_group(thingGroupName=name)["thingGroupArn"] for name in groups]
+
+
+def create(
+    client: Any, job_id: str, document: str, arns: Sequence[str], continuous: bool = False, **options: Any
+) -> str:
+    """CreateJob with a document that is known to be one; returns the job's ARN. options: as boto3 has them."""
+    selection = "CONTINUOUS" if continuous else "SNAPSHOT"
     made = client.create_job(
-        jobId=job_id, targets=targets, document=document,
-        targetSelection="CONTINUOUS" if continuous else "SNAPSHOT", **options,
+        jobId=job_id, targets=list(arns), document=document, targetSelection=selection, **options
     )
     arn: str = made["jobArn"]
     return arn
@@ -52,7 +63,8 @@ def check_document(document: str) -> None:
         parsed = json.loads(document)
     except ValueError as error:
         raise ValueError(f"document is not JSON: {error}") from error
-    if not isinstance(parsed, dict) or not isinstance(parsed.get("operation"), str):
+    known = parsed if isinstance(parsed, dict) else {}
+    if not isinstance(known.get("operation"), str) and not {"steps", "afr_ota"} & set(known):
         raise ValueError('document must be a JSON object with an "operation", the name of the handler to run')
 
 

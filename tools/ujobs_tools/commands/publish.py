@@ -1,0 +1,94 @@
+"""`ujobs publish-app` and `ujobs publish-firmware`; `ujobs_tools.publishing` does the work."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+
+Version = Annotated[str, typer.Option(help="Version, shown in the job's status details.")]
+Bucket = Annotated[str, typer.Option(help="S3 bucket that the files go to; it must be there.")]
+RoleArn = Annotated[str, typer.Option(help="ARN of the role that lets AWS IoT read the bucket.")]
+Name = Annotated[str, typer.Option(help="Name of job and stream: 1 to 64 characters of a-z A-Z 0-9 _ -")]
+Things = Annotated[list[str] | None, typer.Option(help="Thing to get it; can be given several times.")]
+Groups = Annotated[list[str] | None, typer.Option(help="Thing group to get it; likewise.")]
+Continuous = Annotated[bool, typer.Option("--continuous", help="Also for things that join a group later.")]
+Https = Annotated[bool, typer.Option("--https", help="By presigned URLs over HTTPS, not by a stream over MQTT.")]
+S3Url = Annotated[
+    str | None, typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="Of MiniStack's S3, say; without it: AWS.")
+]
+
+
+def publish_app(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The application: app.py or app.mpy, and more.")],
+    version: Version, bucket: Bucket, role_arn: RoleArn, name: Name, thing: Things = None, group: Groups = None,
+    continuous: Continuous = False, https: Https = False, s3_url: S3Url = None, endpoint_url: EndpointUrl = None,
+    region: Region = None, profile: Profile = None,
+) -> None:
+    """Bring a new version of the application to boards: upload, stream, job."""
+    from ujobs_tools import publishing
+
+    sizes = {path.name: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    publication = _Publication("publish-app", s3_url, endpoint_url, region, profile, bucket, role_arn, https)
+    publication.run(
+        sum(sizes.values()), name, thing or [], group or [], continuous,
+        lambda to, progress: publishing.publish_app(to, folder, version, name, progress),
+    )
+
+
+def publish_firmware(
+    image: Annotated[Path, typer.Argument(metavar="FILE", help="ESP32 application image.")],
+    version: Version, bucket: Bucket, role_arn: RoleArn, name: Name, thing: Things = None, group: Groups = None,
+    continuous: Continuous = False, https: Https = False, s3_url: S3Url = None, endpoint_url: EndpointUrl = None,
+    region: Region = None, profile: Profile = None,
+) -> None:
+    """Bring new firmware to boards: upload, stream, job."""
+    from ujobs_tools import publishing
+
+    publication = _Publication("publish-firmware", s3_url, endpoint_url, region, profile, bucket, role_arn, https)
+    publication.run(
+        image.stat().st_size if image.exists() else 0, name, thing or [], group or [], continuous,
+        lambda to, progress: publishing.publish_firmware(to, image, version, name, progress),
+    )
+
+
+class _Publication:
+    """What both commands do around the upload: the clients, the progress bar, the job, errors in one line."""
+
+    def __init__(
+        self, command: str, s3_url: str | None, endpoint_url: str | None, region: str | None, profile: str | None,
+        bucket: str, role_arn: str, https: bool,
+    ) -> None:
+        self._command = command
+        self._s3 = (s3_url, region, profile)
+        self._iot = (endpoint_url, region, profile)
+        self._to = (bucket, role_arn, https)
+
+    def run(
+        self, size: int, name: str, things: list[str], groups: list[str], continuous: bool,
+        publish: Callable[[Any, Callable[[str, int], None]], dict[str, Any]],
+    ) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        from ujobs_tools import cloud, jobs, publishing
+
+        try:
+            with cloud.one_line_errors(self._iot[0]):
+                iot = cloud.client("iot", *self._iot)
+                to = publishing.Destination(cloud.client("s3", *self._s3), iot, *self._to)
+                targets = jobs.targets(iot, things, groups)
+                with Progress(console=Console(stderr=True)) as bar:
+                    task = bar.add_task("upload", total=size)
+
+                    def uploaded(path: str, size: int) -> None:
+                        bar.update(task, advance=size, description=path)
+
+                    document = json.dumps(publish(to, uploaded), separators=(",", ":"))
+                typer.echo(jobs.create(iot, name, document, targets, continuous, **publishing.presigning(to)))
+        except (cloud.CloudError, OSError, ValueError) as error:
+            typer.echo(f"ujobs {self._command}: {error}", err=True)
+            raise typer.Exit(1) from error

@@ -1,0 +1,103 @@
+"""New versions for boards: files go to S3, and become the stream and the job document of an `app` or `firmware` job.
+
+The same with boto3 against AWS and against `ujobs serve` with MiniStack's S3 beside it. See docs/handlers."""
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+MAX_FILES = 50  # of a stream (CreateStream, files)
+MAX_FILE = 24 * 1024 * 1024  # bytes of a stream's file
+_IMAGE_MAGIC = 0xE9  # first byte of an ESP32 application image
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+_LEFT_OUT = {"__pycache__"}
+
+OnProgress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where files go. s3, iot: boto3 clients. bucket: of S3, which must be there. role_arn: lets AWS IoT read it.
+    https: boards fetch with presigned URLs over HTTPS instead of a stream over MQTT."""
+
+    s3: Any
+    iot: Any
+    bucket: str
+    role_arn: str
+    https: bool = False
+
+
+def publish_app(
+    to: Destination, folder: Path, version: str, name: str, on_progress: OnProgress = lambda path, size: None
+) -> dict[str, Any]:
+    """Upload an application and return the document of the job that brings it to boards.
+
+    folder: all its files, up to 50. version: shown in the job's status details. name: of the stream, and where in the
+    bucket the files go: 1 to 128 characters of a-z A-Z 0-9 _ -. on_progress: called with each file's path and size once
+    it is up. Raises ValueError for files or a name that will not do, OSError, boto3's errors.
+    """
+    found = [(path.relative_to(folder), path) for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = [(inside.as_posix(), path) for inside, path in found if not _LEFT_OUT & set(inside.parts)]
+    if not (folder / "app.py").is_file() and not (folder / "app.mpy").is_file():
+        raise ValueError(f"{folder} holds no app.py or app.mpy, with which an application begins")
+    sources = _upload(to, files, name, on_progress)
+    entries = [{"path": path, **source} for (path, _), source in zip(files, sources, strict=True)]
+    return {"operation": "app", "version": version, **({} if to.https else {"stream": name}), "files": entries}
+
+
+def publish_firmware(
+    to: Destination, image: Path, version: str, name: str, on_progress: OnProgress = lambda path, size: None
+) -> dict[str, Any]:
+    """Upload an ESP32 application image and return the job's document; for the rest see publish_app.
+
+    image: what `idf.py` or MicroPython's build calls micropython.bin; not the image of a whole flash, which begins with
+    the bootloader and is refused by boards.
+    """
+    with image.open("rb") as file:
+        if file.read(1) != bytes([_IMAGE_MAGIC]):
+            raise ValueError(f"{image} is no ESP32 application image")
+    (source,) = _upload(to, [(image.name, image)], name, on_progress)
+    return {"operation": "firmware", "version": version, **({} if to.https else {"stream": name}), **source}
+
+
+def presigning(to: Destination) -> dict[str, Any]:
+    """What CreateJob needs for presigned URLs, if the documents have any."""
+    return {"presignedUrlConfig": {"roleArn": to.role_arn, "expiresInSec": 3600}} if to.https else {}
+
+
+def _upload(
+    to: Destination, files: Sequence[tuple[str, Path]], name: str, on_progress: OnProgress
+) -> list[dict[str, Any]]:
+    """Returns how a job document describes each file."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"name {name!r} must be 1 to 128 characters of a-z A-Z 0-9 _ -")
+    if len(files) > MAX_FILES:
+        raise ValueError(f"{len(files)} files; at most {MAX_FILES} are taken")
+    for path, file in files:
+        if file.stat().st_size > MAX_FILE:
+            raise ValueError(f"{path} has {file.stat().st_size} bytes; the limit is {MAX_FILE}")
+    sources = []
+    for number, (path, file) in enumerate(files):
+        content = file.read_bytes()
+        key = f"{name}/{path}"
+        to.s3.put_object(Bucket=to.bucket, Key=key, Body=content)
+        where = {"url": _placeholder(to, key)} if to.https else {"file": number}
+        sources.append({**where, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+        on_progress(path, len(content))
+    if not to.https:
+        locations = [
+            {"fileId": number, "s3Location": {"bucket": to.bucket, "key": f"{name}/{path}"}}
+            for number, (path, _) in enumerate(files)
+        ]
+        to.iot.create_stream(streamId=name, files=locations, roleArn=to.role_arn)
+    return sources
+
+
+def _placeholder(to: Destination, key: str) -> str:
+    # AWS puts a fresh URL in its place each time that a device fetches the document.
+    region = to.s3.meta.region_name
+    return f"${{aws:iot:s3-presigned-url-v2:https://{to.bucket}.s3.{region}.amazonaws.com/{quote(key)}}}"
