@@ -1,9 +1,11 @@
-# Drives everything: `make help` lists what there is. Needs only Python 3.11 or later with venv, and Node.js for `lint`.
+# Drives everything: `make help` lists what there is. Needs only Python 3.11 or later with venv, and Node.js for `lint`
+# and for the tests with clients written in JavaScript.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+JAVASCRIPT := $(if $(shell command -v npm 2>/dev/null),build/javascript/.ready)
 
 .DEFAULT_GOAL := help
 
@@ -26,8 +28,25 @@ demo: setup ## a day in the life of a board: service, board and seven jobs, in u
 serve: setup ## run the local Jobs service until Ctrl-C
 	@$(BIN)/ujobs serve
 
-test: setup ## run all tests
+test: setup clients ## run all tests
 	@$(BIN)/pytest
+
+# Without npm or apt-get one of them is missing; the tests that need it say so and are skipped.
+clients: setup build/aws-cli/.ready $(JAVASCRIPT) ## AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto: into build/
+	@$(BIN)/python -m ujobs_tools.mosquitto
+
+build/aws-cli/.ready: requirements-aws-cli.txt
+	@rm -rf build/aws-cli
+	$(PYTHON) -m venv build/aws-cli
+	build/aws-cli/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-aws-cli.txt
+	@touch $@
+
+build/javascript/.ready: tests/clients/javascript/package.json tests/clients/javascript/package-lock.json
+	@rm -rf build/javascript
+	@mkdir -p build/javascript
+	@cp $^ build/javascript
+	npm ci --prefix build/javascript --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 lint: setup typings ## ruff and pyright, on device code with the board's stubs and on the tools
 	$(BIN)/ruff check .
@@ -52,4 +71,4 @@ clean: ## remove everything that set-up and tests made
 	rm -rf $(VENV) build tools/*.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo serve test lint typings size bench-service clean
+.PHONY: help setup demo serve test clients lint typings size bench-service clean

@@ -25,9 +25,12 @@ def position(token: str | None) -> str | None:
     if token is None:
         return None
     try:
-        return base64.urlsafe_b64decode(token.encode("ascii")).decode("utf-8")
+        found = base64.b64decode(token.encode("ascii"), b"-_", validate=True).decode("utf-8")
     except ValueError:
-        raise invalid("nextToken is not one that this service gave out") from None
+        found = ""
+    if not found:
+        raise invalid("nextToken is not one that this service gave out")
+    return found
 
 
 def sequence(token: str | None) -> int | None:

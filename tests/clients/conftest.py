@@ -1,0 +1,34 @@
+"""Fixtures of the tests with clients that others have written: `ujobs serve`, and things with their certificates."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import clouds
+from ujobs_tools import fleet
+
+pytest.register_assert_rewrite("jobs_client", "python_sdk", "javascript_sdk")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[clouds.Cloud]:
+    """`ujobs serve`."""
+    with clouds.ujobs_serve(tmp_path_factory.mktemp("serve")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def iot(cloud: clouds.Cloud) -> Any:
+    """A boto3 client of its control plane."""
+    return cloud.iot()
+
+
+@pytest.fixture
+def thing(cloud: clouds.Cloud, tmp_path: Path) -> fleet.Thing:
+    """A thing without jobs, and with a name of its own."""
+    return fleet.create_thing(f"kiln-{next(_numbers)}", tmp_path / "thing", cloud.endpoint_url)

@@ -1,0 +1,52 @@
+"""The face that the tests give every Jobs client of AWS's device SDKs, whatever it looks like itself.
+
+Members and replies are dicts with the names they have on the wire; times are epoch seconds."""
+
+import queue
+from typing import Any, Protocol
+
+PATIENCE = 10.0  # seconds
+
+
+class Rejected(Exception):
+    """The service rejected a request; error: the payload, less client token and timestamp."""
+
+    def __init__(self, reply: dict[str, Any]) -> None:
+        self.error = {name: value for name, value in reply.items() if name not in ("clientToken", "timestamp")}
+        super().__init__(f"{self.error}")
+
+
+class JobsClient(Protocol):
+    """A connected client of one thing, subscribed to its notifications."""
+
+    def ask(self, operation: str, **members: Any) -> dict[str, Any]:
+        """The accepted reply to a request; operation: as in the API reference, like "StartNextPendingJobExecution".
+
+        Raises Rejected.
+        """
+        ...
+
+    def notifications(self, name: str, count: int) -> list[dict[str, Any]]:
+        """All payloads of "notify" or "notify-next" so far, once there are at least so many."""
+        ...
+
+
+class Heard:
+    """What has come in on each of the two notification topics."""
+
+    def __init__(self) -> None:
+        self._incoming: dict[str, queue.Queue[dict[str, Any]]] = {
+            "notify": queue.Queue(), "notify-next": queue.Queue()
+        }
+        self._taken: dict[str, list[dict[str, Any]]] = {"notify": [], "notify-next": []}
+
+    def put(self, name: str, payload: dict[str, Any]) -> None:
+        """A notification has come; may be called from any thread."""
+        self._incoming[name].put(payload)
+
+    def notifications(self, name: str, count: int) -> list[dict[str, Any]]:
+        """See JobsClient. Raises queue.Empty when they do not come."""
+        incoming, taken = self._incoming[name], self._taken[name]
+        while len(taken) < count or not incoming.empty():
+            taken.append(incoming.get(timeout=PATIENCE))
+        return taken

@@ -1,0 +1,155 @@
+"""The AWS CLI: things, jobs and executions made, watched and ended with it, and what it says when it is refused.
+
+Each call takes most of a second of processor time: there are few, and two run at a time."""
+
+import json
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from installed import require
+
+from clouds import Cloud
+from ujobs_tools.cloud import client
+from ujobs_tools.fleet import Thing
+
+PROGRAM = Path(__file__).parents[2] / "build" / "aws-cli" / "bin" / "aws"
+PATIENCE = 60  # seconds
+FAILURE = 255  # of version 1 of the CLI, for whatever the service refuses
+
+
+class AwsCli:
+    """The AWS CLI with an endpoint URL, made-up credentials, and no configuration of whoever runs the tests."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        self._command = [str(PROGRAM), "--endpoint-url", endpoint_url]
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
+            "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """What became of `aws COMMAND`, which has words without spaces in them."""
+        line = [*self._command, *command.split()]
+        return subprocess.run(line, env=self._environment, capture_output=True, text=True, timeout=PATIENCE)
+
+    def together(self, *commands: str) -> list[Any]:
+        """What the commands print, as JSON; None from one that prints nothing. They run in any order."""
+
+        def output(command: str) -> Any:
+            ended = self.run(command)
+            assert ended.returncode == 0, f"{command}: {ended.stderr}"
+            return json.loads(ended.stdout) if ended.stdout else None
+
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(output, commands))
+
+    def in_turn(self, *commands: str) -> list[Any]:
+        """The same, one after the other."""
+        return [self.together(command)[0] for command in commands]
+
+
+@pytest.fixture
+def aws(cloud: Cloud) -> AwsCli:
+    """The AWS CLI at `ujobs serve`."""
+    require(PROGRAM.exists(), "the AWS CLI", "`make clients` puts it into build/aws-cli")
+    return AwsCli(cloud.endpoint_url)
+
+
+def test_jobs_from_their_creation_to_their_end(aws: AwsCli, cloud: Cloud) -> None:
+    [thing] = aws.in_turn("iot create-thing --thing-name cli")
+    target = f"--targets {thing['thingArn']}"
+    aws.in_turn(
+        f"""iot create-job --job-id cli-1 {target} --document {{"operation":"x"}} --description first
+            --timeout-config inProgressTimeoutInMinutes=30 --target-selection SNAPSHOT
+            --job-executions-retry-config criteriaList=[{{failureType=FAILED,numberOfRetries=1}}]""",
+        f"iot create-job --job-id cli-2 {target} --document {{}}",
+        f"iot create-job --job-id cli-3 {target} --document {{}}",
+    )
+    jobs, job, document, pages, of_job, endpoint, pending = aws.together(
+        "iot list-jobs --status IN_PROGRESS --target-selection SNAPSHOT --max-items 2",
+        "iot describe-job --job-id cli-1",
+        "iot get-job-document --job-id cli-1",
+        "iot list-job-executions-for-thing --thing-name cli --page-size 1",
+        "iot list-job-executions-for-job --job-id cli-1 --status QUEUED",
+        "iot describe-endpoint --endpoint-type iot:Data-ATS",
+        "iot-jobs-data get-pending-job-executions --thing-name cli",
+    )
+    assert [item["jobId"] for item in jobs["jobs"]] == ["cli-3", "cli-2"]
+    assert "NextToken" in jobs
+    assert (job["job"]["description"], job["job"]["timeoutConfig"]) == ("first", {"inProgressTimeoutInMinutes": 30})
+    assert document["document"] == '{"operation":"x"}'
+    assert {item["jobId"] for item in pages["executionSummaries"]} == {"cli-1", "cli-2", "cli-3"}
+    assert [item["thingArn"] for item in of_job["executionSummaries"]] == [thing["thingArn"]]
+    assert endpoint == {"endpointAddress": f"localhost:{cloud.mqtts}"}
+    assert [item["jobId"] for item in pending["queuedJobs"]] == ["cli-1", "cli-2", "cli-3"]
+
+    started, following, updated = aws.in_turn(
+        "iot-jobs-data start-next-pending-job-execution --thing-name cli --step-timeout-in-minutes 5",
+        "iot-jobs-data describe-job-execution --thing-name cli --job-id $next --no-include-job-document",
+        """iot-jobs-data update-job-execution --thing-name cli --job-id cli-1 --status SUCCEEDED --expected-version 2
+            --status-details result=done --include-job-execution-state --include-job-document""",
+    )
+    assert (started["execution"]["jobId"], started["execution"]["jobDocument"]) == ("cli-1", '{"operation":"x"}')
+    assert (following["execution"]["status"], "jobDocument" in following["execution"]) == ("IN_PROGRESS", False)
+    assert updated["executionState"] == {
+        "status": "SUCCEEDED", "statusDetails": {"result": "done"}, "versionNumber": 3,
+    }
+    assert updated["jobDocument"] == '{"operation":"x"}'
+
+    *_, cancelled = aws.in_turn(
+        "iot-jobs-data start-next-pending-job-execution --thing-name cli",
+        "iot cancel-job-execution --thing-name cli --job-id cli-2 --force --status-details by=me",
+        "iot describe-job-execution --thing-name cli --job-id cli-2 --execution-number 1",
+    )
+    assert (cancelled["execution"]["status"], cancelled["execution"]["forceCanceled"]) == ("CANCELED", True)
+    assert cancelled["execution"]["statusDetails"] == {"detailsMap": {"by": "me"}}
+    aws.together(
+        "iot delete-job-execution --thing-name cli --job-id cli-2 --execution-number 1",
+        "iot cancel-job --job-id cli-3 --reason-code WRONG --comment text",
+    )
+    aws.together("iot delete-job --job-id cli-3", "iot delete-job --job-id cli-2 --force")
+    left, known = aws.together(
+        "iot list-job-executions-for-thing --thing-name cli",
+        "iot list-things --query things[?thingName=='cli'].thingArn",
+    )
+    assert [item["jobId"] for item in left["executionSummaries"]] == ["cli-1"]
+    assert known == [thing["thingArn"]]
+
+
+@pytest.fixture
+def refused_thing(thing: Thing, iot: Any, cloud: Cloud) -> str:
+    """The name of a thing with a job under way, <name>-open, and one that is over, <name>-over."""
+    data = client("iot-jobs-data", cloud.endpoint_url)
+    for job_id, status in (("over", "SUCCEEDED"), ("open", "IN_PROGRESS")):
+        name = f"{thing.name}-{job_id}"
+        iot.create_job(jobId=name, targets=[thing.arn], document="{}")
+        data.update_job_execution(thingName=thing.name, jobId=name, status=status)
+    return thing.name
+
+
+def test_refusals_are_told_by_exit_code_and_by_name(aws: AwsCli, refused_thing: str) -> None:
+    cases = {
+        "iot describe-job --job-id none": ("ResourceNotFoundException", "DescribeJob", "Job none cannot be found."),
+        "iot delete-job --job-id {0}-open": ("InvalidStateTransitionException", "DeleteJob", ""),
+        "iot-jobs-data describe-job-execution --thing-name {0} --job-id {0}-over": (
+            "TerminalStateException", "DescribeJobExecution",
+            "Job Execution has reached terminal state. It is neither IN_PROGRESS nor QUEUED",
+        ),
+        "iot-jobs-data update-job-execution --thing-name {0} --job-id {0}-open --status SUCCESS": (
+            "InvalidRequestException", "UpdateJobExecution", "",
+        ),
+        "iot list-job-templates": (
+            "NotImplementedException", "ListJobTemplates", "ListJobTemplates is not implemented by this service.",
+        ),
+    }
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda command: aws.run(command.format(refused_thing)), cases))
+    for refusal, (error, operation, message) in zip(ended, cases.values(), strict=True):
+        said = f"An error occurred ({error}) when calling the {operation} operation: {message}"
+        assert said in " ".join(refusal.stderr.split())
+        assert (refusal.returncode, refusal.stdout) == (FAILURE, "")

@@ -1,0 +1,196 @@
+"""mosquitto's command-line clients over mutual TLS: jobs done from a shell, and what MQTT 3.1.1 promises them.
+
+A subscriber first makes a persistent session and leaves (`-E`); what comes meanwhile waits for it. So no test has to
+know when a subscriber is ready."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from installed import require
+
+from ujobs_tools.fleet import Thing
+from ujobs_tools.mosquitto import find
+from ujobs_tools.pki import Authority
+
+PATIENCE = 10  # seconds
+CONNECTION_LOST = 7  # MOSQ_ERR_CONN_LOST
+KILOBYTE = 1024
+
+
+class Shell:
+    """Runs mosquitto's clients as one thing. jobs: the beginning of its Jobs topics."""
+
+    def __init__(self, thing: Thing) -> None:
+        self.thing = thing
+        self.jobs = f"$aws/things/{thing.name}/jobs/"
+        files = {"--cafile": "ca.pem", "--cert": "cert.pem", "--key": "key.pem"}
+        self.connection = ["-h", thing.host, "-p", str(thing.port)]
+        for option, name in files.items():
+            self.connection += [option, str(thing.directory / name)]
+
+    def command(self, program: str, *options: str) -> list[str]:
+        """The command line of a client."""
+        path = find(program)
+        require(path, program, "install mosquitto-clients; with apt-get `make clients` does")
+        return [str(path), *self.connection, *options]
+
+    def run(self, program: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """What became of a client that ends by itself."""
+        return subprocess.run(self.command(program, *options), capture_output=True, text=True, timeout=PATIENCE)
+
+    def publish(self, topic: str, message: str, *options: str) -> int:
+        """The exit code of mosquitto_pub at QoS 1; 0: acknowledged."""
+        return self.run("mosquitto_pub", "-q", "1", "-t", topic, "-m", message, *options).returncode
+
+    def ask(self, suffix: str, outcome: str, message: str) -> dict[str, Any]:
+        """The reply to a request that is published and waited for over the same connection."""
+        topic = self.jobs + suffix
+        options = ["-V", "mqttv311", "-q", "1", "-W", str(PATIENCE), "-t", topic, "-e", f"{topic}/{outcome}"]
+        asked = self.run("mosquitto_rr", *options, "-m", message)
+        assert asked.returncode == 0, asked.stderr
+        reply: dict[str, Any] = json.loads(asked.stdout)
+        return reply
+
+
+class Subscriber:
+    """A persistent session with subscriptions at QoS 1."""
+
+    def __init__(self, shell: Shell, client_id: str, *filters: str) -> None:
+        self._shell = shell
+        self._options = ["-c", "-q", "1", "-i", f"{shell.thing.name}-{client_id}"]
+        for name in filters:
+            self._options += ["-t", name]
+        assert shell.run("mosquitto_sub", *self._options, "-E").returncode == 0
+
+    def messages(self, count: int, *options: str) -> list[tuple[str, str, int, int]]:
+        """Topic, payload, QoS and retain flag of as many messages, waited for if need be."""
+        how = ["-F", "%j", "-C", str(count), "-W", str(PATIENCE), *options]
+        received = self._shell.run("mosquitto_sub", *self._options, *how)
+        assert received.returncode == 0, received.stderr
+        found = [json.loads(line) for line in received.stdout.splitlines()]
+        return [(item["topic"], item["payload"], item["qos"], item["retain"]) for item in found]
+
+
+@pytest.fixture
+def shell(thing: Thing) -> Shell:
+    """Clients that connect as a thing without jobs."""
+    return Shell(thing)
+
+
+def test_a_job_done_from_the_shell(shell: Shell, iot: Any) -> None:
+    job_id = f"{shell.thing.name}-one"
+    watcher = Subscriber(shell, "watcher", shell.jobs + "#")
+    iot.create_job(jobId=job_id, targets=[shell.thing.arn], document='{"operation": "x"}')
+    started = shell.ask("start-next", "accepted", '{"clientToken": "a", "stepTimeoutInMinutes": 5}')
+    assert (started["clientToken"], started["execution"]["jobId"]) == ("a", job_id)
+    assert started["execution"]["jobDocument"] == {"operation": "x"}
+    update = {"status": "SUCCEEDED", "expectedVersion": "2", "statusDetails": {"by": "mosquitto_pub"}}
+    assert shell.publish(f"{shell.jobs}{job_id}/update", json.dumps(update)) == 0
+    ended = iot.describe_job_execution(thingName=shell.thing.name, jobId=job_id)["execution"]
+    assert (ended["status"], ended["statusDetails"]["detailsMap"]) == ("SUCCEEDED", {"by": "mosquitto_pub"})
+    # Replies go to who asked and to nobody else, whatever he has subscribed.
+    messages = watcher.messages(4)
+    assert [topic.removeprefix(shell.jobs) for topic, *_ in messages] == ["notify", "notify-next"] * 2
+    first, following, last, nothing = (json.loads(payload) for _, payload, *_ in messages)
+    assert [job["jobId"] for job in first["jobs"]["QUEUED"]] == [job_id]
+    assert following["execution"]["jobDocument"] == {"operation": "x"}
+    assert last["jobs"] == {}
+    assert nothing.keys() == {"timestamp"}
+
+
+def test_rejections_that_no_sdk_can_cause(shell: Shell) -> None:
+    assert shell.ask("get", "accepted", "")["queuedJobs"] == []
+    for message in ('{"clientToken": "a"', "[]", '"text"'):
+        reply = shell.ask("get", "rejected", message)
+        assert (reply["code"], "clientToken" in reply) == ("InvalidJson", False), message
+    assert shell.ask("one/cancel", "rejected", '{"clientToken": "a"}')["code"] == "InvalidTopic"
+    reply = shell.ask("one/update", "rejected", '{"clientToken": "a", "status": 5}')
+    assert (reply["code"], reply["clientToken"]) == ("InvalidRequest", "a")
+
+
+def test_messages_at_qos_1_wait_for_who_is_away(shell: Shell) -> None:
+    topic = f"{shell.thing.name}/queue"
+    reader = Subscriber(shell, "reader", f"{shell.thing.name}/+")
+    for number in range(3):
+        assert shell.publish(topic, str(number)) == 0
+    assert shell.run("mosquitto_pub", "-q", "0", "-t", topic, "-m", "lost").returncode == 0
+    assert shell.publish(topic, "3") == 0
+    assert reader.messages(4) == [(topic, str(number), 1, 0) for number in range(4)]
+
+
+def test_a_retained_message_greets_who_comes_later(shell: Shell) -> None:
+    topic = f"{shell.thing.name}/state"
+    assert shell.publish(topic, "old", "-r") == 0
+    assert shell.publish(topic, "new", "-r") == 0
+    assert Subscriber(shell, "late", topic).messages(1) == [(topic, "new", 1, 1)]
+    assert shell.run("mosquitto_pub", "-q", "1", "-t", topic, "-r", "-n").returncode == 0
+    later = Subscriber(shell, "later", topic)
+    assert shell.publish(topic, "after") == 0
+    assert later.messages(1) == [(topic, "after", 1, 0)]
+
+
+def test_a_will_speaks_for_who_is_killed(shell: Shell) -> None:
+    here, gone = f"{shell.thing.name}/here", f"{shell.thing.name}/gone"
+    watcher = Subscriber(shell, "watcher", f"{shell.thing.name}/#")
+    will = ["--will-topic", gone, "--will-payload", "no more", "--will-qos", "1", "--will-retain"]
+    command = shell.command("mosquitto_pub", "-l", "-q", "1", "-t", here, *will)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as talker:
+        assert talker.stdin is not None
+        print("up", file=talker.stdin, flush=True)
+        try:
+            assert watcher.messages(1) == [(here, "up", 1, 0)]
+        finally:
+            talker.kill()
+    assert watcher.messages(1) == [(gone, "no more", 1, 0)]
+    assert Subscriber(shell, "late", gone).messages(1) == [(gone, "no more", 1, 1)]
+
+
+def test_a_wildcard_at_the_front_reaches_no_topic_with_a_dollar(shell: Shell, iot: Any) -> None:
+    name = shell.thing.name
+    everything = Subscriber(shell, "everything", "#", "+/things/#")
+    own = Subscriber(shell, "own", f"{shell.jobs}+")
+    iot.create_job(jobId=f"{name}-one", targets=[shell.thing.arn], document="{}")
+    assert [topic for topic, *_ in own.messages(2)] == [f"{shell.jobs}notify", f"{shell.jobs}notify-next"]
+    assert shell.publish(f"{name}/last", "x") == 0
+    assert everything.messages(1, "-R") == [(f"{name}/last", "x", 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("topic", "options"),
+    [
+        ("any", ["-q", "2"]),
+        ("{jobs}notify", []),
+        ("{jobs}start-next/accepted", []),
+        ("{jobs}one/update/rejected", []),
+        ("{jobs}start-next", ["-r"]),
+        ("$aws/things/lathe/jobs/start-next", []),
+        ("$SYS/broker/uptime", []),
+        ("a/b/c/d/e/f/g/h/i", []),
+    ],
+)
+def test_what_closes_the_connection_of_who_publishes_it(shell: Shell, topic: str, options: Sequence[str]) -> None:
+    assert shell.publish(topic.format(jobs=shell.jobs), "{}", *options) == CONNECTION_LOST
+    assert shell.publish("any", "{}") == 0, "the next connection is welcome"
+
+
+def test_the_largest_payload(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "payload"
+    for size, code in ((128 * KILOBYTE, 0), (128 * KILOBYTE + 1, CONNECTION_LOST)):
+        file.write_bytes(b"x" * size)
+        assert shell.run("mosquitto_pub", "-q", "1", "-t", "any", "-f", str(file)).returncode == code
+
+
+def test_who_has_no_certificate_of_the_service_is_not_let_in(shell: Shell, tmp_path: Path) -> None:
+    assert shell.publish("any", "x") == 0
+    with_certificate = shell.connection
+    shell.connection = with_certificate[:-4]
+    assert shell.publish("any", "x") != 0
+    stranger = Authority(tmp_path / "other").issue(shell.thing.name)
+    (tmp_path / "cert.pem").write_bytes(stranger.certificate_pem)
+    (tmp_path / "key.pem").write_bytes(stranger.private_key_pem)
+    shell.connection += ["--cert", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem")]
+    assert shell.publish("any", "x") != 0

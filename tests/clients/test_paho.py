@@ -1,0 +1,190 @@
+"""paho-mqtt over mutual TLS: requests and replies, and what only a library can try of sessions and AWS's own rules."""
+
+import json
+import queue
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from ujobs_tools.fleet import Thing
+
+PATIENCE = 10.0  # seconds
+
+
+class Client:
+    """A connected client with a thread of its own. session_present: as CONNACK had it. Options: of paho's Client."""
+
+    def __init__(self, thing: Thing, client_id: str, will: str | None = None, **options: Any) -> None:
+        self._events: dict[str, queue.Queue[Any]] = {
+            name: queue.Queue() for name in ("connected", "subscribed", "message", "disconnected")
+        }
+        options = {"clean_session": True, "reconnect_on_failure": False} | options
+        self._client_id = f"{thing.name}-{client_id}"
+        self.mqtt = paho.Client(CallbackAPIVersion.VERSION2, self._client_id, **options)
+        folder = thing.directory
+        self.mqtt.tls_set(str(folder / "ca.pem"), str(folder / "cert.pem"), str(folder / "key.pem"))
+        self.mqtt.on_connect = lambda _, __, flags, *___: self._events["connected"].put(flags)
+        self.mqtt.on_subscribe = lambda _, __, ___, codes, ____: self._events["subscribed"].put(codes)
+        self.mqtt.on_message = lambda _, __, message: self._events["message"].put(message)
+        self.mqtt.on_disconnect = lambda *_: self._events["disconnected"].put(None)
+        if will is not None:
+            self.mqtt.will_set(will, "gone", qos=1)
+        assert thing.port is not None
+        self.mqtt.connect(thing.host, thing.port)
+        self.mqtt.loop_start()
+        self.session_present: bool = self.wait_for("connected").session_present
+
+    def wait_for(self, event: str) -> Any:
+        """What "connected", "subscribed", "message" or "disconnected" brings, waited for. Raises queue.Empty."""
+        return self._events[event].get(timeout=PATIENCE)
+
+    def subscribe(self, *filters: str, qos: int = 1) -> list[int]:
+        """The QoS granted for each filter."""
+        self.mqtt.subscribe([(name, qos) for name in filters])
+        return [code.value for code in self.wait_for("subscribed")]
+
+    def publish(self, topic: str, payload: str, qos: int = 1) -> None:
+        """Publish and wait until it is acknowledged."""
+        self.mqtt.publish(topic, payload, qos).wait_for_publish(PATIENCE)
+
+    def message(self) -> tuple[str, str]:
+        """Topic and payload of the next message."""
+        message = self.wait_for("message")
+        return message.topic, message.payload.decode()
+
+    def reply(self) -> tuple[str, dict[str, Any]]:
+        """The next message's topic after .../jobs/, and its payload."""
+        topic, payload = self.message()
+        return topic.partition("/jobs/")[2], json.loads(payload)
+
+    def heard_nothing_else(self) -> bool:
+        """Whether no other message has come; one to itself shows that all before it has been delivered."""
+        topic = f"echo/{self._client_id}"
+        self.subscribe(topic)
+        self.publish(topic, "")
+        return self.message()[0] == topic
+
+    def lose_connection(self) -> None:
+        """As a network would, without DISCONNECT."""
+        self.mqtt.socket().shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+        self.wait_for("disconnected")
+
+    def close(self) -> None:
+        """Disconnect if still connected, and stop."""
+        self.mqtt.disconnect()
+        self.mqtt.loop_stop()
+
+
+MakeClient = Callable[..., Client]
+
+
+@pytest.fixture
+def client(thing: Thing) -> Iterator[MakeClient]:
+    """Connects clients of one thing, by the end of their client ids."""
+    made: list[Client] = []
+
+    def connect(client_id: str, **options: Any) -> Client:
+        made.append(Client(thing, client_id, **options))
+        return made[-1]
+
+    yield connect
+    for each in made:
+        each.close()
+
+
+@pytest.mark.parametrize("subscribed", [False, True])
+def test_a_reply_comes_once_subscribed_or_not(
+    client: MakeClient, thing: Thing, iot: Any, subscribed: bool
+) -> None:
+    jobs, job_id = f"$aws/things/{thing.name}/jobs/", f"{thing.name}-one"
+    iot.create_job(jobId=job_id, targets=[thing.arn], document='{"operation": "x"}')
+    device, other = client("device"), client("other")
+    other.subscribe(f"{jobs}+/accepted", f"{jobs}+/+/accepted")
+    if subscribed:
+        device.subscribe(f"{jobs}+/accepted", f"{jobs}start-next/+", f"{jobs}+/update/accepted")
+    for qos in (0, 1):
+        device.publish(f"{jobs}start-next", '{"clientToken": "a"}', qos)
+        suffix, payload = device.reply()
+        assert (suffix, payload["execution"]["jobId"]) == ("start-next/accepted", job_id)
+    device.publish(f"{jobs}{job_id}/update", '{"status": "SUCCEEDED", "expectedVersion": 2}')
+    assert device.reply()[0] == f"{job_id}/update/accepted"
+    assert device.heard_nothing_else()
+    assert other.heard_nothing_else(), "replies are for who asks"
+
+
+def test_what_was_not_acknowledged_comes_again_as_a_duplicate(client: MakeClient) -> None:
+    options = {"clean_session": False, "manual_ack": True}
+    first = client("reader", **options)
+    assert not first.session_present
+    first.subscribe("again")
+    client("sender").publish("again", "x")
+    lost = first.wait_for("message")
+    assert (lost.payload, lost.dup) == (b"x", False)
+    first.lose_connection()
+    second = client("reader", **options)
+    assert second.session_present
+    repeated = second.wait_for("message")
+    assert (repeated.payload, repeated.dup, repeated.mid) == (b"x", True, lost.mid)
+    second.mqtt.ack(repeated.mid, repeated.qos)
+    second.publish("nobody/listens", "")  # which cannot be acknowledged before the other has been
+    second.lose_connection()
+    assert client("reader", clean_session=False).heard_nothing_else()
+
+
+def test_who_connects_with_a_client_id_takes_it_over(client: MakeClient) -> None:
+    watcher, first = client("watcher"), client("twin", will="twin/will", clean_session=False)
+    watcher.subscribe("twin/#")
+    first.subscribe("twin/work")
+    second = client("twin", clean_session=False)
+    first.wait_for("disconnected")
+    assert watcher.message() == ("twin/will", "gone")
+    assert second.session_present
+    watcher.publish("twin/work", "x")
+    assert second.message() == ("twin/work", "x")
+
+
+def test_a_will_is_for_lost_connections_only(client: MakeClient) -> None:
+    watcher = client("watcher")
+    watcher.subscribe("will/+")
+    client("lost", will="will/lost").lose_connection()
+    assert watcher.message() == ("will/lost", "gone")
+    client("polite", will="will/polite").close()
+    assert watcher.heard_nothing_else()
+
+
+def test_eight_filters_in_one_subscribe_are_granted(client: MakeClient, thing: Thing) -> None:
+    names = [f"$aws/things/{thing.name}/jobs/{suffix}" for suffix in ("#", "+/accepted", "notify", "notify-next")]
+    assert client("device").subscribe(*names, "a/#", "+/b", "c", "#") == [1] * 8
+
+
+@pytest.mark.parametrize(
+    ("filters", "qos"),
+    [
+        (tuple("abcdefghi"), 1),
+        (("a",), 2),
+        (("$aws/things/lathe/jobs/notify",), 1),
+        (("$aws/things/+/jobs/notify",), 1),
+        (("$aws/#",), 0),
+        (("$SYS/#",), 0),
+    ],
+    ids=["nine", "QoS 2", "another thing's", "every thing's", "$aws", "$SYS"],
+)
+def test_what_closes_the_connection_of_who_subscribes_it(
+    client: MakeClient, filters: tuple[str, ...], qos: int
+) -> None:
+    device = client("device")
+    device.mqtt.subscribe([(name, qos) for name in filters])
+    device.wait_for("disconnected")
+    assert client("device").heard_nothing_else(), "the next connection is welcome"
+
+
+def test_a_publish_at_qos_2_closes_the_connection(client: MakeClient) -> None:
+    watcher, device = client("watcher"), client("device", will="closed")
+    watcher.subscribe("any", "closed")
+    device.mqtt.publish("any", "x", 2)
+    device.wait_for("disconnected")
+    assert watcher.message() == ("closed", "gone"), "the will, and not what was published"
