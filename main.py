@@ -6,13 +6,17 @@ printed, and the board starts anew.
 """
 
 import asyncio
+import gc
 import sys
 import time
 
 import machine
 
-from firmware import clock, proving, settings, watchdog, wifi
-from ujobs import Agent, trial
+# Garbage is collected early from here on, so that what stays lies together: a large message needs room in one piece.
+gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
+
+from firmware import clock, proving, settings, watchdog, wifi  # noqa: E402
+from ujobs import Agent, trial  # noqa: E402
 
 _TRIAL_WATCHDOG = 120  # seconds
 

@@ -10,6 +10,7 @@ _WHERE = {
     "Link": "link",
     "Reject": "job",
     "tls_context": "certificates",
+    "trial": "trial",
 }
 
 

@@ -1,3 +1,4 @@
+from . import trial as trial
 from .agent import Agent as Agent
 from .certificates import tls_context as tls_context
 from .client import JobsClient as JobsClient

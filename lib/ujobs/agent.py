@@ -17,6 +17,8 @@ from .link import Link, explain, log
 _ASK_ANYWAY = 3600  # seconds; a notification lost between SUBACK and the first question would else be waited for
 _RETRY = 10  # seconds
 _STEP_TIMEOUT = 10  # minutes
+_BUILT_IN_ATTEMPTS = 50
+_RESET = "the board was reset during attempt %d"
 _BUILT_IN = ("app", "call", "files", "firmware", "reboot", "settings", "steps")
 # Documents of AWS's own, which have no operation, by what they have.
 _FOREIGN = {"steps": "steps", "afr_ota": "firmware"}
@@ -32,7 +34,7 @@ def _let_go(loaded):
 
 
 class _Handler:
-    def __init__(self, function, step_timeout, on_restart, max_attempts):
+    def __init__(self, function, step_timeout, on_restart, max_attempts=_BUILT_IN_ATTEMPTS):
         self.function = function
         self.step_timeout = step_timeout
         self.on_restart = on_restart
@@ -152,24 +154,20 @@ class Agent:
                 return
             self._waiting = False
             question = self._start_next
+        fault = None
         try:
             execution = await question()
         except MemoryError as error:
-            return await self._too_large(error)
+            fault = "job document: " + explain(error)
+            execution = await self.client.describe(include_document=False)
         if execution:
-            await self._execute(execution)
+            await self._execute(execution, fault)
             gc.collect()
 
     async def _start_next(self):
         # Which handler it will be is not known yet: the first keep-alive sets that handler's own step timeout.
         timeouts = [getattr(handler, "step_timeout", _STEP_TIMEOUT) for handler in self._handlers.values()]
         return await self.client.start_next(max(timeouts) if timeouts else _STEP_TIMEOUT)
-
-    async def _too_large(self, error):
-        execution = await self.client.describe(include_document=False)
-        if execution:
-            self.journal.begin(execution, 1)
-            await self._give_up(protocol.REJECTED, "job document: " + explain(error))
 
     async def _interrupted(self):
         # A reset came while a handler ran. The service says whether the execution is still ours.
@@ -186,7 +184,7 @@ class Agent:
         log("job %s was interrupted and is dropped: %s" % (journal.job_id, reason))
         journal.acknowledge()
 
-    async def _execute(self, execution):
+    async def _execute(self, execution, fault):
         journal = self.journal
         known = journal.holds(execution)
         if known and journal.status != protocol.IN_PROGRESS:
@@ -205,26 +203,31 @@ class Agent:
             operation = document.get("operation") or (foreign and foreign[0])
         handler = self._handlers.get(operation) if isinstance(operation, str) else None
         if handler is None:
-            reason = "unknown operation " + repr(operation) if operation else "the job document has no operation"
-            return await self._give_up(protocol.REJECTED, reason)
-        if not isinstance(handler, str):
-            return await self._run(execution, handler, attempt)
+            fault = fault or (
+                "unknown operation " + repr(operation) if operation else "the job document has no operation"
+            )
+            return await self._give_up(protocol.REJECTED, fault)
+        # Before anything of the handler is imported: that may be what kills the board.
+        if attempt > getattr(handler, "max_attempts", _BUILT_IN_ATTEMPTS):
+            return await self._give_up(protocol.FAILED, _RESET % (attempt - 1))
         loaded = set(sys.modules)
         try:
-            module = __import__("ujobs.handlers." + handler, None, None, (handler,))
-            built_in = _Handler(
-                lambda job: module.run(job, self._options), module.STEP_TIMEOUT, module.ON_RESTART, module.MAX_ATTEMPTS
+            if isinstance(handler, str):
+                module = __import__("ujobs.handlers." + handler, None, None, (handler,))
+                handler = _Handler(lambda job: module.run(job, self._options), module.STEP_TIMEOUT, module.ON_RESTART)
+        except Exception as error:
+            await self._give_up(
+                protocol.REJECTED if isinstance(error, ImportError) else protocol.FAILED, explain(error)
             )
-            await self._run(execution, built_in, attempt)
-        except ImportError as error:
-            await self._give_up(protocol.REJECTED, explain(error))
+        else:
+            await self._run(execution, handler, attempt)
         finally:
             _let_go(loaded)
 
     async def _run(self, execution, handler, attempt):
         journal = self.journal
-        if attempt > 1 and (handler.on_restart == "fail" or attempt > handler.max_attempts):
-            return await self._give_up(protocol.FAILED, "the board was reset during attempt %d" % (attempt - 1))
+        if attempt > 1 and handler.on_restart == "fail":
+            return await self._give_up(protocol.FAILED, _RESET % (attempt - 1))
         if attempt > 1 and handler.on_restart == "rerun":
             journal.save(None)
         interval = handler.step_timeout * 20
@@ -232,13 +235,13 @@ class Agent:
             interval = min(interval, self._update_interval)
         job = self._job = Job(self.client, journal, execution.document, handler.step_timeout, interval)
         log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
-        if attempt > 1:
+        # A timer that has been running for a while was started for an answer that got lost.
+        if attempt > 1 or execution.seconds_left < 2 * interval:
             job.hurry()
         try:
             result = await job.run(handler.function)
             details = dict(job.noted())
             details.update(result or {})
-            protocol.check_details(details)
             status = protocol.SUCCEEDED
         except asyncio.CancelledError:
             if not job.cancelled:
@@ -263,6 +266,12 @@ class Agent:
     async def _finish(self, status, details):
         # What comes next is told by the notify-next that follows the report.
         self._waiting = None
+        try:
+            protocol.check_details(details)
+        except ValueError as error:
+            # What cannot be sent must not get into the journal: it would be tried for ever.
+            status = protocol.FAILED
+            details = {"reason": str(error)}
         self.journal.finish(status, details)
         await self._report()
 

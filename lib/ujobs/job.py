@@ -142,16 +142,17 @@ class Job:
 
     async def _keep_alive(self):
         while not self._ended and not self.cancelled:
-            if self._is_due():
-                # Cleared first: a hint that comes while this one is under way calls for another.
-                self._hurry.clear()
-                await self._beat()
-                continue
             try:
-                left = time.ticks_diff(self._due, time.ticks_ms())
-                await asyncio.wait_for(self._hurry.wait(), max(left, 0) / 1000)
-            except asyncio.TimeoutError:
-                pass
+                if self._is_due():
+                    # Cleared first: a hint that comes while this one is under way calls for another.
+                    self._hurry.clear()
+                    await self._beat()
+                else:
+                    left = time.ticks_diff(self._due, time.ticks_ms())
+                    await asyncio.wait_for(self._hurry.wait(), max(left, 0) / 1000)
+            except Exception:
+                # The wait is over; or the handler has taken all memory, and gives it back some day.
+                await asyncio.sleep(0)
 
     def _is_due(self):
         return self._hurry.is_set() or time.ticks_diff(self._due, time.ticks_ms()) <= 0
@@ -173,16 +174,17 @@ class Job:
                 self.job_id, protocol.IN_PROGRESS, self._details or None, self._journal.version,
                 self.execution_number, self._step_timeout,
             )
-            self._journal.set_version(self._journal.version + 1)
+            self._journal.version += 1
             retry = self._interval
         except protocol.JobsError as error:
             version = self._settle(error)
             if version is not None:
-                self._journal.set_version(version)
+                self._journal.version = version
                 retry = 0
-        except (OSError, MemoryError) as error:
+        except (OSError, MemoryError, ValueError) as error:
             log("keep-alive not answered:", explain(error))
-        self._due = time.ticks_add(time.ticks_ms(), min(retry, self._interval))
+        finally:
+            self._due = time.ticks_add(time.ticks_ms(), min(retry, self._interval))
 
     def _settle(self, error):
         # What a refusal says about the execution: the version to go on with, or that it is not ours any more.

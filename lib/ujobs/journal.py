@@ -32,8 +32,9 @@ class Journal:
     folder in the root for a package, and would then find `/ujobs` instead of the library.
 
     job_id: empty when there never was a job; execution_number, version (the last known version number of the
-    execution), queued_at: as the service gave them; attempt: how often the handler was started, from 1; status:
-    IN_PROGRESS, or the result; acknowledged: the service has the result.
+    execution; recorded with the next change of state, since after a reset the service is asked for it), queued_at: as
+    the service gave them; attempt: how often the handler was started, from 1; status: IN_PROGRESS, or the result;
+    acknowledged: the service has the result.
     """
 
     def __init__(self, directory: str = "/ujobs-journal"):
@@ -44,10 +45,6 @@ class Journal:
         self.acknowledged = True
         self._details: "dict | None" = None
         self._details_crc = 0
-        try:
-            os.mkdir(directory)
-        except OSError:
-            pass  # It is there already; if it cannot be made, the first write says so.
         self._load()
 
     def begin(self, execution: protocol.Execution, attempt: int):
@@ -62,11 +59,6 @@ class Journal:
         self._details = None
         self._details_crc = 0
         self._write("record", self._record())
-
-    def set_version(self, version: int):
-        """Record the version number the service now holds."""
-        self.version = version
-        self._try("record", self._record())
 
     def finish(self, status: str, details: "dict | None"):
         """Record a result: from here a power cut cannot lose it."""
@@ -160,6 +152,10 @@ class Journal:
             return False
 
     def _write(self, name, data):
+        try:
+            os.mkdir(self._directory)
+        except OSError:
+            pass  # It is there already, or the next line says what is wrong.
         name = self._directory + "/" + name
         with open(name + ".tmp", "wb") as file:
             file.write(data)

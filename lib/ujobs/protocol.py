@@ -71,7 +71,8 @@ class Execution:
     """One job execution as the service describes it (JobExecution and JobExecutionSummary of the API).
 
     job_id; execution_number and version_number (integers); status ("" in a summary, which has none); queued_at
-    (seconds since 1970); document (the parsed job document, None when not asked for); status_details (dict).
+    (seconds since 1970); seconds_left (about, before the service times it out; 7 days when no timer runs); document
+    (the parsed job document, None when not asked for); status_details (dict).
     Raises ValueError when a field that must be there is missing or of the wrong type.
     """
 
@@ -82,6 +83,7 @@ class Execution:
         self.version_number: int = _field(fields, "versionNumber", int)
         self.status: str = _field(fields, "status", str, "")
         self.queued_at: int = _field(fields, "queuedAt", int, 0)
+        self.seconds_left: int = _field(fields, "approximateSecondsBeforeTimedOut", int, _MAX_STEP_TIMEOUT * 60)
         self.status_details: dict = _field(fields, "statusDetails", dict, {})
         self.document = fields.get("jobDocument")
 

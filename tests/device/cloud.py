@@ -179,12 +179,12 @@ def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, updat
         try:
             await scenario(agent, cloud)
         finally:
+            asyncio.open_connection = real
             task.cancel()
             try:
                 await task
             except asyncio.CancelledError:
                 pass
-            asyncio.open_connection = real
             await asyncio.sleep(0)
 
     try:

@@ -1,5 +1,6 @@
 """The agent against a Jobs service in memory: how jobs come, are run, and end."""
 
+import sys
 
 from agent_handlers import all_done, handlers
 from broker import raises, until
@@ -82,6 +83,22 @@ def test_a_result_that_the_service_would_refuse_fails_the_job_with_the_limit():
     run(scenario)
 
 
+def test_details_that_cannot_be_sent_do_not_stand_in_the_way_of_other_jobs():
+    async def scenario(agent, cloud):
+        @agent.on("wrong")
+        def wrong(job):
+            job.noted("no such key", "x")
+            raise OSError("sensor gone")
+
+        cloud.queue("a", {"operation": "wrong"})
+        cloud.queue("b", {"operation": "quick"})
+        await all_done(agent, cloud)
+        assert cloud.statuses() == ["FAILED", "SUCCEEDED"]
+        assert "statusDetails key" in cloud.executions[0]["statusDetails"]["reason"]
+
+    run(scenario, handlers)
+
+
 def test_a_document_over_the_receive_limit_is_rejected_with_the_reason():
     async def scenario(agent, cloud):
         cloud.queue("a", {"operation": "quick", "text": "x" * 3000})
@@ -129,3 +146,23 @@ def test_a_built_in_handler_that_is_not_installed_rejects_the_job():
         assert "missing" in cloud.executions[0]["statusDetails"]["reason"]
 
     run(scenario, handlers)
+
+
+class Broken:
+    """A module of which nothing is there but the name."""
+
+
+def test_a_built_in_handler_that_cannot_be_imported_fails_the_job():
+    async def scenario(agent, cloud):
+        agent.use("call")
+        cloud.queue("a", {"operation": "call"})
+        cloud.queue("b", {"operation": "quick"})
+        await all_done(agent, cloud)
+        assert cloud.statuses() == ["FAILED", "SUCCEEDED"]
+        assert "STEP_TIMEOUT" in cloud.executions[0]["statusDetails"]["reason"]
+
+    sys.modules["ujobs.handlers.call"] = Broken()
+    try:
+        run(scenario, handlers)
+    finally:
+        del sys.modules["ujobs.handlers.call"]

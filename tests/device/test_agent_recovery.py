@@ -7,6 +7,7 @@ from agent_handlers import all_done, handlers
 from broker import until
 from cloud import DIRECTORY, Cloud, remove, run
 from ujobs.journal import Journal
+from ujobs.protocol import Execution
 
 
 def test_lost_requests_and_replies_end_in_one_result():
@@ -121,6 +122,27 @@ def test_rerun_starts_again_until_max_attempts():
     assert "reset" in execution["statusDetails"]["reason"]
 
 
+def test_a_board_that_a_built_in_handler_kills_on_import_is_not_killed_for_ever():
+    cloud = Cloud()
+    remove(DIRECTORY)
+    execution = cloud.queue("a", {"operation": "deadly"})
+    execution["status"] = "IN_PROGRESS"
+    journal = Journal(DIRECTORY)
+    journal.begin(Execution(execution), 50)
+
+    def setup(agent):
+        agent._handlers["deadly"] = "deadly"
+
+    async def scenario(agent, cloud):
+        await all_done(agent, cloud)
+        # Not REJECTED, as what cannot be imported is.
+        assert cloud.statuses() == ["FAILED"]
+        assert "attempt 50" in execution["statusDetails"]["reason"]
+
+    run(scenario, setup, cloud, keep=True)
+    remove(DIRECTORY)
+
+
 def test_fail_on_restart_does_not_run_again():
     seen, execution = reset_while_running("once", 1)
     assert seen == [1]
@@ -196,6 +218,19 @@ def test_a_flash_that_takes_nothing_fails_the_job_and_the_agent_goes_on():
         agent.journal._write = real
 
     run(scenario, handlers)
+
+
+def test_a_document_too_large_on_a_flash_that_takes_nothing_fails_the_job():
+    async def scenario(agent, cloud):
+        def full(name, data):
+            raise OSError(28)
+
+        agent.journal._write = full
+        cloud.queue("a", {"operation": "quick", "text": "x" * 3000})
+        await until(cloud.done)
+        assert cloud.statuses() == ["FAILED"]
+
+    run(scenario, handlers, receive_limit=2000)
 
 
 def test_reconnecting_asks_again():

@@ -3,7 +3,7 @@
 
 from agent_handlers import all_done, handlers
 from broker import until
-from cloud import run
+from cloud import Cloud, run
 
 
 def test_step_timer_is_reset_while_an_async_handler_runs():
@@ -30,6 +30,37 @@ def test_step_timer_is_reset_by_tick_in_a_plain_handler():
         await agent.client.get_pending()
 
     run(scenario, handlers, update_interval=0.1)
+
+
+def test_a_keep_alive_that_fails_in_any_way_is_tried_again():
+    async def scenario(agent, cloud):
+        update, failures = agent.client.update, [MemoryError(), ValueError("no such key"), OSError(5)]
+
+        async def failing(*arguments):
+            if failures:
+                raise failures.pop()
+            return await update(*arguments)
+
+        agent.client.update = failing
+        cloud.queue("a", {"operation": "plain", "n": 16})
+        await all_done(agent, cloud)
+        assert "IN_PROGRESS" in [body["status"] for body in cloud.updates()]
+        assert cloud.statuses() == ["SUCCEEDED"]
+
+    run(scenario, handlers, update_interval=0.1)
+
+
+def test_a_step_timer_that_is_half_gone_is_set_anew_at_once():
+    async def scenario(agent, cloud):
+        # Started for an answer that got lost; a third of the handler's 10 minutes would be too late.
+        cloud.queue("a", {"operation": "for-ever"})["approximateSecondsBeforeTimedOut"] = 90
+        await until(lambda: agent.seen)
+        await until(cloud.updates)
+        assert cloud.updates()[0]["stepTimeoutInMinutes"] == 10
+
+    cloud = Cloud()
+    cloud.quiet = True
+    run(scenario, handlers, cloud)
 
 
 def test_a_plain_handler_gets_its_link_back_in_tick():

@@ -43,7 +43,8 @@ def test_what_is_recorded_is_read_back():
     assert journal.holds(execution("a" * 64, 1 << 40))
     assert not journal.holds(execution("a" * 64, 2))
     assert not journal.holds(execution("a" * 64, 1 << 40, 1730000001))
-    journal.set_version(9)
+    journal.version = 9
+    journal.finish("SUCCEEDED", None)
     assert Journal(DIRECTORY).version == 9
 
 
@@ -90,24 +91,26 @@ def test_checkpoints_belong_to_their_execution():
     assert journal.checkpoint() is None
 
 
+def noticed(name, condition):
+    # Every bit turned over, every length cut short.
+    sound = contents(name)
+    for at in range(len(sound)):
+        for bit in range(8):
+            overwrite(name, sound[:at] + bytes((sound[at] ^ 1 << bit,)) + sound[at + 1 :])
+            assert condition(Journal(DIRECTORY))
+        overwrite(name, sound[:at])
+        assert condition(Journal(DIRECTORY))
+    overwrite(name, sound)
+
+
 def test_damage_is_noticed():
     journal = fresh()
     journal.begin(execution(), 1)
     journal.save([1, 2, 3])
     journal.finish("SUCCEEDED", {"answer": "42"})
-    record = contents("record")
-    for at in range(len(record)):
-        overwrite("record", record[:at] + bytes((record[at] ^ 0x10,)) + record[at + 1 :])
-        assert Journal(DIRECTORY).job_id == ""
-        overwrite("record", record[:at])
-        assert Journal(DIRECTORY).job_id == ""
-    overwrite("record", record)
-    overwrite("checkpoint", contents("checkpoint")[:-1] + b"!")
-    assert Journal(DIRECTORY).checkpoint() is None
-    overwrite("checkpoint", b"")
-    assert Journal(DIRECTORY).checkpoint() is None
-    overwrite("details", b"{}")
-    assert "lost" in Journal(DIRECTORY).details()["reason"]
+    noticed("record", lambda journal: journal.job_id == "")
+    noticed("checkpoint", lambda journal: journal.checkpoint() is None)
+    noticed("details", lambda journal: "lost" in journal.details()["reason"])
     os.remove(DIRECTORY + "/details")
     assert "lost" in Journal(DIRECTORY).details()["reason"]
 
@@ -130,26 +133,35 @@ def test_a_cut_at_any_write_leaves_the_old_state_or_the_new():
         journal._write = counting
         journal.begin(execution(), 1)
         journal.save("half")
-        journal.set_version(3)
+        journal.version = 3
         journal.finish("SUCCEEDED", {"answer": "42"})
         journal.acknowledge()
         return written[0]
 
     total = steps(fresh(), 0)
-    assert total == 6
+    assert total == 5
     for cut_at in range(1, total + 1):
         raises(Cut, steps, fresh(), cut_at)
         journal = Journal(DIRECTORY)
         if cut_at == 1:
             assert journal.job_id == ""
-        elif cut_at <= 5:
+        elif cut_at <= 4:
             assert journal.status == "IN_PROGRESS"
-            assert journal.version == (2 if cut_at <= 3 else 3)
+            assert journal.version == 2
             assert journal.checkpoint() == (None if cut_at == 2 else "half")
         else:
             assert journal.status == "SUCCEEDED"
             assert not journal.acknowledged
+            assert journal.version == 3
             assert journal.details() == {"answer": "42"}
+
+
+def test_a_journal_that_was_deleted_is_begun_anew():
+    journal = fresh()
+    journal.begin(execution(), 1)
+    remove(DIRECTORY)
+    journal.finish("SUCCEEDED", {"answer": "42"})
+    assert Journal(DIRECTORY).details() == {"answer": "42"}
 
 
 def test_a_flash_that_cannot_be_written_is_an_os_error():

@@ -127,6 +127,22 @@ def test_who_a_certificate_speaks_for(service: ServiceProcess) -> None:
     assert connect_code(service, service.common_name_context("no thing's name!")) == 7
 
 
+def test_a_client_whose_certificate_is_no_longer_good_is_cut_off(service: ServiceProcess) -> None:
+    service.iot.create_thing(thingName="lathe")
+    for undo in ("deactivate", "detach"):
+        made = service.iot.create_keys_and_certificate(setAsActive=True)
+        service.iot.attach_thing_principal(thingName="lathe", principal=made["certificateArn"])
+        context = service.context(made["certificatePem"], made["keyPair"]["PrivateKey"])
+        saw = service.common_name_context("saw")
+        with service.device("lathe", context) as device, service.device("saw", saw) as other:
+            if undo == "deactivate":
+                service.iot.update_certificate(certificateId=made["certificateId"], newStatus="INACTIVE")
+            else:
+                service.iot.detach_thing_principal(thingName="lathe", principal=made["certificateArn"])
+            device.wait_closed()
+            other.ping()
+
+
 def test_a_client_of_another_authority_is_refused(service: ServiceProcess, tmp_path: Path) -> None:
     stranger = service.context_of(Authority(tmp_path).issue("kiln"))
     with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):

@@ -18,7 +18,6 @@ from ..job import Reject
 
 STEP_TIMEOUT = 30  # minutes
 ON_RESTART = "resume"
-MAX_ATTEMPTS = 50
 
 _MAX_FILES = 64
 

@@ -8,7 +8,6 @@ from ..job import Reject
 
 STEP_TIMEOUT = 10  # minutes
 ON_RESTART = "fail"
-MAX_ATTEMPTS = 1
 
 
 async def run(job, options):

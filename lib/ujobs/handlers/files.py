@@ -17,7 +17,6 @@ from ..job import Reject
 
 STEP_TIMEOUT = 10  # minutes
 ON_RESTART = "resume"
-MAX_ATTEMPTS = 10
 
 _MAX_FILES = 64
 _READ = 1000  # bytes of a file that fit in a status detail

@@ -22,7 +22,6 @@ from ..job import Reject
 
 STEP_TIMEOUT = 30  # minutes
 ON_RESTART = "resume"
-MAX_ATTEMPTS = 50
 
 _SECTOR = const(4096)
 _MAGIC = const(0xE9)

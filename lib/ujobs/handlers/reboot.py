@@ -4,7 +4,6 @@ import asyncio
 
 STEP_TIMEOUT = 10  # minutes
 ON_RESTART = "resume"
-MAX_ATTEMPTS = 3
 
 
 async def run(job, options):

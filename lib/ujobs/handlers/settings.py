@@ -14,7 +14,6 @@ from ..job import Reject
 
 STEP_TIMEOUT = 30  # minutes: a board that cannot connect tries for a while before it goes back
 ON_RESTART = "resume"
-MAX_ATTEMPTS = 20
 
 
 async def run(job, options):

@@ -15,7 +15,6 @@ from ..link import explain, log
 
 STEP_TIMEOUT = 10  # minutes
 ON_RESTART = "resume"
-MAX_ATTEMPTS = 20
 
 _MAX_STEPS = const(32)
 

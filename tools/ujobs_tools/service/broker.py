@@ -89,6 +89,13 @@ class Broker:
         """Send a message to one client, once, whether it has subscribed or not; at QoS 1 if it has subscribed so."""
         session.deliver(Message(topic, payload), min(1, self._tree.find(topic).get(session, 0)))
 
+    def review(self) -> None:
+        """Cut off the clients that are no more who they were when they connected."""
+        for connection, session in list(self._connections.items()):
+            if session is not None and self._identify(connection.certificate) != (session.thing, True):
+                _log.warning("%s closed: its certificate speaks for it no more", session.client_id)
+                connection.close()
+
     def opened(self, connection: Connection) -> None:
         """It counts from here on, whether or not it ever says CONNECT (Owner.opened)."""
         if len(self._connections) >= _most_connections():

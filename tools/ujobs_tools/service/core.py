@@ -23,11 +23,12 @@ def _without_null_members(value: Any) -> Any:
 
 
 class Core:
-    """The store, the clock and the two hooks.
+    """The store, the clock and the hooks.
 
     clock: gives epoch seconds. region, account: for ARNs. on_notification(thing, "notify" | "notify-next", payload) is
     called for each notification, after the change that causes it is stored; on_change() after each stored change of
-    executions. Nothing is kept in memory that a restart would lose.
+    executions; on_identity_change() when a certificate speaks for a thing no more. Nothing is kept in memory that a
+    restart would lose.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Core:
         self.account = account
         self.on_notification: Callable[[str, str, dict[str, Any]], None] = lambda thing, suffix, payload: None
         self.on_change: Callable[[], None] = lambda: None
+        self.on_identity_change: Callable[[], None] = lambda: None
 
     def arn(self, kind: str, name: str) -> str:
         """The ARN of a "thing", "thinggroup", "job", "stream", "cert" or "policy"."""

@@ -115,10 +115,10 @@ def control_summary(execution: Execution) -> dict[str, Any]:
 
 
 def control_view(execution: Execution, thing_arn: str, now: float) -> dict[str, Any]:
-    """JobExecution of the control plane: statusDetails nested in detailsMap."""
+    """JobExecution of the control plane: statusDetails nested in detailsMap, and there even when none were set."""
     return _without_none(
         jobId=execution.job_id, status=execution.status, forceCanceled=execution.force_canceled or None,
-        statusDetails=None if execution.details is None else {"detailsMap": execution.details},
+        statusDetails={} if execution.details is None else {"detailsMap": execution.details},
         thingArn=thing_arn, queuedAt=execution.queued_at, startedAt=execution.started_at,
         lastUpdatedAt=execution.last_updated_at, executionNumber=execution.number, versionNumber=execution.version,
         approximateSecondsBeforeTimedOut=execution.seconds_left(now),

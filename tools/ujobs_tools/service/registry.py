@@ -120,11 +120,12 @@ class Registry(Core):
         }
 
     def update_certificate(self, certificateId: str, newStatus: str) -> dict[str, Any]:
-        """Set the status: ACTIVE, INACTIVE or REVOKED."""
+        """Set the status: ACTIVE, INACTIVE or REVOKED; a client that is connected with it is cut off unless ACTIVE."""
         if newStatus not in STATUSES:
             raise invalid(f"newStatus must be one of {', '.join(STATUSES)}")
         certificate = self._known_certificate(certificateId)
         self.store.save_certificate_status(certificate.id, newStatus, self.clock())
+        self.on_identity_change()
         return {}
 
     def delete_certificate(self, certificateId: str) -> dict[str, Any]:
@@ -152,6 +153,7 @@ class Registry(Core):
         """Undo attach_thing_principal."""
         thing = self._known_thing(thingName)
         self.store.detach_thing(self._principal(principal), thing.name)
+        self.on_identity_change()
         return {}
 
     def list_thing_principals(

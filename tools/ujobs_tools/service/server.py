@@ -71,6 +71,7 @@ class Service:
         self.engine.on_change = self._changed
         self._change = asyncio.Event()
         self._broker = Broker(self._identify, rules.authorize, self._on_publish)
+        self.engine.on_identity_change = self._broker.review
         self._timers: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
         self.ports: dict[str, int] = {}
@@ -89,7 +90,7 @@ class Service:
         except OSError as error:
             raise _cannot_listen("HTTP", host, address.http_port, error) from error
         self.ports["http"] = self._runner.addresses[0][1]
-        self.http_url = f"http://{host}:{self.ports['http']}"
+        self.http_url = f"http://{f'[{host}]' if ':' in host else host}:{self.ports['http']}"
         self._timers = asyncio.create_task(self._run_timers())
 
     async def stop(self) -> None:

@@ -1,0 +1,32 @@
+"""The virtual board under test, as its cases see it: what it says, besides what it does at the endpoint."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from endpoint import Endpoint
+
+from ujobs_tools.processes import NotReady, wait_until
+
+_PATIENCE = 20.0  # seconds
+THING = "kiln-7"
+
+
+@dataclass
+class Device:
+    """The board under test. log: what it has printed."""
+
+    log: Path
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Until the board has printed a text so many times."""
+        try:
+            wait_until(lambda: self.said().count(text) >= times, repr(text), _PATIENCE)
+        except NotReady as error:
+            raise AssertionError(f"{error}; the board said:\n{self.said()}") from None
+
+
+StartDevice = Callable[[Endpoint], Device]
