@@ -174,12 +174,12 @@ class Job:
                 self.job_id, protocol.IN_PROGRESS, self._details or None, self._journal.version,
                 self.execution_number, self._step_timeout,
             )
-            self._journal.version += 1
+            self._journal.set_version(self._journal.version + 1)
             retry = self._interval
         except protocol.JobsError as error:
             version = self._settle(error)
             if version is not None:
-                self._journal.version = version
+                self._journal.set_version(version)
                 retry = 0
         except (OSError, MemoryError, ValueError) as error:
             log("keep-alive not answered:", explain(error))

@@ -32,9 +32,8 @@ class Journal:
     folder in the root for a package, and would then find `/ujobs` instead of the library.
 
     job_id: empty when there never was a job; execution_number, version (the last known version number of the
-    execution; recorded with the next change of state, since after a reset the service is asked for it), queued_at: as
-    the service gave them; attempt: how often the handler was started, from 1; status: IN_PROGRESS, or the result;
-    acknowledged: the service has the result.
+    execution), queued_at: as the service gave them; attempt: how often the handler was started, from 1; status:
+    IN_PROGRESS, or the result; acknowledged: the service has the result.
     """
 
     def __init__(self, directory: str = "/ujobs-journal"):
@@ -59,6 +58,11 @@ class Journal:
         self._details = None
         self._details_crc = 0
         self._write("record", self._record())
+
+    def set_version(self, version: int):
+        """Record the version number the service now holds."""
+        self.version = version
+        self._try("record", self._record())
 
     def finish(self, status: str, details: "dict | None"):
         """Record a result: from here a power cut cannot lose it."""
