@@ -277,7 +277,7 @@ class Agent:
 
     async def _report(self):
         journal = self.journal
-        details = journal.details()
+        details = journal.details() or None
         while True:
             sent = journal.version
             try:

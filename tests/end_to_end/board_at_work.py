@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 
 class BoardAtWork:
-    """`ujobs board` in a cloud. Made by `board_at_work`."""
+    """`ujobs board` in a cloud. Made by `board_at_work`. tap: what its messages pass through, if that was asked for."""
 
     def __init__(self, cloud: Cloud, thing: fleet.Thing, folder: Path, stack: contextlib.ExitStack) -> None:
         self.cloud = cloud

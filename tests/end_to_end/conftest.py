@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from board_at_work import BoardAtWork, board_at_work
+from judges import Judges
 
 import clouds
 
@@ -22,12 +23,13 @@ def ministack() -> Iterator[clouds.Cloud]:
         yield found
 
 
-@pytest.fixture(scope="session", params=clouds.NAMES)
-def anywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardAtWork]:
-    """A board, with only its settings changed, in each of the two clouds."""
-    cloud = request.getfixturevalue(request.param)
-    with board_at_work(cloud, f"board-{request.param}", tmp_path_factory.mktemp("board")) as board:
-        yield board
+@pytest.fixture(scope="session")
+def judges(
+    serve: clouds.Cloud, ministack: clouds.Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Judges]:
+    """Both, with a board each."""
+    with Judges(serve, ministack, tmp_path_factory.mktemp("judges")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,91 @@
+"""The application on the board that two clouds are compared by (MicroPython).
+
+Nothing in it depends on time: a keep-alive is sent when a handler says so, and a handler that waits does so for a
+message. What it does is printed as "app: ..."."""
+
+import asyncio
+
+from ujobs import Reject
+
+_STEP_TIMEOUT = 5  # minutes: no keep-alive of the agent's own comes within the seconds that a scenario takes
+
+
+def setup(agent):
+    """Register the handlers; main.py calls this once."""
+    work = _Work(agent)
+    agent.on("quick", step_timeout=_STEP_TIMEOUT)(work.quick)
+    agent.on("broken", step_timeout=_STEP_TIMEOUT)(work.broken)
+    agent.on("refuse", step_timeout=_STEP_TIMEOUT)(work.refuse)
+    agent.on("long", step_timeout=_STEP_TIMEOUT)(work.long)
+    agent.on("hold", step_timeout=_STEP_TIMEOUT)(work.hold)
+    agent.on("count", step_timeout=_STEP_TIMEOUT, on_restart="resume")(work.count)
+
+
+class _Work:
+    def __init__(self, agent):
+        self._journal = agent.journal
+        self._client = agent.client
+        self._acknowledge = agent.journal.acknowledge
+        agent.journal.acknowledge = self._acknowledged
+
+    def _acknowledged(self):
+        self._acknowledge()
+        print("app: the journal is clear of", self._journal.job_id)
+
+    async def _keep_alive(self, job):
+        # One now, and whatever it takes until it is accepted.
+        version = self._journal.version
+        job.hurry()
+        while self._journal.version == version:
+            await asyncio.sleep(0.01)
+
+    async def quick(self, job):
+        """{"say": text}: says it."""
+        print("app: says", job.document["say"])
+        return {"said": job.document["say"]}
+
+    def broken(self, job):
+        """Fails."""
+        raise OSError("no sensor answers on the bus")
+
+    def refuse(self, job):
+        """Will not."""
+        raise Reject("not on a Sunday")
+
+    async def long(self, job):
+        """{"steps": n}: a keep-alive with the progress after each."""
+        steps = job.document["steps"]
+        for done in range(1, steps + 1):
+            print("app: step", done)
+            await job.progress(done, steps, "step " + str(done))
+            await self._keep_alive(job)
+        return {"steps": str(steps)}
+
+    async def hold(self, job):
+        """{"until": n}: waits for a `notify` that lists n pending jobs, then sends a keep-alive."""
+        enough = asyncio.Event()
+
+        def notified(payload):
+            if sum(len(summaries) for summaries in payload["jobs"].values()) >= job.document["until"]:
+                enough.set()
+
+        self._client.on_notify = notified
+        print("app: holds")
+        try:
+            await enough.wait()
+            await self._keep_alive(job)
+        finally:
+            self._client.on_notify = None
+            print("app: lets go")
+        return {"waited_for": str(job.document["until"])}
+
+    async def count(self, job):
+        """{"to": n}: never counts a number twice; with {"wait_at": k} the first attempt gets no further than that."""
+        start = job.checkpoint or 0
+        for number in range(start + 1, job.document["to"] + 1):
+            job.save(number)
+            print("app: counts", number)
+            if job.attempt == 1 and number == job.document["wait_at"]:
+                await asyncio.Event().wait()
+            await self._keep_alive(job)
+        return {"resumed_after": str(start), "attempt": str(job.attempt)}

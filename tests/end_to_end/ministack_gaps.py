@@ -1,0 +1,212 @@
+"""Where MiniStack does not do what AWS IoT does: the only differences between it and `ujobs serve` that are accepted.
+
+docs/two-judges.md has them as a table; a test keeps both the same."""
+
+import re
+from dataclasses import dataclass
+
+from judged_scenarios import SCENARIOS
+from judges import MISSING, Difference
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Where a gap shows in what the two boards' scenarios recorded, and in nothing else.
+
+    where: regular expression for Difference.where. lacks_it: the cloud that has nothing there; the other has something.
+    scenarios: by name.
+    """
+
+    where: str
+    lacks_it: str
+    scenarios: tuple[str, ...] = tuple(SCENARIOS)
+
+    def explains(self, difference: Difference) -> bool:
+        """Whether that is this gap."""
+        return (
+            difference.scenario in self.scenarios
+            and re.fullmatch(self.where, difference.where) is not None
+            and (difference.ministack == MISSING) == (self.lacks_it == "MiniStack")
+            and (difference.serve == MISSING) == (self.lacks_it == "ujobs serve")
+        )
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One of them. aws: what AWS does; source: who says so. ministack: what MiniStack does instead. seen: None for a
+    gap that no scenario shows; gap_probes.py has a probe for it then."""
+
+    name: str
+    aws: str
+    source: str
+    ministack: str
+    seen: Seen | None = None
+
+
+GAPS = (
+    Gap(
+        "step timer over MQTT",
+        "`stepTimeoutInMinutes` starts a timer, `approximateSecondsBeforeTimedOut` tells what is left of it",
+        "API reference: StartNextPendingJobExecution",
+        "start-next ignores the field: the member is missing in the replies to it and to get",
+        Seen(
+            r"MQTT/(start-next|.*/get)/accepted to the board/\d+/payload/execution/approximateSecondsBeforeTimedOut",
+            "MiniStack",
+        ),
+    ),
+    Gap(
+        "own requests come back",
+        "the request topics are for publishing; no client is said to receive from them",
+        "Developer Guide: Reserved topics",
+        "a client that has subscribed `jobs/#` receives its own requests",
+        Seen(r"MQTT/(start-next|[^/]+/get|[^/]+/update) to the board", "ujobs serve"),
+    ),
+    Gap(
+        "seconds left on the control plane",
+        "DescribeJobExecution has `approximateSecondsBeforeTimedOut` until the execution is over",
+        "API reference: JobExecution",
+        "never",
+        Seen(
+            r"control plane/.*/DescribeJobExecution/execution/approximateSecondsBeforeTimedOut",
+            "MiniStack", ("several_queued",),
+        ),
+    ),
+    Gap(
+        "forceCanceled of an execution",
+        "DescribeJobExecution has `forceCanceled` after a forced cancellation",
+        "API reference: JobExecution",
+        "never",
+        Seen(
+            r"control plane/.*/DescribeJobExecution/execution/forceCanceled",
+            "MiniStack", ("cancelled_while_it_runs", "execution_cancelled", "cancelled_while_the_power_is_off"),
+        ),
+    ),
+    Gap(
+        "forceCanceled of a job",
+        "DescribeJob has `forceCanceled` true after a forced cancellation; nothing is said of false",
+        "API reference: Job",
+        "false after one that was not forced",
+        Seen(r"control plane/.*/DescribeJob/job/forceCanceled", "ujobs serve", ("cancelled_while_queued",)),
+    ),
+    Gap(
+        "IN_PROGRESS first",
+        "`$next` is the oldest execution IN_PROGRESS, or else the oldest QUEUED; notify-next tells when it is another",
+        "Developer Guide: Jobs device MQTT API operations, Jobs notifications",
+        "`$next` is the oldest, whatever its status; nothing is told",
+    ),
+    Gap(
+        "step timer of an update, and over HTTP",
+        "`stepTimeoutInMinutes` does the same in an update, and in start-next over HTTP",
+        "API reference: StartNextPendingJobExecution, UpdateJobExecution",
+        "both ignore it; only an update over HTTP does not",
+    ),
+    Gap(
+        "range of the step timeout",
+        "1 to 10080 minutes, or -1 in UpdateJobExecution",
+        "API reference: UpdateJobExecution",
+        "any value is accepted",
+    ),
+    Gap(
+        "discarded step timer",
+        "-1 ends the step timer, and the execution goes on",
+        "API reference: UpdateJobExecution",
+        "over HTTP -1 makes the execution TIMED_OUT",
+    ),
+    Gap(
+        "earlier of two timers",
+        "the step timer and the job's in-progress timer both run; the one that ends first counts",
+        "Developer Guide: Job configurations, timeouts",
+        "a step timer takes the place of the in-progress timer",
+    ),
+    Gap(
+        "time-out is told",
+        "an execution that times out leaves the pending ones: notify, and notify-next if it was the first",
+        "Developer Guide: Jobs notifications",
+        "it becomes TIMED_OUT when somebody next asks for it, and nobody is told",
+    ),
+    Gap(
+        "retries",
+        "`jobExecutionsRetryConfig` queues a new execution, with the next number, after a failure",
+        "API reference: JobExecutionsRetryConfig",
+        "the configuration is stored, nothing is retried",
+    ),
+    Gap(
+        "replies without subscription",
+        "a reply goes to the client that asked, whether it has subscribed or not",
+        "Developer Guide: Jobs device MQTT API operations",
+        "only to clients that have subscribed the reply's topic",
+    ),
+    Gap(
+        "replies to others",
+        "other clients cannot subscribe to replies",
+        "Developer Guide: Jobs device MQTT API operations",
+        "every client that has subscribed the reply's topic gets it",
+    ),
+    Gap(
+        "ten in a list",
+        "GetPendingJobExecutions and notify list at most 10 executions (15 with scheduling)",
+        "Developer Guide: Job limits",
+        "all of them",
+    ),
+    Gap(
+        "paging",
+        "ListJobs and ListJobExecutionsForThing return at most `maxResults` entries, and a `nextToken` for the rest",
+        "API reference: ListJobs, ListJobExecutionsForThing",
+        "everything on one page",
+    ),
+    Gap(
+        "limits of status details",
+        "at most 10 pairs; keys of `[a-zA-Z0-9:_-]`, at most 128 characters; values of at most 1024 characters",
+        "API reference: UpdateJobExecution, CancelJobExecution",
+        "no limits",
+    ),
+    Gap(
+        "InvalidTopic",
+        "a topic of Jobs that stands for no operation is rejected with InvalidTopic",
+        "Developer Guide: Jobs MQTT and HTTPS APIs, ErrorCode",
+        "no answer",
+    ),
+    Gap(
+        "streams",
+        "a request for a stream's blocks is answered, or rejected",
+        "Developer Guide: Using MQTT-based file delivery in devices",
+        "no answer",
+    ),
+    Gap(
+        "executions of a deleted thing",
+        "they stay (said in MiniStack's source; not in AWS's documents)",
+        "MiniStack: services/iot.py, jobs_notify_thing",
+        "DeleteThing deletes them",
+    ),
+    Gap(
+        "client certificate",
+        "MQTT on port 8883 needs one",
+        "Developer Guide: Device communication protocols",
+        "a client without a certificate is let in",
+    ),
+    Gap(
+        "limits of the broker",
+        "a payload of more than 128 KB, or a SUBSCRIBE of more than 8 filters, closes the connection",
+        "General Reference: AWS IoT Core quotas",
+        "neither does",
+    ),
+)
+
+
+def closed(gap: str) -> str:
+    """What a test says that finds a gap closed."""
+    return f"MiniStack has closed the gap {gap!r}: take it out of ministack_gaps.py, its probe, and docs/two-judges.md"
+
+
+def table() -> str:
+    """The gaps as a table for the documentation."""
+    rows = [("gap", "AWS", "says", "MiniStack", "shown by"), ("---",) * 5]
+    for gap in GAPS:
+        if gap.seen is None:
+            shown_by = "probe"
+        elif len(gap.seen.scenarios) == len(SCENARIOS):
+            shown_by = "every scenario"
+        else:
+            shown_by = ", ".join(gap.seen.scenarios).replace("_", " ")
+        rows.append((gap.name, gap.aws, gap.source, gap.ministack, shown_by))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -1,0 +1,117 @@
+"""A thing's MQTT client on paho, without ujobs: what it takes to ask a cloud something directly."""
+
+import contextlib
+import itertools
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from clouds import Cloud
+from ujobs_tools.fleet import Thing
+
+PATIENCE = 20.0  # seconds
+_tokens = itertools.count(1)
+
+Reply = tuple[str, dict[str, Any]]
+
+
+class PlainDevice:
+    """A connection; made by `plain_device`. messages: topic after `$aws/things/{thing}/`, and payload, of all that has
+    come, in order. connected: whether it is."""
+
+    def __init__(self, thing: Thing, client_id: str) -> None:
+        self.mqtt = paho.Client(CallbackAPIVersion.VERSION2, client_id, reconnect_on_failure=False)
+        self.messages: list[Reply] = []
+        self.connected: bool | None = None  # None: it is not known yet
+        self._prefix = f"$aws/things/{thing.name}/"
+        self._changed = threading.Condition()
+        self._subscribed = 0
+        self.mqtt.on_connect = lambda *_: self._happened("connected", True)
+        self.mqtt.on_disconnect = lambda *_: self._happened("connected", False)
+        self.mqtt.on_subscribe = lambda *_: self._happened("_subscribed", self._subscribed + 1)
+        self.mqtt.on_message = lambda _, __, message: self._happened(
+            "messages", [*self.messages, (message.topic.removeprefix(self._prefix), json.loads(message.payload))]
+        )
+
+    def _happened(self, name: str, value: Any) -> None:
+        with self._changed:
+            setattr(self, name, value)
+            self._changed.notify_all()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Until the condition holds; AssertionError after 20 s."""
+        with self._changed:
+            assert self._changed.wait_for(condition, PATIENCE), self.messages[-5:]
+
+    def subscribe(self, *filters: str) -> None:
+        """Subscribe filters of the thing at QoS 1."""
+        before = self._subscribed
+        self.mqtt.subscribe([(self._prefix + name, 1) for name in filters])
+        self.wait_for(lambda: self._subscribed > before)
+
+    def publish(self, topic: str, **members: Any) -> None:
+        """Publish JSON to a topic of the thing."""
+        self.mqtt.publish(self._prefix + topic, json.dumps(members))
+
+    def ask(self, request: str, **members: Any) -> Reply:
+        """Publish a request to jobs/{request}; "accepted" or "rejected", and the reply."""
+        token = f"token-{next(_tokens)}"
+        self.publish(f"jobs/{request}", clientToken=token, **members)
+        replies = (f"jobs/{request}/accepted", f"jobs/{request}/rejected")
+
+        def found() -> list[Reply]:
+            return [reply for reply in self.messages if reply[0] in replies and reply[1].get("clientToken") == token]
+
+        self.wait_for(lambda: bool(found()))
+        topic, reply = found()[0]
+        return topic.rpartition("/")[2], reply
+
+    def verdict(self, request: str, **members: Any) -> str:
+        """The code that a request is rejected with, or "accepted"."""
+        outcome, reply = self.ask(request, **members)
+        return reply.get("code", outcome)
+
+    def settle(self) -> None:
+        """Return when all that was sent to this client so far has come."""
+        self.ask("get")
+
+    def answered(self, *tokens: str) -> list[str]:
+        """The client tokens, of these, in the replies that have come, in order."""
+        replies = [reply for topic, reply in self.messages if topic.endswith(("/accepted", "/rejected"))]
+        return [reply["clientToken"] for reply in replies if reply.get("clientToken") in tokens]
+
+    def notified(self, since: int = 0) -> list[Reply]:
+        """The notifications among the messages from that one on, once all that was sent has come."""
+        self.settle()
+        return [message for message in self.messages[since:] if message[0] in ("jobs/notify", "jobs/notify-next")]
+
+
+@contextlib.contextmanager
+def plain_device(
+    cloud: Cloud, thing: Thing, client_id: str, *filters: str, certificate: bool = True
+) -> Iterator[PlainDevice]:
+    """Connect, subscribe these filters if any, and disconnect at the end. certificate: False connects without one.
+
+    Raises OSError when the cloud refuses the connection."""
+    device = PlainDevice(thing, client_id)
+    context = ssl.create_default_context(cafile=thing.directory / "ca.pem")
+    if certificate:
+        context.load_cert_chain(thing.directory / "cert.pem", thing.directory / "key.pem")
+    device.mqtt.tls_set_context(context)
+    device.mqtt.connect("localhost", cloud.mqtts)
+    device.mqtt.loop_start()
+    try:
+        device.wait_for(lambda: device.connected is not None)
+        if not device.connected:
+            raise ConnectionError("refused")
+        if filters:
+            device.subscribe(*filters)
+        yield device
+    finally:
+        device.mqtt.disconnect()
+        device.mqtt.loop_stop()

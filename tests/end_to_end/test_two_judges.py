@@ -1,0 +1,42 @@
+"""The same board goes through the same scenarios at `ujobs serve` and at MiniStack: all that can be seen is the same,
+but for MiniStack's gaps."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from judged_scenarios import SCENARIOS
+from judges import MISSING, Difference, Judges, compare
+from ministack_gaps import GAPS, closed, table
+
+PAGE = Path(__file__).parents[2] / "docs" / "two-judges.md"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario(judges: Judges, scenario: str) -> None:
+    unexplained = judges.differences(scenario)
+    for gap in GAPS:
+        if gap.seen is not None and scenario in gap.seen.scenarios:
+            others = [difference for difference in unexplained if not gap.seen.explains(difference)]
+            assert len(others) < len(unexplained), closed(gap.name)
+            unexplained = others
+    assert not unexplained, "\n".join(map(str, unexplained))
+
+
+def test_every_difference_is_found() -> None:
+    serve = {"same": [1, {"a": 2}], "longer": [1, 2], "other": {"a": 1}, "only": {}}
+    ministack = {"same": [1, {"a": 2}], "longer": [1], "other": {"a": "1"}, "extra": 0}
+    assert list(compare("any", (), serve, ministack)) == [
+        Difference("any", "longer/1", 2, MISSING),
+        Difference("any", "other/a", 1, "1"),
+        Difference("any", "only", {}, MISSING),
+        Difference("any", "extra", MISSING, 0),
+    ]
+
+
+def test_the_documentation_has_every_scenario_and_gap() -> None:
+    page = PAGE.read_text()
+    scenarios = "\n".join(f"| {name.replace('_', ' ')} | {run.__doc__} |" for name, run in SCENARIOS.items())
+    assert scenarios in page, scenarios
+    assert table() in page, table()
+    assert f"MiniStack {version('ministack')}," in page
