@@ -1,6 +1,7 @@
 """The test endpoint: an MQTT broker over TLS for one device, which notes all it does and answers as a script says."""
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -32,6 +33,8 @@ class Endpoint:
         self.packets: list[tuple[int, bytes]] = []
         self.on_publish: Callable[[Message], None] = lambda message: None
         self._device: ssl.SSLSocket | None = None
+        # The test sends from its own thread, and OpenSSL takes one call at a time on a connection.
+        self._using = threading.Lock()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._serve)
 
@@ -64,7 +67,8 @@ class Endpoint:
     def send(self, data: bytes) -> None:
         """Send to the device, as few TLS records as possible."""
         assert self._device is not None
-        self._device.sendall(data)
+        with self._using:
+            self._device.sendall(data)
 
     def _serve(self) -> None:
         while True:
@@ -93,7 +97,7 @@ class Endpoint:
             assert cipher is not None
             self._note(self.handshakes, cipher[0])
             while True:
-                first, body = _read_packet(device)
+                first, body = self._read_packet(device)
                 self._answer(first, body)
                 self._note(self.packets, (first, body))
 
@@ -113,23 +117,24 @@ class Endpoint:
                 self.send(packets.puback(packet_id))
             self.on_publish(message)
 
+    def _read_packet(self, device: ssl.SSLSocket) -> tuple[int, bytes]:
+        first = self._read(device, 1)[0]
+        size = shift = 0
+        while True:
+            digit = self._read(device, 1)[0]
+            size |= (digit & 127) << shift
+            shift += 7
+            if digit < 128:
+                return first, self._read(device, size)
 
-def _read_packet(device: ssl.SSLSocket) -> tuple[int, bytes]:
-    first = _read(device, 1)[0]
-    size = shift = 0
-    while True:
-        digit = _read(device, 1)[0]
-        size |= (digit & 127) << shift
-        shift += 7
-        if digit < 128:
-            return first, _read(device, size)
-
-
-def _read(device: ssl.SSLSocket, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        piece = device.recv(count - len(data))
-        if not piece:
-            raise EOFError
-        data += piece
-    return data
+    def _read(self, device: ssl.SSLSocket, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            if not device.pending() and not select.select([device], [], [], _PATIENCE)[0]:
+                raise EOFError
+            with self._using:
+                piece = device.recv(count - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
