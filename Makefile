@@ -67,8 +67,12 @@ bench-service: setup ## what the local Jobs service carries: 1,000 things, next 
 	@$(BIN)/python -m ujobs_tools.mosquitto
 	@$(BIN)/python -m ujobs_tools.bench.service
 
+faults: setup ## cut the power and break the link everywhere, count what fails; SEED=2 chooses other random ones
+	@$(BIN)/python -m ujobs_tools.faults power $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m ujobs_tools.faults.link $(if $(SEED),--seed $(SEED))
+
 clean: ## remove everything that set-up and tests made
 	rm -rf $(VENV) build tools/*.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo serve test clients lint typings size bench-service clean
+.PHONY: help setup demo serve test clients lint typings size bench-service faults clean

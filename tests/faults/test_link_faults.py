@@ -1,0 +1,39 @@
+"""A bounded sample of what `make faults` tries on the link; and that its judge would notice a broken promise."""
+
+from ujobs_tools.faults import both, link, real_link, sessions
+
+SEED = 20
+SAMPLE = 25  # sessions of each kind
+
+
+def test_a_sample_of_all_that_can_happen_to_the_link() -> None:
+    plans = link.plan(SAMPLE, SEED)
+    assert len(plans) == 18
+    outcomes = sessions.run([faults for plan in plans.values() for faults in plan])
+    failed = [outcome for outcome in outcomes if outcome.wrong]
+    assert not failed, failed[0]
+
+
+def test_real_sockets_and_a_restart_of_the_service() -> None:
+    outcomes = real_link.run(("cut-down-300", "silent-up-200", "one-byte", "tls-cut-down-600"))
+    assert len(outcomes) == 4
+    for outcome in outcomes:
+        assert not outcome.wrong, outcome
+
+
+def test_power_and_link_at_once_with_the_services_record_as_the_judge() -> None:
+    outcomes = both.run(SEED, 3, span=3.0)
+    assert len(outcomes) == 3
+    for outcome in outcomes:
+        assert not outcome.wrong, outcome
+
+
+def test_a_session_that_cannot_end_is_noticed() -> None:
+    [outcome] = sessions.run([{"lose": 1.0, "seed": SEED}])
+    assert "stuck" in outcome.wrong[0]
+    assert any("ETIMEDOUT" in line for line in outcome.log)
+
+
+def test_a_session_that_dies_is_noticed() -> None:
+    [outcome] = sessions.run([{"no such fault": 1}])
+    assert "MicroPython" in outcome.wrong[0]

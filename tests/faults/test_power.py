@@ -1,0 +1,68 @@
+"""A bounded sample of the power cuts that `make faults` tries in full, and that a broken promise would be noticed."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ujobs_tools.board import umqtt
+from ujobs_tools.board.interpreter import compile_module
+from ujobs_tools.faults import power
+
+SEED = 20
+SAMPLE = 250
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("library")
+    power.compile_library(folder)
+    return folder
+
+
+def try_some(library: Path, sample: int | None = None, only: str | None = None) -> list[power.Try]:
+    return power.run_tries(library, {"rounds": 1, "pairs": 20, "sample": sample, "seed": SEED, "only": only})
+
+
+def break_module(library: Path, name: str, sound: str, broken: str) -> None:
+    source = (umqtt.REPOSITORY / "lib" / "ujobs" / name).read_text()
+    assert source.count(sound) == 1
+    compiled = compile_module(source.replace(sound, broken).encode(), name, 2)
+    (library / "ujobs" / name).with_suffix(".mpy").write_bytes(compiled)
+
+
+def test_a_sample_of_power_cuts_breaks_no_promise(library: Path) -> None:
+    tries = try_some(library, SAMPLE)
+    assert not [(one.text, one.wrong) for one in tries if one.wrong]
+    checks = Counter(one.text.split(" ")[0] for one in tries)
+    assert checks == dict.fromkeys(("once", "twice", "late", "damaged", "hostile"), SAMPLE // 5)
+
+
+def test_the_same_try_can_be_made_again_by_its_name(library: Path) -> None:
+    [one] = try_some(library, only="twice resume 3 12:half 7:nothing")
+    assert one.text == "twice resume 3 12:half 7:nothing"
+    assert one.wrong == []
+    assert "ujobs: job next-3: SUCCEEDED" in one.log
+
+
+@pytest.mark.parametrize(
+    ("name", "sound", "broken", "text", "noticed"),
+    [
+        ("journal.py", 'self._write("record", self._record())', "pass", "once quick 0", "runs with the record"),
+        ("agent.py", "journal.attempt + 1 if known", "1 if known", "hostile hang 1000", "starts were not enough"),
+        ("handlers/reboot.py", "    job.save(True)\n", "", "once reboot 9", "starts were not enough"),
+    ],
+)
+def test_a_library_that_breaks_a_promise_is_noticed(
+    tmp_path: Path, name: str, sound: str, broken: str, text: str, noticed: str
+) -> None:
+    power.compile_library(tmp_path)
+    break_module(tmp_path, name, sound, broken)
+    [one] = try_some(tmp_path, only=text)
+    assert noticed in "; ".join(one.wrong)
+
+
+def test_a_program_that_dies_is_noticed(library: Path, tmp_path: Path) -> None:
+    power.compile_library(tmp_path)
+    (tmp_path / "ujobs" / "agent.mpy").write_bytes(b"")
+    assert try_some(tmp_path, only="once quick 0")[0].wrong

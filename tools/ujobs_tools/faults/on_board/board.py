@@ -1,0 +1,188 @@
+"""A board whose power can be cut: the real agent and the real littlefs, on flash, network and time in memory.
+
+A reset drops everything: modules are imported afresh, tasks and open files forgotten; what stays is the flash, the
+cloud and the time. Time stands still while anything runs and jumps when all tasks wait. Runs on MicroPython only.
+"""
+
+import asyncio
+import builtins
+import random
+import sys
+import time
+
+import vfs
+from jobs_service import JobsService
+from nor_flash import ALL, NorFlash, Power
+
+from broker import Broker
+
+_PERIOD = 1 << 30
+_HEADROOM = 1000000  # milliseconds
+_LOG = 80  # lines kept
+FLASH = "/flash"
+
+
+class PowerCut(BaseException):
+    """The processor stops."""
+
+
+class Reset(BaseException):
+    """The processor starts anew, by machine.reset() or by the watchdog."""
+
+
+class Stuck(Exception):
+    """All tasks wait for something that will not come."""
+
+
+class _Clock:
+    # What the library gets for the module `time`; counts from somewhere else after each reset, as a board's does.
+    ticks_add = staticmethod(time.ticks_add)
+    ticks_diff = staticmethod(time.ticks_diff)
+
+    def __init__(self, board):
+        self._board = board
+        # MicroPython's scheduler notes the real time for tasks that are ready: it must not be in this clock's future.
+        self._offset = time.ticks_ms() + _HEADROOM - board.now
+
+    def ticks_ms(self):
+        return (self._offset + self._board.now) % _PERIOD
+
+    def sleep_ms(self, milliseconds):
+        self._board.now += milliseconds
+
+    def advance(self, milliseconds):
+        # The event loop has nothing to do: a processor that is off does not get this far.
+        if self._board.power.off:
+            raise PowerCut
+        if milliseconds < 0:
+            raise Stuck
+        self._board.now += milliseconds
+
+
+class _Machine:
+    HARD_RESET = 2
+
+    def reset(self):
+        raise Reset
+
+    def reset_cause(self):
+        return self.HARD_RESET
+
+
+class _Network(Broker):
+    # A message is a moment at which the power can fail too: before it leaves, or right after the cloud has it.
+    def __init__(self, board):
+        super().__init__()
+        self._board = board
+        self.on_publish = board.service.received
+
+    def received(self, wire, kind, body):
+        power = self._board.power
+        if not power.off and (kind >> 4 != 3 or power.lasts(whole=True) == ALL):
+            super().received(wire, kind, body)
+        if power.off:
+            raise PowerCut
+
+
+class Board:
+    """content: of the flash, a bytearray that is used in place. now: milliseconds; time goes on from there.
+
+    power: of the present start. service: the cloud. log: the last lines that the board printed. flash: the device of
+    the present start. starts: how many there were.
+    """
+
+    def __init__(self, content: bytearray, now: int = 0):
+        self.content = content
+        self.now = now
+        self.power = Power()
+        self.service = JobsService(lambda topic, payload: self._network.send(topic, payload, 1), self.seconds)
+        self.flash = None
+        self.log = []
+        self.starts = 0
+        self._network = _Network(self)
+        self.open_connection = None
+
+    def forget_messages(self) -> None:
+        """Drop what the broker has kept of past messages."""
+        self._network.packets.clear()
+        self._network.published.clear()
+
+    def seconds(self) -> float:
+        """The time."""
+        return self.now / 1000
+
+    def start(self, before, setup, over, limit: int = 4 * 3600) -> str:
+        """Start once; return "over", "cut" (the power failed), "reset", or what went wrong.
+
+        before(): called once the flash is mounted. setup(agent): registers handlers. over(agent): whether all is done,
+        asked every second. limit: seconds of the board's time.
+        """
+        self.starts += 1
+        self.flash = NorFlash(self.content, self.power)
+        self._network = _Network(self)
+        try:
+            vfs.mount(vfs.VfsLfs2(self.flash), FLASH)
+        except OSError as error:
+            return "the file system does not mount: %s" % error
+        real_print, builtins.print = print, self._print
+        try:
+            _fresh(self)
+            before()
+            end = asyncio.run(self._main(setup, over, self.now + limit * 1000))
+        except PowerCut:
+            end = "cut"
+        except Reset:
+            end = "reset"
+        except Exception as error:
+            sys.print_exception(error)
+            end = "the program ended: %s %s" % (type(error).__name__, error)
+        finally:
+            builtins.print = real_print
+            vfs.umount(FLASH)
+            self.flash.let_go()
+            # Without its loop, no task of this start can go on.
+            asyncio.new_event_loop()
+        return "cut" if self.power.off else end
+
+    async def _main(self, setup, over, end):
+        import ujobs.trial as trial
+        from ujobs.agent import Agent
+        from ujobs.link import Link
+
+        trial.root = FLASH
+        trial.boot()
+        asyncio.open_connection = self._connect
+        agent = Agent("thing", link=Link(b"thing", "cloud"), directory=FLASH + "/ujobs-journal")
+        setup(agent)
+        running = asyncio.create_task(agent.run())
+        while self.now < end:
+            self.service.expire()
+            if running.done():
+                await running
+                return "the agent ended"
+            if agent.link.up.is_set():
+                trial.confirm()
+            if over(agent):
+                return "over"
+            await asyncio.sleep(1)
+        return "not finished after %d s" % (end // 1000)
+
+    async def _connect(self, host, port, ssl=None, server_hostname=None):
+        where = self._network.open_connection if host == "cloud" else self.open_connection
+        return await where(host, port, ssl=ssl, server_hostname=server_hostname)
+
+    def _print(self, *words, **named):
+        self.log.append(" ".join([str(word) for word in words]))
+        del self.log[:-_LOG]
+
+
+def _fresh(board: Board) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("ujobs", "umqtt", "app")]:
+        del sys.modules[name]
+    clock = _Clock(board)
+    sys.modules["time"] = clock
+    sys.modules["machine"] = _Machine()
+    asyncio.new_event_loop()
+    asyncio.core.ticks = clock.ticks_ms
+    asyncio.core._io_queue.wait_io_event = clock.advance
+    random.seed(board.starts)

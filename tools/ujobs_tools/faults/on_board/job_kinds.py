@@ -1,0 +1,269 @@
+"""The jobs of the scripted session: what each document says, what its handler does, and how it must end.
+
+`register()` gives an agent all handlers; what they do to the world they do through the witness. Runs on MicroPython
+only.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+from binascii import hexlify
+
+from witness import Witness, read
+
+from board import FLASH, Reset
+from web import File, Web
+
+STEPS = 3
+_LARGE = "0123456789abcdef" * 64  # a status detail of 1024 characters
+_CONTENT = b"".join([b"%d reading\n" % number for number in range(2700)])  # more than the handler's checkpoint interval
+
+
+class Kind:
+    """status: how the job ends; cut: the other statuses it may end with when the power failed while it ran. details:
+    status details it must have in the end. repeats: how often one of its effects may happen without a power cut.
+    crashes: whether the program may end with a MemoryError, which a board's main.py answers with a reset."""
+
+    def __init__(
+        self, document: dict, status: str = "SUCCEEDED", details: "dict | None" = None, cut: tuple = (),
+        repeats: int = 1, crashes: bool = False,
+    ):
+        self.document = document
+        self.status = status
+        self.details = details or {}
+        self.cut = cut
+        self.repeats = repeats
+        self.crashes = crashes
+
+
+def _source(number, name):
+    # Another content for every job: a file that is there already would not be fetched.
+    content = b"%d\n" % number + (_CONTENT if name == "table" else b"pass\n")
+    return content, {
+        "path": name, "url": "http://files/%d/%s" % (number, name), "size": len(content),
+        "sha256": hexlify(hashlib.sha256(content).digest()).decode(),
+    }
+
+
+def make(name: str, number: int) -> Kind:
+    """Return the Kind of this name for the job of this number."""
+    if name == "files":
+        source = _source(number, "table")[1]
+        source["path"] = FLASH + "/data/table"
+        return Kind({"operation": "files", "fetch": [source]}, details={"fetched": "1"})
+    if name == "app":
+        files = [_source(number, path)[1] for path in ("app.py", "part.py")]
+        return Kind({"operation": "app", "version": str(number), "files": files}, details={"version": str(number)})
+    if name == "settings":
+        return Kind({"operation": "settings", "set": {"number": number}})
+    if name == "steps":
+        return Kind({"version": "1.0", "steps": [
+            _action(0, "runHandler", handler="effect", args=["steps-%d" % number, "0"]),
+            _action(1, "runHandler", handler="reboot"),
+            _action(2, "runCommand", command="effect,steps-%d,1" % number),
+        ]})
+    return _PLAIN[name]
+
+
+def _action(number, kind, **given):
+    return {"action": {"name": "step %d" % number, "type": kind, "input": given}}
+
+
+_PLAIN = {
+    "quick": Kind({"operation": "quick", "n": 42}, details={"answer": "42"}),
+    "nothing": Kind({"operation": "nothing"}),
+    "long": Kind({"operation": "long"}, details={"progress": "3/3"}),
+    "plain": Kind({"operation": "plain"}, details={"progress": "3/3"}),
+    "large": Kind({"operation": "large"}, details={"first": _LARGE, "second": _LARGE}),
+    "fail": Kind({"operation": "fail"}, "FAILED", {"reason": "OSError: the sensor is gone"}),
+    "reject": Kind({"operation": "reject"}, "REJECTED", {"reason": "not on a Sunday"}),
+    "unknown": Kind({"operation": "unheard-of"}, "REJECTED", {"reason": "unknown operation 'unheard-of'"}),
+    "resume": Kind({"operation": "resume"}, details={"deposited": "3"}),
+    "once": Kind({"operation": "once"}, cut=("FAILED",)),
+    "reboot": Kind({"operation": "reboot"}, details={"reset_cause": "HARD_RESET"}),
+    "hang": Kind({"operation": "hang"}, "FAILED", repeats=3),
+    "exhaust": Kind({"operation": "exhaust"}, "FAILED"),
+    "hoard": Kind({"operation": "hoard"}, "FAILED", repeats=3, crashes=True),
+    "fill": Kind({"operation": "fill"}, "FAILED"),
+    "forget": Kind({"operation": "forget"}, repeats=2),
+}
+
+# In the order of the session: each starts on the flash that the one before left.
+SESSION = (
+    "quick", "long", "fail", "resume", "large", "reject", "plain", "unknown", "once", "reboot", "steps", "settings",
+    "nothing", "files", "app",
+)
+# What a handler keeps of the board's memory until the next reset.
+hoarded = []
+HOSTILE = ("hang", "exhaust", "hoard", "fill", "forget")
+
+
+def first_files() -> None:
+    """Put on a fresh flash what the session's jobs find there."""
+    os.mkdir(FLASH + "/data")
+    with open(FLASH + "/settings.json", "w") as file:
+        json.dump({"number": 0}, file)
+
+
+def web() -> Web:
+    """The server that files come from."""
+
+    def answer(connection):
+        _, number, name = connection.request.split()[1].decode().split("/")
+        return File(_source(int(number), name)[0])(connection)
+
+    return Web(answer, piece=1024)
+
+
+def left_behind(name: str, number: int) -> str:
+    """Return what is wrong with the flash after a job that succeeded, "" for nothing."""
+    if name == "settings":
+        found, wanted = json.loads(read("/settings.json"))["number"], number
+    elif name == "files":
+        found, wanted = read("/data/table"), _source(number, "table")[0]
+    elif name == "app":
+        found = [read(read("/app-slot").decode() + "/" + path) for path in ("app.py", "part.py")]
+        wanted = [_source(number, path)[0] for path in ("app.py", "part.py")]
+    elif name == "resume":
+        found, wanted = read("/effects").decode(), "resume-%d %d" % (number, STEPS)
+    else:
+        return ""
+    return "" if found == wanted else "the flash holds %s and not %s" % (str(found)[:60], str(wanted)[:60])
+
+
+def register(agent, witness: Witness) -> None:
+    """Give the agent a handler for each kind of job."""
+    agent.use(
+        "app", "files", "reboot", "settings", "steps", check_settings=lambda settings: None, roots=(FLASH + "/data",),
+        functions={"effect": lambda job_id, step: witness.effect(job_id, int(step))},
+    )
+
+    def on(step_timeout=10, on_restart="rerun", max_attempts=3):
+        def add(function):
+            def plain(job):
+                witness.started(job)
+                try:
+                    return function(job)
+                finally:
+                    witness.ended()
+
+            async def waiting(job):
+                witness.started(job)
+                try:
+                    return await function(job)
+                finally:
+                    witness.ended()
+
+            name = function.__name__
+            agent.on(name, step_timeout, on_restart, max_attempts)(plain if name in _NOT_ASYNC else waiting)
+
+        return add
+
+    _ordinary(on, witness)
+    _hostile(on, witness)
+
+
+_NOT_ASYNC = ("nothing", "plain", "reject", "hang", "hoard", "forget")
+
+
+def _ordinary(on, witness):
+    # Imported at each start of the board: both are of that start.
+    import time
+
+    from ujobs.job import Reject
+
+    @on()
+    async def quick(job):
+        witness.effect(job.job_id)
+        return {"answer": str(job.document["n"])}
+
+    @on()
+    def nothing(job):
+        witness.effect(job.job_id)
+
+    @on(step_timeout=1)
+    async def long(job):
+        for step in range(STEPS):
+            await job.progress(step, STEPS)
+            await asyncio.sleep(45)
+        witness.effect(job.job_id)
+
+    @on(step_timeout=1)
+    def plain(job):
+        for step in range(STEPS * 20):
+            job.tick(step // 20, STEPS)
+            time.sleep_ms(2000)
+        witness.effect(job.job_id)
+
+    @on()
+    async def large(job):
+        witness.effect(job.job_id)
+        return {"first": _LARGE, "second": _LARGE}
+
+    @on()
+    async def fail(job):
+        witness.effect(job.job_id)
+        raise OSError("the sensor\nis gone")
+
+    @on()
+    def reject(job):
+        raise Reject("not on a Sunday")
+
+    @on(on_restart="fail")
+    async def once(job):
+        witness.effect(job.job_id)
+        await asyncio.sleep(5)
+
+    @on(on_restart="resume", max_attempts=10)
+    async def resume(job):
+        step, _ = job.checkpoint or (0, "")
+        while step < STEPS:
+            witness.effect(job.job_id, step)
+            witness.deposit(job.job_id, step)
+            await asyncio.sleep(5)
+            # Longer than littlefs keeps in the directory block, every other time.
+            job.save((step + 1, "x" * (step % 2 * 200)))
+            witness.checkpointed(job.job_id, step)
+            step += 1
+        return {"deposited": str(step)}
+
+
+def _hostile(on, witness):
+    @on()
+    def hang(job):
+        witness.effect(job.job_id)
+        # What an endless loop comes to on a board with a watchdog.
+        raise Reset
+
+    @on()
+    async def exhaust(job):
+        witness.effect(job.job_id)
+        taken = []
+        while True:
+            taken.append(bytearray(100000 // (1 + len(taken) // 200)))
+
+    @on()
+    def hoard(job):
+        witness.effect(job.job_id)
+        size = 1 << 20
+        while size > 64:
+            try:
+                hoarded.append(bytearray(size))
+            except MemoryError:
+                size //= 2
+        raise MemoryError
+
+    @on()
+    async def fill(job):
+        witness.effect(job.job_id)
+        with open(FLASH + "/data/full", "wb") as file:
+            while True:
+                file.write(bytes(1024))
+
+    @on()
+    def forget(job):
+        witness.effect(job.job_id)
+        for name in os.listdir(FLASH + "/ujobs-journal"):
+            os.remove(FLASH + "/ujobs-journal/" + name)
+        os.rmdir(FLASH + "/ujobs-journal")

@@ -1,0 +1,72 @@
+"""An agent on real sockets, to be spoilt by a proxy. Runs on MicroPython only.
+
+Arguments: folders to import from (separated by ':'), thing name, host, port, folder of its own, and the thing's folder
+of certificates or "" for a connection without TLS. What handlers do is appended to `effects` in its folder.
+"""
+
+import asyncio
+import sys
+
+sys.path[:] = sys.argv[1].split(":")
+sys.path.append(".frozen")
+
+import ujobs.agent  # noqa: E402
+import ujobs.link  # noqa: E402
+from ujobs.agent import Agent  # noqa: E402
+from ujobs.certificates import tls_context  # noqa: E402
+from ujobs.link import Link  # noqa: E402
+
+TIMEOUT = 1  # seconds; short, so that the tests are
+ATTEMPTS = 50  # of a handler; more than the board is ever killed
+
+
+class Hasty:
+    """No random part in the pauses between connections, for the same reason."""
+
+    @staticmethod
+    def random():
+        return 0
+
+
+def main(thing, host, port, folder, certificates):
+    """Take jobs until killed."""
+    context = None
+    if certificates:
+        context = tls_context(*[certificates + "/" + name for name in ("ca.der", "cert.der", "key.der")])
+    ujobs.link.random = Hasty
+    ujobs.agent._RETRY = TIMEOUT
+    link = Link(thing.encode(), host, int(port), keepalive=4, ssl=context, timeout=TIMEOUT)
+    agent = Agent(thing, link=link, directory=folder + "/journal", update_interval=0.2)
+
+    def effect(text):
+        with open(folder + "/effects", "a") as file:
+            file.write(text + "\n")
+
+    @agent.on("quick", max_attempts=ATTEMPTS)
+    def quick(job):
+        effect(job.job_id)
+        return {"answer": "42"}
+
+    @agent.on("long", max_attempts=ATTEMPTS)
+    async def long(job):
+        effect(job.job_id)
+        for done in range(15):
+            await job.progress(done, 15)
+            await asyncio.sleep(0.1)
+
+    @agent.on("steps", on_restart="resume", max_attempts=ATTEMPTS)
+    async def steps(job):
+        for step in range(job.checkpoint or 0, 5):
+            effect(f"{job.job_id} {step}")
+            job.save(step + 1)
+            await asyncio.sleep(0.1)
+
+    @agent.on("broken", max_attempts=ATTEMPTS)
+    async def broken(job):
+        effect(job.job_id)
+        raise OSError("no sensor answers")
+
+    asyncio.run(agent.run())
+
+
+main(*sys.argv[2:])

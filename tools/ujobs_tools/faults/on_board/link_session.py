@@ -1,0 +1,265 @@
+"""One session of an agent with all kinds of jobs over a bad link, in fast time, and what must be true afterwards.
+
+Reads from stdin one JSON object a line: the arguments of Faults, a `seed` and a number of `resets`; answers each with a
+line "= " and a JSON object: `wrong` (list of texts, empty when all promises were kept), `up` and `down` (bytes of the
+session), `log` (what the board said, when something is wrong). Runs on MicroPython as a program and on both
+interpreters as a module.
+"""
+
+import asyncio
+import os
+import random
+import sys
+
+if __name__ == "__main__":
+    sys.path[:] = sys.argv[1].split(":")
+    sys.path.append(".frozen")
+
+from bad_link import BadBroker, Faults
+
+import fast_time
+import ujobs.agent
+import ujobs.client
+import ujobs.job
+import ujobs.link
+import ujson
+from cloud import TERMINAL, Cloud, remove
+from ujobs.agent import Agent
+from ujobs.job import Reject
+from ujobs.link import Link
+
+# Where there is no disk to wait for, if there is such a place: the journal is not what is tested here.
+DIRECTORY = f"{'/dev/shm' if 'shm' in os.listdir('/dev') else '/tmp'}/ujobs-link-{os.urandom(4).hex()}"
+LIMIT = 3000  # seconds after which a session counts as stuck; less than the hour after which the agent asks anyway
+JOBS = ("quick", "long", "steps", "broken", "unwilling", "unknown", "cancelled", "plain", "soon", "late")
+EXPECTED = {
+    "quick": "SUCCEEDED", "long": "SUCCEEDED", "steps": "SUCCEEDED", "broken": "FAILED", "unwilling": "REJECTED",
+    "unknown": "REJECTED", "cancelled": "CANCELED", "plain": "SUCCEEDED", "soon": "SUCCEEDED",
+    "late": "SUCCEEDED",
+}
+EFFECTS = [
+    "quick", "long", "steps 0", "steps 1", "steps 2", "steps 3", "broken", "unwilling", "cancelled", "plain", "soon",
+    "late",
+]
+
+
+class Judge(Cloud):
+    """The cloud behind the bad link. ends, claims: (job id, status) of each end, and of each the board reported."""
+
+    def __init__(self, broker, clock):
+        super().__init__()
+        self.broker = broker
+        self.broker.on_publish = self._arrive
+        self.broker.send = self._leave
+        self.ends = []
+        self.claims = []
+        self._clock = clock
+
+    def end(self, execution, status="CANCELED"):
+        self.ends.append((execution["jobId"], status))
+        super().end(execution, status)
+
+    def _arrive(self, topic, payload):
+        self.broker.deliver(self._clock, topic, 0, lambda: self._published(topic, payload))
+
+    def _leave(self, topic, payload, qos=0):
+        self.broker.deliver(self._clock, topic, qos, lambda: self.broker.push(topic, payload, qos))
+
+    def _update(self, execution, body):
+        before = execution["status"]
+        reply = super()._update(execution, body)
+        if body["status"] in TERMINAL:
+            self.claims.append((execution["jobId"], body["status"]))
+        if before not in TERMINAL and execution["status"] in TERMINAL:
+            self.ends.append((execution["jobId"], execution["status"]))
+        return reply
+
+    def _notify(self):
+        super()._notify()
+        if self.executions[-1]["jobId"] == JOBS[-3] and self.done():
+            # The board is told that there is nothing more, and in the same moment that there is.
+            self.queue(JOBS[-2], {"operation": "late"})
+
+
+def add_handlers(agent, cloud, clock, effects):
+    """Handlers that note in `effects` what they did."""
+
+    @agent.on("quick")
+    async def quick(job):
+        effects.append("quick")
+        return {"answer": "42"}
+
+    @agent.on("late")
+    def late(job):
+        effects.append(job.job_id)
+
+    @agent.on("long", step_timeout=1)
+    async def long(job):
+        effects.append("long")
+        for done in range(20):
+            await job.progress(done, 20)
+            await asyncio.sleep(3)
+
+    @agent.on("plain", step_timeout=1)
+    def plain(job):
+        effects.append("plain")
+        for done in range(10):
+            job.tick(done, 10)
+            clock.sleep(5)
+
+    @agent.on("steps", on_restart="resume")
+    async def steps(job):
+        for step in range(job.checkpoint or 0, 4):
+            effects.append(f"steps {step}")
+            job.save(step + 1)
+            await asyncio.sleep(8)
+
+    @agent.on("broken")
+    async def broken(job):
+        effects.append("broken")
+        raise OSError("no sensor answers")
+
+    @agent.on("unwilling")
+    async def unwilling(job):
+        effects.append("unwilling")
+        raise Reject("not on a Sunday")
+
+    @agent.on("cancelled", step_timeout=1)
+    async def cancelled(job):
+        effects.append("cancelled")
+        for execution in cloud.executions:
+            if execution["jobId"] == "cancelled":
+                cloud.end(execution)
+        await asyncio.sleep(3600)
+
+
+async def session(current, cloud, clock):
+    """Give the current agent its work and wait until it is done; return what is wrong."""
+    for job_id in JOBS[:-2]:
+        cloud.queue(job_id, {"operation": job_id})
+    while not cloud.done():
+        if clock.seconds() > LIMIT:
+            return [f"stuck: {cloud.statuses()}"]
+        await asyncio.sleep(5)
+    await asyncio.sleep(60)
+    # The agent is idle and has to hear of this one.
+    cloud.queue(JOBS[-1], {"operation": JOBS[-1]})
+    while not (cloud.done() and current[0].journal.acknowledged):
+        if clock.seconds() > 2 * LIMIT:
+            return [f"stuck at the end: {cloud.statuses()}"]
+        await asyncio.sleep(5)
+    return []
+
+
+def judge(cloud, effects, resets):
+    """Return in words which promises were broken: one end each, nothing done twice but by resets, no two reports that
+    differ."""
+    wrong = []
+    ends = dict(cloud.ends)
+    if ends != EXPECTED:
+        wrong.append(f"ended as {ends}")
+    if len(cloud.ends) != len(EXPECTED):
+        wrong.append(f"more than one end: {cloud.ends}")
+    for job_id in JOBS:
+        claims = {status for name, status in cloud.claims if name == job_id}
+        if len(claims) > 1:
+            wrong.append(f"the board reported {job_id} as {claims}")
+    done = effects
+    if resets:
+        # A handler may start once more for each reset; what it did before that comes again, at its place.
+        done = [effect for at, effect in enumerate(effects) if effect not in effects[:at]]
+    if done != EFFECTS or len(effects) > len(EFFECTS) + resets:
+        wrong.append(f"handlers did {effects}")
+    return wrong
+
+
+async def board(make, resets):
+    """Run agents one after the other, each for a while: a reset ends all tasks and leaves the journal."""
+    while True:
+        agent = make()
+        task = asyncio.create_task(agent.run())
+        try:
+            if not resets:
+                await task
+            await asyncio.sleep(random.random() * 150 / resets)
+            while agent._job and agent._job.document["operation"] == "plain":
+                # It runs the event loop itself: its task cannot be ended from within.
+                await asyncio.sleep(1)
+        finally:
+            task.cancel()
+        try:
+            # There is one board: the next life begins when the last one is over.
+            await task
+        except asyncio.CancelledError:
+            pass
+        resets -= 1
+
+
+def run(seed=0, resets=0, **faults):
+    """Run one session, the board being reset so many times. Return the answer described above as a dict."""
+    random.seed(seed)
+    remove(DIRECTORY)
+    log = []
+    effects = []
+    broker = BadBroker(Faults(**faults))
+
+    async def main(clock):
+        asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
+        cloud = Judge(broker, clock)
+
+        def make():
+            current[:] = [Agent("thing", link=Link(b"thing", "host"), directory=DIRECTORY)]
+            add_handlers(current[0], cloud, clock, effects)
+            return current[0]
+
+        current = []
+        tasks = [asyncio.create_task(board(make, resets)), asyncio.create_task(broker.misbehave())]
+        try:
+            return await session(current, cloud, clock) + judge(cloud, effects, resets)
+        finally:
+            broker.stop()
+            for task in tasks:
+                task.cancel()
+            asyncio.open_connection = real
+            await asyncio.sleep(0)
+            remove(DIRECTORY)
+
+    def note(*words):
+        log.append(" ".join([str(word) for word in words]))
+
+    modules = (ujobs.agent, ujobs.client, ujobs.job, ujobs.link)
+    real_log, real_sys = ujobs.link.log, ujobs.agent.sys
+    for module in modules:
+        module.log = note
+    ujobs.agent.sys = Quiet
+    try:
+        wrong = fast_time.run(main)
+    except Exception as error:
+        wrong = [ujobs.link.explain(error)]
+    finally:
+        ujobs.agent.sys = real_sys
+        for module in modules:
+            module.log = real_log
+    return {"wrong": wrong, "up": broker.passed["up"], "down": broker.passed["down"], "log": log if wrong else []}
+
+
+class Quiet:
+    """`sys` without tracebacks: handlers here fail on purpose."""
+
+    modules = sys.modules
+
+    @staticmethod
+    def print_exception(error):
+        pass
+
+
+def main():
+    while True:
+        line = sys.stdin.readline()
+        if not line:
+            return
+        print("= " + ujson.dumps(run(**ujson.loads(line))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""One try: a job and a quick one after it, on a given flash, with the power cut at given moments, and what must be true
+in the end. Runs on MicroPython only."""
+
+import os
+
+import job_kinds
+from nor_flash import Power
+from witness import Witness, read
+
+from board import FLASH, Board
+
+_RESTART = 2000  # milliseconds
+_MOST_STARTS = 20
+_JOURNAL = "/ujobs-journal/"
+
+
+class Try:
+    """name: kind of job; number: of the job, which makes its id. content: of the flash, left as it is; now: in
+    milliseconds. cuts: list of (moment, how much of it lands), each counted from when the power came back. damage:
+    (file of the journal, position, bit), done before the second start; bit None: the file ends at that position. off:
+    seconds more than usual that the power stays off after a cut.
+
+    wrong: what should not have happened. board, witness: afterwards. failures: power cuts that took place. moments: at
+    which the power could have failed after the last of them, and whole: which of these have no half. journal: the
+    content of its files, by name, at the second start.
+    """
+
+    def __init__(
+        self, name: str, number: int, content: bytes, now: int, cuts: list = (), damage: "tuple | None" = None,
+        off: int = 0,
+    ):
+        self.name = name
+        self.number = number
+        self.kind = job_kinds.make(name, number)
+        self.board = Board(bytearray(content), now)
+        self.board.open_connection = job_kinds.web().open_connection
+        self.witness = Witness(self.board)
+        self.wrong = []
+        self.failures = self.moments = 0
+        self.whole = ()
+        self.journal = {}
+        self._cuts = cuts
+        self._damage = damage
+        self._off = off
+        self._job = self.board.service.queue("%s-%d" % (name, number), self.kind.document)
+        self._next = self.board.service.queue("next-%d" % number, job_kinds.make("quick", number).document)
+
+    def run(self) -> "list[str]":
+        """Try; return what was wrong."""
+        end = self._live()
+        self.moments, self.whole = self.board.power.moments, self.board.power.whole
+        if end:
+            self.wrong.append(end)
+        else:
+            self._judge()
+        self.wrong += self.witness.wrong + self.board.service.wrong
+        return self.wrong
+
+    def _live(self):
+        board = self.board
+        supplies = [Power(*cut) for cut in self._cuts] + [Power()]
+        board.power = supplies.pop(0)
+        while board.starts < _MOST_STARTS:
+            end = board.start(self._powered, self._register, self._over)
+            job_kinds.hoarded.clear()
+            if end == "over":
+                return ""
+            board.now += _RESTART
+            if end == "cut":
+                self.failures += 1
+                board.power = supplies.pop(0)
+                board.now += self._off * 1000
+            elif end != "reset" and not (self.kind.crashes and "MemoryError" in end):
+                return end
+        return "%d starts were not enough" % _MOST_STARTS
+
+    def _powered(self):
+        if self.board.starts == 2:
+            self.journal = {name: read(_JOURNAL + name) for name in _journal_files()}
+            if self._damage:
+                self._do_damage(*self._damage)
+        self.witness.powered()
+
+    def _do_damage(self, name, position, bit):
+        data = bytearray(self.journal[name])
+        if bit is None:
+            data = data[:position]
+        else:
+            data[position] ^= 1 << bit
+        with open(FLASH + _JOURNAL + name, "wb") as file:
+            file.write(data)
+        self.witness.forgetful = True
+
+    def _register(self, agent):
+        job_kinds.register(agent, self.witness)
+
+    def _over(self, agent):
+        return self.board.service.done() and agent.journal.acknowledged
+
+    def _judge(self):
+        self._judge_job(self._job, self.kind)
+        self._judge_job(self._next, job_kinds.make("quick", self.number))
+        for (job_id, step), times in sorted(self.witness.effects.items()):
+            repeats = self.kind.repeats if job_id == self._job["jobId"] else 1
+            if times > repeats + self.failures:
+                self.wrong.append("%s did step %d %d times" % (job_id, step, times))
+        self.board.power = Power()
+        end = self.board.start(self._look, lambda agent: None, lambda agent: True)
+        if end != "over":
+            self.wrong.append(end)
+
+    def _judge_job(self, execution, kind):
+        status = execution["status"]
+        details = execution.get("statusDetails", {})
+        if self.failures and (status in kind.cut or (status == "TIMED_OUT" and self._off)):
+            return
+        if status != kind.status:
+            self.wrong.append("%s is %s: %s" % (execution["jobId"], status, details))
+        elif not self._damage or "lost" not in details.get("reason", ""):
+            for key, value in kind.details.items():
+                if details.get(key) != value:
+                    self.wrong.append("%s says %s=%s" % (execution["jobId"], key, details.get(key)))
+
+    def _look(self):
+        # What is on flash after all is done.
+        if self._job["status"] == "SUCCEEDED":
+            wrong = job_kinds.left_behind(self.name, self.number)
+            if wrong:
+                self.wrong.append(wrong)
+        if len(_journal_files()) > 6:
+            self.wrong.append("files pile up: %s" % _journal_files())
+        with open(FLASH + "/data/after", "w") as file:
+            file.write("after")
+        os.remove(FLASH + "/data/after")
+
+
+def _journal_files():
+    try:
+        return os.listdir(FLASH + _JOURNAL[:-1])
+    except OSError:
+        return []

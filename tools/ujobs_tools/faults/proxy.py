@@ -1,0 +1,101 @@
+"""A TCP proxy on 127.0.0.1 that spoils what passes through it."""
+
+import contextlib
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What happens to connections; nothing by default.
+
+    up, down: bytes from and to the client after which a connection breaks, None for never. connections: how many of the
+    first ones are affected by that. silent: they break without notice: they stay open, but nothing passes any more.
+    piece: most bytes passed on at a time. pause: seconds between two pieces.
+    """
+
+    up: int | None = None
+    down: int | None = None
+    connections: int = 3
+    silent: bool = False
+    piece: int = 65536
+    pause: float = 0.0
+
+
+class Proxy:
+    """Passes connections on to a port of this machine, in threads of its own, between `with` and its end.
+
+    port: where it listens.
+    """
+
+    def __init__(self, target: int, weather: Weather) -> None:
+        self._target = target
+        self._weather = weather
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._sockets = [self._listener]
+        self._threads = [threading.Thread(target=self._accept)]
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The first thread is the one that adds to both lists.
+        _break(self._listener)
+        self._threads[0].join()
+        for connection in self._sockets:
+            _break(connection)
+        for thread in self._threads:
+            thread.join()
+        for connection in self._sockets:
+            connection.close()
+
+    def _accept(self) -> None:
+        number = 0
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            number += 1
+            spoilt = number <= self._weather.connections
+            up, down = (self._weather.up, self._weather.down) if spoilt else (None, None)
+            self._sockets.append(near)
+            try:
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                _break(near)
+                continue
+            self._sockets.append(far)
+            silence = threading.Event()
+            for source, sink, budget in ((near, far, up), (far, near, down)):
+                thread = threading.Thread(target=self._pump, args=(source, sink, budget, silence))
+                self._threads.append(thread)
+                thread.start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, budget: int | None, silence: threading.Event) -> None:
+        """Pass bytes on in one direction until there are no more, or `budget` of them have passed."""
+        with contextlib.suppress(OSError):
+            while data := source.recv(self._weather.piece):
+                if silence.is_set():
+                    continue
+                sink.sendall(data[:budget])
+                if budget is not None:
+                    budget = max(budget - len(data), 0)
+                if budget == 0 and not self._weather.silent:
+                    break
+                if budget == 0:
+                    silence.set()
+                time.sleep(self._weather.pause)
+        _break(source)
+        _break(sink)
+
+
+def _break(connection: socket.socket) -> None:
+    """End a connection in both directions, also for a thread that waits for it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
