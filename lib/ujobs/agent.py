@@ -17,6 +17,7 @@ from .link import Link, explain, log
 _ASK_ANYWAY = 3600  # seconds; a notification lost between SUBACK and the first question would else be waited for
 _RETRY = 10  # seconds
 _STEP_TIMEOUT = 10  # minutes
+_TIME_LIMIT = 1440  # minutes
 _BUILT_IN_ATTEMPTS = 50
 _RESET = "the board was reset during attempt %d"
 _BUILT_IN = ("app", "call", "files", "firmware", "reboot", "settings", "steps")
@@ -34,11 +35,12 @@ def _let_go(loaded):
 
 
 class _Handler:
-    def __init__(self, function, step_timeout, on_restart, max_attempts=_BUILT_IN_ATTEMPTS):
+    def __init__(self, function, step_timeout, on_restart, max_attempts=_BUILT_IN_ATTEMPTS, time_limit=_TIME_LIMIT):
         self.function = function
         self.step_timeout = step_timeout
         self.on_restart = on_restart
         self.max_attempts = max_attempts
+        self.time_limit = time_limit
 
 
 class Agent:
@@ -84,14 +86,18 @@ class Agent:
         self.client.on_notify_next = self._notified
         self.link.listeners.append(self._link_changed)
 
-    def on(self, operation: str, step_timeout: int = _STEP_TIMEOUT, on_restart: str = "rerun", max_attempts: int = 3):
+    def on(
+        self, operation: str, step_timeout: int = _STEP_TIMEOUT, on_restart: str = "rerun", max_attempts: int = 3,
+        time_limit: int = _TIME_LIMIT,
+    ):
         """Decorator: the function, plain or `async`, runs jobs whose document says `"operation": operation`.
 
         It is called with a Job. What it returns, a dict of text to text or None, becomes the status details of
         SUCCEEDED; Reject makes the job REJECTED, any other exception FAILED. step_timeout: minutes, 1 to 10080, that
         the service waits for a sign of life. on_restart: what to do after a reset while it ran: "rerun" from the
         start, "resume" (as rerun, but its checkpoint is kept), or "fail". max_attempts: starts in all, 1 to 255.
-        Raises ValueError.
+        time_limit: minutes, 1 to 7200, after which an `async` function is stopped and FAILED; what hangs in a plain one
+        is the watchdog's. Raises ValueError.
         """
         if not 1 <= step_timeout <= 10080:
             raise ValueError("step_timeout must be 1 to 10080 minutes")
@@ -99,9 +105,11 @@ class Agent:
             raise ValueError("on_restart must be rerun, resume or fail")
         if not 1 <= max_attempts <= 255:
             raise ValueError("max_attempts must be 1 to 255")
+        if not 1 <= time_limit <= 7200:
+            raise ValueError("time_limit must be 1 to 7200 minutes")
 
         def register(function):
-            self._handlers[operation] = _Handler(function, step_timeout, on_restart, max_attempts)
+            self._handlers[operation] = _Handler(function, step_timeout, on_restart, max_attempts, time_limit)
             return function
 
         return register
@@ -239,7 +247,7 @@ class Agent:
         if attempt > 1 or execution.seconds_left < 2 * interval:
             job.hurry()
         try:
-            result = await job.run(handler.function)
+            result = await job.run(handler.function, handler.time_limit)
             details = dict(job.noted())
             details.update(result or {})
             status = protocol.SUCCEEDED

@@ -120,14 +120,17 @@ class Job:
             self._details[key] = protocol.clean(text)
         return self._details
 
-    async def run(self, handler) -> "dict | None":
-        """Run a handler, plain or `async`, with its step timer kept from running out; return what it returns."""
+    async def run(self, handler, time_limit: int) -> "dict | None":
+        """Run a handler, plain or `async`, with its step timer kept from running out; return what it returns.
+
+        time_limit: minutes, after which an `async` one is stopped with TimeoutError.
+        """
         keeping = asyncio.create_task(self._keep_alive())
         try:
             result = handler(self)
             if hasattr(result, "send"):
                 self._task = asyncio.create_task(result)
-                result = await self._task
+                result = await asyncio.wait_for(self._task, time_limit * 60)
             self._check()
             self.note(self._total, self._total, None)
             return result

@@ -132,6 +132,7 @@ def test_wrong_arguments_are_refused_by_name():
     assert "step_timeout" in str(raises(ValueError, agent.on, "x", step_timeout=0))
     assert "on_restart" in str(raises(ValueError, agent.on, "x", on_restart="never"))
     assert "max_attempts" in str(raises(ValueError, agent.on, "x", max_attempts=0))
+    assert "time_limit" in str(raises(ValueError, agent.on, "x", time_limit=7201))
     assert "dance" in str(raises(ValueError, agent.use, "dance"))
     remove(DIRECTORY)
 

@@ -1,0 +1,65 @@
+"""A handler that never ends, in fast time: it is stopped, its job is FAILED, and the next one is done."""
+
+import asyncio
+
+import fast_time
+from cloud import DIRECTORY, Cloud, remove
+from ujobs.agent import Agent
+from ujobs.link import Link
+
+
+def run(scenario):
+    async def main(clock):
+        cloud = Cloud()
+        asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
+        agent = Agent("thing", link=Link(b"thing", "host"), directory=DIRECTORY)
+        task = asyncio.create_task(agent.run())
+        try:
+            await scenario(agent, cloud, clock)
+        finally:
+            asyncio.open_connection = real
+            task.cancel()
+            await asyncio.sleep(0)
+
+    remove(DIRECTORY)
+    fast_time.run(main)
+    remove(DIRECTORY)
+
+
+def test_a_handler_that_waits_for_ever_is_stopped_at_its_time_limit():
+    async def scenario(agent, cloud, clock):
+        @agent.on("stuck", step_timeout=5, time_limit=90)
+        async def stuck(job):
+            await asyncio.Event().wait()
+
+        @agent.on("quick")
+        async def quick(job):
+            pass
+
+        cloud.queue("a", {"operation": "stuck"})
+        cloud.queue("b", {"operation": "quick"})
+        while not cloud.done():
+            await asyncio.sleep(1)
+        assert cloud.statuses() == ["FAILED", "SUCCEEDED"]
+        assert cloud.executions[0]["statusDetails"]["reason"].startswith("TimeoutError")
+        assert 90 * 60 <= clock.seconds() < 92 * 60
+        kept = [body for body in cloud.updates() if body["status"] == "IN_PROGRESS"]
+        assert len(kept) >= 90 // 5, "until then its step timer was kept from running out"
+
+    run(scenario)
+
+
+def test_a_handler_within_its_time_limit_is_left_alone():
+    async def scenario(agent, cloud, clock):
+        @agent.on("slow", time_limit=90)
+        async def slow(job):
+            await asyncio.sleep(89 * 60)
+            return {"answer": "42"}
+
+        cloud.queue("a", {"operation": "slow"})
+        while not cloud.done():
+            await asyncio.sleep(1)
+        assert cloud.statuses() == ["SUCCEEDED"]
+        assert cloud.executions[0]["statusDetails"]["answer"] == "42"
+
+    run(scenario)
