@@ -34,7 +34,9 @@ def build(config):
         update_interval=config["update_interval"],
         receive_limit=config["receive_limit"],
     )
-    agent.use(*config["handlers"], roots=config["roots"], check_settings=settings.check)
+    agent.use(
+        *config["handlers"], roots=config["roots"], signing_key=config["signing_key"], check_settings=settings.check
+    )
     return agent
 
 

@@ -22,6 +22,7 @@ _KNOWN = {
     "receive_limit": (int, 16384),
     "handlers": (list, ()),
     "roots": (list, ("/data",)),
+    "signing_key": (str, None),
     "app": (str, None),
     "confirm": (bool, False),
     "trial": (int, 300),
@@ -59,6 +60,8 @@ def _fits(name, value, kinds):
     if name == "roots" and isinstance(value, list):
         # The root itself holds what no job may write: settings, keys, the journal.
         return all(isinstance(root, str) and len(root) > 1 and "/" + root.strip("/") == root for root in value)
+    if name == "handlers" and isinstance(value, list):
+        return all(isinstance(handler, str) for handler in value)
     return isinstance(value, kinds) and (kinds is bool or not isinstance(value, bool))
 
 

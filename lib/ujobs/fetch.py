@@ -6,6 +6,7 @@ stream), "sha256" in hexadecimal, and "signature" in base64 where the board requ
 
 import asyncio
 import random
+from binascii import a2b_base64, unhexlify
 
 from micropython import const
 
@@ -46,44 +47,53 @@ class _Progress:
             self.saved = position
 
 
-def check_source(source, trusted: bool = False):
+def check_source(source, options, trusted: bool = False):
     """Check what a job document says of a file. Raises ValueError naming the field.
 
+    options: of Agent.use(); with a signing_key the file needs a signature, which also does instead of a SHA-256.
     trusted: whether HTTPS will do instead of a SHA-256, since AWS's own document for downloads has none.
     """
     if not isinstance(source, dict) or ("url" in source) == ("stream" in source):
         raise ValueError("a file needs either url or stream")
+    for name in ("url", "stream"):
+        if not isinstance(source.get(name, ""), str):
+            raise ValueError(name + " must be text")
+    signed = bool(options.get("signing_key"))
+    if signed and not isinstance(source.get("signature"), str):
+        raise ValueError("signature is missing, and this board requires one")
     digest = source.get("sha256")
-    if digest is None:
-        if not trusted or not str(source.get("url")).startswith("https:"):
+    if "sha256" not in source:
+        if not signed and not (trusted and str(source.get("url")).startswith("https:")):
             raise ValueError("sha256 is missing")
     elif not isinstance(digest, str) or len(digest) != 64:
         raise ValueError("sha256 must be 64 hexadecimal digits")
     size = source.get("size")
-    if ("stream" in source or size is not None) and (not isinstance(size, int) or size < 0):
+    if ("stream" in source or "size" in source) and (not isinstance(size, int) or size < 0):
         raise ValueError("size must be the number of bytes in the file")
 
 
-def context_for(sources, options):
-    """Return the TLS context that the https URLs among the sources need, None when there is none.
+def means_for(sources, options):
+    """Return what fetch() needs to reach these sources and to check them: a TLS context and a key, each or None.
 
-    options: of Agent.use(); `ca` is what the servers are verified with. Raises Reject when it is missing, ValueError.
+    options: of Agent.use(). `ca`: what HTTPS servers are verified with; `signing_key`: file or bytes of the public key,
+    see verify.load_key(). Raises Reject when ca is missing, ValueError when it will not do, OSError.
     """
-    if not any([source.get("url", "").startswith("https:") for source in sources]):
-        return None
-    if not options.get("ca"):
-        raise Reject("https needs the option ca")
-    from .certificates import tls_context
+    context = None
+    if any([source.get("url", "").startswith("https:") for source in sources]):
+        if not options.get("ca"):
+            raise Reject("https needs the option ca")
+        from .certificates import tls_context
 
-    return tls_context(options["ca"])
+        context = tls_context(options["ca"])
+    return context, options.get("signing_key")
 
 
-async def fetch(job, locate, sink, position: int, save, context):
-    """Bring a file into a sink, and check its size and SHA-256 there.
+async def fetch(job, locate, sink, position: int, save, means):
+    """Bring a file into a sink, and check its size, SHA-256 and signature there.
 
     locate: gives the source in a job document, which is fetched anew when a presigned URL has expired. sink: has
     write(offset, data), flush(), size and the coroutine sha256(), see flash.Part. position: where to go on. save:
-    called with the position that is safe in flash. context: TLS context for https.
+    called with the position that is safe in flash. means: see means_for().
     Raises ValueError for a source that will not do or content that is not what was announced, OSError.
     """
     source = locate(job.document)
@@ -93,7 +103,7 @@ async def fetch(job, locate, sink, position: int, save, context):
     while True:
         before = progress.position
         try:
-            await _once(job, source, progress, context)
+            await _once(job, source, progress, means[0])
             break
         except OSError as error:
             failures = failures + 1 if progress.position <= before else 0
@@ -114,8 +124,15 @@ async def fetch(job, locate, sink, position: int, save, context):
     size = source.get("size")
     if size is not None and sink.size != size:
         raise ValueError("the file has %d bytes and not %d" % (sink.size, size))
-    if "sha256" in source and await sink.sha256() != source["sha256"].lower():
+    digest = await sink.sha256()
+    if source.get("sha256", digest).lower() != digest:
         raise ValueError("the file's SHA-256 is not the one in the job document")
+    if means[1]:
+        # Not before it is needed: a download wants the memory.
+        from .verify import check, load_key
+
+        if not check(load_key(means[1]), unhexlify(digest), a2b_base64(source["signature"])):
+            raise ValueError("the file's signature is not the signing key's")
 
 
 async def _once(job, source, progress, context):

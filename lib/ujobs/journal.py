@@ -51,7 +51,7 @@ class Journal:
         self.job_id = execution.job_id
         self.execution_number = execution.execution_number
         self.version = execution.version_number
-        self.queued_at = execution.queued_at
+        self.queued_at = execution.queued_at & 0xFFFFFFFF
         self.attempt = min(attempt, 255)
         self.status = protocol.IN_PROGRESS
         self.acknowledged = False
@@ -96,7 +96,7 @@ class Journal:
         """Return whether this execution is the one recorded. A job made anew with the id of a deleted one is not: it
         was queued at another time."""
         return (self.job_id, self.execution_number, self.queued_at) == (
-            execution.job_id, execution.execution_number, execution.queued_at
+            execution.job_id, execution.execution_number, execution.queued_at & 0xFFFFFFFF
         )
 
     def save(self, value):

@@ -47,6 +47,9 @@ _WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _MAX_STEP_TIMEOUT = const(10080)
 _MAX_DETAILS = const(10)
 _MAX_VALUE = const(1024)
+_MAX_LONG = 0x7FFFFFFFFFFFFFFF
+# Format characters that stand alone in Unicode; the others come in ranges, see _allowed().
+_FORMAT = (0xAD, 0x61C, 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x180E, 0xFEFF, 0x110BD, 0x110CD)
 
 
 class JobsError(Exception):
@@ -79,19 +82,26 @@ class Execution:
     def __init__(self, fields: dict):
         self.job_id: str = _field(fields, "jobId", str)
         _check_name("jobId", self.job_id, 64, _WORD)
-        self.execution_number: int = _field(fields, "executionNumber", int)
-        self.version_number: int = _field(fields, "versionNumber", int)
+        self.execution_number: int = _count(fields, "executionNumber")
+        self.version_number: int = _count(fields, "versionNumber")
         self.status: str = _field(fields, "status", str, "")
-        self.queued_at: int = _field(fields, "queuedAt", int, 0)
-        self.seconds_left: int = _field(fields, "approximateSecondsBeforeTimedOut", int, _MAX_STEP_TIMEOUT * 60)
+        self.queued_at: int = _count(fields, "queuedAt", 0)
+        self.seconds_left: int = _count(fields, "approximateSecondsBeforeTimedOut", _MAX_STEP_TIMEOUT * 60)
         self.status_details: dict = _field(fields, "statusDetails", dict, {})
         self.document = fields.get("jobDocument")
 
 
 def _field(fields, name, kind, default=None):
-    value = fields.get(name, default)
+    value = fields.get(name, default) if isinstance(fields, dict) else None
     if not isinstance(value, kind):
         raise ValueError(name + " is missing or of the wrong type")
+    return value
+
+
+def _count(fields, name, default=None):
+    # What could not be sent back must not be taken in: the agent would try for ever.
+    value = _field(fields, name, int, default)
+    _check_number(name, value, 0, _MAX_LONG)
     return value
 
 
@@ -195,11 +205,11 @@ def executions(fields: dict, name: str) -> list:
 def error(fields: dict) -> JobsError:
     """Return a rejected reply as the JobsError to raise, whatever the types of its fields."""
     state = fields.get("executionState")
-    return JobsError(
-        str(fields.get("code", INTERNAL_ERROR)),
-        str(fields.get("message", "")),
-        state if isinstance(state, dict) else None,
-    )
+    try:
+        _count(state, "versionNumber")
+    except ValueError:
+        state = None
+    return JobsError(str(fields.get("code", INTERNAL_ERROR)), str(fields.get("message", "")), state)
 
 
 def _request(fields, client_token, step_timeout, status_details):
@@ -243,7 +253,7 @@ def describe(
     """
     fields = {}
     if execution_number is not None:
-        _check_number("executionNumber", execution_number, 0, 0x7FFFFFFFFFFFFFFF)
+        _check_number("executionNumber", execution_number, 0, _MAX_LONG)
         fields["executionNumber"] = execution_number
     if not include_document:
         fields["includeJobDocument"] = False
@@ -275,10 +285,10 @@ def update(
         raise ValueError("status must be IN_PROGRESS, SUCCEEDED, FAILED or REJECTED")
     fields: dict = {"status": status}
     if expected_version is not None:
-        _check_number("expectedVersion", expected_version, 0, 0x7FFFFFFFFFFFFFFF)
+        _check_number("expectedVersion", expected_version, 0, _MAX_LONG)
         fields["expectedVersion"] = expected_version
     if execution_number is not None:
-        _check_number("executionNumber", execution_number, 0, 0x7FFFFFFFFFFFFFFF)
+        _check_number("executionNumber", execution_number, 0, _MAX_LONG)
         fields["executionNumber"] = execution_number
     if step_timeout is not None and step_timeout != -1:
         _check_number("stepTimeoutInMinutes", step_timeout, 1, _MAX_STEP_TIMEOUT)
@@ -293,8 +303,9 @@ def _allowed(character):
     # AWS: [^\p{C}]+, that is no control, format, surrogate or private-use character. Unassigned ones are let through.
     n = ord(character)
     return n >= 32 and not (
-        127 <= n < 160 or n == 0xAD or 0x200B <= n < 0x2010 or 0x202A <= n < 0x202F
-        or 0x2060 <= n < 0x2070 or 0xD800 <= n < 0xF900 or n == 0xFEFF
+        127 <= n < 160 or n in _FORMAT or 0x600 <= n < 0x606 or 0x200B <= n < 0x2010 or 0x202A <= n < 0x202F
+        or 0x2060 <= n < 0x2070 or 0xD800 <= n < 0xF900 or 0xFFF9 <= n < 0xFFFC or 0x13430 <= n < 0x13440
+        or 0x1BCA0 <= n < 0x1BCA4 or 0x1D173 <= n < 0x1D17B or n >= 0xE0000
     )
 
 

@@ -6,6 +6,7 @@ what it brings is not to be trusted before its SHA-256 has been checked.
 """
 
 import asyncio
+import gc
 import random
 from binascii import a2b_base64, hexlify
 from errno import ETIMEDOUT
@@ -40,7 +41,12 @@ class _Receiver:
                 self._rejected(fields)
             elif topic.endswith(b"/data/json") and fields.get("c") == self._token:
                 self._block(fields)
-        except (OSError, ValueError, MemoryError) as error:
+        except MemoryError as error:
+            # As good as lost: it is asked for again.
+            log("stream:", explain(error))
+            gc.collect()
+            return
+        except (OSError, ValueError) as error:
             self.error = error
         self.arrived.set()
 
@@ -71,7 +77,7 @@ async def receive(link: Link, thing: str, stream: str, file_id: int, size: int, 
     thing, stream: their names; file_id: 0 to 255; size: bytes in the file, up to 24 MB; start: a multiple of BLOCK.
     write: called as `write(offset, block, size)`, not in order. arrived: called as `arrived(offset)` when everything
     before that offset has been written. Raises ValueError when the service refuses or sends what does not fit, OSError
-    when no block came for three requests, MemoryError for want of room for a block, and what write() raises.
+    when no block came for three requests or none found room in memory, and what write() raises.
     """
     token = "%x" % random.getrandbits(30)
     receiver = _Receiver(file_id, size, token, write)

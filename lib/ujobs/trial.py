@@ -19,13 +19,14 @@ APP = "app"
 FIRMWARE = "firmware"
 SETTINGS = "settings"
 _SLOTS = ("/app", "/app-b")
+_COUNTS = ("0", "1", "2", "3")
 
 
 def _read(name):
     try:
         with open(root + name) as file:
             return file.read()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: the flash holds what is no text
         return ""
 
 
@@ -56,7 +57,8 @@ def other_slot() -> str:
 def _state():
     # "1 app /app-b": starts so far, what is on trial, and the folder of the application to start.
     state = _read("/trial").split(" ")
-    return state if len(state) == 3 and state[1] in (APP, FIRMWARE, SETTINGS) else ("", "", "")
+    sound = len(state) == 3 and state[0] in _COUNTS and state[1] in (APP, FIRMWARE, SETTINGS) and state[2] in _SLOTS
+    return state if sound else ("", "", "")
 
 
 def current() -> str:

@@ -56,14 +56,20 @@ class Service:
         return json.dumps(fields).encode()
 
 
-def fetch(prepare=lambda service: None, start=0, content=CONTENT):
-    """Receive once; return what was written, the service, the offsets reported and the error, if any."""
+def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0):
+    """Receive once; return what was written, the service, the offsets reported and the error, if any.
+
+    shortages: for how many blocks there is no memory at first.
+    """
+    without = [MemoryError()] * shortages
     written = bytearray(len(content))
     counts = {}
     offsets = []
 
     def write(offset, block, size):
         assert size == len(content)
+        if without:
+            raise without.pop()
         written[offset : offset + len(block)] = block
         counts[offset] = counts.get(offset, 0) + 1
 
@@ -131,6 +137,14 @@ def test_lost_blocks_alone_are_asked_for_again():
     assert written == CONTENT
     assert service.requests[0]["b"] == "0f"
     assert (service.requests[1]["b"], service.requests[1]["n"]) == ("07", 3)
+
+
+def test_a_block_that_finds_no_memory_is_asked_for_again():
+    written, service, _, error = fetch(shortages=2)
+    assert error is None
+    assert written == CONTENT
+    assert (service.requests[1]["b"], service.requests[1]["n"]) == ("03", 2)
+    assert isinstance(fetch(shortages=1000)[3], OSError)
 
 
 def test_doubled_blocks_and_any_order_do_no_harm():

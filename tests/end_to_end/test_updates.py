@@ -1,5 +1,6 @@
 """Updates of a board in the field: streams over mutual TLS, restarts of the real boot.py and main.py, littlefs."""
 
+import base64
 import hashlib
 import http.server
 import json
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 from board_at_work import BoardAtWork, board_at_work
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from clouds import Cloud, ministack_cloud, ujobs_serve
 from ujobs_tools import cloud as clouds
@@ -253,6 +256,42 @@ def test_aws_managed_templates_run_on_a_board(field: Field) -> None:
     found = board.wait_for("download-1")
     assert found["status"] == "SUCCEEDED", board.said()
     assert field.flash()["/data/table"] == TABLE
+
+
+def sign(key: ec.EllipticCurvePrivateKey, content: bytes) -> str:
+    return base64.b64encode(key.sign(content, ec.ECDSA(hashes.SHA256()))).decode()
+
+
+def test_a_board_with_a_signing_key_takes_only_what_is_signed(field: Field) -> None:
+    board = field.board
+    key, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    stream = field.stream(public, TABLE)
+    fetched = [entry("/data/signing.pem", public, stream=stream, file=0)]
+    assert board.wait_for(board.give("files", fetch=fetched))["status"] == "SUCCEEDED", board.said()
+    job = board.give("settings", set={"signing_key": "/data/signing.pem"})
+    assert board.wait_for(job)["status"] == "SUCCEEDED", board.said()
+    table = entry("/data/table", TABLE, stream=stream, file=1)
+    for signature, status in ((None, "REJECTED"), (sign(other, TABLE), "FAILED"), (sign(key, TABLE), "SUCCEEDED")):
+        source = table | ({} if signature is None else {"signature": signature})
+        found = board.wait_for(board.give("files", fetch=[source]))
+        assert found["status"] == status, found
+        assert status == "SUCCEEDED" or "signature" in found["details"]["reason"]
+        assert ("/data/table" in field.flash()) == (status == "SUCCEEDED")
+
+    # AWS's own document for over-the-air updates, which has a signature and no SHA-256.
+    image = bytes([0xE9]) + bytes(23) + TABLE
+    stream = field.stream(image)
+    for signer, status in ((other, "FAILED"), (key, "SUCCEEDED")):
+        file = {
+            "filepath": "/", "filesize": len(image), "fileid": 0, "certfile": "/data/signing.pem",
+            "sig-sha256-ecdsa": sign(signer, image),
+        }
+        update = {"protocols": ["MQTT"], "streamname": stream, "files": [file]}
+        job = f"AFR_OTA-{status}-{stream}"
+        board.iot.create_job(jobId=job, targets=[board.thing.arn], document=json.dumps({"afr_ota": update}))
+        found = board.wait_for(job)
+        assert found["status"] == status, board.said()
 
 
 def publish(field: Field, command: str, path: Path, name: str) -> subprocess.CompletedProcess[str]:

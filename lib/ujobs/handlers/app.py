@@ -6,15 +6,16 @@
 Files come from `base` plus their path, from a `url` of their own, or from a `stream` (named once, beside `version`) by
 their `file` number. The folder that is not in use gets them, unchanged ones from the folder that is; then the board
 restarts with them. They count once they have proved themselves, else the board goes back (see trial) and the job says
-FAILED. Options of Agent.use(): ca, as for `files`.
+FAILED. Options of Agent.use(): ca and signing_key, see fetch.means_for().
 """
 
 import os
 
 from .. import trial
-from ..fetch import check_source, context_for, fetch
+from ..fetch import check_source, fetch, means_for
 from ..flash import Part, check_path, room, sha256
 from ..job import Reject
+from ..protocol import clean
 
 STEP_TIMEOUT = 30  # minutes
 ON_RESTART = "resume"
@@ -24,7 +25,7 @@ _MAX_FILES = 64
 
 async def run(job, options):
     """Bring the files in and restart, or say how that went. Returns the version that runs."""
-    version = {"version": str(job.document.get("version", "-"))}
+    version = {"version": clean(str(job.document.get("version", "")))}
     checkpoint = job.checkpoint
     if checkpoint is None:
         trial.forget()
@@ -38,8 +39,10 @@ async def run(job, options):
     sources = _sources(job.document)
     try:
         for source in sources:
-            check_source(source)
-            check_path(folder + "/" + str(source.get("path")), (folder,))
+            check_source(source, options)
+            if "sha256" not in source:
+                raise ValueError("sha256 is missing")
+            check_path(folder + "/" + source["path"], (folder,))
     except ValueError as error:
         raise Reject(str(error))
     if checkpoint is None:
@@ -48,9 +51,9 @@ async def run(job, options):
         _clear(trial.root + folder, [trial.root + folder + "/" + source["path"] for source in sources])
         room(trial.root + folder, sum([source.get("size", 0) for source in sources]))
         job.save((folder, 0, 0))
-    context = context_for(sources, options)
+    means = means_for(sources, options)
     for number in range(index, len(sources)):
-        await _bring(job, number, sources[number], folder, position if number == index else 0, context)
+        await _bring(job, number, sources[number], folder, position if number == index else 0, means)
         job.save((folder, number + 1, 0))
     trial.begin(trial.APP)
     await trial.restart()
@@ -64,14 +67,14 @@ def _sources(document):
 
 
 def _source(document, entry):
-    if not isinstance(entry, dict):
-        raise Reject("each of the files must be an object")
+    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+        raise Reject("each of the files must be an object with a path")
     source = dict(entry)
     if "url" not in source:
         if "stream" in document:
             source["stream"] = document["stream"]
         elif "base" in document:
-            source["url"] = str(document["base"]) + str(source.get("path"))
+            source["url"] = str(document["base"]) + source["path"]
     return source
 
 
@@ -105,7 +108,7 @@ def _clear(folder, kept):
             os.remove(path)
 
 
-async def _bring(job, number, source, folder, position, context):
+async def _bring(job, number, source, folder, position, means):
     path = folder + "/" + source["path"]
     if await _same(path, source):
         return
@@ -117,7 +120,7 @@ async def _bring(job, number, source, folder, position, context):
         else:
             await fetch(
                 job, lambda document: _source(document, document["files"][number]), part, min(position, part.size),
-                lambda safe: job.save((folder, number, safe)), context,
+                lambda safe: job.save((folder, number, safe)), means,
             )
         part.install()
     except Exception:

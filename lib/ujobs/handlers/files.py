@@ -6,12 +6,12 @@
 
 All parts may be left out. Everything is checked before anything is changed; a file that is there already, with the same
 SHA-256, is not fetched again. Options of Agent.use(): roots, the folders that jobs may write, ("/data",) if not given;
-ca, what HTTPS servers are verified with, see certificates.tls_context().
+ca and signing_key, see fetch.means_for().
 """
 
 import os
 
-from ..fetch import check_source, context_for, fetch
+from ..fetch import check_source, fetch, means_for
 from ..flash import Part, check_path, remove, room, sha256
 from ..job import Reject
 
@@ -35,7 +35,7 @@ async def run(job, options):
             if not isinstance(entries, (list, tuple)) or len(entries) > _MAX_FILES:
                 raise ValueError("%s must be a list of at most %d" % (name, _MAX_FILES))
         for source in sources:
-            check_source(source, trusted=True)
+            check_source(source, options, trusted=True)
         for path in [source.get("path") for source in sources] + list(deleted):
             check_path(path, roots)
         if listed is not None:
@@ -61,11 +61,11 @@ async def run(job, options):
 
 
 async def _fetch_all(job, sources, options):
-    context = context_for(sources, options)
+    means = means_for(sources, options)
     checkpoint = job.checkpoint or (0, 0)
     for index in range(checkpoint[0], len(sources)):
         if not await _is_there(sources[index]):
-            await _fetch(job, index, checkpoint[1] if index == checkpoint[0] else 0, context)
+            await _fetch(job, index, checkpoint[1] if index == checkpoint[0] else 0, means)
         job.save((index + 1, 0))
 
 
@@ -76,14 +76,14 @@ async def _is_there(source):
         return False
 
 
-async def _fetch(job, index, position, context):
+async def _fetch(job, index, position, means):
     source = job.document["fetch"][index]
     room(source["path"], source.get("size", 0) - position)
     part = Part(source["path"], resume=position > 0)
     try:
         await fetch(
             job, lambda document: document["fetch"][index], part, min(position, part.size),
-            lambda safe: job.save((index, safe)), context,
+            lambda safe: job.save((index, safe)), means,
         )
         part.install()
     except Exception:

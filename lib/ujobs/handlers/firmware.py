@@ -5,7 +5,7 @@
 The image is written sector by sector as it comes in, and checked in flash before the bootloader is told of it. Once
 the board has connected with it, it counts; else the bootloader goes back to what was before, and the job says FAILED.
 AWS's own over-the-air updates ("afr_ota" documents, by stream) are understood too; they bring a signature instead of a
-SHA-256. Options of Agent.use(): ca, as for `files`; signing_key, see fetch.
+SHA-256. Options of Agent.use(): ca and signing_key, see fetch.means_for().
 """
 # The stubs know Partition by name only.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
@@ -17,8 +17,9 @@ from binascii import hexlify
 from micropython import const
 
 from .. import trial
-from ..fetch import check_source, context_for, fetch
+from ..fetch import check_source, fetch, means_for
 from ..job import Reject
+from ..protocol import clean
 
 STEP_TIMEOUT = 30  # minutes
 ON_RESTART = "resume"
@@ -40,16 +41,18 @@ async def run(job, options):
     if trial.current() == trial.FIRMWARE:
         await trial.ended()
     if checkpoint and running.info()[4] == checkpoint[0]:
-        return {"version": str(job.document.get("version", "-")), "partition": checkpoint[0]}
+        return {"version": clean(str(job.document.get("version", ""))), "partition": checkpoint[0]}
     if checkpoint and checkpoint[1] < 0:
         raise OSError("the firmware before is back: " + (trial.failure() or "the bootloader went back to it"))
     target = running.get_next_update()
     label, position = checkpoint or (target.info()[4], 0)
-    source = _source(job.document)
     try:
-        check_source(source)
+        source = _source(job.document)
+        check_source(source, options)
         if not 0 < source.get("size", 0) <= target.info()[3]:
             raise ValueError("size must be 1 to %d bytes" % target.info()[3])
+    except (LookupError, TypeError):
+        raise Reject("afr_ota is not what FreeRTOS describes")
     except ValueError as error:
         raise Reject(str(error))
     if checkpoint is None:
@@ -57,7 +60,7 @@ async def run(job, options):
     image = _Image(target, source["size"], running)
     await fetch(
         job, _source, image, position, lambda safe: job.save((label, safe // _SECTOR * _SECTOR)),
-        context_for((source,), options),
+        means_for((source,), options),
     )
     trial.begin(trial.FIRMWARE)
     job.save((label, -1))

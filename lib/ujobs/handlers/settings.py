@@ -43,8 +43,8 @@ async def run(job, options):
 def _changed(before, document):
     given = document.get("set", {})
     removed = document.get("remove", [])
-    if not isinstance(given, dict) or not isinstance(removed, list):
-        raise Reject("set must be an object and remove a list")
+    if not isinstance(given, dict) or not isinstance(removed, list) or not all(isinstance(n, str) for n in removed):
+        raise Reject("set must be an object and remove a list of names")
     if "thing" in given or "thing" in removed:
         raise Reject("the thing name cannot be changed by a job: the job is that thing's")
     after = dict(before)

@@ -1,0 +1,240 @@
+"""Checks signatures over a SHA-256: RSA of 2048 to 3072 bits (PKCS#1 v1.5 or PSS) and ECDSA on the curve P-256.
+
+What must hold: only what is exactly a signature of the digest passes, so encodings are strict DER, and a PKCS#1 block
+is built and compared whole rather than taken apart. Key, digest and signature are public, so nothing here needs to
+take the same time for all of them; nothing here may ever be used to sign. The key is trusted because of where it is
+stored: of a certificate only the key is read, not validity, issuer or extensions.
+
+Sources: RFC 8017 (RSA), RFC 5480 (keys), SEC 1 section 4.1.4 (ECDSA), FIPS 186-5 and SP 800-186 (P-256).
+"""
+
+from binascii import a2b_base64
+from hashlib import sha256
+
+from micropython import const
+
+# The first and the last are members of AWS's job documents for over-the-air updates ("afr_ota").
+RSA = "sig-sha256-rsa"
+RSA_PSS = "sig-sha256-rsa-pss"
+ECDSA = "sig-sha256-ecdsa"
+
+_INTEGER = const(0x02)
+_BIT_STRING = const(0x03)
+_SEQUENCE = const(0x30)
+_VERSION = const(0xA0)
+
+_HASH = const(32)  # bytes of a SHA-256
+_RSA_KEY = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"
+_P256_KEY = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
+_DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
+
+# P-256: y*y = x*x*x - 3*x + _B modulo _P; the point (_GX, _GY) has the order _N.
+_P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
+_N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+_GX = 0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296
+_GY = 0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5
+
+
+def load_key(source):
+    """Return the public key in an X.509 certificate or a SubjectPublicKeyInfo, for check().
+
+    source: file name or bytes, DER or PEM, of which the first block counts. An RSA key must have 2048 to 3072 bits, a
+    multiple of 8, and the exponent 3 or 65537; an EC key must be an uncompressed point on P-256.
+    Raises OSError for a file that cannot be read, ValueError for a key that will not do.
+    """
+    if isinstance(source, str):
+        with open(source, "rb") as file:
+            source = file.read()
+    try:
+        algorithm, key = _public_key(_der(source))
+    except (IndexError, ValueError):
+        raise ValueError("neither a certificate nor a public key, or damaged")
+    if algorithm == _RSA_KEY:
+        return _rsa_key(key)
+    if algorithm == _P256_KEY:
+        return _p256_key(key)
+    raise ValueError("the key is neither RSA nor EC on P-256")
+
+
+def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = None, tick=None) -> bool:
+    """Return whether a signature is the key's over a SHA-256.
+
+    key: from load_key(). digest: the 32 bytes of the SHA-256. signature: bytes, as long as the modulus for RSA, r and
+    s in DER for ECDSA; whatever else they may be is False. scheme: RSA (PKCS#1 v1.5), RSA_PSS (MGF1 with SHA-256, 32
+    bytes of salt) or ECDSA, without it RSA or ECDSA as the key is; one that is not for the key is False. tick: called
+    without arguments 16 times during an ECDSA check, which is long on a small board; RSA takes a fraction of it.
+    Raises ValueError for a digest that is none.
+    """
+    if len(digest) != _HASH:
+        raise ValueError("digest must be the 32 bytes of a SHA-256")
+    kind, first, second = key
+    if scheme is None:
+        scheme = kind
+    if kind == ECDSA:
+        return scheme == ECDSA and _check_ecdsa(first, second, digest, signature, tick)
+    size = _bytes_in(first)
+    if len(signature) != size or int.from_bytes(signature, "big") >= first:
+        return False
+    block = pow(int.from_bytes(signature, "big"), second, first).to_bytes(size, "big")
+    if scheme == RSA:
+        # EMSA-PKCS1-v1_5: RFC 8017, section 9.2.
+        filling = b"\xff" * (size - len(_DIGEST_INFO) - _HASH - 3)
+        return block == b"\x00\x01" + filling + b"\x00" + _DIGEST_INFO + digest
+    return scheme == RSA_PSS and _check_pss(block, digest)
+
+
+def _der(source):
+    if b"-----BEGIN " in source:
+        return a2b_base64(source.split(b"-----BEGIN ")[1].split(b"-----")[1])
+    return source
+
+
+def _element(data, offset, tag):
+    # Where the content of the DER element at offset begins and ends.
+    begin = offset + 2
+    size = data[offset + 1]
+    if size > 127:
+        count = size & 127
+        size = int.from_bytes(data[begin : begin + count], "big")
+        begin += count
+        # DER wants the shortest form; no key or certificate needs more than two bytes.
+        if not 1 <= count <= 2 or not size >> (8 * count - 8 or 7):
+            raise ValueError
+    if data[offset] != tag or begin + size > len(data):
+        raise ValueError
+    return begin, begin + size
+
+
+def _two_integers(data):
+    # A SEQUENCE of two positive INTEGERs: an RSA public key, an ECDSA signature. For anything else 0 and 0, which are
+    # neither.
+    try:
+        begin, end = _element(data, 0, _SEQUENCE)
+        begin, first = _integer(data, begin)
+        begin, second = _integer(data, begin)
+    except (IndexError, ValueError):
+        return 0, 0
+    return (first, second) if begin == end == len(data) else (0, 0)
+
+
+def _integer(data, offset):
+    # Where the INTEGER at offset ends, and what it is.
+    begin, end = _element(data, offset, _INTEGER)
+    # The highest bit is the sign, and DER wants the shortest form.
+    if data[begin] > 127 or (data[begin] == 0 and end - begin > 1 and data[begin + 1] < 128):
+        raise ValueError
+    return end, int.from_bytes(data[begin:end], "big")
+
+
+def _public_key(data):
+    # AlgorithmIdentifier and key of a SubjectPublicKeyInfo, which may be inside a certificate.
+    begin, end = _element(data, 0, _SEQUENCE)
+    if end != len(data):
+        raise ValueError
+    inner, inner_end = _element(data, begin, _SEQUENCE)
+    if data[inner] in (_VERSION, _INTEGER):
+        if data[inner] == _VERSION:
+            _, inner = _element(data, inner, _VERSION)
+        _, inner = _element(data, inner, _INTEGER)  # serial number
+        for _ in range(4):  # signature algorithm, issuer, validity, subject
+            _, inner = _element(data, inner, _SEQUENCE)
+        begin, end = _element(data, inner, _SEQUENCE)
+        inner, inner_end = _element(data, begin, _SEQUENCE)
+    begin, key_end = _element(data, inner_end, _BIT_STRING)
+    if key_end != end or data[begin]:
+        raise ValueError
+    return data[inner:inner_end], data[begin + 1 : end]
+
+
+def _rsa_key(data):
+    modulus, exponent = _two_integers(data)
+    size = _bytes_in(modulus)
+    if not 256 <= size <= 384 or not modulus >> (8 * size - 1) or exponent not in (3, 65537):
+        raise ValueError("an RSA key needs 2048 to 3072 bits, a multiple of 8, and the exponent 3 or 65537")
+    return RSA, modulus, exponent
+
+
+def _p256_key(data):
+    x = int.from_bytes(data[1:33], "big")
+    y = int.from_bytes(data[33:], "big")
+    if len(data) != 65 or data[0] != 4 or x >= _P or y >= _P or (y * y - x * x * x + 3 * x - _B) % _P:
+        raise ValueError("the EC key is no uncompressed point on P-256")
+    return ECDSA, x, y
+
+
+def _bytes_in(number):
+    return (len("%x" % number) + 1) // 2
+
+
+def _check_pss(block, digest):
+    # EMSA-PSS-VERIFY: RFC 8017, section 9.1.2, for whole bytes and as much salt as hash.
+    size = len(block) - _HASH - 1
+    expected = block[size:-1]
+    mask = b""
+    for counter in range((size + _HASH - 1) // _HASH):
+        mask += sha256(expected + counter.to_bytes(4, "big")).digest()
+    data = int.from_bytes(block[:size], "big") ^ int.from_bytes(mask[:size], "big")
+    data &= (1 << (8 * size - 1)) - 1
+    # What precedes the salt is zeros and a one.
+    if block[0] > 127 or block[-1] != 0xBC or data >> (8 * _HASH) != 1:
+        return False
+    salt = data.to_bytes(size, "big")[-_HASH:]
+    return sha256(bytes(8) + digest + salt).digest() == expected
+
+
+def _check_ecdsa(x, y, digest, signature, tick):
+    r, s = _two_integers(signature)
+    if not 0 < r < _N or not 0 < s < _N:
+        return False
+    inverse = pow(s, _N - 2, _N)
+    first = int.from_bytes(digest, "big") * inverse % _N
+    sum_x, _, z = _sum_of_products(((first, _GX, _GY), (r * inverse % _N, x, y)), tick)
+    # r is the sum's x modulo _N, which is a little less than _P. No z, no point.
+    z = z * z % _P
+    return bool(z) and (sum_x == r * z % _P or (r + _N < _P and sum_x == (r + _N) * z % _P))
+
+
+# Points are Jacobian: (x, y, z) is (x / z**2, y / z**3), and with z = 0 the neutral element. The formulas are those of
+# Hankerson, Menezes, Vanstone: Guide to Elliptic Curve Cryptography, section 3.2.2, for curves with a = -3.
+
+
+def _sum_of_products(terms, tick):
+    # The sum of all k * (x, y), one doubling for all of them a bit. Each k is taken as 3k - 2k without borrowing (the
+    # non-adjacent form): digits -1, 0 and 1, of which two thirds are 0.
+    point = (0, 1, 0)
+    for bit in range(257, 0, -1):
+        if tick and bit & 15 == 0:
+            tick()
+        point = _double(*point)
+        for k, x, y in terms:
+            digit = (3 * k >> bit & 1) - (k >> bit & 1)
+            if digit:
+                point = _add(*point, x, digit * y)
+    return point
+
+
+def _double(x, y, z):
+    delta = z * z % _P
+    gamma = y * y % _P
+    beta = 4 * x * gamma % _P
+    alpha = 3 * (x - delta) * (x + delta) % _P
+    new_x = (alpha * alpha - 2 * beta) % _P
+    return new_x, (alpha * (beta - new_x) - 8 * gamma * gamma) % _P, 2 * y * z % _P
+
+
+def _add(x1, y1, z1, x2, y2):
+    # The second one with z = 1.
+    if not z1:
+        return x2, y2 % _P, 1
+    square = z1 * z1 % _P
+    h = (x2 * square - x1) % _P
+    r = (square * z1 % _P * y2 - y1) % _P
+    if not h:
+        # The same x: the same point, or its negative.
+        return (0, 1, 0) if r else _double(x1, y1, z1)
+    square = h * h % _P
+    v = x1 * square % _P
+    cube = h * square % _P
+    new_x = (r * r - cube - 2 * v) % _P
+    return new_x, (r * (v - new_x) - y1 * cube) % _P, z1 * h % _P
