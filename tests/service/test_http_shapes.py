@@ -41,6 +41,14 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
     iot.describe_stream(streamId="s-1")
     iot.list_streams(maxResults=1, ascendingOrder=False)
     iot.delete_stream(streamId="s-1")
+    iot.create_provisioning_template(
+        templateName="line", templateBody='{"Resources": {"certificate": {"Type": "AWS::IoT::Certificate"}}}',
+        provisioningRoleArn="arn:aws:iam::000000000000:role/provisioning", description="text", enabled=True,
+        type="FLEET_PROVISIONING",
+    )
+    iot.describe_provisioning_template(templateName="line")
+    iot.list_provisioning_templates(maxResults=1)
+    iot.delete_provisioning_template(templateName="line")
     iot.create_job(
         jobId="a", targets=[target], document="{}", targetSelection="CONTINUOUS", description="text",
         timeoutConfig={"inProgressTimeoutInMinutes": 5},

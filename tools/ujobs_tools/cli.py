@@ -2,7 +2,7 @@
 
 import typer
 
-from ujobs_tools.commands import board, demo, job, publish, serve, thing
+from ujobs_tools.commands import board, claim, demo, job, publish, serve, sign, thing
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Host tools of ujobs, AWS IoT Jobs for MicroPython.")
 app.command()(serve.serve)
@@ -10,5 +10,7 @@ app.command()(board.board)
 app.command()(demo.demo)
 app.command()(publish.publish_app)
 app.command()(publish.publish_firmware)
+app.command()(sign.sign)
 app.add_typer(thing.app, name="thing")
+app.add_typer(claim.app, name="claim")
 app.add_typer(job.app, name="job")

@@ -66,17 +66,15 @@ def create_thing(
     """
     check_thing_name(name)
     credentials.check_folder(out)
-    authority = _authority(ca, endpoint_url)
+    authority = authority_certificate(ca, endpoint_url)
     iot = cloud.client("iot", endpoint_url, region, profile)
-    with _all_or_nothing() as undo, cloud.one_line_errors(endpoint_url):
-        host, port = _endpoint(iot, endpoint_url)
+    with all_or_nothing() as undo, cloud.one_line_errors(endpoint_url):
+        host, port = mqtt_endpoint(iot, endpoint_url)
         arn = _make_thing(iot, name)
         undo(f"thing {name}", iot.delete_thing, thingName=name)
-        policy = _make_policy(iot, arn)
-        made = iot.create_keys_and_certificate(setAsActive=True)
+        policy = make_device_policy(iot, arn)
+        made = make_certificate(iot, undo)
         number, certificate_arn = made["certificateId"], made["certificateArn"]
-        undo(f"certificate {number}", iot.delete_certificate, certificateId=number)
-        undo(f"status of {number}", iot.update_certificate, certificateId=number, newStatus="INACTIVE")
         iot.attach_policy(policyName=policy, target=certificate_arn)
         undo(f"policy of {number}", iot.detach_policy, policyName=policy, target=certificate_arn)
         iot.attach_thing_principal(thingName=name, principal=certificate_arn)
@@ -85,7 +83,7 @@ def create_thing(
     return Thing(name, arn, certificate_arn, policy, host, port, out)
 
 
-def _authority(ca: Path | None, endpoint_url: str | None) -> bytes:
+def authority_certificate(ca: Path | None, endpoint_url: str | None) -> bytes:
     """The certificate, PEM or DER, that the server is to be verified with."""
     if ca is not None:
         content, source = ca.read_bytes(), str(ca)
@@ -100,7 +98,7 @@ def _authority(ca: Path | None, endpoint_url: str | None) -> bytes:
     return content
 
 
-def _endpoint(iot: Any, endpoint_url: str | None) -> tuple[str, int | None]:
+def mqtt_endpoint(iot: Any, endpoint_url: str | None) -> tuple[str, int | None]:
     """Host and port for MQTT over TLS, by DescribeEndpoint."""
     address: str = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
     host, _, port = address.partition(":")
@@ -111,7 +109,7 @@ def _endpoint(iot: Any, endpoint_url: str | None) -> tuple[str, int | None]:
 
 
 @contextmanager
-def _all_or_nothing() -> Iterator[Callable[..., None]]:
+def all_or_nothing() -> Iterator[Callable[..., None]]:
     """Gives a function that notes how to undo a step (what it made, call, parameters); a failure undoes them all."""
     steps: list[tuple[str, Callable[..., Any], dict[str, Any]]] = []
 
@@ -142,10 +140,24 @@ def _make_thing(iot: Any, name: str) -> str:
     raise CloudError(f"thing {name} exists already: choose another name, or delete it first")
 
 
-def _make_policy(iot: Any, thing_arn: str) -> str:
+def make_certificate(iot: Any, undo: Callable[..., None]) -> dict[str, Any]:
+    """An ACTIVE certificate with its key, as CreateKeysAndCertificate gives it. undo: of all_or_nothing."""
+    made: dict[str, Any] = iot.create_keys_and_certificate(setAsActive=True)
+    number = made["certificateId"]
+    undo(f"certificate {number}", iot.delete_certificate, certificateId=number)
+    undo(f"status of {number}", iot.update_certificate, certificateId=number, newStatus="INACTIVE")
+    return made
+
+
+def make_device_policy(iot: Any, thing_arn: str) -> str:
+    """The name of the policy for devices, which is made if it is not there. thing_arn: as for device_policy."""
     document = device_policy(thing_arn)
     name = policy_name(document)
-    # An earlier thing's will do: the name goes with the content.
+    make_policy(iot, name, document)
+    return name
+
+
+def make_policy(iot: Any, name: str, document: str) -> None:
+    """Make a policy if it is not there: for names that go with the content, so that an earlier thing's will do."""
     with suppress(iot.exceptions.ResourceAlreadyExistsException):
         iot.create_policy(policyName=name, policyDocument=document)
-    return name

@@ -43,7 +43,7 @@ class Core:
         self.on_identity_change: Callable[[], None] = lambda: None
 
     def arn(self, kind: str, name: str) -> str:
-        """The ARN of a "thing", "thinggroup", "job", "stream", "cert" or "policy"."""
+        """The ARN of a "thing", "thinggroup", "job", "stream", "cert", "policy" or "provisioningtemplate"."""
         return f"arn:aws:iot:{self.region}:{self.account}:{kind}/{name}"
 
     @contextmanager

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_VERSION = 2
+_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -54,6 +54,12 @@ CREATE TABLE policies (name TEXT PRIMARY KEY, document TEXT NOT NULL, created_at
 CREATE TABLE policy_certificates (
     policy TEXT NOT NULL REFERENCES policies (name), certificate TEXT NOT NULL REFERENCES certificates (id),
     PRIMARY KEY (policy, certificate)) WITHOUT ROWID;
+CREATE TABLE provisioning_templates (
+    name TEXT PRIMARY KEY, body TEXT NOT NULL, role_arn TEXT NOT NULL, enabled INTEGER NOT NULL, description TEXT,
+    created_at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE ownership_tokens (
+    token TEXT PRIMARY KEY, certificate TEXT NOT NULL REFERENCES certificates (id) ON DELETE CASCADE,
+    expires_at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE streams (
     id TEXT PRIMARY KEY, files TEXT NOT NULL, role_arn TEXT NOT NULL, description TEXT, created_at REAL NOT NULL,
     last_updated_at REAL NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;

@@ -1,5 +1,5 @@
 """The Jobs service without any transport: states, versions, timers, notifications, jobs, things, thing groups,
-certificates, streams.
+certificates, fleet provisioning, streams.
 
 Synchronous and single-threaded; it opens no socket and never sleeps. Time comes only from the injected clock, and all
 that it knows is in the store: a service killed at any moment goes on with what it had acknowledged."""
@@ -8,13 +8,13 @@ from typing import Any
 
 from ujobs_tools.service import model
 from ujobs_tools.service.device_operations import DeviceOperations
-from ujobs_tools.service.groups import Groups
 from ujobs_tools.service.job_control import JobControl
 from ujobs_tools.service.managed_templates import ManagedTemplates
+from ujobs_tools.service.provisioning import Provisioning
 from ujobs_tools.service.streams import Streams
 
 
-class Engine(DeviceOperations, JobControl, Groups, ManagedTemplates, Streams):
+class Engine(DeviceOperations, JobControl, Provisioning, ManagedTemplates, Streams):
     """`Engine(store, clock, region="us-east-1", account="000000000000")`; see Core for these and for the hooks.
 
     Whoever runs it calls `expire()` when `next_deadline()` has come, and asks for the deadline again after on_change.

@@ -31,6 +31,8 @@ _ENGINE_OPERATIONS = (
     "AttachThingPrincipal", "DetachThingPrincipal", "ListThingPrincipals",
     "DescribeCertificate", "UpdateCertificate", "DeleteCertificate",
     "CreatePolicy", "GetPolicy", "DeletePolicy", "AttachPolicy", "DetachPolicy",
+    "CreateProvisioningTemplate", "DescribeProvisioningTemplate", "ListProvisioningTemplates",
+    "DeleteProvisioningTemplate",
     "DescribeStream", "ListStreams", "DeleteStream",
 )
 

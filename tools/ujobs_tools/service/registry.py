@@ -210,4 +210,5 @@ class Registry(Core):
     def detach_policy(self, policyName: str, target: str) -> dict[str, Any]:
         """Undo attach_policy."""
         self.store.detach_policy(policyName, self._principal(target))
+        self.on_identity_change()
         return {}

@@ -18,7 +18,8 @@ class Thing:
 
 @dataclass(slots=True)
 class Certificate:
-    """A device certificate. id: SHA-256 of its DER form in hex; status: ACTIVE, INACTIVE or REVOKED."""
+    """A device certificate. id: SHA-256 of its DER form in hex. status: ACTIVE, INACTIVE, REVOKED, or
+    PENDING_ACTIVATION before RegisterThing."""
 
     id: str
     pem: str

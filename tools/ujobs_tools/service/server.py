@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from ujobs_tools import pki
-from ujobs_tools.service import mqtt_api, objects, rules, streams_api
+from ujobs_tools.service import mqtt_api, objects, provisioning_api, rules, streams_api
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.http_api import make_app
@@ -135,12 +135,14 @@ class Service:
         return f"{self._name}:{self.ports['mqtts']}"
 
     def _identify(self, certificate: bytes | None) -> tuple[str | None, bool]:
-        """Who connects: a registered certificate speaks for the thing it is attached to, another one of this authority
-        for the thing that its common name names."""
+        """Who connects: a registered certificate speaks for the thing it is attached to, or is a claim by its policies;
+        another one of this authority speaks for the thing that its common name names."""
         if certificate is None:
             return None, True
         certificate_id = hashlib.sha256(certificate).hexdigest()
         thing = self.engine.thing_of_certificate(certificate_id)
+        if thing is None and (templates := self.engine.claimed_templates(certificate_id)):
+            return rules.claim(templates), True
         if thing is None and self.engine.store.certificate(certificate_id) is None:
             name = pki.common_name(certificate)
             thing = name if rules.is_thing_name(name) else None
@@ -155,6 +157,8 @@ class Service:
         if service == "jobs":
             for reply_topic, reply in mqtt_api.handle(self.engine, thing, suffix, payload):
                 self._broker.deliver(session, reply_topic, reply)
+        elif service == "provisioning":
+            self._broker.deliver(session, *provisioning_api.handle(self.engine, self._authority, topic, payload))
         else:
             for message_topic, message in streams_api.handle(self.engine, thing, suffix, payload):
                 self._broker.publish(message_topic, message, 1)

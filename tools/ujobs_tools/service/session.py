@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 
 class Session:
-    """client_id: as in CONNECT. thing: who the client is by its certificate; None for one without."""
+    """client_id: as in CONNECT. thing: who the client is by its certificate, a thing or what rules.claim gives;
+    None for one without."""
 
     def __init__(self, client_id: str, thing: str | None, clean: bool) -> None:
         self.client_id = client_id

@@ -1,0 +1,256 @@
+"""Provisioning templates, ownership tokens, and what RegisterThing makes of them."""
+
+import json
+from typing import Any
+
+import pytest
+from engine_service import Service
+
+from ujobs_tools.service.errors import ApiError
+
+ROLE = "arn:aws:iam::000000000000:role/provisioning"
+NAME = {"Fn::Join": ["-", ["kiln", {"Ref": "Line"}, {"Ref": "SerialNumber"}]]}
+POLICY = {"Version": "2012-10-17", "Statement": []}
+ID = "ab" * 32
+CLAIM = "cd" * 32
+
+
+def template(**resources: Any) -> dict[str, Any]:
+    """A template's body; resources: by kind, instead of a thing called NAME and a certificate."""
+    found = {"Thing": {"Properties": {"ThingName": NAME}}, "Certificate": {}} | resources
+    kinds = [kind for kind, resource in found.items() if resource is not None]
+    return {
+        "Parameters": {"SerialNumber": {"Type": "String"}, "Line": {"Type": "String", "Default": "1"}},
+        "Resources": {kind.lower(): {"Type": f"AWS::IoT::{kind}"} | found[kind] for kind in kinds},
+    }
+
+
+class Line(Service):
+    """An engine with a template "line"."""
+
+    def template(self, body: dict[str, Any] | None = None, enabled: bool = True, name: str = "line") -> None:
+        self.engine.create_provisioning_template(name, json.dumps(body or template()), ROLE, enabled=enabled)
+
+    def register(self, token: Any, name: str = "line", **parameters: Any) -> dict[str, Any]:
+        request = {"certificateOwnershipToken": token, "parameters": {"SerialNumber": "77", **parameters}}
+        return self.engine.register_thing(name, request)
+
+    def token(self, certificate_id: str = ID) -> str:
+        return self.engine.issue_ownership_token(certificate_id, "PEM")
+
+    def status_of(self, certificate_id: str = ID) -> str:
+        return self.engine.describe_certificate(certificate_id)["certificateDescription"]["status"]
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+def refused(code: str, text: str = "") -> Any:
+    return pytest.raises(ApiError, match=f"^{code}: .*{text}")
+
+
+def test_a_certificate_waits_for_register_thing_and_is_then_the_things(line: Line) -> None:
+    line.template()
+    token = line.token()
+    assert line.status_of() == "PENDING_ACTIVATION"
+    assert line.engine.thing_of_certificate(ID) is None
+    assert line.register(token) == {"deviceConfiguration": {}, "thingName": "kiln-1-77"}
+    assert line.status_of() == "ACTIVE"
+    assert line.engine.thing_of_certificate(ID) == "kiln-1-77"
+
+
+def test_a_token_does_for_one_success_only(line: Line) -> None:
+    line.template()
+    token = line.token()
+    with refused("InvalidTemplate"):
+        line.register(token, "other")
+    line.register(token)
+    with refused("InvalidCertificateOwnershipToken", "is invalid"):
+        line.register(token)
+
+
+def test_a_token_outlives_a_restart_but_not_its_hour(tmp_path: Any) -> None:
+    line = Line(str(tmp_path / "store"))
+    line.template()
+    token = line.token()
+    line.clock.forward(3599)
+    line.reopen()
+    line.register(token)
+    late = line.token(ID.upper())
+    line.clock.forward(3600)
+    with refused("InvalidCertificateOwnershipToken", "is invalid"):
+        line.register(late)
+    # The certificate that nothing came of has gone with it; the other one has not.
+    with refused("ResourceNotFound"):
+        line.status_of(ID.upper())
+    assert line.status_of() == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("token", "text"), [(None, "cannot be empty"), ("", "cannot be empty"), ("x", "is invalid"), (5, "is invalid")]
+)
+def test_tokens_that_are_none(line: Line, token: Any, text: str) -> None:
+    line.template()
+    with refused("InvalidCertificateOwnershipToken", text):
+        line.register(token)
+
+
+def test_parameters(line: Line) -> None:
+    line.template()
+    token = line.token()
+    with refused("InvalidParameters", "SerialNumber"):
+        line.engine.register_thing("line", {"certificateOwnershipToken": token})
+    with refused("InvalidParameters", "strings"):
+        line.register(token, SerialNumber=77)
+    assert line.register(token, Line="2", Unknown="x")["thingName"] == "kiln-2-77"
+
+
+def test_all_that_a_template_can_say(line: Line) -> None:
+    attributes = {"serial": {"Ref": "SerialNumber"}}
+    body = template(
+        Thing={"Properties": {"ThingName": NAME, "AttributePayload": attributes, "ThingGroups": ["kilns"]}},
+        Certificate={"Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Inactive"}},
+        Policy={"Properties": {"PolicyDocument": POLICY}},
+    ) | {"DeviceConfiguration": {"certificate": {"Ref": "AWS::IoT::Certificate::Id"}, "list": [{"Ref": "Line"}]}}
+    line.template(body)
+    line.engine.create_thing_group("kilns")
+    reply = line.register(line.token())
+    assert reply["deviceConfiguration"] == {"certificate": ID, "list": ["1"]}
+    assert line.status_of() == "INACTIVE"
+    assert line.engine.describe_thing("kiln-1-77")["attributes"] == {"serial": "77"}
+    assert line.engine.list_things_in_thing_group("kilns")["things"] == ["kiln-1-77"]
+    [policy] = line.engine.store.policies_of(ID)
+    assert json.loads(line.engine.get_policy(policy)["policyDocument"]) == POLICY
+
+
+def test_a_thing_that_joins_a_group_gets_the_groups_continuous_job(line: Line) -> None:
+    line.template(template(Thing={"Properties": {"ThingName": NAME, "ThingGroups": ["kilns"]}}))
+    arn = line.engine.create_thing_group("kilns")["thingGroupArn"]
+    line.engine.create_job("first", [arn], '{"operation": "x"}', targetSelection="CONTINUOUS")
+    name = line.register(line.token())["thingName"]
+    assert line.status("first", name) == "QUEUED"
+
+
+def test_a_template_without_a_thing_activates_the_certificate(line: Line) -> None:
+    line.template(template(Thing=None))
+    assert line.register(line.token()) == {"deviceConfiguration": {}}
+    assert line.status_of() == "ACTIVE"
+
+
+def test_what_cannot_be_made_leaves_the_token_good(line: Line) -> None:
+    thing = {"Properties": {"ThingName": NAME, "ThingGroups": ["kilns"]}}
+    line.template(template(Thing=thing, Policy={"Properties": {"PolicyName": "boards"}}))
+    token = line.token()
+    for make in (lambda: line.engine.create_policy("boards", "{}"), lambda: line.engine.create_thing_group("kilns")):
+        with refused("ProvisioningFailed"):
+            line.register(token)
+        assert line.status_of() == "PENDING_ACTIVATION"
+        make()
+    with refused("ProvisioningFailed", "thingName"):
+        line.register(token, SerialNumber="7/7")
+    line.register(token)
+    assert line.engine.store.policies_of(ID) == ["boards"]
+
+
+@pytest.mark.parametrize(
+    ("override", "attributes"),
+    [
+        (None, None), ("FAIL", None), ("DO_NOTHING", {"a": "1"}), ("REPLACE", {"b": "2"}),
+        ("MERGE", {"a": "1", "b": "2"}),
+    ],
+)
+def test_a_thing_that_exists(line: Line, override: str | None, attributes: dict[str, str] | None) -> None:
+    overrides = {} if override is None else {"OverrideSettings": {"AttributePayload": override}}
+    line.template(template(Thing={"Properties": {"ThingName": NAME, "AttributePayload": {"b": "2"}}, **overrides}))
+    line.engine.create_thing("kiln-1-77", {"attributes": {"a": "1"}})
+    if attributes is None:
+        with refused("ProvisioningFailed", "AttributePayload"):
+            line.register(line.token())
+    else:
+        line.register(line.token())
+        assert line.engine.describe_thing("kiln-1-77")["attributes"] == attributes
+        assert line.engine.thing_of_certificate(ID) == "kiln-1-77"
+
+
+def test_templates_as_the_control_plane_has_them(line: Line) -> None:
+    line.template(enabled=False)
+    with refused("InvalidTemplate", "not enabled"):
+        line.register(line.token())
+    with refused("ResourceAlreadyExists"):
+        line.template()
+    line.template(name="other")
+    first = line.engine.list_provisioning_templates(maxResults=1)
+    rest = line.engine.list_provisioning_templates(nextToken=first["nextToken"])
+    assert [item["templateName"] for item in first["templates"] + rest["templates"]] == ["line", "other"]
+    found = line.engine.describe_provisioning_template("line")
+    assert json.loads(found["templateBody"]) == template()
+    assert not found["enabled"]
+    line.engine.delete_provisioning_template("line")
+    for operation in (line.engine.describe_provisioning_template, line.engine.delete_provisioning_template):
+        with refused("ResourceNotFound"):
+            operation("line")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [], {}, {"Resources": []}, {"Resources": {"a": 5}}, {"Resources": {"a": {}}}, {"Resources": {}},
+        template(Certificate=None), {"Resources": {"a": {"Type": []}}},
+        template(Thing={"Properties": {"ThingName": 5}}), template(Thing={"Properties": {"ThingGroups": "kilns"}}),
+        template(Thing={"Properties": {"ThingName": {"Ref": 5}}}),
+        template(Thing={"Properties": {"ThingName": {"Fn::Join": ["", "kiln"]}}}),
+        template() | {"Parameters": {"A": {"Default": 5}}}, template() | {"DeviceConfiguration": []},
+    ],
+)
+def test_bodies_that_are_none(line: Line, body: Any) -> None:
+    with refused("InvalidRequest", "The template body is invalid"):
+        line.engine.create_provisioning_template("line", json.dumps(body), ROLE)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (template() | {"Mappings": {}}, "Mappings"),
+        (template(Thing={"Properties": {"ThingTypeName": "kiln"}}), "ThingTypeName"),
+        (template(Thing={"Properties": {"ThingName": {"Fn::Sub": "x"}}}), "Fn::Sub"),
+        (template(Thing={"OverrideSettings": {"ThingGroups": "REPLACE"}}), "OverrideSettings ThingGroups REPLACE"),
+        (template(Rule={"Properties": {}}), "AWS::IoT::Rule"),
+    ],
+)
+def test_what_it_lacks_it_says_when_the_template_is_made(line: Line, body: Any, text: str) -> None:
+    with refused("NotImplemented", text):
+        line.engine.create_provisioning_template("line", json.dumps(body), ROLE)
+
+
+def claimed(line: Line, statement: Any, status: str = "ACTIVE") -> list[str]:
+    line.engine.register_certificate(CLAIM, "PEM", True)
+    line.engine.create_policy("claim", json.dumps({"Statement": statement}))
+    line.engine.attach_policy("claim", line.engine.arn("cert", CLAIM))
+    line.engine.update_certificate(CLAIM, status)
+    return line.engine.claimed_templates(CLAIM)
+
+
+TOPIC = "arn:aws:iot:us-east-1:000000000000:topic/$aws/provisioning-templates/line/provision/"
+
+
+@pytest.mark.parametrize(
+    ("statement", "templates"),
+    [
+        ({"Effect": "Allow", "Action": "iot:Publish", "Resource": TOPIC + "*"}, ["line"]),
+        ([{"Effect": "Allow", "Action": ["iot:Receive", "iot:Publish"], "Resource": ["x", TOPIC + "json"]}], ["line"]),
+        ({"Effect": "Allow", "Action": "iot:*", "Resource": TOPIC.replace("line", "line-*") + "*"}, ["line-*"]),
+        ({"Effect": "Deny", "Action": "iot:Publish", "Resource": TOPIC + "*"}, []),
+        ({"Effect": "Allow", "Action": "iot:Subscribe", "Resource": TOPIC + "*"}, []),
+        ({"Effect": "Allow", "Action": "iot:Publish", "Resource": "*"}, []),
+        ("text", []), (None, []),
+    ],
+)
+def test_a_claim_is_known_by_its_policy(line: Line, statement: Any, templates: list[str]) -> None:
+    assert claimed(line, statement) == templates
+
+
+def test_a_claim_that_is_not_active_is_none(line: Line) -> None:
+    assert claimed(line, {"Effect": "Allow", "Action": "iot:Publish", "Resource": TOPIC + "*"}, "INACTIVE") == []
+    assert line.engine.claimed_templates("ef" * 32) == []

@@ -1,0 +1,65 @@
+"""`ujobs claim`: claims on the command line; `ujobs_tools.claims` does the work."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+
+if TYPE_CHECKING:
+    from ujobs_tools.claims import Claim
+
+app = typer.Typer(no_args_is_help=True, help="Claims: what boards get a certificate of their own with.")
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps `create` a command of its own, however few there are."""
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Name of the provisioning template: 1 to 36 of 0-9 A-Z a-z _ -")],
+    out: Annotated[Path, typer.Option(help="Folder for ca, cert and key of the claim, each as .pem and .der.")],
+    template: Annotated[
+        Path | None, typer.Option(help="The template, JSON; without it things are called NAME-SERIALNUMBER.")
+    ] = None,
+    role_arn: Annotated[
+        str | None, typer.Option(help="IAM role with AWSIoTThingsRegistration; needed on AWS.")
+    ] = None,
+    endpoint_url: EndpointUrl = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(help="Certificate of the server's authority, PEM or DER; on AWS: Amazon Root CA 1."),
+    ] = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> None:
+    """Make a provisioning template and a certificate that can do nothing but claim a thing by it.
+
+    Exit codes: 0 made; 1 not made, and nothing of it left behind; 2 bad arguments.
+    """
+    from ujobs_tools import claims, cloud
+
+    try:
+        body = None if template is None else template.read_text()
+        made = claims.create_claim(name, out, body, role_arn, endpoint_url, region, profile, ca)
+    except (cloud.CloudError, OSError, ValueError) as error:
+        typer.echo(f"ujobs claim create: {error}", err=True)
+        raise typer.Exit(2 if isinstance(error, ValueError) else 1) from error
+    typer.echo(_report(made))
+
+
+def _report(claim: "Claim") -> str:
+    port = str(claim.port) if claim.port else "PORT"
+    lines = [
+        f"template     {claim.template_arn}",
+        f"certificate  {claim.certificate_arn}, good for nothing but a claim",
+        f"policy       {claim.policy}",
+        f"written      {claim.directory}: ca, cert and key of the claim, each as .pem and .der",
+        f"MQTT         {claim.host}:{port}",
+        f'settings     "claim": {{"template": "{claim.template}"}}, and no thing',
+        "on a board   ca.der as /cert/ca.der, cert.der as /cert/claim.der, key.der as /cert/claim-key.der",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,40 @@
+"""`ujobs sign`; `ujobs_tools.signing` does the work."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+# As ujobs_tools.signing.KeyKind, which is imported only when it is needed.
+KeyKind = Literal["ec", "rsa-2048", "rsa-3072"]
+
+
+def sign(
+    key: Annotated[Path, typer.Option(help="Private key, PEM: EC on P-256, or RSA of 2048 to 3072 bits.")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="What to sign.")] = None,
+    pss: Annotated[bool, typer.Option("--pss", help="RSA with PSS, not PKCS#1 v1.5.")] = False,
+    new_key: Annotated[KeyKind | None, typer.Option(help="Make the key first; its file must not be there.")] = None,
+    public: Annotated[
+        Path | None, typer.Option(help="Write the key's public half here, DER, for the board's signing_key.")
+    ] = None,
+) -> None:
+    """Sign files for boards that have a signing_key; make the key for it.
+
+    Prints a line of JSON for each file, with what a job document says of it: size, sha256, signature, and scheme where
+    it is needed; path as given here. Exit codes: 0 done; 1 not done; 2 bad arguments.
+    """
+    from ujobs_tools import signing
+
+    try:
+        if not files and not new_key and not public:
+            raise ValueError("give files to sign, --new-key or --public")
+        signer = signing.Signer(signing.new_key(new_key, key) if new_key else signing.load_key(key), pss)
+        if public:
+            with public.open("xb") as file:
+                file.write(signer.public_der())
+        for path in files or ():
+            typer.echo(json.dumps({"path": path.as_posix(), **signer.describe(path)}))
+    except (OSError, ValueError) as error:
+        typer.echo(f"ujobs sign: {error}", err=True)
+        raise typer.Exit(1) from error

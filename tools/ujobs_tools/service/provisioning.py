@@ -1,0 +1,193 @@
+"""Fleet provisioning: a new certificate for whoever has a claim, and the thing that a template makes of it.
+
+Method and parameter names of the control plane are boto3's for the `iot` client. A claim is a certificate that speaks
+for no thing and whose policies allow it to publish to a provisioning template's topics."""
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ujobs_tools.service import limits, paging, provisioning_template
+from ujobs_tools.service.errors import ApiError, already_exists, existing, invalid
+from ujobs_tools.service.groups import Groups
+from ujobs_tools.service.provisioning_store import ProvisioningTemplate
+from ujobs_tools.service.registry_store import Certificate
+
+TOKEN_LIFE = 3600.0  # seconds ("Device provisioning MQTT API")
+MAX_BODY = 10240
+MAX_DESCRIPTION = 500
+FLEET = "FLEET_PROVISIONING"
+
+_NAME = re.compile(r"[0-9A-Za-z_-]{1,36}")
+_CLAIMED = re.compile(r".*:topic/\$aws/provisioning-templates/([0-9A-Za-z_*-]+)/provision/(?:\*|json|cbor)")
+
+
+class Provisioning(Groups):
+    """CreateProvisioningTemplate and its like, and what devices ask for; all raise ApiError."""
+
+    def create_provisioning_template(
+        self, templateName: str, templateBody: str, provisioningRoleArn: str, description: str | None = None,
+        enabled: bool = False, type: str = FLEET,
+    ) -> dict[str, Any]:
+        """Make a template; what it cannot do here is NotImplemented."""
+        if not _NAME.fullmatch(templateName):
+            raise invalid("templateName must be 1 to 36 characters of 0-9 A-Z a-z _ -")
+        if type != FLEET:
+            raise ApiError("NotImplemented", f"type {type} is not implemented by this service.")
+        if len(templateBody) > MAX_BODY:
+            raise invalid(f"templateBody has {len(templateBody)} characters; the limit is {MAX_BODY}")
+        provisioning_template.check(templateBody)
+        arn = self.arn("provisioningtemplate", templateName)
+        if self.store.provisioning_template(templateName) is not None:
+            raise already_exists(f"Template with name {templateName} already exists", templateName, arn)
+        limits.free_text("description", description, MAX_DESCRIPTION)
+        self.store.add_provisioning_template(
+            ProvisioningTemplate(templateName, templateBody, provisioningRoleArn, enabled, description, self.clock())
+        )
+        return {"templateArn": arn, "templateName": templateName, "defaultVersionId": 1}
+
+    def describe_provisioning_template(self, templateName: str) -> dict[str, Any]:
+        """The template with its body."""
+        template = self._known_provisioning_template(templateName)
+        return self._provisioning_summary(templateName) | {
+            "templateBody": template.body, "provisioningRoleArn": template.role_arn, "defaultVersionId": 1,
+        }
+
+    def _known_provisioning_template(self, name: str) -> ProvisioningTemplate:
+        return existing(self.store.provisioning_template(name), f"Unable to find template named {name}")
+
+    def _provisioning_summary(self, name: str) -> dict[str, Any]:
+        template = self._known_provisioning_template(name)
+        return {
+            "templateArn": self.arn("provisioningtemplate", name), "templateName": name,
+            "creationDate": template.created_at, "lastModifiedDate": template.created_at,
+            "enabled": template.enabled, "type": FLEET,
+        } | ({} if template.description is None else {"description": template.description})
+
+    def list_provisioning_templates(
+        self, maxResults: int | None = None, nextToken: str | None = None
+    ) -> dict[str, Any]:
+        """The templates by name."""
+        names = self.store.provisioning_template_names()
+        return paging.page_of_names("templates", names, self._provisioning_summary, maxResults, nextToken)
+
+    def delete_provisioning_template(self, templateName: str) -> dict[str, Any]:
+        """Delete a template; what was made from it stays."""
+        self._known_provisioning_template(templateName)
+        self.store.delete_provisioning_template(templateName)
+        return {}
+
+    def claimed_templates(self, certificate_id: str) -> list[str]:
+        """The templates, `*` standing for any text, that an ACTIVE certificate is a claim for; none when it is none."""
+        certificate = self.store.certificate(certificate_id)
+        if certificate is None or certificate.status != "ACTIVE":
+            return []
+        documents = [self.store.policy(name) for name in self.store.policies_of(certificate_id)]
+        resources = [resource for document in documents for resource in _allowed_resources(document or "{}")]
+        return sorted({match[1] for resource in resources if (match := _CLAIMED.fullmatch(resource))})
+
+    def issue_ownership_token(self, certificate_id: str, pem: str) -> str:
+        """Keep a certificate that was issued to a claim, PENDING_ACTIVATION; returns the token that proves whose it
+        is. What nobody came back for within an hour is forgotten."""
+        now = self.clock()
+        token = secrets.token_urlsafe(48)
+        with self.store.transaction():
+            self.store.delete_expired_tokens(now)
+            self.store.add_certificate(Certificate(certificate_id, pem, "PENDING_ACTIVATION", now, now))
+            self.store.add_ownership_token(token, certificate_id, now + TOKEN_LIFE)
+        return token
+
+    def register_thing(self, template_name: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """RegisterThing: make what the template says, and make the token's certificate speak for it.
+
+        request: certificateOwnershipToken, which does for one success, and parameters. Returns the reply's members.
+        Raises ApiError with the codes of the MQTT API; the token then goes on being good.
+        """
+        template = self.store.provisioning_template(template_name)
+        if template is None or not template.enabled:
+            what = "does not exist" if template is None else "is not enabled"
+            raise ApiError("InvalidTemplate", f"Template with name {template_name} {what}.")
+        token, parameters = request.get("certificateOwnershipToken"), request.get("parameters") or {}
+        if not token:
+            raise _bad_token("cannot be empty")
+        self.store.delete_expired_tokens(self.clock())
+        certificate_id = self.store.owned_certificate(token) if isinstance(token, str) else None
+        if certificate_id is None:
+            raise _bad_token("is invalid")
+        if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
+            raise ApiError("InvalidParameters", "parameters must be a map of strings to strings")
+        made = provisioning_template.evaluate(template.body, parameters, certificate_id)
+        try:
+            name = self._make(made, certificate_id)
+        except ApiError as error:
+            raise ApiError("ProvisioningFailed", error.message) from error
+        # Last: whoever is cut off before it comes again with the same token, and everything above can be done twice.
+        self.store.delete_ownership_token(token)
+        return {"deviceConfiguration": made.device_configuration} | ({} if name is None else {"thingName": name})
+
+    def _make(self, made: provisioning_template.Evaluated, certificate_id: str) -> str | None:
+        principal = self.arn("cert", certificate_id)
+        policies = [self._policy_of(properties) for properties in made.policies]
+        name = None
+        if made.thing is not None:
+            name = limits.thing_name(made.thing.get("ThingName"))
+            self._make_thing(name, made.thing, made.overrides)
+        for policy in policies:
+            self.attach_policy(policy, principal)
+        if name is not None:
+            self.attach_thing_principal(name, principal)
+        self.update_certificate(certificate_id, made.status)
+        return name
+
+    def _make_thing(self, name: str, properties: Mapping[str, Any], overrides: Mapping[str, str]) -> None:
+        attributes, groups = properties.get("AttributePayload"), properties.get("ThingGroups")
+        for group in groups or ():
+            self._known_group(group)
+        thing = self.store.thing(name)
+        if thing is None:
+            self.create_thing(name, {"attributes": attributes or {}})
+        elif attributes is not None and attributes != thing.attributes:
+            way = overrides.get("AttributePayload", "FAIL")
+            if way == "FAIL":
+                raise invalid(f"Existing AttributePayload of {name} conflicts with AttributePayload in Template.")
+            if way != "DO_NOTHING":
+                self.update_thing(name, {"attributes": attributes, "merge": way == "MERGE"})
+        if groups is None or (thing is not None and overrides.get("ThingGroups") == "DO_NOTHING"):
+            return
+        joined = {line[-1] for line in self.store.lines_of(name)}
+        if thing is not None and joined - set(groups):
+            raise invalid(f"Existing ThingGroups of {name} conflict with ThingGroups in Template.")
+        for group in groups:
+            self.add_thing_to_thing_group(group, thingName=name)
+
+    def _policy_of(self, properties: Mapping[str, Any]) -> str:
+        """The name of a policy resource, which is made when it has a document; its name is then a hash of that."""
+        document = properties.get("PolicyDocument")
+        if document is None:
+            self._policy(properties.get("PolicyName", ""))
+            return properties["PolicyName"]
+        text = document if isinstance(document, str) else json.dumps(document)
+        name = hashlib.sha256(text.encode()).hexdigest()
+        if self.store.policy(name) is None:
+            self.create_policy(name, text)
+        return name
+
+
+def _bad_token(what: str) -> ApiError:
+    return ApiError("InvalidCertificateOwnershipToken", f"Certificate ownership token {what}.")
+
+
+def _allowed_resources(document: str) -> Iterator[str]:
+    """The resources that a policy's statements allow to publish to."""
+    for statement in _listed(json.loads(document).get("Statement")):
+        if not isinstance(statement, dict) or statement.get("Effect") != "Allow":
+            continue
+        if {"iot:Publish", "iot:*", "*"} & set(map(str, _listed(statement.get("Action")))):
+            yield from map(str, _listed(statement.get("Resource")))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,66 @@
+"""Fleet provisioning over MQTT ("Device provisioning MQTT API"): a claim's request in, the reply's topic and payload
+out; JSON and CBOR. It knows nothing of connections."""
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+import cbor2
+
+from ujobs_tools.pki import Authority
+from ujobs_tools.service import limits
+from ujobs_tools.service.engine import Engine
+from ujobs_tools.service.errors import ApiError
+from ujobs_tools.service.http_operations import COMMON_NAME
+
+_log = logging.getLogger(__name__)
+
+
+def handle(engine: Engine, authority: Authority, topic: str, payload: bytes) -> tuple[str, bytes]:
+    """Carry out what was published to `$aws/certificates/create/<form>` (CreateKeysAndCertificate, whatever the
+    payload) or `$aws/provisioning-templates/<template>/provision/<form>` (RegisterThing).
+
+    Returns topic and payload of the reply: on `<topic>/accepted` or `<topic>/rejected`. Never raises.
+    """
+    form = topic.rpartition("/")[2]
+    outcome = "accepted"
+    try:
+        match topic.split("/"):
+            case [_, "provisioning-templates", template, _, _]:
+                reply = engine.register_thing(template, _decode(form, payload))
+            case _:
+                reply = _create(engine, authority)
+    except ApiError as error:
+        outcome, reply = "rejected", _rejection(400, error.code, error.message)
+    except Exception:
+        _log.exception("%s failed", topic)
+        outcome, reply = "rejected", _rejection(500, "InternalFailure", "The service failed to process the request")
+    encoded = cbor2.dumps(reply) if form == "cbor" else json.dumps(reply, separators=(",", ":")).encode()
+    return f"{topic}/{outcome}", encoded
+
+
+def _create(engine: Engine, authority: Authority) -> dict[str, Any]:
+    issued = authority.issue(COMMON_NAME)
+    certificate_id = hashlib.sha256(issued.certificate_der).hexdigest()
+    pem = issued.certificate_pem.decode("ascii")
+    return {
+        "certificateId": certificate_id,
+        "certificatePem": pem,
+        "privateKey": issued.private_key_pem.decode("ascii"),
+        "certificateOwnershipToken": engine.issue_ownership_token(certificate_id, pem),
+    }
+
+
+def _decode(form: str, payload: bytes) -> dict[str, Any]:
+    try:
+        request = cbor2.loads(payload) if form == "cbor" else limits.parse_json(payload)
+        if isinstance(request, dict):
+            return request
+    except (ValueError, cbor2.CBORError, RecursionError):
+        pass
+    raise ApiError("InvalidPayload", "Message cannot be parsed")
+
+
+def _rejection(status: int, code: str, message: str) -> dict[str, Any]:
+    return {"statusCode": status, "errorCode": code, "errorMessage": message}

@@ -1,0 +1,102 @@
+"""Signatures of files for boards that take nothing unsigned (the setting `signing_key`).
+
+Makes what lib/ujobs/verify.py checks: RSA of 2048 to 3072 bits (PKCS#1 v1.5, or PSS with 32 bytes of salt) and ECDSA on
+P-256, over the SHA-256 of a file, in the members that job documents have for it. A key that boards would refuse is
+refused here."""
+
+import base64
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+KeyKind = Literal["ec", "rsa-2048", "rsa-3072"]
+SCHEME_PSS = "sig-sha256-rsa-pss"
+_RSA_BITS = range(2048, 3072 + 1, 8)
+_RSA_EXPONENTS = (3, 65537)
+_SALT = 32  # bytes
+
+
+@dataclass(frozen=True)
+class Signer:
+    """key: what files are signed with, from `load_key` or `new_key`. pss: RSA with PSS instead of PKCS#1 v1.5; raises
+    ValueError with an EC key."""
+
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    pss: bool = False
+
+    def __post_init__(self) -> None:
+        if self.pss and not isinstance(self.key, rsa.RSAPrivateKey):
+            raise ValueError("PSS is for RSA keys, and this one is an EC key")
+
+    def members(self, digest: bytes) -> dict[str, str]:
+        """What a job document says of a file's signature: `signature` in base64, and `scheme` for PSS, which boards
+        cannot tell from the key. digest: the file's SHA-256, 32 bytes; ValueError for anything else."""
+        algorithm = Prehashed(hashes.SHA256())
+        if isinstance(self.key, ec.EllipticCurvePrivateKey):
+            signature = self.key.sign(digest, ec.ECDSA(algorithm))
+        elif self.pss:
+            signature = self.key.sign(digest, padding.PSS(padding.MGF1(hashes.SHA256()), _SALT), algorithm)
+        else:
+            signature = self.key.sign(digest, padding.PKCS1v15(), algorithm)
+        made = {"signature": base64.b64encode(signature).decode("ascii")}
+        return made | ({"scheme": SCHEME_PSS} if self.pss else {})
+
+    def describe(self, file: Path) -> dict[str, Any]:
+        """What a job document says of a file besides where it is. Raises OSError."""
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").digest()
+            return {"size": stream.tell(), "sha256": digest.hex(), **self.members(digest)}
+
+    def public_der(self) -> bytes:
+        """The key's public half as boards take it: SubjectPublicKeyInfo, DER."""
+        return self.key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+
+def load_key(path: Path) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
+    """The private key in a PEM file. Raises OSError, and ValueError saying why boards would not take it."""
+    content = path.read_bytes()
+    try:
+        key = serialization.load_pem_private_key(content, None)
+    except TypeError as error:
+        raise ValueError(f"{path} is encrypted; take the passphrase off: openssl pkey -in {path} -out FILE") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"{path} holds no private key in PEM") from error
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        if not isinstance(key.curve, ec.SECP256R1):
+            raise ValueError(f"{path}: of EC keys boards take those on P-256, and this one is on {key.curve.name}")
+    elif isinstance(key, rsa.RSAPrivateKey):
+        exponent = key.public_key().public_numbers().e
+        if key.key_size not in _RSA_BITS or exponent not in _RSA_EXPONENTS:
+            raise ValueError(
+                f"{path}: boards take RSA keys of 2048 to 3072 bits, a multiple of 8, with the exponent 3 or 65537, "
+                f"and this one has {key.key_size} bits and {exponent}"
+            )
+    else:
+        raise ValueError(f"{path}: boards take RSA and EC keys, and this is another kind")
+    return key
+
+
+def new_key(kind: KeyKind, path: Path) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
+    """Make a private key and write it to a PEM file that only its owner can read.
+
+    path: must not be there yet. Raises OSError.
+    """
+    if kind == "ec":
+        key = ec.generate_private_key(ec.SECP256R1())
+    else:
+        key = rsa.generate_private_key(65537, int(kind.removeprefix("rsa-")))
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(pem)
+    return key
