@@ -71,8 +71,19 @@ faults: setup ## cut the power and break the link everywhere, count what fails; 
 	@$(BIN)/python -m ujobs_tools.faults power $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m ujobs_tools.faults.link $(if $(SEED),--seed $(SEED))
 
+fuzz: build/fuzz/.ready ## give all that comes from outside inputs chosen by coverage, SECONDS=60 for each of the tests
+	@$(BIN)/python -m ujobs_tools.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+build/fuzz/.ready: $(READY) requirements-fuzz.txt
+	@mkdir -p build/fuzz
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-fuzz.txt
+	@touch $@
+
+long-life: setup ## a year of a board's life in fast time: does it hold more memory at the end than at the beginning?
+	@$(BIN)/python -m ujobs_tools.long_life
+
 clean: ## remove everything that set-up and tests made
 	rm -rf $(VENV) build tools/*.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo serve test clients lint typings size bench-service faults clean
+.PHONY: help setup demo serve test clients lint typings size bench-service faults fuzz long-life clean

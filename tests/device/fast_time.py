@@ -1,7 +1,7 @@
 """Time that stands still while anything runs, and jumps to the next deadline when all tasks wait; both interpreters.
 
 What waits for minutes is then tested in milliseconds, and no test depends on how fast the machine is. Only for what
-uses no sockets: nothing but time can wake a task here. One run can take up to six days of it.
+uses no sockets: nothing but time can wake a task here.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ import time
 import ujobs.job
 import ujobs.link
 
-_PERIOD = 1 << 30
-_HEADROOM = 600000  # milliseconds, more than a test runs
+_PERIOD = 1 << 30  # of the ticks on a board
+_HEADROOM = 3600000  # milliseconds, more than a run takes
 _MICROPYTHON = not hasattr(asyncio, "SelectorEventLoop")
 
 
@@ -22,19 +22,23 @@ class Deadlock(Exception):
 class Clock:
     """Stands in for the module `time` in the library, and moves asyncio's time along.
 
-    now: milliseconds since the start.
+    now: milliseconds since the start. first_ticks: what ticks_ms() was then.
     """
-
-    ticks_add = staticmethod(time.ticks_add)
-    ticks_diff = staticmethod(time.ticks_diff)
 
     def __init__(self):
         self.now = 0
-        # MicroPython's scheduler notes the real time for tasks that are ready: it must not be in this clock's future.
-        self._start = time.ticks_ms() + _HEADROOM
+        self.first_ticks = time.ticks_ms()
 
     def ticks_ms(self):
-        return (self._start + self.now) % _PERIOD
+        return (self.first_ticks + self.now) % _PERIOD
+
+    @staticmethod
+    def ticks_add(ticks, delta):
+        return (ticks + delta) % _PERIOD
+
+    @staticmethod
+    def ticks_diff(end, start):
+        return (end - start + _PERIOD // 2) % _PERIOD - _PERIOD // 2
 
     def sleep_ms(self, milliseconds):
         """What blocks: time passes and nothing else runs."""
@@ -58,7 +62,10 @@ def _run_on_micropython(clock, coroutine):
     core = asyncio.core
     real = core.ticks
     asyncio.new_event_loop()
-    core.ticks = clock.ticks_ms
+    # The scheduler notes the real time for tasks that are ready: it must not be in this clock's future. Its ticks wrap
+    # around only after millions of years where integers have 64 bits.
+    start = time.ticks_ms() + _HEADROOM
+    core.ticks = lambda: start + clock.now
     core._io_queue.wait_io_event = clock.advance
     try:
         return asyncio.run(coroutine)

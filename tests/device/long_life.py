@@ -1,0 +1,153 @@
+"""A board in service for a long time, in fast time: jobs of all kinds, messages of the application, links that break.
+
+Both interpreters. As a program it lives for as many days as its first argument says and prints a line of JSON a month.
+"""
+
+import asyncio
+import builtins
+import gc
+import random
+import sys
+
+import fast_time
+import ujson
+from cloud import DIRECTORY, Cloud, remove
+from ujobs.agent import Agent
+from ujobs.job import Reject
+from ujobs.link import Link
+
+ROUND = 3600  # seconds
+KINDS = ("quick", "long", "fail", "reject", "unknown", "checkpoint")
+ENDS = ["SUCCEEDED", "SUCCEEDED", "FAILED", "REJECTED", "REJECTED", "SUCCEEDED"]
+_MESSAGES = 10  # of the application, with QoS 1, a round
+_TOPIC = b"measured"
+_MONTH = 730  # rounds
+_MICROPYTHON = sys.implementation.name == "micropython"
+
+
+def held():
+    """What the program holds: bytes of the heap on MicroPython, allocated blocks on CPython."""
+    gc.collect()
+    return gc.mem_alloc() if _MICROPYTHON else sys.getallocatedblocks()
+
+
+class Life:
+    """jobs, reconnects, keep_alives: how many there were; wraps: how often the packet id began anew."""
+
+    def __init__(self, clock, first_packet_id=0):
+        self.jobs = self.reconnects = self.keep_alives = self.wraps = 0
+        self._clock = clock
+        self._cloud = cloud = Cloud()
+        cloud.broker.on_publish = lambda topic, payload: topic == _TOPIC or cloud._published(topic, payload)
+        self._link = Link(b"thing", "host", keepalive=1200, timeout=30)
+        self._link.pid = first_packet_id
+        self._agent = Agent("thing", link=self._link, directory=DIRECTORY)
+        self._register(self._agent)
+
+    def _register(self, agent):
+        @agent.on("quick")
+        def quick(job):
+            return {"answer": "42"}
+
+        @agent.on("long", step_timeout=1)
+        async def long(job):
+            for done in range(3):
+                await job.progress(done, 3)
+                await asyncio.sleep(30)
+
+        @agent.on("fail")
+        async def fail(job):
+            raise OSError("the sensor is gone")
+
+        @agent.on("reject")
+        def reject(job):
+            raise Reject("not on a Sunday")
+
+        @agent.on("checkpoint", on_restart="resume")
+        async def checkpoint(job):
+            job.save({"text": "x" * 200})
+            return {"text": job.checkpoint["text"]}
+
+    async def live(self, rounds, told):
+        """Live for so many rounds; told(round) is called after each."""
+        asyncio.open_connection, real = self._cloud.broker.open_connection, asyncio.open_connection
+        task = asyncio.create_task(self._agent.run())
+        try:
+            for number in range(rounds):
+                await self._round(number)
+                told(number)
+        finally:
+            asyncio.open_connection = real
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+            remove(DIRECTORY)
+
+    async def _round(self, number):
+        cloud, broker, end = self._cloud, self._cloud.broker, self._clock.seconds() + ROUND
+        await self._until(self._link.up.is_set)
+        for kind in KINDS:
+            cloud.queue("%s-%d" % (kind, number), {"operation": kind}, queued_at=number)
+        if number % 2:
+            # In the middle of the jobs, and then some.
+            await asyncio.sleep(random.random() * 60)
+            broker.refuse = [OSError(111) for _ in range(number % 5)]
+            broker.wires[-1].end()
+        await self._until(lambda: cloud.done() and self._agent.journal.acknowledged)
+        assert cloud.statuses() == ENDS, cloud.executions
+        self.jobs += len(KINDS)
+        self.keep_alives += len([body for body in cloud.updates() if body["status"] == "IN_PROGRESS"])
+        self.reconnects += broker.count("connect")
+        for _ in range(_MESSAGES):
+            before = self._link.pid
+            await self._link.publish(_TOPIC, b"21.5", qos=1)
+            self.wraps += self._link.pid < before
+        await asyncio.sleep(end - self._clock.seconds())
+        await self._until(self._link.up.is_set)
+        # What the helpers have noted.
+        for notes in (cloud.executions, cloud.requests, broker.packets, broker.published):
+            notes.clear()
+        del broker.wires[:-1]
+
+    async def _until(self, condition):
+        started = self._clock.seconds()
+        while not condition():
+            assert self._clock.seconds() - started < ROUND / 2, self._cloud.executions
+            await asyncio.sleep(1)
+
+
+def run(rounds, told, first_packet_id=0):
+    """Live for so many rounds; told(life, round, held) is called after each with the same random numbers every time.
+    Return the Life."""
+    random.seed(1)
+    remove(DIRECTORY)
+
+    async def main(clock):
+        life = Life(clock, first_packet_id)
+        await life.live(rounds, lambda number: told(life, number))
+        return life
+
+    return fast_time.run(main)
+
+
+def main(days):
+    """Live for so many days, quietly but for a line of figures after the second round and every month."""
+    write = sys.stdout.write
+    builtins.print = lambda *words: None
+    rounds = days * 86400 // ROUND
+
+    def told(life, number):
+        if number == 1 or number % _MONTH == _MONTH - 1 or number == rounds - 1:
+            figures = {
+                "days": (number + 1) * ROUND / 86400, "jobs": life.jobs, "keep_alives": life.keep_alives,
+                "reconnects": life.reconnects, "wraps": life.wraps, "held": held(),
+            }
+            write(ujson.dumps(figures) + "\n")
+
+    run(rounds, told)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[-1]))

@@ -1,0 +1,184 @@
+"""A board that is given one job of any kind and a sound one behind it: the whole agent with all handlers, in fast time.
+
+It restarts when a handler asks for it, and every name of a file that it changes is noted.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import fast_time
+import ujobs.trial as trial
+from cloud import PREFIX, Cloud
+from test_firmware_handler import partitions
+from ujobs.agent import Agent
+from ujobs.link import Link
+from web import Web
+
+_STARTS = 12
+_LONGEST = 6 * 3600  # seconds of one start; the default step timeouts are 10 and 30 minutes
+_SETTINGS = {"thing": "thing", "host": "host", "wifi": {"ssid": "barn", "password": "old-secret"}}
+_CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink")
+
+_watched: "TriedBoard | None" = None
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if _watched is None:
+        return
+    if event in _CHANGES:
+        _watched.changed.update(str(name) for name in arguments if isinstance(name, str | bytes))
+    elif event == "open" and isinstance(arguments[0], str) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        _watched.changed.add(arguments[0])
+
+
+sys.addaudithook(_audit)
+
+
+class _Machine:
+    HARD_RESET = 2
+
+    def __init__(self) -> None:
+        self.resets = 0
+
+    def reset(self) -> None:
+        self.resets += 1
+        # What a reset does to the program: nothing after it runs.
+        raise asyncio.CancelledError
+
+    def reset_cause(self) -> int:
+        return self.HARD_RESET
+
+
+class TriedBoard:
+    """changed: the names of all files and folders that the board made, wrote, renamed or removed. cloud: what it was
+    told and said. resets: how often a handler had it restarted. at_first: what in_use() was then."""
+
+    def __init__(self, folder: str, answer: Callable[[Any], Any]) -> None:
+        self.changed: set[str] = set()
+        self.cloud = Cloud()
+        self.cloud.broker.on_publish = self._published
+        self.folder = folder
+        self._web = Web(answer)
+        self._machine = _Machine()
+        for name, content in {
+            "settings.json": json.dumps(_SETTINGS).encode(), "data/old": b"old", "app/app.py": b"pass",
+            "partitions": b"",
+        }.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        self.at_first = self.in_use()
+
+    def in_use(self) -> tuple[str, dict[str, Any]]:
+        """The folder of the application that counts, and the settings."""
+        return trial.slot(), json.loads(Path(self.folder, "settings.json").read_text())
+
+    @property
+    def resets(self) -> int:
+        return self._machine.resets
+
+    def work(self) -> None:
+        """Start, again after each reset, until no job is left. Fails when the agent dies or does not get there."""
+        global _watched
+        fakes = {"machine": self._machine, "esp32": partitions}
+        with mock.patch.dict(sys.modules, fakes), open(self.folder + "/partitions", "r+b") as flash:  # type: ignore[dict-item]
+            _watched = self
+            try:
+                for _ in range(_STARTS):
+                    partitions.Partition.bootloader = partitions.Bootloader(partitions.Flash(flash))
+                    trial.boot()
+                    fast_time.run(self._start)
+                    if self.cloud.done():
+                        return
+            finally:
+                _watched = None
+        raise AssertionError(f"not done: {self.cloud.executions}")
+
+    async def _start(self, clock: fast_time.Clock) -> None:
+        with mock.patch.object(asyncio, "open_connection", self._open_connection):
+            agent = Agent("thing", link=Link(b"thing", "host"), directory=self.folder + "/journal")
+            agent.use(
+                "app", "call", "files", "firmware", "reboot", "settings", "steps", roots=(self.folder + "/data",),
+                ca=None, functions={"echo": echo, "wait": wait}, check_settings=check_settings,
+            )
+            agent.on("quick")(lambda job: {"answer": "42"})
+            agent.on("long", step_timeout=1)(long)
+            agent.on("say")(say)
+            resets = self.resets
+            running = asyncio.create_task(agent.run())
+            while not (self.cloud.done() and agent.journal.acknowledged):
+                if self.resets > resets:
+                    break
+                if running.done():
+                    running.result()
+                    raise AssertionError("the agent ended")
+                assert clock.seconds() < _LONGEST, self.cloud.executions
+                if agent.link.up.is_set():
+                    trial.confirm()
+                await asyncio.sleep(1)
+            running.cancel()
+
+    async def _open_connection(self, host: str, *arguments: Any, **named: Any) -> Any:
+        where = self.cloud.broker if host == "host" else self._web
+        return await where.open_connection(host, *arguments, **named)
+
+    def _published(self, topic: bytes, payload: bytes) -> None:
+        # Nobody answers for the streams.
+        if topic.startswith(PREFIX):
+            self.cloud._published(topic, payload)
+
+
+def echo(*arguments: Any, **named: Any) -> Any:
+    """A function of the application: what it was given."""
+    return arguments or named
+
+
+async def wait(seconds: Any = 1) -> None:
+    """Another one, whose arguments can be wrong."""
+    await asyncio.sleep(min(seconds, 100))
+
+
+def say(job: Any) -> Any:
+    """A handler that tells what the document wants it to."""
+    job.note(job.document.get("progress"), 100, job.document.get("message"))
+    return job.document["details"]
+
+
+async def long(job: Any) -> None:
+    """A handler that takes some keep-alives."""
+    await asyncio.sleep(90)
+
+
+def check_settings(settings: dict[str, Any]) -> None:
+    """What the settings' owner says of them."""
+    if not isinstance(settings.get("host"), str):
+        raise ValueError("setting host has the wrong type")
+
+
+@contextlib.contextmanager
+def folder_for_boards() -> Iterator[Callable[[Callable[[Any], Any]], TriedBoard]]:
+    """Makes boards one after the other, whose flash is a folder that is empty again each time."""
+    with tempfile.TemporaryDirectory() as parent:
+        folder = parent + "/flash"
+
+        def make(answer: Callable[[Any], Any]) -> TriedBoard:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.mkdir(folder)
+            trial.root = folder
+            return TriedBoard(folder, answer)
+
+        try:
+            yield make
+        finally:
+            trial.root = ""
+
+
