@@ -48,16 +48,23 @@ build/javascript/.ready: tests/clients/javascript/package.json tests/clients/jav
 	npm ci --prefix build/javascript --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
-lint: setup typings ## ruff and pyright, on device code with the board's stubs and on the tools
+lint: setup typings ## ruff and pyright: the tools, and device code for the ESP32 and for Linux, where it is tested
 	$(BIN)/ruff check .
 	$(BIN)/pyright --project pyrightconfig.tools.json
 	$(BIN)/pyright --project pyrightconfig.device.json
+	$(BIN)/pyright --project pyrightconfig.unix.json
 
-typings: build/typings/.ready
+typings: build/typings/.ready build/typings-unix/.ready
 
 build/typings/.ready: $(READY) requirements-typings.txt
 	@rm -rf build/typings
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/typings -r requirements-typings.txt
+	@touch $@
+
+build/typings-unix/.ready: $(READY) requirements-typings-unix.txt
+	@rm -rf build/typings-unix
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/typings-unix \
+		-r requirements-typings-unix.txt
 	@touch $@
 
 size: setup ## bytes of each library module as .mpy

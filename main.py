@@ -7,6 +7,7 @@ printed, and the board starts anew.
 
 import asyncio
 import gc
+import os
 import sys
 import time
 
@@ -21,8 +22,21 @@ from ujobs import Agent, trial  # noqa: E402
 _TRIAL_WATCHDOG = 120  # seconds
 
 
+def claims(config):
+    """Whether the board has no certificate of its own yet, but a claim for one. Nothing on trial may change that."""
+    try:
+        os.stat(config["cert"])
+        return False
+    except OSError:
+        return bool(config["claim"]) and not trial.current()
+
+
 def build(config):
-    """Return the agent that the settings describe."""
+    """Return what the board is to run: the agent that the settings describe, or before that its claim."""
+    if claims(config):
+        from ujobs.provisioning import claim
+
+        return claim(config)
     agent = Agent(
         thing=config["thing"],
         host=config["host"],
@@ -72,9 +86,11 @@ async def main(config, agent):
     # A certificate's dates can only be checked once the clock is right.
     while config["ntp"] and not await clock.synchronise(config["ntp"]):
         pass
-    if config["app"]:
+    if config["app"] and isinstance(agent, Agent):
         add_application(agent, config["app"])
     await agent.run()
+    # Only a claim comes to an end: the board is a thing now, and starts as that.
+    machine.reset()
 
 
 def start():

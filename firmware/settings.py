@@ -14,6 +14,7 @@ _KNOWN = {
     "ca": (str, "/cert/ca.der"),
     "cert": (str, "/cert/cert.der"),
     "key": (str, "/cert/key.der"),
+    "claim": (dict, None),
     "wifi": (dict, None),
     "ntp": (str, None),
     "watchdog": (int, None),
@@ -41,7 +42,9 @@ def load(path: str = "/settings.json") -> dict:
     for name in given:
         if name not in _KNOWN:
             print("settings: there is no setting", name)
-    return {name: _check(name, given.get(name), kinds, default) for name, (kinds, default) in _KNOWN.items()}
+    config = {"thing": ""} if _fits("claim", given.get("claim"), dict) else {}
+    config.update(given)  # a board that claims gets its name by that
+    return {name: _check(name, config.get(name), kinds, default) for name, (kinds, default) in _KNOWN.items()}
 
 
 def check(given: dict) -> None:
@@ -60,6 +63,8 @@ def _fits(name, value, kinds):
     if name == "roots" and isinstance(value, list):
         # The root itself holds what no job may write: settings, keys, the journal.
         return all(isinstance(root, str) and len(root) > 1 and "/" + root.strip("/") == root for root in value)
+    if name == "claim" and isinstance(value, dict):
+        return isinstance(value.get("template"), str) and isinstance(value.get("parameters", {}), dict)
     if name == "handlers" and isinstance(value, list):
         return all(isinstance(handler, str) for handler in value)
     return isinstance(value, kinds) and (kinds is bool or not isinstance(value, bool))

@@ -1,22 +1,102 @@
-"""What `mpremote mip install` takes is what the library consists of."""
+"""What `mpremote mip install` takes, what firmware/manifest.py freezes, and the files of the library agree."""
 
+import ast
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
+LIBRARY = ROOT / "lib" / "ujobs"
+CORE = json.loads((ROOT / "package.json").read_text())
+PARTS = {path.stem.removeprefix("ujobs-"): json.loads(path.read_text()) for path in (ROOT / "lib").glob("ujobs-*.json")}
+HANDLERS = {path.stem for path in (LIBRARY / "handlers").glob("*.py")} - {"__init__"}
 
 
-def test_package_json_names_every_module_of_the_library_and_nothing_else() -> None:
-    package = json.loads((ROOT / "package.json").read_text())
-    modules = {path.relative_to(ROOT / "lib").as_posix() for path in (ROOT / "lib" / "ujobs").rglob("*.py")}
-    assert {target for target, _ in package["urls"]} == modules
-    assert all(source == f"lib/{target}" for target, source in package["urls"])
-    assert ["umqtt.simple", "latest"] in package["deps"]
+def modules() -> set[str]:
+    """All of the library, as paths from lib/ on."""
+    return {path.relative_to(ROOT / "lib").as_posix() for path in LIBRARY.rglob("*.py")}
+
+
+def targets(package: dict[str, Any]) -> set[str]:
+    return {target for target, _ in package["urls"]}
+
+
+def imported(module: str) -> set[str]:
+    """The library's modules that one of them imports, at its top or later."""
+    tree = ast.parse((ROOT / "lib" / module).read_text())
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = Path(module).parents[node.level - 1].as_posix()
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {f"{folder}/{name}.py" for name in names}
+    if module != "ujobs/agent.py" and "__import__(" in (ROOT / "lib" / module).read_text():
+        # Imported by name; the agent's handlers are named by the application.
+        texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+        found |= {name for name in modules() if Path(name).parent == Path(module).parent and Path(name).stem in texts}
+    return found
+
+
+def closure(*names: str) -> set[str]:
+    """Modules, what they import, what that imports, and so on."""
+    found: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        module = waiting.pop()
+        found.add(module)
+        if module.startswith("ujobs/handlers/"):
+            waiting.add("ujobs/handlers/__init__.py")
+        waiting |= imported(module)
+        waiting -= found
+    return found
+
+
+def test_package_json_is_the_core_and_no_more() -> None:
+    core = closure("ujobs/__init__.py")
+    assert "ujobs/agent.py" in core
+    assert targets(CORE) == core
+    assert all(source == f"lib/{target}" for target, source in CORE["urls"])
+    assert CORE["deps"] == [["umqtt.simple", "latest"]]
+
+
+def test_every_handler_has_a_package() -> None:
+    assert set(PARTS) == HANDLERS | {"provisioning"}
+
+
+@pytest.mark.parametrize("name", sorted(PARTS))
+def test_a_part_brings_what_it_needs_beside_the_core(name: str) -> None:
+    start = f"ujobs/handlers/{name}.py" if name in HANDLERS else f"ujobs/{name}.py"
+    assert targets(PARTS[name]) == closure(start) - targets(CORE)
+    # mip makes addresses by putting them behind the folder of the package's own: ".." would stay in them.
+    assert all(source == target for target, source in PARTS[name]["urls"])
+    assert PARTS[name]["deps"] == []
+
+
+def test_the_packages_together_are_the_library() -> None:
+    assert set().union(targets(CORE), *map(targets, PARTS.values())) == modules()
+
+
+def test_the_manifest_freezes_the_library_and_the_board_glue() -> None:
+    packages: dict[str, dict[str, Any]] = {}
+    required: list[str] = []
+    names = {
+        "include": lambda path: None,
+        "require": required.append,
+        "package": lambda name, **options: packages.update({name: options}),
+    }
+    exec((ROOT / "firmware" / "manifest.py").read_text(), names)
+    folders = {(ROOT / "firmware" / options["base_path"] / name).resolve() for name, options in packages.items()}
+    assert folders == {LIBRARY, ROOT / "firmware"}
+    assert "files" not in packages["ujobs"]  # all of it
+    glue = {path.name for path in (ROOT / "firmware").glob("*.py")} - {"manifest.py"}
+    assert set(packages["firmware"]["files"]) == glue
+    assert required == [name for name, _ in CORE["deps"]]
 
 
 def test_versions_agree() -> None:
-    package = json.loads((ROOT / "package.json").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert package["version"] == project["version"]
+    assert {package["version"] for package in (CORE, *PARTS.values())} == {project["version"]}
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text()

@@ -57,9 +57,9 @@ class Agent:
     """
 
     def __init__(
-        self, thing: str, host: str = "", cert=None, key=None, ca=None, port: int = 8883,
-        directory: str = "/ujobs-journal", keepalive: int = 60, update_interval: "float | None" = None,
-        receive_limit: int = 16384, link: "Link | None" = None,
+        self, thing: str, host: str = "", cert: "str | bytes | None" = None, key: "str | bytes | None" = None,
+        ca: "str | bytes | None" = None, port: int = 8883, directory: str = "/ujobs-journal", keepalive: int = 60,
+        update_interval: "float | None" = None, receive_limit: int = 16384, link: "Link | None" = None,
     ):
         if update_interval is not None and update_interval <= 0:
             raise ValueError("update_interval must be more than 0 seconds")
@@ -89,7 +89,7 @@ class Agent:
     def on(
         self, operation: str, step_timeout: int = _STEP_TIMEOUT, on_restart: str = "rerun", max_attempts: int = 3,
         time_limit: int = _TIME_LIMIT,
-    ):
+    ) -> "protocol.Callable[[protocol.Callable], protocol.Callable]":
         """Decorator: the function, plain or `async`, runs jobs whose document says `"operation": operation`.
 
         It is called with a Job. What it returns, a dict of text to text or None, becomes the status details of
@@ -114,7 +114,7 @@ class Agent:
 
         return register
 
-    def use(self, *names: str, **options):
+    def use(self, *names: str, **options: "protocol.Any") -> None:
         """Allow handlers that come with ujobs; each is imported only while it has a job.
 
         options: what those handlers are to know, see each; `ca` is the agent's if not given. Raises ValueError.
@@ -125,18 +125,25 @@ class Agent:
                 raise ValueError("no built-in handler is named " + name)
             self._handlers[name] = name
 
-    def confirm(self):
+    def confirm(self) -> None:
         """Say that the application works: a version on trial is now the one that counts (see trial). Raises OSError."""
         from . import trial
 
         trial.confirm()
 
-    async def run(self):
-        """Connect and work through jobs until cancelled. Only a programming error ends it otherwise."""
+    async def run(self, until_idle: bool = False) -> None:
+        """Connect and work through jobs until cancelled. Only a programming error ends it otherwise.
+
+        until_idle: take leave of the broker and return once the service has every result and says that no job is
+        waiting, for a board that sleeps.
+        """
         connection = asyncio.create_task(self.link.run())
         try:
             while True:
                 try:
+                    # It is False after an answer only: whatever fails on the way takes that back.
+                    if until_idle and self._waiting is False:
+                        return await self.link.disconnect()
                     await self._next()
                 except (OSError, ValueError, MemoryError, protocol.JobsError, asyncio.TimeoutError) as error:
                     log(explain(error))
@@ -211,9 +218,9 @@ class Agent:
             operation = document.get("operation") or (foreign and foreign[0])
         handler = self._handlers.get(operation) if isinstance(operation, str) else None
         if handler is None:
-            fault = fault or (
-                "unknown operation " + repr(operation) if operation else "the job document has no operation"
-            )
+            # Only text is shown: what is nested too deep cannot be.
+            text = isinstance(operation, str)
+            fault = fault or ("unknown operation " + repr(operation) if text else "the job document has no operation")
             return await self._give_up(protocol.REJECTED, fault)
         # Before anything of the handler is imported: that may be what kills the board.
         if attempt > getattr(handler, "max_attempts", _BUILT_IN_ATTEMPTS):
@@ -256,6 +263,8 @@ class Agent:
                 raise
             log("job %s was ended by the service: %s" % (journal.job_id, job.cancelled))
             journal.acknowledge()
+            # Where a refused keep-alive told it, what comes next has not been told.
+            self._waiting = True
             return
         except Reject as error:
             status = protocol.REJECTED

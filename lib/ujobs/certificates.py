@@ -7,7 +7,9 @@ from binascii import a2b_base64
 import tls
 
 
-def tls_context(ca, cert=None, key=None):
+def tls_context(
+    ca: "str | bytes", cert: "str | bytes | None" = None, key: "str | bytes | None" = None
+) -> tls.SSLContext:
     """Return a TLS client context that verifies the server, and identifies the device when cert and key are given.
 
     ca, cert, key: file name or bytes, DER or PEM; ca may be a PEM bundle; the key must not be encrypted.

@@ -179,7 +179,13 @@ class JobsClient:
         if payload is None:
             self._answer = MemoryError("reply larger than receive_limit")
         else:
-            fields = protocol.parse(payload)
+            try:
+                fields = protocol.parse(payload)
+            except MemoryError as error:
+                # Asked again it would be no smaller.
+                self._answer = error
+                self._answered.set()
+                return
             token = fields.get("clientToken")
             # A rejection of what the service could not parse has no token.
             if token != self._token and (token is not None or not kind & protocol.REJECTED_REPLY):

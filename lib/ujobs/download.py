@@ -11,6 +11,13 @@ from errno import ECONNRESET, ETIMEDOUT
 
 from micropython import const
 
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import Callable
+
+    from tls import SSLContext
+
 _BUFFER = const(4096)  # bytes; also the most that the head of an answer may have
 _MAX_REDIRECTS = const(5)
 
@@ -23,7 +30,10 @@ class Refused(ValueError):
         self.status = status
 
 
-async def download(url: str, write, start: int = 0, context=None, timeout: float = 10):
+async def download(
+    url: str, write: "Callable[[int, memoryview, int | None], None]", start: int = 0,
+    context: "SSLContext | None" = None, timeout: float = 10,
+) -> None:
     """Fetch what is at a URL, from byte `start` on, and follow up to five redirects.
 
     write: called as `write(offset, piece, total)`; offset of the piece in the whole, which is 0 again when the server

@@ -1,7 +1,8 @@
 """Bring a file that a job document describes to flash: over HTTPS or a stream, on from where it stopped, checked.
 
 A source in a job document: {"url": "https://…"} or {"stream": "name", "file": 0}, with "size" in bytes (needed for a
-stream), "sha256" in hexadecimal, and "signature" in base64 where the board requires one.
+stream), "sha256" in hexadecimal, and "signature" in base64 where the board requires one, with "scheme" for RSA-PSS, see
+verify.check().
 """
 
 import asyncio
@@ -12,6 +13,13 @@ from micropython import const
 
 from .job import Reject
 from .link import explain, log
+
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import Any, Callable
+
+    from .job import Job
 
 _EVERY = const(32768)  # bytes between two checkpoints: a flash erase or two
 _ATTEMPTS = const(5)  # in a row that bring nothing
@@ -47,7 +55,7 @@ class _Progress:
             self.saved = position
 
 
-def check_source(source, options, trusted: bool = False):
+def check_source(source: object, options: dict, trusted: bool = False) -> None:
     """Check what a job document says of a file. Raises ValueError naming the field.
 
     options: of Agent.use(); with a signing_key the file needs a signature, which also does instead of a SHA-256.
@@ -72,7 +80,7 @@ def check_source(source, options, trusted: bool = False):
         raise ValueError("size must be the number of bytes in the file")
 
 
-def means_for(sources, options):
+def means_for(sources: "list[dict] | tuple[dict, ...]", options: dict) -> tuple:
     """Return what fetch() needs to reach these sources and to check them: a TLS context and a key, each or None.
 
     options: of Agent.use(). `ca`: what HTTPS servers are verified with; `signing_key`: file or bytes of the public key,
@@ -88,7 +96,10 @@ def means_for(sources, options):
     return context, options.get("signing_key")
 
 
-async def fetch(job, locate, sink, position: int, save, means):
+async def fetch(
+    job: "Job", locate: "Callable[[dict], dict]", sink: "Any", position: int, save: "Callable[[int], None]",
+    means: tuple,
+) -> None:
     """Bring a file into a sink, and check its size, SHA-256 and signature there.
 
     locate: gives the source in a job document, which is fetched anew when a presigned URL has expired. sink: has
@@ -131,7 +142,8 @@ async def fetch(job, locate, sink, position: int, save, means):
         # Not before it is needed: a download wants the memory.
         from .verify import check, load_key
 
-        if not check(load_key(means[1]), unhexlify(digest), a2b_base64(source["signature"])):
+        signature = a2b_base64(source["signature"])
+        if not check(load_key(means[1]), unhexlify(digest), signature, source.get("scheme")):
             raise ValueError("the file's signature is not the signing key's")
 
 

@@ -7,12 +7,17 @@ from binascii import hexlify
 
 from micropython import const
 
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import IO
+
 _PIECE = const(1024)  # bytes read at a time
 _MAX_PATH = const(255)
 _SPARE = const(8192)  # bytes of flash left for the journal and for what littlefs needs to work
 
 
-def check_path(path, roots) -> str:
+def check_path(path: object, roots: "list[str] | tuple[str, ...]") -> str:
     """Return a path that a job document gives, if a job may write there.
 
     roots: folders, absolute and without a slash at the end. Raises ValueError when the path is not text of up to 255
@@ -28,7 +33,7 @@ def check_path(path, roots) -> str:
     return path
 
 
-def make_folders(path: str):
+def make_folders(path: str) -> None:
     """Make the folders that a file at this path needs. Raises OSError."""
     at = path.find("/", 1)
     while at > 0:
@@ -48,7 +53,7 @@ def remove(path: str) -> bool:
         return False
 
 
-def room(path: str, size: int):
+def room(path: str, size: int) -> None:
     """Raise OSError when the file system of an absolute path has not that many bytes free, and some to spare."""
     try:
         state = os.statvfs("/" + path.split("/")[1])
@@ -91,20 +96,20 @@ class Part:
         except OSError:
             self._file = open(self.name, "w+b")
 
-    def write(self, offset: int, data):
+    def write(self, offset: int, data: "bytes | memoryview") -> None:
         """Write at an offset. Raises OSError."""
         self._file.seek(offset)
         self._file.write(data)
         self.size = max(self.size, offset + len(data))
 
-    def copy(self, file):
+    def copy(self, file: "IO[bytes]") -> None:
         """Write all of an open file. Raises OSError."""
         data = file.read(_PIECE)
         while data:
             self.write(self._file.tell(), data)
             data = file.read(_PIECE)
 
-    def flush(self):
+    def flush(self) -> None:
         """Make what was written so far outlast a reset. Raises OSError."""
         self._file.flush()
 
@@ -113,16 +118,16 @@ class Part:
         self._file.flush()
         return await sha256(self.name)
 
-    def install(self):
+    def install(self) -> None:
         """Put the file into its place, in one step."""
         self._file.close()
         os.rename(self.name, self.path)
 
-    def close(self):
+    def close(self) -> None:
         """Stop writing, and leave the part for a later attempt."""
         self._file.close()
 
-    def discard(self):
+    def discard(self) -> None:
         """Remove it."""
         self._file.close()
         remove(self.name)

@@ -51,11 +51,11 @@ class Job:
         self._ended = False
 
     @property
-    def checkpoint(self):
+    def checkpoint(self) -> "protocol.Any":
         """The value last given to save() for this execution, also before a reset; None when there is none."""
         return self._journal.checkpoint()
 
-    def save(self, value):
+    def save(self, value: "protocol.Any") -> None:
         """Keep a value in flash that a later attempt of this execution finds in `checkpoint`.
 
         value: what JSON can hold; up to about 120 bytes cost a tenth of a flash erase, more cost one. Raises OSError
@@ -63,7 +63,7 @@ class Job:
         """
         self._journal.save(value)
 
-    def note(self, done=None, total=None, message=None):
+    def note(self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None) -> None:
         """The same as progress(), without a turn for the other tasks."""
         if done is not None:
             self._total = total
@@ -71,13 +71,15 @@ class Job:
         if message is not None:
             self.noted("message", message)
 
-    async def renew(self):
+    async def renew(self) -> None:
         """Fetch the job document anew: the service makes presigned URLs in it each time. Raises JobsError, OSError."""
         execution = await self.client.describe(self.job_id, self.execution_number)
         if execution:
             self.document = execution.document
 
-    async def progress(self, done=None, total=None, message=None):
+    async def progress(
+        self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None
+    ) -> None:
         """Note how far the job is, and give the other tasks a turn. Raises CancelledError when the job was cancelled.
 
         Costs nothing to call often: it is sent with the next keep-alive. done, total: numbers, shown as `progress`
@@ -88,7 +90,7 @@ class Job:
         await asyncio.sleep(0)
         self._check()
 
-    def tick(self, done=None, total=None, message=None):
+    def tick(self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None) -> None:
         """The same for a plain `def` handler, which holds up everything else: call it every second or so.
 
         It lets the other tasks run for a moment; when a keep-alive is due it waits for the answer, at most as long as
@@ -103,14 +105,14 @@ class Job:
             asyncio.core.cur_task = task  # type: ignore[attr-defined]
         self._check()
 
-    def cancel(self, reason: str):
+    def cancel(self, reason: str) -> None:
         """Stop the handler: CancelledError at its next await, progress() or tick()."""
         if not self.cancelled:
             self.cancelled = reason
             if self._task:
                 self._task.cancel()
 
-    def hurry(self):
+    def hurry(self) -> None:
         """Have the next keep-alive sent now: something hints that the execution may have ended elsewhere."""
         self._hurry.set()
 
@@ -120,7 +122,7 @@ class Job:
             self._details[key] = protocol.clean(text)
         return self._details
 
-    async def run(self, handler, time_limit: int) -> "dict | None":
+    async def run(self, handler: "protocol.Callable[[Job], protocol.Any]", time_limit: int) -> "dict | None":
         """Run a handler, plain or `async`, with its step timer kept from running out; return what it returns.
 
         time_limit: minutes, after which an `async` one is stopped with TimeoutError.

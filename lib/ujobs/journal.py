@@ -46,7 +46,7 @@ class Journal:
         self._details_crc = 0
         self._load()
 
-    def begin(self, execution: protocol.Execution, attempt: int):
+    def begin(self, execution: protocol.Execution, attempt: int) -> None:
         """Record that a handler is about to run. Raises OSError when the flash does not take it."""
         self.job_id = execution.job_id
         self.execution_number = execution.execution_number
@@ -59,12 +59,12 @@ class Journal:
         self._details_crc = 0
         self._write("record", self._record())
 
-    def set_version(self, version: int):
+    def set_version(self, version: int) -> None:
         """Record the version number the service now holds."""
         self.version = version
         self._try("record", self._record())
 
-    def finish(self, status: str, details: "dict | None"):
+    def finish(self, status: str, details: "dict | None") -> None:
         """Record a result: from here a power cut cannot lose it."""
         self.status = status
         self._details = details
@@ -85,7 +85,7 @@ class Journal:
                 self._details = ujson.loads(data)
         return self._details
 
-    def acknowledge(self):
+    def acknowledge(self) -> None:
         """Record that the service has the result, or that the execution ended without one from here. The identity is
         kept, so that this execution is known should it be handed out once more."""
         self.acknowledged = True
@@ -99,13 +99,13 @@ class Journal:
             execution.job_id, execution.execution_number, execution.queued_at & 0xFFFFFFFF
         )
 
-    def save(self, value):
+    def save(self, value: "protocol.Any") -> None:
         """Keep a handler's checkpoint, anything JSON can hold; None removes it. Raises OSError."""
         data = ujson.dumps(value).encode()
         # The identity goes into the check, so that a checkpoint never outlives its execution.
         self._write("checkpoint", struct.pack("<I", crc32(data, crc32(self._identity()))) + data)
 
-    def checkpoint(self):
+    def checkpoint(self) -> "protocol.Any":
         """Return the last checkpoint saved for this execution, None when there is none."""
         data = self._read("checkpoint")
         if data is None or len(data) < 4:

@@ -7,6 +7,7 @@ up and restores the subscriptions. It knows nothing of jobs.
 """
 # MicroPython's streams have more than their stubs say; and what waits in the base class is a coroutine here.
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false, reportIncompatibleMethodOverride=false
+# pyright: reportOptionalCall=false
 
 import asyncio
 import gc
@@ -17,13 +18,18 @@ from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
 from micropython import const
 from umqtt.simple import MQTTClient, MQTTException
 
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import Any, Callable
+
 _FIRST_BUFFER = const(1024)  # bytes; most replies fit
 _MAX_DOUBLINGS = const(5)  # of the pause between attempts: 1 s to 32 s
 _STEADY = const(30000)  # milliseconds up after which a connection counts as sound
 _REFUSED = const(0x80)
 
 
-def log(*words):
+def log(*words: object) -> None:
     """Print one line on the board's console. Never give it a payload: documents may hold secrets."""
     print("ujobs:", *words)
 
@@ -71,8 +77,9 @@ class Link(MQTTClient):
     """
 
     def __init__(
-        self, client_id, server, port=0, user=None, password=None, keepalive=60, ssl=None, timeout=10,
-        receive_limit=16384,
+        self, client_id: "str | bytes", server: str, port: int = 0, user: "str | bytes | None" = None,
+        password: "str | bytes | None" = None, keepalive: int = 60, ssl: "Any" = None, timeout: float = 10,
+        receive_limit: int = 16384,
     ):
         if not 1 <= keepalive <= 1200:
             raise ValueError("keepalive must be 1 to 1200 seconds")
@@ -96,7 +103,7 @@ class Link(MQTTClient):
         self._began = self._pinged = self._error = None
         self._steady = False
 
-    def route(self, start: bytes, callback):
+    def route(self, start: bytes, callback: "Callable[[bytes, memoryview | None], None]") -> None:
         """Give messages whose topic begins with `start` to callback(topic, payload) instead of the umqtt callback.
 
         topic: bytes; payload: a memoryview that is valid only during the call, or None when the message was larger
@@ -104,11 +111,11 @@ class Link(MQTTClient):
         """
         self._routes.append((start, callback))
 
-    def unroute(self, callback):
+    def unroute(self, callback: "Callable[[bytes, memoryview | None], None]") -> None:
         """Undo route() for this callback."""
         self._routes = [route for route in self._routes if route[1] != callback]
 
-    async def subscribe(self, topic, qos=0):
+    async def subscribe(self, topic: "str | bytes", qos: int = 0) -> None:
         """Subscribe now if connected, and again after every reconnect. Messages go to set_callback()'s function.
 
         topic: filter; qos: 0 or 1. Raises MQTTException when the broker refuses, OSError when the link fails first.
@@ -123,13 +130,13 @@ class Link(MQTTClient):
                 self.filters.remove((topic, qos))
                 raise
 
-    async def unsubscribe(self, topic):
+    async def unsubscribe(self, topic: "str | bytes") -> None:
         """Unsubscribe, and do not restore the subscription. Raises OSError when the link fails."""
         self.filters = [wanted for wanted in self.filters if wanted[0] != topic]
         if self.up.is_set():
             await self._ask(self._write_filter, 0xA2, topic)
 
-    async def publish(self, topic, msg, retain=False, qos=0):
+    async def publish(self, topic: "str | bytes", msg: "str | bytes", retain: bool = False, qos: int = 0) -> None:
         """Publish; with qos 1, return once the broker has acknowledged, after sending a second time if it must be.
 
         topic, msg: str or bytes; AWS takes 128 KB. qos: 0 or 1, AWS has no 2. Raises ValueError for another qos;
@@ -147,7 +154,7 @@ class Link(MQTTClient):
         else:
             await self._send(self._packet(super().publish, topic, msg, retain))
 
-    async def connect(self):
+    async def connect(self) -> None:
         """Connect once, and restore the subscriptions, within three times `timeout`.
 
         run() does this and everything after it. Raises OSError, ValueError for a certificate that does not verify or
@@ -155,14 +162,14 @@ class Link(MQTTClient):
         """
         await asyncio.wait_for(self._connect(), 3 * self.timeout)
 
-    async def disconnect(self):
+    async def disconnect(self) -> None:
         """Take leave of the broker, which then does not publish the last will. run() must be cancelled first."""
         try:
             await self._send(self._packet(super().disconnect))
         finally:
             self._close()
 
-    async def run(self):
+    async def run(self) -> None:
         """Connect, and connect again whenever the link is lost, until cancelled.
 
         Between attempts it waits with exponential backoff and full jitter, up to half a minute, and logs one line.
@@ -188,7 +195,7 @@ class Link(MQTTClient):
             log("no link to %s: %s. Next try in %d s" % (self.server, reason, int(delay + 0.5)))
             await asyncio.sleep(delay)
 
-    def wait_msg(self):
+    def wait_msg(self) -> None:
         # The base class turns to this when it has written a packet and wants its acknowledgement.
         raise _Written
 

@@ -11,6 +11,12 @@ AWS IoT Jobs Data ("iot-jobs-data"), whose operation and field names are used he
 import ujson
 from micropython import const
 
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import Any as Any
+    from typing import Callable as Callable
+
 # What a topic is: an operation or a notification, and for an operation's reply also how it was answered.
 NOTIFY = const(1)
 NOTIFY_NEXT = const(2)
@@ -88,7 +94,7 @@ class Execution:
         self.queued_at: int = _count(fields, "queuedAt", 0)
         self.seconds_left: int = _count(fields, "approximateSecondsBeforeTimedOut", _MAX_STEP_TIMEOUT * 60)
         self.status_details: dict = _field(fields, "statusDetails", dict, {})
-        self.document = fields.get("jobDocument")
+        self.document: "Any" = fields.get("jobDocument")
 
 
 def _field(fields, name, kind, default=None):
@@ -176,9 +182,9 @@ def job_id(prefix: bytes, topic: bytes) -> str:
     return str(name[:name.find(b"/")], "utf-8")
 
 
-def parse(payload) -> dict:
+def parse(payload: "str | bytes | bytearray | memoryview") -> dict:
     """Return the JSON object in a payload (bytes or any buffer). Raises ValueError when it is anything else."""
-    fields = ujson.loads(payload)
+    fields = ujson.loads(payload)  # type: ignore[arg-type]
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")
     return fields
@@ -309,7 +315,7 @@ def _allowed(character):
     )
 
 
-def check_details(details: dict):
+def check_details(details: dict) -> None:
     """Check statusDetails: at most 10 pairs of text; keys 1 to 128 characters of A-Z a-z 0-9 : _ -, values 1 to 1024
     characters without control characters (API DetailsKey and DetailsValue). Raises ValueError naming key and limit.
     """

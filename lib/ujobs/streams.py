@@ -17,6 +17,11 @@ from micropython import const
 from . import protocol
 from .link import Link, explain, log
 
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import Callable
+
 BLOCK = const(4096)  # bytes; AWS takes 256 to 131072
 _WINDOW = const(30)  # blocks; AWS answers one request with at most 128 KB. Less than a small integer has bits
 _PATIENCE = const(3)  # requests in a row that bring nothing
@@ -71,7 +76,10 @@ class _Receiver:
         self.missing &= ~(1 << bit)
 
 
-async def receive(link: Link, thing: str, stream: str, file_id: int, size: int, write, arrived, start: int = 0):
+async def receive(
+    link: Link, thing: str, stream: str, file_id: int, size: int, write: "Callable[[int, bytes, int], None]",
+    arrived: "Callable[[int], None]", start: int = 0,
+) -> None:
     """Receive a file of a stream, from byte `start` on.
 
     thing, stream: their names; file_id: 0 to 255; size: bytes in the file, up to 24 MB; start: a multiple of BLOCK.

@@ -66,7 +66,7 @@ def current() -> str:
     return _state()[1]
 
 
-def begin(what: str):
+def begin(what: str) -> None:
     """Start a trial of what has been put in place: the application in the other slot, the settings in /settings.json
     with those before them in /settings.old, or firmware, which the bootloader takes back by itself. It takes effect at
     the next reset. Raises OSError."""
@@ -74,7 +74,7 @@ def begin(what: str):
     _write("/trial", "0 %s %s" % (what, other_slot() if what == APP else slot()))
 
 
-def confirm():
+def confirm() -> None:
     """End the trial, if there is one: what was tried is now what counts. Raises OSError."""
     _, what, folder = _state()
     if what == FIRMWARE:
@@ -87,7 +87,7 @@ def confirm():
         _remove("/settings.old")
 
 
-def fail(reason: str):
+def fail(reason: str) -> None:
     """End the trial, if there is one, and go back to what was before it, from the next reset on. Raises OSError."""
     what = current()
     if what:
@@ -100,7 +100,7 @@ def fail(reason: str):
         _remove("/trial")
 
 
-def forget():
+def forget() -> None:
     """Forget how the last trial went, before the next one."""
     _remove("/trial-failed")
 
@@ -110,13 +110,13 @@ def failure() -> str:
     return _read("/trial-failed")
 
 
-async def ended():
+async def ended() -> None:
     """Wait until the trial is over. Whoever runs the board sees to it that it does not last for ever."""
     while current():
         await asyncio.sleep(0.5)
 
 
-async def restart():
+async def restart() -> None:
     """Restart the board, with what is on trial now. Never returns."""
     # Imported here: ujobs itself runs where there is no board.
     import machine

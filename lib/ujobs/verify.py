@@ -13,6 +13,11 @@ from hashlib import sha256
 
 from micropython import const
 
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import Callable
+
 # The first and the last are members of AWS's job documents for over-the-air updates ("afr_ota").
 RSA = "sig-sha256-rsa"
 RSA_PSS = "sig-sha256-rsa-pss"
@@ -36,7 +41,7 @@ _GX = 0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296
 _GY = 0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5
 
 
-def load_key(source):
+def load_key(source: "str | bytes") -> tuple:
     """Return the public key in an X.509 certificate or a SubjectPublicKeyInfo, for check().
 
     source: file name or bytes, DER or PEM, of which the first block counts. An RSA key must have 2048 to 3072 bits, a
@@ -57,7 +62,9 @@ def load_key(source):
     raise ValueError("the key is neither RSA nor EC on P-256")
 
 
-def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = None, tick=None) -> bool:
+def check(
+    key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = None, tick: "Callable[[], None] | None" = None
+) -> bool:
     """Return whether a signature is the key's over a SHA-256.
 
     key: from load_key(). digest: the 32 bytes of the SHA-256. signature: bytes, as long as the modulus for RSA, r and

@@ -8,7 +8,7 @@ from endpoint import Endpoint
 
 from ujobs_tools.processes import NotReady, wait_until
 
-_PATIENCE = 20.0  # seconds
+_PATIENCE = 60.0  # seconds
 THING = "kiln-7"
 
 

@@ -11,7 +11,7 @@ from typing import Self
 from ujobs_tools.service import packets
 from ujobs_tools.service.packets import Message
 
-_PATIENCE = 20.0  # seconds
+_PATIENCE = 60.0  # seconds
 
 
 class Endpoint:
@@ -56,7 +56,7 @@ class Endpoint:
         return [body for first, body in self.packets if first >> 4 == kind]
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        """Until the condition holds; AssertionError after 20 s."""
+        """Until the condition holds; AssertionError after a minute."""
         with self._changed:
             assert self._changed.wait_for(condition, _PATIENCE), f"no {what}: {self.handshakes} {self.packets}"
 

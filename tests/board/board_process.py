@@ -15,7 +15,7 @@ COMMAND = [
     "-c",
     "import typer; from ujobs_tools.commands.board import board; typer.run(board)",
 ]
-_PATIENCE = 20.0  # seconds
+_PATIENCE = 60.0  # seconds
 
 
 class BoardProcess:
@@ -38,7 +38,7 @@ class BoardProcess:
                 self._changed.notify_all()
 
     def wait_for(self, text: str, times: int = 1) -> None:
-        """Until `times` lines hold `text`; fails after 20 s."""
+        """Until `times` lines hold `text`; fails after a minute."""
         with self._changed:
             enough = self._changed.wait_for(
                 lambda: sum(text in line for line in self.lines) >= times, timeout=_PATIENCE
@@ -61,10 +61,11 @@ class BoardProcess:
         return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
     def stop(self) -> None:
-        """Kill it and let go of its pipes."""
+        """Kill it and let go of its pipes; what it has printed goes to the test's own output."""
         self.process.kill()
         self.process.wait()
         self._reader.join(timeout=_PATIENCE)
+        print("\n".join(self.lines))
         if self.process.stdout is not None:
             self.process.stdout.close()
 
@@ -98,7 +99,7 @@ def make_image(folder: Path, main: str, **files: str) -> Path:
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Poll a condition on another process; fails after 20 s."""
+    """Poll a condition on another process; fails after a minute."""
     deadline = time.monotonic() + _PATIENCE
     while not condition():
         assert time.monotonic() < deadline, what

@@ -5,6 +5,7 @@ uses no sockets: nothing but time can wake a task here.
 """
 
 import asyncio
+import gc
 import time
 
 import ujobs.job
@@ -90,6 +91,8 @@ def _run_on_cpython(clock, coroutine):
             clock.advance(int(-(-timeout * 1000 // 1)))
             return []
 
+    # A full collection is of all that the test run holds: a matter of milliseconds on a board, and not of fast time.
+    collect, gc.collect = gc.collect, int
     loop = asyncio.new_event_loop()
     loop._selector = Selector(loop._selector)
     loop.time = clock.seconds
@@ -97,6 +100,7 @@ def _run_on_cpython(clock, coroutine):
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(coroutine)
     finally:
+        gc.collect = collect
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))

@@ -13,9 +13,9 @@ from wire_tap import WireTap
 from clouds import Cloud
 from ujobs_tools import fleet
 from ujobs_tools.cloud import get
-from ujobs_tools.processes import kill_group, running, ujobs, wait_until
+from ujobs_tools.processes import NotReady, kill_group, running, ujobs, wait_until
 
-PATIENCE = 30.0  # seconds
+PATIENCE = 120.0  # seconds
 TERMINAL = ("SUCCEEDED", "FAILED", "REJECTED", "CANCELED", "TIMED_OUT", "REMOVED")
 _APP = Path(__file__).with_name("board_app.py")
 _numbers = itertools.count(1)
@@ -59,7 +59,10 @@ class BoardAtWork:
     def wait_for(self, job_id: str, *statuses: str) -> dict[str, Any]:
         """The execution once it has one of the statuses, by default a terminal one."""
         wanted = statuses or TERMINAL
-        wait_until(lambda: self.execution(job_id)["status"] in wanted, f"{job_id} {wanted}\n{self.said()}", PATIENCE)
+        try:
+            wait_until(lambda: self.execution(job_id)["status"] in wanted, f"{job_id} {wanted}", PATIENCE)
+        except NotReady as error:
+            raise AssertionError(f"{error}; the board said:\n{self.said()}") from None
         return self.execution(job_id)
 
     def wait_for_progress(self, job_id: str, at_least: int) -> None:

@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from clouds import Cloud
 from ujobs_tools.fleet import Thing
 
-PATIENCE = 20.0  # seconds
+PATIENCE = 60.0  # seconds
 _tokens = itertools.count(1)
 
 Reply = tuple[str, dict[str, Any]]
@@ -44,7 +44,7 @@ class PlainDevice:
             self._changed.notify_all()
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Until the condition holds; AssertionError after 20 s."""
+        """Until the condition holds; AssertionError after a minute."""
         with self._changed:
             assert self._changed.wait_for(condition, PATIENCE), self.messages[-5:]
 

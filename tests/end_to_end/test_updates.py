@@ -1,6 +1,5 @@
 """Updates of a board in the field: streams over mutual TLS, restarts of the real boot.py and main.py, littlefs."""
 
-import base64
 import hashlib
 import http.server
 import json
@@ -13,14 +12,13 @@ from typing import Any
 
 import pytest
 from board_at_work import BoardAtWork, board_at_work
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from clouds import Cloud, ministack_cloud, ujobs_serve
 from ujobs_tools import cloud as clouds
 from ujobs_tools.board.image import read_files
 from ujobs_tools.pki import Authority
 from ujobs_tools.processes import ujobs, wait_until
+from ujobs_tools.signing import Signer, new_key
 
 ROLE = "arn:aws:iam::000000000000:role/streams"
 HANDLERS = ["app", "call", "files", "firmware", "reboot", "settings", "steps"]
@@ -258,23 +256,29 @@ def test_aws_managed_templates_run_on_a_board(field: Field) -> None:
     assert field.flash()["/data/table"] == TABLE
 
 
-def sign(key: ec.EllipticCurvePrivateKey, content: bytes) -> str:
-    return base64.b64encode(key.sign(content, ec.ECDSA(hashes.SHA256()))).decode()
+def sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
-def test_a_board_with_a_signing_key_takes_only_what_is_signed(field: Field) -> None:
+def require_signatures(field: Field, signer: Signer) -> None:
+    """From now on the board takes only what this key has signed."""
     board = field.board
-    key, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    stream = field.stream(public, TABLE)
-    fetched = [entry("/data/signing.pem", public, stream=stream, file=0)]
-    assert board.wait_for(board.give("files", fetch=fetched))["status"] == "SUCCEEDED", board.said()
-    job = board.give("settings", set={"signing_key": "/data/signing.pem"})
-    assert board.wait_for(job)["status"] == "SUCCEEDED", board.said()
-    table = entry("/data/table", TABLE, stream=stream, file=1)
-    for signature, status in ((None, "REJECTED"), (sign(other, TABLE), "FAILED"), (sign(key, TABLE), "SUCCEEDED")):
-        source = table | ({} if signature is None else {"signature": signature})
-        found = board.wait_for(board.give("files", fetch=[source]))
+    public = signer.public_der()
+    fetched = [entry("/data/signing.der", public, stream=field.stream(public), file=0)]
+    for job in (board.give("files", fetch=fetched), board.give("settings", set={"signing_key": "/data/signing.der"})):
+        assert board.wait_for(job)["status"] == "SUCCEEDED", board.said()
+
+
+def test_a_board_with_a_signing_key_takes_only_what_is_signed(field: Field, tmp_path: Path) -> None:
+    board = field.board
+    signer, other = (Signer(new_key("ec", tmp_path / f"{name}.pem")) for name in ("signing", "other"))
+    require_signatures(field, signer)
+    table = entry("/data/table", TABLE, stream=field.stream(TABLE), file=0)
+    for signed, status in (
+        ({}, "REJECTED"), (other.members(sha256(TABLE)), "FAILED"), (signer.members(sha256(b"x")), "FAILED"),
+        (signer.members(sha256(TABLE)), "SUCCEEDED"),
+    ):
+        found = board.wait_for(board.give("files", fetch=[table | signed]))
         assert found["status"] == status, found
         assert status == "SUCCEEDED" or "signature" in found["details"]["reason"]
         assert ("/data/table" in field.flash()) == (status == "SUCCEEDED")
@@ -282,10 +286,10 @@ def test_a_board_with_a_signing_key_takes_only_what_is_signed(field: Field) -> N
     # AWS's own document for over-the-air updates, which has a signature and no SHA-256.
     image = bytes([0xE9]) + bytes(23) + TABLE
     stream = field.stream(image)
-    for signer, status in ((other, "FAILED"), (key, "SUCCEEDED")):
+    for made_by, status in ((other, "FAILED"), (signer, "SUCCEEDED")):
         file = {
-            "filepath": "/", "filesize": len(image), "fileid": 0, "certfile": "/data/signing.pem",
-            "sig-sha256-ecdsa": sign(signer, image),
+            "filepath": "/", "filesize": len(image), "fileid": 0, "certfile": "/data/signing.der",
+            "sig-sha256-ecdsa": made_by.members(sha256(image))["signature"],
         }
         update = {"protocols": ["MQTT"], "streamname": stream, "files": [file]}
         job = f"AFR_OTA-{status}-{stream}"
@@ -294,11 +298,14 @@ def test_a_board_with_a_signing_key_takes_only_what_is_signed(field: Field) -> N
         assert found["status"] == status, board.said()
 
 
-def publish(field: Field, command: str, path: Path, name: str) -> subprocess.CompletedProcess[str]:
+def publish(
+    field: Field, command: str, path: Path, name: str, *options: str | Path
+) -> subprocess.CompletedProcess[str]:
     """`ujobs publish-app` or `ujobs publish-firmware` for the board."""
     places = ("--endpoint-url", field.board.cloud.endpoint_url, "--s3-url", field.s3.meta.endpoint_url)
     what = ("--bucket", "files", "--role-arn", ROLE, "--thing", field.board.thing.name, "--name", name)
-    return subprocess.run(ujobs(command, path, "--version", "2", *what, *places), capture_output=True, text=True)
+    command_line = ujobs(command, path, "--version", "2", *what, *places, *options)
+    return subprocess.run(command_line, capture_output=True, text=True)
 
 
 def test_publishing_from_the_command_line(field: Field, tmp_path: Path) -> None:
@@ -319,9 +326,42 @@ def test_publishing_from_the_command_line(field: Field, tmp_path: Path) -> None:
     assert field.board.wait_for("firmware-2")["status"] == "SUCCEEDED", field.board.said()
 
 
+def test_what_is_published_with_a_key_is_signed(field: Field, tmp_path: Path) -> None:
+    board = field.board
+    keys = [tmp_path / f"{name}.pem" for name in ("signing", "other")]
+    signer, _ = (Signer(new_key("rsa-2048", path)) for path in keys)
+    require_signatures(field, signer)
+    folder, image = tmp_path / "application", tmp_path / "micropython.bin"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "app.py").write_bytes(application("2"))
+    (folder / "lib" / "table.bin").write_bytes(TABLE)
+    image.write_bytes(bytes([0xE9]) + bytes(23) + TABLE)
+    for command, path in (("publish-app", folder), ("publish-firmware", image)):
+        for kind, options, status in (
+            ("unsigned", [], "REJECTED"), ("other", ["--key", keys[1]], "FAILED"),
+            ("signed", ["--key", keys[0]], "SUCCEEDED"),
+        ):
+            made = publish(field, command, path, f"{command}-{kind}", *options)
+            assert made.returncode == 0, made.stderr
+            found = board.wait_for(f"{command}-{kind}")
+            assert found["status"] == status, board.said()
+            assert status == "SUCCEEDED" or "signature" in found["details"]["reason"]
+    assert field.version() == "2"
+
+    # The same signature with other content, of which the document says the truth.
+    document = json.loads(board.iot.get_job_document(jobId="publish-app-signed")["document"])
+    forged = application("3")
+    document["files"][0] |= entry("app.py", forged) | {"file": 0}
+    found = board.wait_for(board.give(**document | {"stream": field.stream(forged, TABLE)}))
+    assert (found["status"], found["details"]["reason"]) == ("FAILED", "the file's signature is not the signing key's")
+    assert field.version() == "2"
+
+
 def test_mistakes_in_publishing_are_told_in_one_line(field: Field, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").write_text("text")
+    made = publish(field, "publish-app", tmp_path / "empty", "wrong", "--key", tmp_path / "text")
+    assert (made.returncode, "holds no private key in PEM" in made.stderr) == (1, True)
     for command, path, message in (
         ("publish-app", tmp_path / "empty", "holds no app.py"),
         ("publish-app", tmp_path / "missing", "holds no app.py"),

@@ -18,7 +18,7 @@ from ujobs_tools import pki
 from ujobs_tools.fleet import Thing
 from ujobs_tools.service import packets
 
-_PATIENCE = 20.0  # seconds
+_PATIENCE = 60.0  # seconds
 _OWN = "tap-"  # how the client tokens of the proxy's own requests begin
 
 
@@ -93,7 +93,7 @@ class WireTap:
         self.wait_for(lambda: self._cloud is None, "end of the connection")
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        """Until the condition, which depends on what has passed, holds; AssertionError after 20 s."""
+        """Until the condition, which depends on what has passed, holds; AssertionError after a minute."""
         with self._changed:
             assert self._changed.wait_for(condition, _PATIENCE), f"no {what}; the last messages: {self.messages[-5:]}"
 

@@ -22,7 +22,7 @@ from ujobs_tools.board.interpreter import find_micropython
 from ujobs_tools.cloud import CloudError
 from ujobs_tools.policy import device_policy, policy_name
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 60.0  # seconds
 
 
 def test_what_is_written(cloud: clouds.Cloud, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ujobs_tools.signing import Signer
+
 MAX_FILES = 50  # of a stream (CreateStream, files)
 MAX_FILE = 24 * 1024 * 1024  # bytes of a stream's file
 _IMAGE_MAGIC = 0xE9  # first byte of an ESP32 application image
@@ -32,25 +34,28 @@ class Destination:
 
 
 def publish_app(
-    to: Destination, folder: Path, version: str, name: str, on_progress: OnProgress = lambda path, size: None
+    to: Destination, folder: Path, version: str, name: str, on_progress: OnProgress = lambda path, size: None,
+    signer: Signer | None = None,
 ) -> dict[str, Any]:
     """Upload an application and return the document of the job that brings it to boards.
 
     folder: all its files, up to 50. version: shown in the job's status details. name: of the stream, and where in the
     bucket the files go: 1 to 128 characters of a-z A-Z 0-9 _ -. on_progress: called with each file's path and size once
-    it is up. Raises ValueError for files or a name that will not do, OSError, boto3's errors.
+    it is up. signer: signs every file, for boards that have a signing_key. Raises ValueError for files or a name that
+    will not do, OSError, boto3's errors.
     """
     found = [(path.relative_to(folder), path) for path in sorted(folder.rglob("*")) if path.is_file()]
     files = [(inside.as_posix(), path) for inside, path in found if not _LEFT_OUT & set(inside.parts)]
     if not (folder / "app.py").is_file() and not (folder / "app.mpy").is_file():
         raise ValueError(f"{folder} holds no app.py or app.mpy, with which an application begins")
-    sources = _upload(to, files, name, on_progress)
+    sources = _upload(to, files, name, on_progress, signer)
     entries = [{"path": path, **source} for (path, _), source in zip(files, sources, strict=True)]
     return {"operation": "app", "version": version, **({} if to.https else {"stream": name}), "files": entries}
 
 
 def publish_firmware(
-    to: Destination, image: Path, version: str, name: str, on_progress: OnProgress = lambda path, size: None
+    to: Destination, image: Path, version: str, name: str, on_progress: OnProgress = lambda path, size: None,
+    signer: Signer | None = None,
 ) -> dict[str, Any]:
     """Upload an ESP32 application image and return the job's document; for the rest see publish_app.
 
@@ -60,7 +65,7 @@ def publish_firmware(
     with image.open("rb") as file:
         if file.read(1) != bytes([_IMAGE_MAGIC]):
             raise ValueError(f"{image} is no ESP32 application image")
-    (source,) = _upload(to, [(image.name, image)], name, on_progress)
+    (source,) = _upload(to, [(image.name, image)], name, on_progress, signer)
     return {"operation": "firmware", "version": version, **({} if to.https else {"stream": name}), **source}
 
 
@@ -70,7 +75,7 @@ def presigning(to: Destination) -> dict[str, Any]:
 
 
 def _upload(
-    to: Destination, files: Sequence[tuple[str, Path]], name: str, on_progress: OnProgress
+    to: Destination, files: Sequence[tuple[str, Path]], name: str, on_progress: OnProgress, signer: Signer | None
 ) -> list[dict[str, Any]]:
     """Returns how a job document describes each file."""
     if not _NAME.fullmatch(name):
@@ -86,7 +91,9 @@ def _upload(
         key = f"{name}/{path}"
         to.s3.put_object(Bucket=to.bucket, Key=key, Body=content)
         where = {"url": _placeholder(to, key)} if to.https else {"file": number}
-        sources.append({**where, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+        digest = hashlib.sha256(content)
+        signed = signer.members(digest.digest()) if signer else {}
+        sources.append({**where, "size": len(content), "sha256": digest.hexdigest(), **signed})
         on_progress(path, len(content))
     if not to.https:
         locations = [

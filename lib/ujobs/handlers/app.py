@@ -14,7 +14,7 @@ import os
 from .. import trial
 from ..fetch import check_source, fetch, means_for
 from ..flash import Part, check_path, room, sha256
-from ..job import Reject
+from ..job import Job, Reject
 from ..protocol import clean
 
 STEP_TIMEOUT = 30  # minutes
@@ -23,7 +23,7 @@ ON_RESTART = "resume"
 _MAX_FILES = 64
 
 
-async def run(job, options):
+async def run(job: Job, options: dict) -> "dict | None":
     """Bring the files in and restart, or say how that went. Returns the version that runs."""
     version = {"version": clean(str(job.document.get("version", "")))}
     checkpoint = job.checkpoint

@@ -4,13 +4,13 @@ Arguments may also be a list, given in order. Option of Agent.use(): functions, 
 `async`. What one returns is shown as `result`.
 """
 
-from ..job import Reject
+from ..job import Job, Reject
 
 STEP_TIMEOUT = 10  # minutes
 ON_RESTART = "fail"
 
 
-async def run(job, options):
+async def run(job: Job, options: dict) -> "dict | None":
     """Call the function; its result becomes a status detail."""
     name = job.document.get("function")
     arguments = job.document.get("arguments", {})

@@ -13,7 +13,7 @@ import os
 
 from ..fetch import check_source, fetch, means_for
 from ..flash import Part, check_path, remove, room, sha256
-from ..job import Reject
+from ..job import Job, Reject
 
 STEP_TIMEOUT = 10  # minutes
 ON_RESTART = "resume"
@@ -22,7 +22,7 @@ _MAX_FILES = 64
 _READ = 1000  # bytes of a file that fit in a status detail
 
 
-async def run(job, options):
+async def run(job: Job, options: dict) -> "dict | None":
     """Do what the document says. Returns how many files were fetched and deleted, and what was listed and read."""
     document = job.document
     roots = options.get("roots", ("/data",))

@@ -18,7 +18,7 @@ from micropython import const
 
 from .. import trial
 from ..fetch import check_source, fetch, means_for
-from ..job import Reject
+from ..job import Job, Reject
 from ..protocol import clean
 
 STEP_TIMEOUT = 30  # minutes
@@ -29,7 +29,7 @@ _MAGIC = const(0xE9)
 _CHIP = const(12)  # where in an image the number of the chip is, two bytes
 
 
-async def run(job, options):
+async def run(job: Job, options: dict) -> "dict | None":
     """Bring the image in and restart, or say how that went. Returns the version that runs."""
     # Imported here: ujobs itself runs where there is no board.
     from esp32 import Partition

@@ -2,11 +2,13 @@
 
 import asyncio
 
+from ..job import Job
+
 STEP_TIMEOUT = 10  # minutes
 ON_RESTART = "resume"
 
 
-async def run(job, options):
+async def run(job: Job, options: dict) -> "dict | None":
     """Reset the board, unless that is what just happened. Returns how the board says it was reset."""
     # Imported here: ujobs itself runs where there is no board.
     import machine

@@ -10,13 +10,13 @@ import os
 import ujson
 
 from .. import trial
-from ..job import Reject
+from ..job import Job, Reject
 
 STEP_TIMEOUT = 30  # minutes: a board that cannot connect tries for a while before it goes back
 ON_RESTART = "resume"
 
 
-async def run(job, options):
+async def run(job: Job, options: dict) -> "dict | None":
     """Put the settings in place and restart, or say how that went. Returns the number of settings changed."""
     first = job.checkpoint is None
     if first:
@@ -35,8 +35,10 @@ async def run(job, options):
     except ValueError as error:
         raise Reject(str(error))
     _write("/settings.old", before)
+    # What may find no room comes before the trial begins: one that nothing is on trial in would not end.
+    _write("/settings.new", after)
     trial.begin(trial.SETTINGS)
-    _write("/settings.json", after)
+    os.rename(trial.root + "/settings.new", trial.root + "/settings.json")
     await trial.restart()
 
 

@@ -10,7 +10,7 @@ steps goes on with the right one. Options of Agent.use(): functions, as for `cal
 
 from micropython import const
 
-from ..job import Reject
+from ..job import Job, Reject
 from ..link import explain, log
 
 STEP_TIMEOUT = 10  # minutes
@@ -39,7 +39,7 @@ class _Step:
         return getattr(self._job, name)
 
 
-async def run(job, options):
+async def run(job: Job, options: dict) -> "dict | None":
     """Run the steps in order, then the final one. Returns what they return."""
     actions = _actions(job.document)
     plans = [_plan(action, options) for action in actions]

@@ -23,10 +23,10 @@ def make_board_files(
     """Gather a board's files: path on the board -> content.
 
     settings: becomes /settings.json. thing_directory: holds ca.der, cert.der and key.der as `ujobs thing
-    create` writes them; None for a board without certificates. app: a file, which becomes /app/app.py, or a
-    folder, which becomes /app. compiled: library and firmware as .mpy (-O2, umqtt -O0: it checks replies with
-    `assert`), else as .py. Raises FileNotFoundError for what is missing, InterpreterError for a module that
-    does not compile.
+    create` writes them, or `ujobs claim create` for a board with a claim; None for a board without
+    certificates. app: a file, which becomes /app/app.py, or a folder, which becomes /app. compiled: library
+    and firmware as .mpy (-O2, umqtt -O0: it checks replies with `assert`), else as .py. Raises
+    FileNotFoundError for what is missing, InterpreterError for a module that does not compile.
     """
     files = {name: (repository_root / name).read_bytes() for name in ("boot.py", "main.py")}
     for package in (repository_root / "lib" / "ujobs", repository_root / "firmware"):
@@ -34,16 +34,28 @@ def make_board_files(
             if source.name != "manifest.py":
                 name = f"{package.name}/{source.relative_to(package).as_posix()}"
                 files |= _module(source, name, 2, compiled)
-    umqtt_folder, _ = umqtt.find()
-    files |= _module(umqtt_folder / "umqtt" / "simple.py", "umqtt/simple.py", 0, compiled)
+    files |= make_bare_files(compiled)
     files["settings.json"] = json.dumps(settings).encode()
     if thing_directory is not None:
-        for part in ("ca", "cert", "key"):
-            path = str(settings.get(part) or f"/cert/{part}.der").lstrip("/")
-            files[path] = (thing_directory / f"{part}.der").read_bytes()
+        claim = settings.get("claim")
+        places = {part: settings.get(part) or f"/cert/{part}.der" for part in ("ca", "cert", "key")}
+        if claim:
+            places |= {"cert": "/cert/claim.der", "key": "/cert/claim-key.der"}
+            places |= {part: claim[part] for part in ("cert", "key") if part in claim}
+        for part, path in places.items():
+            files[str(path).lstrip("/")] = (thing_directory / f"{part}.der").read_bytes()
     if app is not None:
         files |= _application(app)
     return files
+
+
+def make_bare_files(compiled: bool = True) -> dict[str, bytes]:
+    """The files of a board on which nothing has been installed: umqtt.simple, which firmware for the ESP32 has frozen.
+
+    compiled: as .mpy (-O0: it checks replies with `assert`), else as .py. Raises FileNotFoundError, InterpreterError.
+    """
+    folder, _ = umqtt.find()
+    return _module(folder / "umqtt" / "simple.py", "umqtt/simple.py", 0, compiled)
 
 
 def _module(source: Path, name: str, optimise: int, compiled: bool) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """Start MicroPython as the virtual board's processor: its file descriptors, its heap, and its end with
 ours."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -9,9 +10,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from .fakes_cache import compiled_fakes
 from .interpreter import find_micropython
+from .serial import CTRL_A, CTRL_C
 
 # Exit codes of fakes/stage0.py.
 ENDED = 10  # main.py came to its end
@@ -20,6 +23,7 @@ NO_FILE_SYSTEM = 12  # the image cannot be mounted
 SOFT_RESET = 42  # machine.soft_reset() or SystemExit
 
 _PR_SET_PDEATHSIG = 1
+_SIGINT_BIT = 1 << (signal.SIGINT - 1)
 
 
 @dataclass
@@ -31,6 +35,8 @@ class Start:
     radio_fd: a file holding "1" while the access point is up. cause: machine's *_RESET number. clock_offset:
     seconds that the board's clock is ahead of the host's. unique_id: six bytes in hexadecimal. wifi_ssid,
     wifi_password: what the access point accepts, None for anything. ntp_fails: time servers do not answer.
+    repl: there is a serial port, so that the REPL follows main.py. raw: it was in raw mode before a soft reset, which
+    leaves out main.py then.
     """
 
     image_fd: int
@@ -44,10 +50,12 @@ class Start:
     wifi_ssid: str | None
     wifi_password: str | None
     ntp_fails: bool
+    repl: bool
+    raw: bool
 
 
 class Processor:
-    """The MicroPython process of one start, and its two pipes."""
+    """The MicroPython process of one start, and its pipes."""
 
     def __init__(self, start: Start, heap: int) -> None:
         """Start stage0 as `start` says; `message_fd` in it is set here.
@@ -62,11 +70,12 @@ class Processor:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
         environment["UJOBS_BOARD"] = json.dumps(asdict(start))
         environment["TZ"] = "UTC0"
+        environment.pop("HOME", None)  # where the REPL would keep its history
         try:
             self._process = subprocess.Popen(
-                [find_micropython(), "-X", f"heapsize={heap}", "-c", "import stage0"],
+                [find_micropython(), "-X", f"heapsize={heap}", "-c", "__import__('stage0').start(globals())"],
                 cwd=compiled_fakes(),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if start.repl else subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env=environment,
@@ -79,6 +88,36 @@ class Processor:
             os.close(start.message_fd)
         os.set_blocking(self.output, False)
         os.set_blocking(self.messages, False)
+        self._input = self._process.stdin
+        if self._input:
+            os.set_blocking(self._input.fileno(), False)
+        if start.raw:
+            self.type(CTRL_A)  # the unix port's REPL starts in friendly mode
+
+    def type(self, data: bytes) -> None:
+        """Send the board what came over its serial line; what it does not take in time is lost.
+
+        Ctrl-C interrupts a program that may be interrupted, and is one more byte at the prompt.
+        """
+        for number, piece in enumerate(data.split(CTRL_C)):
+            if number and not self._interrupt():
+                piece = CTRL_C + piece
+            if self._input:
+                with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                    os.write(self._input.fileno(), piece)
+
+    def _interrupt(self) -> bool:
+        """Send SIGINT where it is caught, which MicroPython sees to for as long as a program runs; whether it was."""
+        pid = self._process.pid
+        # Stopped, so that the program cannot end in between: at the prompt SIGINT would be the end of MicroPython.
+        os.kill(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG)
+        caught = int(Path(f"/proc/{pid}/status").read_text().partition("SigCgt:")[2].split()[0], 16)
+        if caught & _SIGINT_BIT:
+            os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGCONT)
+        return bool(caught & _SIGINT_BIT)
 
     def read_output(self) -> bytes | None:
         """What has been printed since the last call, perhaps nothing; None once the process has ended."""
@@ -101,6 +140,8 @@ class Processor:
         """Let go of the pipes."""
         os.close(self.output)
         os.close(self.messages)
+        if self._input:
+            self._input.close()
 
 
 def _read(descriptor: int) -> bytes | None:

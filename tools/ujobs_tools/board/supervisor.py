@@ -7,6 +7,7 @@ by sending one line through its pipe:
     deepsleep MS           start again after MS milliseconds (-1: never), cause DEEPSLEEP_RESET
     watchdog MS, feed      arm the watchdog, feed it; unfed it resets the board, cause WDT_RESET
     clock SECONDS          the clock was set: it is now that many seconds ahead of the host's
+    listening              boot.py comes next: from here on the board reads what comes over its serial port
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from types import FrameType
 from . import process
 from .image import BLOCK_SIZE, ImageError, lock
 from .output import SerialLine
+from .serial import SerialPort
 
 STOPPED, PROGRAM_FAILED, USAGE, PROCESS_DIED = range(4)
 """Exit codes: stopped, or main.py ended; ended with an exception; bad arguments or image; MicroPython
@@ -33,6 +35,7 @@ FAKES_HEAP = 26 * 1024  # what the fakes hold when boot.py starts; silicon has n
 _CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 _EPOCH_2000 = 946684800  # 2000-01-01 in seconds since 1970
 _NEVER = float("inf")
+_LOOK = 0.05  # seconds between looks at whether the serial port has been opened, of which nothing else tells
 
 
 @dataclass
@@ -42,7 +45,8 @@ class BoardOptions:
     heap: bytes of MicroPython heap that the program gets; what the fakes take is added. wifi_ssid,
     wifi_password: what the access point accepts (None: anything). ntp_fails: time servers do not answer. log:
     file that also gets the output. once: stop at the first reset. stay: when main.py has ended, idle as a
-    board does at its REPL until stopped, instead of stopping.
+    board does at its REPL until stopped, instead of stopping. serial: where to make a serial port for the REPL, which
+    then follows main.py; None for none.
     """
 
     heap: int = DEFAULT_HEAP
@@ -52,6 +56,7 @@ class BoardOptions:
     log: Path | None = None
     once: bool = False
     stay: bool = False
+    serial: Path | None = None
 
 
 class Board:
@@ -61,6 +66,8 @@ class Board:
         self._path = image
         self._options = options
         self._serial = SerialLine(options.log)
+        self._port: SerialPort | None = None
+        self._listening = False
         self._wake, self._wake_end = socket.socketpair()
         self._radio = os.memfd_create("radio")
         self._set_radio(True)
@@ -81,6 +88,8 @@ class Board:
         partitions = os.open(self._path.with_name(self._path.name + ".partitions"), os.O_RDWR | os.O_CREAT, 0o666)
         self._handle_signals()
         try:
+            if self._options.serial:
+                self._port = SerialPort(self._options.serial)
             while True:
                 self._serial.say(f"start, {_CAUSES[self._cause]}")
                 code = self._run_until_reset(image, partitions)
@@ -92,6 +101,8 @@ class Board:
         except BrokenPipeError:  # whoever read our output has left
             return STOPPED
         finally:
+            if self._port:
+                self._port.close()
             os.close(image)
             os.close(partitions)
 
@@ -109,6 +120,7 @@ class Board:
 
     def _run_until_reset(self, image: int, partitions: int) -> int | None:
         """One start. Returns None when another is to follow, whose cause is then set, else the exit code."""
+        self._listening = False
         processor = process.Processor(self._start_settings(image, partitions), self._options.heap + FAKES_HEAP)
         try:
             while self._listen(processor, self._deadline):
@@ -128,6 +140,8 @@ class Board:
     def _restart(self, request: str) -> int | None:
         """Do what the program or the watchdog asked for; None to start again, else the exit code."""
         self._request, self._watchdog, self._deadline = "", None, _NEVER
+        if self._port:
+            self._port.restarted(soft=False)
         kind, _, argument = request.partition(" ")
         if kind == "deepsleep":
             self._cause = DEEPSLEEP_RESET
@@ -140,11 +154,14 @@ class Board:
 
     def _after_end(self, returncode: int) -> int | None:
         """The process ended by itself: start again, idle, or stop, as a board would."""
-        if returncode == process.SOFT_RESET:
-            self._cause = SOFT_RESET
-            return None
         if returncode == process.NO_FILE_SYSTEM:
             return USAGE
+        # With a serial port a program's end is not MicroPython's: Ctrl-D and SystemExit end it.
+        if returncode == process.SOFT_RESET or (self._port and returncode >= 0):
+            if self._port:
+                self._port.restarted(soft=True)
+            self._cause = SOFT_RESET
+            return None
         if returncode not in (process.ENDED, process.RAISED):
             how = f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
             self._serial.say(f"the MicroPython process died: {how}")
@@ -172,11 +189,16 @@ class Board:
             wifi_ssid=self._options.wifi_ssid,
             wifi_password=self._options.wifi_password,
             ntp_fails=self._options.ntp_fails,
+            repl=self._port is not None,
+            raw=self._port is not None and self._port.raw,
         )
 
     def _listen(self, processor: process.Processor, deadline: float) -> bool:
         """Wait for anything, at most until `deadline`, and take it in; False when this start is over."""
-        self._sleep([processor.output, processor.messages], deadline)
+        host = self._port if self._port and self._listening and self._port.connected() else None
+        self._sleep([processor.output, processor.messages, *([host.fileno()] if host else [])], deadline)
+        if host:
+            processor.type(host.received())
         running = self._take_in(processor)
         return running and not self._request and not self._stopping
 
@@ -185,11 +207,15 @@ class Board:
             self._obey(message)
         output = processor.read_output()
         self._serial.feed(output or b"")
+        if self._port and output:
+            self._port.send(output)
         return output is not None
 
     def _obey(self, message: str) -> None:
         kind, _, argument = message.partition(" ")
-        if kind == "clock":
+        if kind == "listening":
+            self._listening = True
+        elif kind == "clock":
             self._clock_offset = int(argument)
         elif kind in ("watchdog", "feed"):
             if kind == "watchdog":
@@ -207,8 +233,15 @@ class Board:
 
     def _sleep(self, descriptors: list[int], deadline: float) -> None:
         """Until one of the descriptors has something, a signal comes, or the deadline."""
+        sending = []
+        if self._port:
+            self._port.flush()
+            if self._port.waiting():
+                sending.append(self._port.fileno())
+            elif not self._port.connected():
+                deadline = min(deadline, time.monotonic() + _LOOK)
         timeout = None if deadline == _NEVER else max(0.0, deadline - time.monotonic())
-        readable, _, _ = select.select([self._wake, *descriptors], [], [], timeout)
+        readable, _, _ = select.select([self._wake, *descriptors], sending, [], timeout)
         if self._wake in readable:
             self._wake.recv(4096)
 

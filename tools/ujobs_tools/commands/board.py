@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ujobs_tools.board import umqtt
-from ujobs_tools.board.files import make_board_files
+from ujobs_tools.board.files import make_bare_files, make_board_files
 from ujobs_tools.board.image import ImageError, build_image
 from ujobs_tools.board.interpreter import InterpreterError
 from ujobs_tools.board.supervisor import DEFAULT_HEAP, USAGE, Board, BoardOptions
@@ -23,7 +23,8 @@ class UsageError(Exception):
 def board(
     image: Annotated[Path, typer.Argument(help="Flash image; built on the first start.")],
     thing_dir: Annotated[
-        Path | None, typer.Option(help="Folder with ca.der, cert.der, key.der, from `ujobs thing create`.")
+        Path | None,
+        typer.Option(help="Folder with ca.der, cert.der, key.der, from `ujobs thing create` or `ujobs claim create`."),
     ] = None,
     thing: Annotated[str | None, typer.Option(help="Thing name.")] = None,
     host: Annotated[str | None, typer.Option(help="MQTT host, a name in the server's certificate.")] = None,
@@ -49,6 +50,12 @@ def board(
     wifi_password: Annotated[str | None, typer.Option(help="Its password; without it any will do.")] = None,
     ntp_fails: Annotated[bool, typer.Option("--ntp-fails", help="Time servers do not answer.")] = False,
     log: Annotated[Path | None, typer.Option(help="File that gets the board's output as well.")] = None,
+    serial: Annotated[
+        Path | None, typer.Option(help="Make a serial port here, for mpremote; the REPL follows main.py.")
+    ] = None,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="Build an image without any of ujobs: a board as it comes.")
+    ] = False,
     once: Annotated[bool, typer.Option("--once", help="Stop at the first reset.")] = False,
     stay: Annotated[
         bool, typer.Option("--stay", help="Idle when main.py has ended, as a board does.")
@@ -68,7 +75,7 @@ def board(
     exception; 2 bad options or image; 3 the MicroPython process died.
     """
     try:
-        options = BoardOptions(_heap_bytes(heap), wifi_ssid, wifi_password, ntp_fails, log, once, stay)
+        options = BoardOptions(_heap_bytes(heap), wifi_ssid, wifi_password, ntp_fails, log, once, stay, serial)
         building = {
             "--thing-dir": thing_dir,
             "--thing": thing,
@@ -78,6 +85,7 @@ def board(
             "--set": set_,
             "--app": app,
             "--source": source,
+            "--bare": bare,
         }
         given = [name for name, value in building.items() if value]
         if image.exists() and not fresh:
@@ -85,6 +93,11 @@ def board(
                 raise UsageError(
                     f"{image} exists and is run as it is: leave out {', '.join(given)}, or add --fresh"
                 )
+        elif bare:
+            if len(given) > 1:
+                raise UsageError("--bare leaves nothing for other options to say")
+            build_image(image, make_bare_files())
+            typer.echo(f"board: {image} built bare, with {umqtt.find()[1]}")
         else:
             overrides = {"thing": thing, "host": host, "port": port}
             contents = make_settings(settings, overrides, set_ or [])
@@ -102,8 +115,8 @@ def make_settings(path: Path | None, overrides: dict[str, Any], assignments: lis
     """The board's settings: those of the file `path`, else of the example; then the options; then KEY=VALUE
     texts.
 
-    overrides: None values are left out. Raises UsageError when thing or host is missing or an assignment is
-    malformed.
+    overrides: None values are left out. Raises UsageError when host is missing, thing without a claim, or an
+    assignment is malformed.
     """
     try:
         settings: dict[str, Any] = json.loads((path or _EXAMPLE).read_text())
@@ -118,7 +131,7 @@ def make_settings(path: Path | None, overrides: dict[str, Any], assignments: lis
             raise UsageError(f"--set {assignment}: write KEY=VALUE")
         _assign(settings, key.split("."), _parse(text))
     for name in ("thing", "host"):
-        if not settings.get(name):
+        if not settings.get(name) and not (name == "thing" and settings.get("claim")):
             raise UsageError(f"a new image needs the {name}: give --{name}, or --settings with it")
     return settings
 

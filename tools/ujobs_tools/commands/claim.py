@@ -55,7 +55,7 @@ def _report(claim: "Claim") -> str:
     port = str(claim.port) if claim.port else "PORT"
     lines = [
         f"template     {claim.template_arn}",
-        f"certificate  {claim.certificate_arn}, good for nothing but a claim",
+        f"certificate  {claim.certificate_arn}",
         f"policy       {claim.policy}",
         f"written      {claim.directory}: ca, cert and key of the claim, each as .pem and .der",
         f"MQTT         {claim.host}:{port}",

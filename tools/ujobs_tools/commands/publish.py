@@ -16,6 +16,7 @@ Name = Annotated[str, typer.Option(help="Name of job and stream: 1 to 64 charact
 Things = Annotated[list[str] | None, typer.Option(help="Thing to get it; can be given several times.")]
 Groups = Annotated[list[str] | None, typer.Option(help="Thing group to get it; likewise.")]
 Continuous = Annotated[bool, typer.Option("--continuous", help="Also for things that join a group later.")]
+Key = Annotated[Path | None, typer.Option(help="Sign with this private key, for boards that have a signing_key.")]
 Https = Annotated[bool, typer.Option("--https", help="By presigned URLs over HTTPS, not by a stream over MQTT.")]
 S3Url = Annotated[
     str | None, typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="Of MiniStack's S3, say; without it: AWS.")
@@ -25,8 +26,8 @@ S3Url = Annotated[
 def publish_app(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The application: app.py or app.mpy, and more.")],
     version: Version, bucket: Bucket, role_arn: RoleArn, name: Name, thing: Things = None, group: Groups = None,
-    continuous: Continuous = False, https: Https = False, s3_url: S3Url = None, endpoint_url: EndpointUrl = None,
-    region: Region = None, profile: Profile = None,
+    continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
+    endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
 ) -> None:
     """Bring a new version of the application to boards: upload, stream, job."""
     from ujobs_tools import publishing
@@ -35,15 +36,15 @@ def publish_app(
     publication = _Publication("publish-app", s3_url, endpoint_url, region, profile, bucket, role_arn, https)
     publication.run(
         sum(sizes.values()), name, thing or [], group or [], continuous,
-        lambda to, progress: publishing.publish_app(to, folder, version, name, progress),
+        lambda to, progress: publishing.publish_app(to, folder, version, name, progress, _signer(key)),
     )
 
 
 def publish_firmware(
     image: Annotated[Path, typer.Argument(metavar="FILE", help="ESP32 application image.")],
     version: Version, bucket: Bucket, role_arn: RoleArn, name: Name, thing: Things = None, group: Groups = None,
-    continuous: Continuous = False, https: Https = False, s3_url: S3Url = None, endpoint_url: EndpointUrl = None,
-    region: Region = None, profile: Profile = None,
+    continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
+    endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
 ) -> None:
     """Bring new firmware to boards: upload, stream, job."""
     from ujobs_tools import publishing
@@ -51,8 +52,14 @@ def publish_firmware(
     publication = _Publication("publish-firmware", s3_url, endpoint_url, region, profile, bucket, role_arn, https)
     publication.run(
         image.stat().st_size if image.exists() else 0, name, thing or [], group or [], continuous,
-        lambda to, progress: publishing.publish_firmware(to, image, version, name, progress),
+        lambda to, progress: publishing.publish_firmware(to, image, version, name, progress, _signer(key)),
     )
+
+
+def _signer(key: Path | None) -> Any:
+    from ujobs_tools import signing
+
+    return signing.Signer(signing.load_key(key)) if key else None
 
 
 class _Publication:

@@ -1,9 +1,9 @@
 """The virtual board's first code: what MicroPython's C start-up and `_boot.py` do on silicon.
 
 Runs on MicroPython only, started by the supervisor. Mounts the image at '/', puts the fakes in place, then
-runs boot.py and main.py in one namespace. As on every port since MicroPython 1.22, main.py is skipped when
-boot.py raised; SystemExit from either is a soft reset. The exit codes are listed in
-`ujobs_tools.board.process`.
+runs boot.py and main.py in one namespace, which the REPL shares when there is a serial port to reach it by. As on every
+port since MicroPython 1.22, main.py is skipped when boot.py raised, and after a soft reset in the raw REPL; SystemExit
+from either is a soft reset. The exit codes are listed in `ujobs_tools.board.process`.
 """
 
 import os
@@ -57,6 +57,12 @@ def _run(name: str, scope: dict) -> bool:
     return True
 
 
-_prepare()
-_scope = {"__name__": "__main__"}
-sys.exit(_ENDED if _run("boot.py", _scope) and _run("main.py", _scope) else _RAISED)
+def start(scope: dict) -> None:
+    """Start the board. scope: the namespace of boot.py, main.py and the REPL."""
+    _prepare()
+    hardware.tell("listening")
+    sound = _run("boot.py", scope) and (hardware.settings["raw"] or _run("main.py", scope))
+    if not hardware.settings["repl"]:
+        sys.exit(_ENDED if sound else _RAISED)
+    # What -i does, which would bring the REPL after every sys.exit(), too.
+    os.putenv("MICROPYINSPECT", "1")

@@ -1,0 +1,52 @@
+"""main.py for a node that sleeps: it wakes, does the jobs that wait, and sleeps again, whatever went wrong.
+
+Nothing is lost by sleeping: a job that is cut short, and a result that could not be sent, are in flash, and the next
+time awake goes on with them. Settings and application are where they always are.
+"""
+
+import asyncio
+import gc
+import sys
+
+import machine
+
+# Garbage is collected early from here on, so that what stays lies together, as in the usual main.py.
+gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
+
+from firmware import clock, proving, settings, wifi  # noqa: E402
+from ujobs import Agent, trial  # noqa: E402
+
+ASLEEP = 600  # seconds
+AWAKE = 120  # seconds at most, with Wi-Fi, clock and TLS handshake
+HUNG = 60  # seconds more, after which the watchdog takes it that asyncio stands still
+
+
+async def work(config):
+    """Do the jobs that wait."""
+    if config["wifi"]:
+        await wifi.connect(config["wifi"].get("ssid", ""), config["wifi"].get("password", ""))
+    if config["ntp"]:
+        await clock.synchronise(config["ntp"])
+    agent = Agent(
+        config["thing"], config["host"], config["cert"], config["key"], config["ca"], config["port"],
+        receive_limit=config["receive_limit"],
+    )
+    agent.use(
+        *config["handlers"], roots=config["roots"], signing_key=config["signing_key"], check_settings=settings.check
+    )
+    __import__(config["app"]).setup(agent)
+    tasks = []  # held, so that they are not collected as garbage
+    if trial.current():
+        tasks.append(asyncio.create_task(proving.prove(agent, config["confirm"], config["trial"])))
+    await agent.run(until_idle=True)
+
+
+machine.WDT(timeout=(AWAKE + HUNG) * 1000)
+try:
+    asyncio.run(asyncio.wait_for(work(settings.load()), AWAKE))
+except asyncio.TimeoutError:
+    print("node: not done within", AWAKE, "s")
+except Exception as error:
+    sys.print_exception(error)
+print("node: asleep for", ASLEEP, "s")
+machine.deepsleep(ASLEEP * 1000)

@@ -1,0 +1,80 @@
+"""A node with work of its own: it publishes a reading every so often over the agent's link, and a job sets how often.
+
+The reading is the board's free memory, so that it runs anywhere: put your sensor into read().
+"""
+
+import asyncio
+import gc
+import os
+
+import ujson
+from ujobs import Reject
+
+SETTINGS = "/sensor.json"
+DEFAULT = 60  # seconds
+LONGEST = 86400
+
+
+def setup(agent):
+    """Register the handler and start the node's own task; main.py calls this once, with the event loop running."""
+    sensor = Sensor(agent)
+    agent.on("interval")(sensor.set_interval)
+    # Held, so that it is not collected as garbage.
+    sensor.task = asyncio.create_task(sensor.publish())
+
+
+def read():
+    """Return what is measured."""
+    return gc.mem_free()
+
+
+class Sensor:
+    """Publishes readings to sensors/{thing}. interval: seconds between two; it outlasts a reset."""
+
+    def __init__(self, agent):
+        self.interval = _load()
+        self.task: "asyncio.Task | None" = None
+        self._link = agent.link
+        self._topic = "sensors/" + agent.client.thing
+        self._changed = asyncio.Event()
+
+    async def publish(self):
+        """Publish for ever. What cannot be sent is dropped: the next reading is the better one."""
+        while True:
+            await self._link.up.wait()
+            reading = {"free": read(), "interval": self.interval}
+            try:
+                await self._link.publish(self._topic, ujson.dumps(reading), qos=1)
+            except OSError as error:
+                print("sensor: not published:", error)
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), self.interval)
+            except asyncio.TimeoutError:
+                pass  # It is time for the next.
+
+    async def set_interval(self, job):
+        """{"operation": "interval", "seconds": 10}: from now on, without a restart."""
+        seconds = job.document.get("seconds")
+        if not isinstance(seconds, int) or not 1 <= seconds <= LONGEST:
+            raise Reject("seconds must be 1 to %d" % LONGEST)
+        before = self.interval
+        _save(seconds)
+        self.interval = seconds
+        self._changed.set()
+        return {"interval": str(seconds), "before": str(before)}
+
+
+def _load():
+    try:
+        with open(SETTINGS) as file:
+            return ujson.load(file)["interval"]
+    except (OSError, ValueError, LookupError):
+        return DEFAULT
+
+
+def _save(seconds):
+    # Moved into place in one step: a power cut leaves the old file or the new one.
+    with open(SETTINGS + ".tmp", "w") as file:
+        ujson.dump({"interval": seconds}, file)
+    os.rename(SETTINGS + ".tmp", SETTINGS)

@@ -1,0 +1,190 @@
+"""Fleet provisioning: a board that has only the claim of its production line gets a certificate and a name of its own.
+
+By AWS's "Device provisioning MQTT API": CreateKeysAndCertificate, then RegisterThing. What the first gives is kept in
+one file until everything is in its place. Each step in flash is one rename, the certificate's comes last: a power cut
+at any point leaves a board that goes on claiming where it was, or one with a whole identity.
+"""
+
+import asyncio
+import os
+import random
+from binascii import hexlify
+from errno import ETIMEDOUT
+
+import ujson
+
+from .certificates import _der, tls_context
+from .flash import make_folders, remove
+from .link import Link, explain, log
+from .protocol import parse
+
+_PAUSE = 30  # seconds, and up to as much again: a whole line may have been switched on at once
+_CREATE = "$aws/certificates/create/json"
+_TOKEN = "certificateOwnershipToken"
+_GIVEN = ("certificatePem", "privateKey", _TOKEN)
+_BAD_TOKEN = "InvalidCertificateOwnershipToken"
+
+
+class Refused(Exception):
+    """The service has refused a request. code: its errorCode."""
+
+    def __init__(self, code, message):
+        super().__init__("%s: %s" % (code, message))
+        self.code = code
+
+
+class Claim:
+    """A board that is no thing yet, and run(), which makes it one.
+
+    link: a Link with the claim certificate, which nothing runs yet. template: name of the provisioning template.
+    parameters: dict of text to text, what the template wants to know. cert, key: files that get the board's own
+    certificate and key, as DER. settings: JSON file that gets the board's name as `thing`.
+    """
+
+    def __init__(
+        self, link: Link, template: str, parameters: dict, cert: str = "/cert/cert.der", key: str = "/cert/key.der",
+        settings: str = "/settings.json",
+    ):
+        self._link = link
+        self._register = "$aws/provisioning-templates/%s/provision/json" % template
+        self._parameters = parameters
+        self._cert = cert
+        self._key = key
+        self._settings = settings
+        self._record = cert + ".claim"
+        self._asked: "bytes | None" = None
+        self._answer: "dict | Exception" = {}
+        self._answered = asyncio.Event()
+        for topic in (_CREATE, self._register):
+            link.route(topic.encode() + b"/", self._received)
+            # Not as one filter: AWS has these two only.
+            link.filters += [(topic + "/accepted", 1), (topic + "/rejected", 1)]
+
+    async def run(self) -> str:
+        """Become a thing, however long that takes; return its name. From the next start on the board is that thing.
+
+        What goes wrong is logged and tried again.
+        """
+        connection = asyncio.create_task(self._link.run())
+        try:
+            while True:
+                try:
+                    record = await self._claim()
+                    self._install(record)
+                    log("this board is now", record["thingName"])
+                    return record["thingName"]
+                except (OSError, ValueError, MemoryError, Refused) as error:
+                    log("no thing yet:", explain(error))
+                await asyncio.sleep(_PAUSE * (1 + random.random()))
+        finally:
+            connection.cancel()
+
+    async def _claim(self):
+        # A certificate from before a reset is gone on with: each new one is one more in the account.
+        record = _load(self._record)
+        while "thingName" not in record:
+            kept = bool(record)
+            if not kept:
+                record = await self._ask(_CREATE, "")
+                _check(record, _GIVEN)
+                make_folders(self._record)
+                _write(self._record, ujson.dumps(record))
+            try:
+                request = {_TOKEN: record[_TOKEN], "parameters": self._parameters}
+                answer = await self._ask(self._register, ujson.dumps(request))
+            except Refused as error:
+                if error.code == _BAD_TOKEN:
+                    # Expired, or used by a request whose answer did not arrive.
+                    remove(self._record)
+                    record = {}
+                    if kept:
+                        continue
+                raise
+            _check(answer, ("thingName",))
+            record["thingName"] = answer["thingName"]
+            _write(self._record, ujson.dumps(record))
+        return record
+
+    def _install(self, record):
+        make_folders(self._key)
+        _write(self._key, _der(record["privateKey"].encode(), b"PRIVATE KEY")[0])
+        with open(self._settings) as file:
+            settings = ujson.load(file)
+        settings["thing"] = record["thingName"]
+        _write(self._settings, ujson.dumps(settings))
+        # Last: that it is there says that all is.
+        _write(self._cert, _der(record["certificatePem"].encode(), b"CERTIFICATE")[0])
+        remove(self._record)
+
+    async def _ask(self, topic, body) -> dict:
+        await self._link.up.wait()
+        self._asked = topic.encode()
+        self._answered.clear()
+        try:
+            await self._link.publish(topic, body)
+            await asyncio.wait_for(self._answered.wait(), self._link.timeout)
+        except asyncio.TimeoutError:
+            raise OSError(ETIMEDOUT)
+        finally:
+            self._asked = None
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    def _received(self, topic, payload):
+        if topic[:-9] != self._asked:
+            return
+        try:
+            if payload is None:
+                raise MemoryError("reply larger than receive_limit")
+            fields = parse(payload)
+            if topic.endswith(b"/rejected"):
+                raise Refused(fields.get("errorCode"), fields.get("errorMessage"))
+            self._answer = fields
+        except (MemoryError, ValueError, Refused) as error:
+            self._answer = error
+        self._answered.set()
+
+
+def claim(config: dict) -> Claim:
+    """Return the claim that the board's settings describe.
+
+    Of `claim`: template, parameters, and cert and key of the claim ("/cert/claim.der", "/cert/claim-key.der"); besides
+    host, port, ca, keepalive, receive_limit, and cert and key. The parameter SerialNumber is the chip's unique id in
+    hexadecimal, if not given. Raises OSError for files that cannot be read, ValueError for those that are none.
+    """
+    # Imported here: ujobs itself runs where there is no board.
+    import machine
+
+    given = config["claim"]
+    serial = hexlify(machine.unique_id()).decode()
+    ssl = tls_context(config["ca"], given.get("cert", "/cert/claim.der"), given.get("key", "/cert/claim-key.der"))
+    link = Link(
+        "claim-" + serial, config["host"], config["port"], keepalive=config["keepalive"], ssl=ssl,
+        receive_limit=config["receive_limit"],
+    )
+    parameters = {"SerialNumber": serial}
+    parameters.update(given.get("parameters", {}))
+    return Claim(link, given["template"], parameters, config["cert"], config["key"])
+
+
+def _check(fields, names):
+    for name in names:
+        if not fields.get(name) or not isinstance(fields[name], str):
+            raise ValueError("the reply has no " + name)
+
+
+def _load(name) -> dict:
+    try:
+        with open(name) as file:
+            record = parse(file.read())
+        _check(record, _GIVEN)
+        return record
+    except (OSError, ValueError):
+        return {}
+
+
+def _write(name, data):
+    with open(name + ".tmp", "wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+    os.rename(name + ".tmp", name)

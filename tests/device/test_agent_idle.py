@@ -1,0 +1,112 @@
+"""An agent that returns when there is nothing left to do, as on a board that sleeps in between."""
+
+import asyncio
+
+import ujobs.agent
+from agent_handlers import handlers
+from broker import until
+from cloud import DIRECTORY, Cloud, remove
+from ujobs.agent import Agent
+from ujobs.link import Link
+
+
+def wake(cloud, cut_short=None):
+    """A board wakes up, with the flash that it had. It sleeps again when its agent has nothing to do, or when
+    cut_short(agent) is over. Return what the handlers saw."""
+
+    async def main():
+        asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
+        agent = Agent("thing", link=Link(b"thing", "host", timeout=0.3), directory=DIRECTORY)
+        handlers(agent)
+        running = asyncio.create_task(agent.run(until_idle=True))
+        try:
+            if cut_short:
+                await cut_short(agent)
+                running.cancel()
+            await asyncio.wait_for(running, 20)
+        except asyncio.CancelledError:
+            assert cut_short
+        finally:
+            asyncio.open_connection = real
+            await asyncio.sleep(0)
+        return agent.seen
+
+    return asyncio.run(main())
+
+
+async def handler_started(agent):
+    await until(lambda: agent.seen)
+
+
+def slept(scenario):
+    """Run a scenario(cloud) on an empty flash."""
+    remove(DIRECTORY)
+    try:
+        scenario(Cloud())
+    finally:
+        remove(DIRECTORY)
+
+
+def test_without_a_job_it_asks_once_and_takes_leave():
+    def scenario(cloud):
+        assert wake(cloud) == []
+        assert [suffix for suffix, _ in cloud.requests] == ["start-next"]
+        assert cloud.broker.packets[-1][0] == "disconnect"
+        assert [wire.closed for wire in cloud.broker.wires] == [True]
+
+    slept(scenario)
+
+
+def test_all_that_waits_is_done_first():
+    def scenario(cloud):
+        cloud.queue("a", {"operation": "quick"})
+        cloud.queue("b", {"operation": "reject"})
+        cloud.queue("c", {"operation": "quick"})
+        assert wake(cloud) == ["a", "c"]
+        assert cloud.statuses() == ["SUCCEEDED", "REJECTED", "SUCCEEDED"]
+        assert wake(cloud) == []
+
+    slept(scenario)
+
+
+def test_a_question_that_got_no_answer_does_not_count_as_idle():
+    def scenario(cloud):
+        cloud.queue("a", {"operation": "quick"})
+        cloud.lose_requests = 4
+        ujobs.agent._RETRY, real = 0.01, ujobs.agent._RETRY
+        try:
+            assert wake(cloud) == ["a"]
+        finally:
+            ujobs.agent._RETRY = real
+        assert cloud.statuses() == ["SUCCEEDED"]
+
+    slept(scenario)
+
+
+def test_a_result_that_could_not_be_sent_is_sent_after_the_next_sleep():
+    def scenario(cloud):
+        async def no_report_gets_through(agent):
+            await until(lambda: agent.seen)
+            cloud.lose_requests = 1000
+            await until(lambda: agent.journal.status == "SUCCEEDED" and len(cloud.updates()) > 1)
+
+        cloud.queue("a", {"operation": "long", "n": 4})
+        assert wake(cloud, no_report_gets_through) == ["a"]
+        assert cloud.statuses() == ["IN_PROGRESS"]
+        cloud.lose_requests = 0
+        assert wake(cloud) == []
+        assert cloud.statuses() == ["SUCCEEDED"]
+        assert cloud.executions[0]["statusDetails"] == {"progress": "4/4"}
+
+    slept(scenario)
+
+
+def test_a_handler_that_sleep_interrupts_goes_on_after_it():
+    def scenario(cloud):
+        cloud.queue("a", {"operation": "steps"})
+        assert wake(cloud, handler_started) == [None]
+        assert wake(cloud, handler_started) == [{"step": 1}]
+        assert wake(cloud) == [{"step": 2}]
+        assert cloud.statuses() == ["SUCCEEDED"]
+
+    slept(scenario)

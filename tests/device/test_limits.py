@@ -1,0 +1,141 @@
+"""What a job document may cost the board: its size, how deep it is nested, how many parts it has."""
+
+import sys
+
+import ujobs.trial as trial
+from agent_handlers import all_done, handlers
+from cloud import Cloud, run
+from restarts import ROOT, remove_all
+from ujobs import protocol
+from ujobs.flash import make_folders
+
+# The last one just fits into the receive limit; CPython's own parser does not go as deep.
+DEEPEST = 7000
+DEPTHS = (40, 400, DEEPEST) if sys.implementation.name == "micropython" else (40, 400)
+
+
+class DeepCloud(Cloud):
+    """In its messages, the word DEEP stands for lists in one another, so deep that no function could call itself as
+    often on a board."""
+
+    def __init__(self, depth):
+        super().__init__()
+        self._deep = b"[" * depth + b"]" * depth
+        self._send = self.broker.send
+        self.broker.send = self._send_deep
+
+    def _send_deep(self, topic, payload, qos=0):
+        self._send(topic, payload.replace(b'"DEEP"', self._deep), qos)
+
+
+def setup(agent):
+    handlers(agent)
+    agent.use(
+        "app", "call", "files", "settings", "steps", functions={"show": lambda *given: str(given)},
+        roots=(ROOT + "/data",), check_settings=check_settings,
+    )
+
+
+def check_settings(settings):
+    if not isinstance(settings.get("wifi"), dict):
+        raise ValueError("setting wifi has the wrong type")
+
+
+def step(**given):
+    return {"version": "1.0", "steps": [{"action": {"name": "one", "type": "runHandler", "input": given}}]}
+
+
+def test_documents_nested_so_deep_that_nothing_can_be_done_with_them():
+    source = {"path": ROOT + "/data/x", "url": "http://x/", "sha256": "0" * 64}
+    documents = (
+        "DEEP", ["DEEP"], {"operation": "DEEP"}, {"operation": ["DEEP", "DEEP"]}, {"x": "DEEP"},
+        {"operation": "files", "fetch": "DEEP"}, {"operation": "files", "fetch": ["DEEP"]},
+        {"operation": "files", "fetch": [dict(source, path="DEEP")]}, {"operation": "files", "delete": "DEEP"},
+        {"operation": "files", "fetch": [dict(source, url="DEEP")]}, {"operation": "files", "list": "DEEP"},
+        {"operation": "app", "files": [dict(source, path="DEEP")]}, {"operation": "app", "files": "DEEP"},
+        {"operation": "settings", "set": "DEEP"}, {"operation": "settings", "remove": "DEEP"},
+        {"operation": "settings", "set": {"wifi": "DEEP"}}, {"operation": "call", "function": "DEEP"},
+        # Nothing is wrong with this one but its depth.
+        {"operation": "settings", "set": {"wifi": {"ssid": "DEEP"}}},
+        {"operation": "call", "function": "show", "arguments": ["DEEP"]}, {"steps": "DEEP"}, step(handler="DEEP"),
+        step(handler="show", args="DEEP"), step(handler="download-file", args=["DEEP", "DEEP"]),
+    )
+    for depth in DEPTHS:
+        remove_all(ROOT)
+        make_folders(ROOT + "/settings.json")
+        with open(ROOT + "/settings.json", "w") as file:
+            file.write('{"host": "a"}')
+        trial.root = ROOT
+        cloud = DeepCloud(depth)
+        for number, document in enumerate(documents):
+            if depth < DEEPEST and "ssid" in str(document):
+                continue
+            cloud.queue("deep-%d" % number, document)
+            cloud.queue("quick-%d" % number, {"operation": "quick"})
+        try:
+            run(all_done, setup, cloud=cloud)
+            with open(ROOT + "/settings.json") as file:
+                assert file.read() == '{"host": "a"}'
+            assert not trial.current()
+        finally:
+            trial.root = ""
+            remove_all(ROOT)
+        for execution in cloud.executions:
+            if execution["jobId"].startswith("quick"):
+                assert execution["status"] == "SUCCEEDED", execution
+            elif execution["status"] != "SUCCEEDED":
+                assert execution["status"] in ("FAILED", "REJECTED"), execution
+                protocol.check_details(execution["statusDetails"])
+                assert execution["statusDetails"]["reason"]
+
+
+def test_messages_nested_deep():
+    async def scenario(agent, cloud):
+        await all_done(agent, cloud)
+        for suffix in (b"notify-next", b"notify", b"start-next/accepted", b"start-next/rejected"):
+            for payload in (b'"DEEP"', b'{"execution": "DEEP"}', b'{"clientToken": "DEEP"}', b'{"code": "DEEP"}'):
+                cloud.broker.send(b"$aws/things/thing/jobs/" + suffix, payload)
+        cloud.queue("a", {"operation": "quick"})
+        await all_done(agent, cloud)
+        assert len(cloud.broker.wires) == 1
+
+    for depth in DEPTHS:
+        cloud = run(scenario, handlers, cloud=DeepCloud(depth))
+        assert cloud.statuses() == ["SUCCEEDED"]
+
+
+def test_as_many_parts_as_are_allowed_and_one_more():
+    async def scenario(agent, cloud):
+        cloud.queue("steps", {"version": "1.0", "steps": [step(handler="show")["steps"][0]] * 32})
+        cloud.queue("too-many", {"version": "1.0", "steps": [step(handler="show")["steps"][0]] * 33})
+        cloud.queue("files", {"operation": "files", "delete": [ROOT + "/data/x"] * 64})
+        cloud.queue("too-many-files", {"operation": "files", "delete": [ROOT + "/data/x"] * 65})
+        await all_done(agent, cloud)
+
+    cloud = run(scenario, setup)
+    assert cloud.statuses() == ["SUCCEEDED", "REJECTED", "SUCCEEDED", "REJECTED"], cloud.executions
+    assert "32" in cloud.executions[1]["statusDetails"]["reason"]
+    assert "64" in cloud.executions[3]["statusDetails"]["reason"]
+
+
+def test_a_document_that_does_not_fit_into_memory_fails_its_job():
+    real = protocol.parse
+
+    def parse(payload):
+        # 16 KB of text can become hundreds of KB of lists.
+        if len(payload) > 2000:
+            raise MemoryError("memory allocation failed")
+        return real(payload)
+
+    async def scenario(agent, cloud):
+        cloud.queue("a", {"operation": "quick", "lists": [[]] * 1000})
+        cloud.queue("b", {"operation": "quick"})
+        await all_done(agent, cloud)
+
+    protocol.parse = parse
+    try:
+        cloud = run(scenario, handlers)
+    finally:
+        protocol.parse = real
+    assert cloud.statuses() == ["REJECTED", "SUCCEEDED"]
+    assert "memory" in cloud.executions[0]["statusDetails"]["reason"]

@@ -1,0 +1,319 @@
+"""A board with a claim becomes a thing, whatever the service answers and wherever the power goes."""
+
+import asyncio
+import os
+import sys
+from binascii import b2a_base64
+
+import fast_time
+import ujobs.provisioning as provisioning
+import ujson
+from broker import Broker, raises
+from cloud import remove
+from ujobs.link import Link
+
+FOLDER = "/tmp/ujobs-claim-test-%s" % os.urandom(4).hex()
+CERT, KEY, SETTINGS, RECORD = [FOLDER + name for name in ("/cert.der", "/key.der", "/settings.json", "/cert.der.claim")]
+CREATE = b"$aws/certificates/create/json"
+REGISTER = b"$aws/provisioning-templates/line/provision/json"
+PARAMETERS = {"SerialNumber": "77"}
+
+
+class Cut(Exception):
+    """The power goes."""
+
+
+def pem(label, content):
+    return "-----BEGIN %s-----\n%s-----END %s-----\n" % (label, b2a_base64(content).decode(), label)
+
+
+class Service:
+    """Answers as AWS does. requests: topics, in order. certificates: for each that was issued, the thing it is, once it
+    is one. answers: functions that answer the next requests, None for as usual: called with the topic, they give what
+    to send, if anything. step: is called with a function that is what the service does for a request."""
+
+    def __init__(self):
+        self.broker = Broker()
+        self.broker.on_publish = self._published
+        self.requests = []
+        self.bodies = []
+        self.certificates = []
+        self.tokens = {}
+        self.answers = []
+        self.step = lambda function: function()
+
+    def _published(self, topic, payload):
+        self.requests.append(topic)
+        self.bodies.append(payload)
+        answer = self.answers.pop(0) if self.answers else None
+        if answer is None:
+            return self.answer(topic, payload)
+        reply = answer(topic)
+        if reply:
+            self.broker.send(*reply)
+
+    def answer(self, topic, payload=b""):
+        outcome, fields = self.step(lambda: self._create() if topic == CREATE else self._register(ujson.loads(payload)))
+        self.broker.send(topic + outcome, ujson.dumps(fields).encode())
+
+    def _create(self):
+        number = len(self.certificates)
+        self.certificates.append(None)
+        token = "token-%d" % number
+        self.tokens[token] = number
+        return b"/accepted", {
+            "certificateId": "id", "certificatePem": pem("CERTIFICATE", b"cert-%d" % number),
+            "privateKey": pem("EC PRIVATE KEY", b"key-%d" % number), "certificateOwnershipToken": token,
+        }
+
+    def _register(self, request):
+        number = self.tokens.pop(request["certificateOwnershipToken"], None)
+        if number is None:
+            return b"/rejected", {
+                "statusCode": 400, "errorCode": "InvalidCertificateOwnershipToken", "errorMessage": "no such token",
+            }
+        name = "kiln-" + request["parameters"]["SerialNumber"]
+        self.certificates[number] = name
+        return b"/accepted", {"deviceConfiguration": {}, "thingName": name}
+
+
+def read(name):
+    try:
+        with open(name, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def fresh():
+    remove(FOLDER)
+    os.mkdir(FOLDER)
+    with open(SETTINGS, "w") as file:
+        ujson.dump({"claim": {"template": "line"}, "port": 8883}, file)
+    return Service()
+
+
+def start(service, receive_limit=8192):
+    """One start of the board; returns the thing name, and how many seconds it took."""
+
+    async def main(clock):
+        real = asyncio.open_connection
+        asyncio.open_connection = service.broker.open_connection
+        try:
+            link = Link("claim-77", "host", timeout=10, receive_limit=receive_limit)
+            name = await provisioning.Claim(link, "line", PARAMETERS, CERT, KEY, SETTINGS).run()
+            return name, clock.seconds()
+        finally:
+            asyncio.open_connection = real
+
+    return fast_time.run(main)
+
+
+def check_identity(service):
+    """The board is whole: certificate, key and name belong together, and the service knows them so."""
+    with open(SETTINGS) as file:
+        settings = ujson.load(file)
+    number = int(read(CERT)[5:])
+    assert read(CERT) == b"cert-%d" % number
+    assert read(KEY) == b"key-%d" % number
+    assert settings == {"claim": {"template": "line"}, "port": 8883, "thing": "kiln-77"}
+    assert service.certificates[number] == "kiln-77"
+
+
+def test_a_board_becomes_a_thing():
+    service = fresh()
+    name, seconds = start(service)
+    assert name == "kiln-77"
+    assert seconds < 1
+    check_identity(service)
+    assert sorted(os.listdir(FOLDER)) == ["cert.der", "key.der", "settings.json"]
+    assert service.requests == [CREATE, REGISTER]
+    assert service.bodies[0] == b""
+    assert ujson.loads(service.bodies[1]) == {"certificateOwnershipToken": "token-0", "parameters": PARAMETERS}
+    filters = [body[4:-1] for name, body in service.broker.packets if name == "subscribe"]
+    assert filters == [topic + outcome for topic in (CREATE, REGISTER) for outcome in (b"/accepted", b"/rejected")]
+
+
+def counted(service, cut_at, before):
+    """Count the steps in the service and in flash; before or after the cut_at-th of them the power goes."""
+    count = [0]
+
+    def step(function):
+        count[0] += 1
+        if count[0] == cut_at and before:
+            raise Cut
+        found = function()
+        if count[0] == cut_at:
+            raise Cut
+        return found
+
+    class Os:
+        def rename(self, old, new):
+            step(lambda: os.rename(old, new))
+
+    real = provisioning.os, provisioning.remove
+    service.step = step
+    provisioning.os = Os()
+    provisioning.remove = lambda name: step(lambda: real[1](name))
+    try:
+        start(service)
+    finally:
+        provisioning.os, provisioning.remove = real
+        service.step = lambda function: function()
+    return count[0]
+
+
+def test_a_power_cut_anywhere_leaves_the_claim_or_a_whole_identity():
+    service = fresh()
+    steps = counted(service, 0, True)
+    assert steps == 8
+    for cut_at in range(1, steps + 1):
+        for before in (True, False):
+            service = fresh()
+            raises(Cut, counted, service, cut_at, before)
+            if read(CERT) is None:
+                start(service)
+            check_identity(service)
+            # Only an answer that did not get into flash costs a second certificate.
+            lost = (cut_at, before) in ((1, False), (2, True), (3, False), (4, True))
+            assert len(service.certificates) == (2 if lost else 1)
+
+
+def test_a_certificate_whose_hour_has_passed_is_given_up_for_a_new_one():
+    service = fresh()
+    raises(Cut, counted, service, 3, True)
+    service.tokens.clear()
+    assert start(service)[1] < 1
+    check_identity(service)
+    assert service.certificates == [None, "kiln-77"]
+
+
+def test_a_refusal_is_tried_again_with_the_same_certificate():
+    service = fresh()
+
+    def refuse(topic):
+        return topic + b"/rejected", b'{"statusCode": 400, "errorCode": "InvalidTemplate", "errorMessage": "none"}'
+
+    service.answers = [None, refuse, refuse]
+    _, seconds = start(service)
+    assert 60 <= seconds <= 122
+    check_identity(service)
+    assert service.requests[-3:] == [REGISTER] * 3
+    assert len(service.certificates) == 1
+
+
+def test_a_new_token_that_is_refused_is_not_asked_for_again_at_once():
+    service = fresh()
+
+    def refuse(topic):
+        service.tokens.clear()
+        return topic + b"/rejected", b'{"errorCode": "InvalidCertificateOwnershipToken"}'
+
+    service.answers = [None, refuse]
+    assert 30 <= start(service)[1] <= 61
+    check_identity(service)
+
+
+def answers(reply):
+    """The board that gets this for an answer, once for each request, ends up as a thing all the same."""
+    service = fresh()
+    service.answers = [lambda topic: reply and (topic + reply[0], reply[1])]
+    assert start(service)[1] >= 30
+    service = fresh()
+    raises(Cut, counted, service, 3, True)
+    service.answers = [lambda topic: reply and (topic + reply[0], reply[1])]
+    assert start(service)[1] >= 30
+    check_identity(service)
+    assert len(service.certificates) == 1
+
+
+def test_answers_that_are_none():
+    for reply in (
+        None, (b"/accepted", b""), (b"/accepted", b"{"), (b"/accepted", b"[]"), (b"/accepted", b"{}"),
+        (b"/accepted", b'{"thingName": 5, "certificatePem": 5}'), (b"/accepted", b"x" * 9000), (b"/rejected", b""),
+        (b"/rejected", b"{}"), (b"/rejected", b'{"errorCode": 5, "errorMessage": []}'),
+    ):
+        answers(reply)
+
+
+def test_what_was_not_asked_for_is_passed_over():
+    service = fresh()
+
+    def strange(topic):
+        for other in (CREATE + b"/later", REGISTER + b"/accepted", CREATE + b"/accepted/more"):
+            service.broker.send(other, b'{"thingName": "other"}')
+        service.answer(topic)
+
+    service.answers = [strange]
+    assert start(service)[1] < 1
+    check_identity(service)
+
+
+def test_a_link_that_is_lost_is_made_again():
+    service = fresh()
+    service.answers = [lambda topic: service.broker.wires[-1].end()]
+    start(service)
+    check_identity(service)
+    assert len(service.broker.wires) == 2
+
+
+def test_a_record_that_is_damaged_is_begun_anew():
+    for damage in (b"", b"{", b"[]", b'{"thingName": "other"}', b"\xff"):
+        service = fresh()
+        with open(RECORD, "wb") as file:
+            file.write(damage)
+        start(service)
+        check_identity(service)
+
+
+def test_a_flash_that_is_full_is_tried_again():
+    service = fresh()
+
+    class Full:
+        def __init__(self):
+            self.left = 3
+
+        def rename(self, old, new):
+            self.left -= 1
+            if self.left >= 0:
+                raise OSError(28)
+            os.rename(old, new)
+
+    provisioning.os = Full()
+    try:
+        assert start(service)[1] >= 90
+    finally:
+        provisioning.os = os
+    check_identity(service)
+
+
+def test_the_claim_that_the_settings_describe():
+    class Machine:
+        def unique_id(self):
+            return b"\x01\xab"
+
+    config = {
+        "claim": {"template": "line"}, "host": "host", "port": 8883, "ca": "/ca", "cert": CERT, "key": KEY,
+        "keepalive": 60, "receive_limit": 8192,
+    }
+    real = provisioning.tls_context
+    sys.modules["machine"] = Machine()
+    try:
+        raises(OSError, provisioning.claim, config)
+        provisioning.tls_context = lambda *files: files
+        claim = provisioning.claim(config)
+        assert claim._link.client_id == "claim-01ab"
+        assert claim._link.ssl == ("/ca", "/cert/claim.der", "/cert/claim-key.der")
+        assert claim._parameters == {"SerialNumber": "01ab"}
+        parameters = {"SerialNumber": "9", "Line": "2"}
+        config["claim"] = {"template": "line", "parameters": parameters, "cert": "/c", "key": "/k"}
+        claim = provisioning.claim(config)
+        assert claim._link.ssl == ("/ca", "/c", "/k")
+        assert claim._parameters == parameters
+    finally:
+        provisioning.tls_context = real
+        del sys.modules["machine"]
+
+
+def test_nothing_is_left_behind():
+    remove(FOLDER)

@@ -1,0 +1,125 @@
+"""What the clocks can do to a job: the ticks begin anew, the time of day jumps, answers come late."""
+
+import asyncio
+
+from cloud import Cloud
+from timed import INTERVAL, STEP, STEPS, run
+
+PERIOD = 1 << 30  # milliseconds, of ticks_ms
+DURATION = STEPS * STEP
+
+
+def check(session):
+    """The job has run once, its keep-alives came on time, and the link held."""
+    assert session.cloud.statuses() == ["SUCCEEDED", "SUCCEEDED"]
+    assert len(session.began) == len(session.ended) == 1
+    assert len(session.cloud.broker.wires) == 1
+    times = [session.began[0]] + session.keep_alives() + [session.ended[0]]
+    pauses = [late - early for early, late in zip(times, times[1:])]
+    assert max(pauses) < INTERVAL + 1 and min(pauses[:-1]) > INTERVAL - 1, times
+
+
+async def work(session):
+    session.cloud.queue("long", {"operation": "long"})
+    session.cloud.queue("quick", {"operation": "quick"})
+    await session.all_done()
+
+
+def test_ticks_that_begin_anew_at_any_moment_of_a_job():
+    def begin_anew(after):
+        def prepare(session):
+            session.clock.first_ticks = PERIOD - after - 1
+
+        return prepare
+
+    # In steps that are no multiple of any interval, and around a keep-alive to the millisecond.
+    moments = list(range(0, DURATION * 1000, 3700)) + list(range(19990, 20030, 2))
+    for after in moments:
+        check(run(work, prepare=begin_anew(after)))
+
+
+def test_ticks_that_begin_anew_while_nothing_happens():
+    async def scenario(session):
+        session.clock.first_ticks = PERIOD - 600000
+        await asyncio.sleep(1200)
+        await work(session)
+
+    check(run(scenario))
+
+
+def test_ticks_that_begin_anew_during_the_longest_job():
+    async def scenario(session):
+        session.clock.first_ticks = PERIOD - 3 * 86400000
+
+        @session.agent.on("very-long", step_timeout=10080, time_limit=7200)
+        async def very_long(job):
+            await asyncio.sleep(117.5 * 3600)
+
+        session.cloud.queue("very-long", {"operation": "very-long"})
+        while not session.cloud.done() and session.clock.seconds() < 120 * 3600:
+            await asyncio.sleep(60)
+            # Thousands of small notes would lie about on all of the heap.
+            session.cloud.broker.packets.clear()
+        assert session.cloud.statuses() == ["SUCCEEDED"]
+        times = session.keep_alives()
+        pauses = [late - early for early, late in zip(times, times[1:])]
+        # Once an hour at least, however long the step timer.
+        assert len(times) == 117 and max(pauses) < 3602 and min(pauses) > 3598
+        assert len(session.cloud.broker.wires) == 1
+
+    # Half a minute, so that fewer pings are in it.
+    run(scenario, timeout=30)
+
+
+def test_the_time_of_day_may_jump():
+    def jump(session):
+        # From 2000 to now, and back: NTP, and a wrong server.
+        def seconds():
+            return (946684800, 1800000000, 1000000000)[int(session.clock.seconds() // 25) % 3]
+
+        session.clock.time = seconds
+        session.clock.gmtime = session.clock.localtime = lambda *moment: (seconds() // 31557600 + 1970,) + (1,) * 7
+
+    check(run(work, prepare=jump))
+
+
+class SlowCloud(Cloud):
+    """Some replies of which come late. delays: seconds, of the next ones."""
+
+    def __init__(self, delays):
+        super().__init__()
+        self.delays = list(delays)
+        self._send = self.broker.send
+        self.broker.send = self._send_later
+        self._tasks = []
+
+    def _send_later(self, topic, payload, qos=0):
+        if topic.endswith(b"d") and self.delays:
+            self._tasks.append(asyncio.create_task(self._after(self.delays.pop(0), topic, payload, qos)))
+        else:
+            self._send(topic, payload, qos)
+
+    async def _after(self, seconds, topic, payload, qos):
+        await asyncio.sleep(seconds)
+        self._send(topic, payload, qos)
+
+
+def test_replies_that_come_late():
+    # The link waits 10 seconds for an answer, and a request is sent three times.
+    for delay in (5, 9.9, 10, 10.1, 15, 20, 25, 29.9, 30.1, 45, 61):
+        for replies in (1, 2, 3, 7):
+            session = run(work, SlowCloud([0] + [delay] * replies))
+            assert session.cloud.statuses() == ["SUCCEEDED", "SUCCEEDED"], (delay, replies)
+            assert len(session.began) == len(session.ended) == 1, (delay, replies)
+            results = [body for _, body in session.updates if body["status"] != "IN_PROGRESS"]
+            assert {body["status"] for body in results} == {"SUCCEEDED"}
+            # It has not timed out: a step timer of a minute was set again in time, and the request did get there.
+            times = [session.began[0]] + session.keep_alives() + [session.ended[0]]
+            assert max(late - early for early, late in zip(times, times[1:])) < 60, (delay, replies, times)
+
+
+def test_a_start_whose_reply_comes_late_is_not_two_jobs():
+    for delay in (9.9, 10.1, 25, 35, 61):
+        session = run(work, SlowCloud([delay] * 3))
+        assert session.cloud.statuses() == ["SUCCEEDED", "SUCCEEDED"], delay
+        assert len(session.began) == 1, delay

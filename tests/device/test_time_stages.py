@@ -1,0 +1,83 @@
+"""An execution that the service or its owner ends at any stage: the handler stops, nothing is reported over it, and the
+next job is done."""
+
+from timed import INTERVAL, run
+
+LOST = ("CANCELED", "TIMED_OUT", "REMOVED")
+
+
+def work(status, moment, quiet, ended_before):
+    """Two jobs, of which the first ends in the cloud around its request number `moment`, before it is handled or
+    after, without a message when quiet. Return the session, and whether there was such a request."""
+    happened = []
+
+    def prepare(session):
+        cloud = session.cloud
+        cloud.quiet = quiet
+        answer = cloud._answer
+
+        def answer_around(suffix, body):
+            mine = suffix == "start-next" or suffix.startswith("long/")
+            hit = mine and not happened and len(cloud.requests) - 1 == moment and cloud.executions
+            if hit and ended_before:
+                happened.append(end(cloud))
+            reply = answer(suffix, body)
+            if hit and not ended_before:
+                happened.append(end(cloud))
+            return reply
+
+        cloud._answer = answer_around
+
+    def end(cloud):
+        execution = cloud.executions[0]
+        if execution["status"] in ("QUEUED", "IN_PROGRESS"):
+            cloud.end(execution, status)
+            return True
+        return False
+
+    async def scenario(session):
+        session.cloud.queue("long", {"operation": "long"})
+        session.cloud.queue("quick", {"operation": "quick"})
+        await session.all_done()
+
+    return run(scenario, prepare=prepare), bool(happened and happened[0])
+
+
+def test_ended_around_any_request():
+    tried = 0
+    for status in LOST:
+        for quiet in (False, True):
+            for ended_before in (False, True):
+                for moment in range(8):
+                    session, happened = work(status, moment, quiet, ended_before)
+                    case = (status, quiet, ended_before, moment, session.cloud.requests)
+                    assert session.cloud.statuses() == [status if happened else "SUCCEEDED", "SUCCEEDED"], case
+                    assert len(session.began) <= 1, case
+                    # A handler that was running has been stopped, or had ended.
+                    assert len(session.stopped) + len(session.ended) == len(session.began), case
+                    tried += happened
+    assert tried > 50
+
+
+def test_a_step_timer_that_runs_out_between_two_keep_alives():
+    # Nothing tells the board: it finds out at its next keep-alive, or with its result.
+    for tenths in list(range(1, 700, 23)) + [199, 200, 201, 399, 400, 401, 699]:
+
+        async def scenario(session, tenths=tenths):
+            session.cloud.quiet = True
+            execution = session.cloud.queue("long", {"operation": "long"})
+            await session.until(lambda: session.began)
+            session.cloud.queue("quick", {"operation": "quick"})
+            await session.until(lambda: session.clock.seconds() - session.began[0] >= tenths / 10)
+            assert execution["status"] == "IN_PROGRESS"
+            version = execution["versionNumber"]
+            session.cloud.end(execution, "TIMED_OUT")
+            ended = session.clock.seconds()
+            await session.all_done()
+            assert session.cloud.statuses() == ["TIMED_OUT", "SUCCEEDED"]
+            assert execution["versionNumber"] == version + 1
+            assert len(session.began) == 1
+            gone = (session.stopped + session.ended)[0]
+            assert gone - ended < INTERVAL + 1, (tenths, gone, ended)
+
+        run(scenario)

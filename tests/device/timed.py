@@ -1,0 +1,92 @@
+"""One agent at work in fast time, for the tests about time; both interpreters."""
+
+import asyncio
+
+import fast_time
+from cloud import DIRECTORY, Cloud, remove
+from ujobs.agent import Agent
+from ujobs.link import Link
+
+INTERVAL = 20  # seconds between two keep-alives of `long`: a third of its step timeout of one minute
+STEPS = 7
+STEP = 10  # seconds
+
+
+class Session:
+    """began, ended, stopped: seconds at which the handler of `long` did that. updates: (seconds, body) of each."""
+
+    def __init__(self, clock, cloud=None, timeout=10):
+        self.clock = clock
+        self.cloud = cloud or Cloud()
+        self.began = []
+        self.ended = []
+        self.stopped = []
+        self.updates = []
+        link = Link(b"thing", "host", timeout=timeout, keepalive=timeout * 6)
+        self.agent = Agent("thing", link=link, directory=DIRECTORY)
+        self._handlers()
+        self.cloud.broker.on_publish = self._published
+
+    def _published(self, topic, payload):
+        count = len(self.cloud.updates())
+        self.cloud._published(topic, payload)
+        self.updates += [(self.clock.seconds(), body) for body in self.cloud.updates()[count:]]
+
+    def _handlers(self):
+        @self.agent.on("long", step_timeout=1)
+        async def long(job):
+            self.began.append(self.clock.seconds())
+            try:
+                for done in range(STEPS):
+                    await job.progress(done, STEPS)
+                    await asyncio.sleep(STEP)
+            except asyncio.CancelledError:
+                self.stopped.append(self.clock.seconds())
+                raise
+            self.ended.append(self.clock.seconds())
+
+        @self.agent.on("quick")
+        def quick(job):
+            return {"answer": "42"}
+
+    def keep_alives(self):
+        """The seconds at which they were sent."""
+        return [when for when, body in self.updates if body["status"] == "IN_PROGRESS"]
+
+    async def until(self, condition, seconds=1800):
+        """Wait; AssertionError when it takes longer than that."""
+        started = self.clock.seconds()
+        while not condition():
+            assert self.clock.seconds() - started < seconds, (self.cloud.executions, self.cloud.requests)
+            await asyncio.sleep(0.1)
+
+    async def all_done(self):
+        await self.until(lambda: self.cloud.done() and self.agent.journal.acknowledged)
+
+
+def run(scenario, cloud=None, prepare=None, timeout=10):
+    """Run scenario(session) beside the agent and return the session. prepare(session) is called before the start.
+
+    timeout: of the link; its keepalive is six times that, as with the defaults.
+    """
+    remove(DIRECTORY)
+
+    async def main(clock):
+        session = Session(clock, cloud, timeout)
+        if prepare:
+            prepare(session)
+        asyncio.open_connection, real = session.cloud.broker.open_connection, asyncio.open_connection
+        task = asyncio.create_task(session.agent.run())
+        try:
+            await scenario(session)
+            return session
+        finally:
+            asyncio.open_connection = real
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+            remove(DIRECTORY)
+
+    return fast_time.run(main)

@@ -1,0 +1,31 @@
+"""What the documentation's tests look into: the repository's texts and sources, and the board's own settings module."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+from ujobs_tools.board.umqtt import REPOSITORY
+
+DOCS = REPOSITORY / "docs"
+
+
+def firmware_module(name: str) -> ModuleType:
+    """A module of firmware/, which is no package on the host."""
+    spec = importlib.util.spec_from_file_location(f"firmware_{name}", REPOSITORY / "firmware" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """The cells of all rows of all Markdown tables, without the lines under their heads."""
+    rows = [line for line in text.splitlines() if line.startswith("|") and not re.fullmatch(r"[|\-: ]+", line)]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
+
+
+def relative(path: Path) -> str:
+    """A path as the documentation writes it."""
+    return path.relative_to(REPOSITORY).as_posix()

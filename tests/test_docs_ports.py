@@ -1,0 +1,65 @@
+"""The library loads on any port, and the settings of the boards are settings."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from documented import firmware_module
+from ujobs import agent
+from ujobs_tools.board.umqtt import REPOSITORY
+
+settings = firmware_module("settings")
+
+LIBRARY = sorted((REPOSITORY / "lib" / "ujobs").rglob("*.py"))
+BOARDS = sorted((REPOSITORY / "firmware" / "boards").glob("*.json"))
+# Every port with a network has these, and the library's own package.
+EVERYWHERE = {
+    "asyncio", "binascii", "errno", "gc", "hashlib", "micropython", "os", "random", "struct", "sys", "time", "tls",
+    "ujson", "umqtt",
+}
+ON_A_BOARD = {"esp32", "machine"}  # imported by what needs them, when it needs them
+
+
+def imports(tree: ast.AST, at_load: bool) -> set[str]:
+    """The packages imported from elsewhere: when the module is loaded, or later in one of its functions."""
+    found = set()
+    inside = {node for function in ast.walk(tree) if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+              for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        if (node in inside) != at_load:
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(str(node.module).partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("module", LIBRARY, ids=lambda path: path.name)
+def test_the_library_imports_nothing_of_a_port_when_it_is_loaded(module: Path) -> None:
+    tree = ast.parse(module.read_text())
+    assert imports(tree, at_load=True) <= EVERYWHERE
+    assert imports(tree, at_load=False) <= EVERYWHERE | ON_A_BOARD
+
+
+def test_imports_are_found_wherever_they_stand() -> None:
+    tree = ast.parse("try:\n    from machine import Pin\nexcept ImportError:\n    pass\ndef f():\n    import esp32.x\n")
+    assert imports(tree, at_load=True) == {"machine"}
+    assert imports(tree, at_load=False) == {"esp32"}
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda path: path.stem)
+def test_settings_of_a_board(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(board.read_text())
+    settings.check(found)
+    assert found.items() <= settings.load(str(board)).items()
+    assert capsys.readouterr().out == ""
+    assert set(found["handlers"]) <= set(agent._BUILT_IN)
+    guide = (board.parent / "README.md").read_text()
+    assert f"[{board.stem}]({board.name})" in guide
+    assert str(found["receive_limit"]) in guide
+
+
+def test_all_boards_are_here() -> None:
+    assert {board.stem for board in BOARDS} == {"esp32", "esp32-c3", "esp32-s3"}
