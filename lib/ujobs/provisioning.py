@@ -28,7 +28,7 @@ _BAD_TOKEN = "InvalidCertificateOwnershipToken"
 class Refused(Exception):
     """The service has refused a request. code: its errorCode."""
 
-    def __init__(self, code, message):
+    def __init__(self, code: "str | None", message: "str | None"):
         super().__init__("%s: %s" % (code, message))
         self.code = code
 

@@ -23,7 +23,8 @@ class BoardProcess:
 
     def __init__(self, image: Path, *options: str) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, str(image), *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*COMMAND, str(image), *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            errors="backslashreplace",
         )
         self.lines: list[str] = []
         self._changed = threading.Condition()
