@@ -45,6 +45,8 @@ async def download(
     """
     for _ in range(_MAX_REDIRECTS + 1):
         secure, host, port, path = _parts(url)
+        if secure and not context:
+            raise ValueError("https needs a TLS context")
         response = _Response(timeout)
         try:
             await response.open(host, port, context if secure else None)
@@ -123,6 +125,8 @@ class _Response:
     async def _body(self, status, headers, start, write):
         length = headers.get(b"content-length")
         length = total = None if length is None else int(length)
+        if length is not None and length < 0:
+            raise ValueError("the answer is not HTTP")
         offset = 0
         if status == 206:
             # "bytes 100-199/200"

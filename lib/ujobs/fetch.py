@@ -27,14 +27,17 @@ _ATTEMPTS = const(5)  # in a row that bring nothing
 
 class _Progress:
     # Where the file has got to, and what is told and kept of it.
-    def __init__(self, job, sink, position, save):
+    def __init__(self, job, sink, size, position, save):
         self.job = job
         self.sink = sink
+        self.size = size
         self.position = self.saved = position
         self.save = save
         self.failed = False
 
     def write(self, offset, data, total):
+        if self.size is not None and offset + len(data) > self.size:
+            raise ValueError("the file has more than the %d bytes announced" % self.size)
         try:
             self.sink.write(offset, data)
         except OSError:
@@ -108,7 +111,7 @@ async def fetch(
     Raises ValueError for a source that will not do or content that is not what was announced, OSError.
     """
     source = locate(job.document)
-    progress = _Progress(job, sink, position, save)
+    progress = _Progress(job, sink, source.get("size"), position, save)
     renewed = False
     failures = 0
     while True:

@@ -19,7 +19,7 @@ class Target:
         self.total = total
 
 
-def fetch(answer, start=0, url=URL, piece=1 << 20, data=b"", **options):
+def fetch(answer, start=0, url=URL, piece=1 << 20, data=b"", context="TLS", **options):
     """Download once; return the target, the server and what was raised, if anything."""
     web = Web(answer, piece)
     target = Target()
@@ -27,7 +27,7 @@ def fetch(answer, start=0, url=URL, piece=1 << 20, data=b"", **options):
 
     async def scenario():
         try:
-            await download(url, target.write, start, context="TLS", timeout=0.2, **options)
+            await download(url, target.write, start, context=context, timeout=0.2, **options)
         except Exception as error:
             return error
 
@@ -144,6 +144,20 @@ def test_a_redirect_away_from_tls_is_refused():
         _, web, error = fetch(lambda connection, location=location: head(302, {"Location": location}))
         assert isinstance(error, ValueError)
         assert len(web.connections) == 1
+
+
+def test_https_without_a_context_is_refused_also_after_a_redirect():
+    for url in (URL, "http://files.example.com/a"):
+        _, web, error = fetch(lambda connection: head(302, {"Location": URL}), url=url, context=None)
+        assert isinstance(error, ValueError)
+        assert "TLS" in str(error)
+        assert not [connection for connection in web.connections if connection.target[1] == 443]
+
+
+def test_a_negative_length_is_not_http():
+    target, _, error = fetch(lambda connection: head(200, {"Content-Length": -1}))
+    assert isinstance(error, ValueError)
+    assert not target.calls
 
 
 def test_what_the_server_will_not_give_is_refused_with_its_status():

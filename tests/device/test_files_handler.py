@@ -143,6 +143,13 @@ def test_wrong_content_never_comes_into_place():
         assert names() == ["new"]
 
 
+def test_no_more_is_written_than_was_announced():
+    execution = work({"fetch": [source(size=5000)]})
+    assert execution["status"] == "FAILED"
+    assert "5000 bytes announced" in execution["statusDetails"]["reason"]
+    assert names() == []
+
+
 def test_an_expired_url_is_asked_for_anew():
     cloud = Cloud()
     document = {"operation": "files", "fetch": [source()]}

@@ -36,16 +36,25 @@ class Stuck(Exception):
 
 class _Clock:
     # What the library gets for the module `time`; counts from somewhere else after each reset, as a board's does.
-    ticks_add = staticmethod(time.ticks_add)
-    ticks_diff = staticmethod(time.ticks_diff)
-
     def __init__(self, board):
         self._board = board
         # MicroPython's scheduler notes the real time for tasks that are ready: it must not be in this clock's future.
         self._offset = time.ticks_ms() + _HEADROOM - board.now
 
+    def ticks(self):
+        """What MicroPython's scheduler here gets, whose ticks wrap around far later than a board's."""
+        return self._offset + self._board.now
+
     def ticks_ms(self):
-        return (self._offset + self._board.now) % _PERIOD
+        return self.ticks() % _PERIOD
+
+    @staticmethod
+    def ticks_add(ticks, delta):
+        return (ticks + delta) % _PERIOD
+
+    @staticmethod
+    def ticks_diff(end, start):
+        return (end - start + _PERIOD // 2) % _PERIOD - _PERIOD // 2
 
     def sleep_ms(self, milliseconds):
         self._board.now += milliseconds
@@ -183,6 +192,6 @@ def _fresh(board: Board) -> None:
     sys.modules["time"] = clock
     sys.modules["machine"] = _Machine()
     asyncio.new_event_loop()
-    asyncio.core.ticks = clock.ticks_ms
+    asyncio.core.ticks = clock.ticks
     asyncio.core._io_queue.wait_io_event = clock.advance
     random.seed(board.starts)
