@@ -63,7 +63,7 @@ def _parts(url):
     scheme, _, rest = url.partition("://")
     authority, _, path = rest.partition("/")
     host, colon, port = authority.partition(":")
-    if scheme not in ("http", "https") or not host or "@" in authority or not all("!" <= c <= "~" for c in url):
+    if scheme not in ("http", "https") or not host or "@" in authority or not all(32 < c < 127 for c in url.encode()):
         raise ValueError("not an http or https URL")
     try:
         number = int(port) if colon else 443 if scheme == "https" else 80

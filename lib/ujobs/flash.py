@@ -26,7 +26,7 @@ def check_path(path: object, roots: "list[str] | tuple[str, ...]") -> str:
     if not isinstance(path, str) or not 1 < len(path) <= _MAX_PATH:
         raise ValueError("a path must be text of 2 to %d characters" % _MAX_PATH)
     names = path.split("/")
-    if names[0] or any(name in ("", ".", "..") for name in names[1:]) or any(c < " " or c == "\\" for c in path):
+    if names[0] or any(name in ("", ".", "..") for name in names[1:]) or "\\" in path or min(path.encode()) < 32:
         raise ValueError("path " + repr(path) + " is not plain and absolute")
     if not any(path.startswith(root + "/") for root in roots):
         raise ValueError("path " + path + " is outside of the folders that jobs may write")

@@ -112,7 +112,8 @@ def _count(fields, name, default=None):
 
 
 def _check_name(field, value, limit, characters):
-    if not isinstance(value, str) or not 1 <= len(value) <= limit or any(c not in characters for c in value):
+    # MicroPython keeps each character that is ever taken out of a text for ever: none is taken out here.
+    if not isinstance(value, str) or not 1 <= len(value) <= limit or value.strip(characters):
         raise ValueError("%s must be 1 to %d characters of A-Z a-z 0-9 _ -%s" % (
             field, limit, " :" if ":" in characters else ""))
 
@@ -305,14 +306,30 @@ def update(
     return _request(fields, client_token, step_timeout, status_details)
 
 
-def _allowed(character):
+def _allowed(n):
     # AWS: [^\p{C}]+, that is no control, format, surrogate or private-use character. Unassigned ones are let through.
-    n = ord(character)
     return n >= 32 and not (
         127 <= n < 160 or n in _FORMAT or 0x600 <= n < 0x606 or 0x200B <= n < 0x2010 or 0x202A <= n < 0x202F
         or 0x2060 <= n < 0x2070 or 0xD800 <= n < 0xF900 or 0xFFF9 <= n < 0xFFFC or 0x13430 <= n < 0x13440
         or 0x1BCA0 <= n < 0x1BCA4 or 0x1D173 <= n < 0x1D17B or n >= 0xE0000
     )
+
+
+def _blank(text):
+    # The text as UTF-8, what is not allowed in it replaced by spaces; see _check_name() for why in bytes.
+    data = bytearray(text.encode("utf-8", "surrogatepass"))
+    start = 0
+    while start < len(data):
+        n = data[start]
+        end = start + (1 if n < 0xC0 else 2 if n < 0xE0 else 3 if n < 0xF0 else 4)
+        if n >= 0xC0:
+            n &= 0x7F >> (end - start)
+        for at in range(start + 1, end):
+            n = n << 6 | data[at] & 0x3F
+        if not _allowed(n):
+            data[start:end] = b" " * (end - start)
+        start = end
+    return data
 
 
 def check_details(details: dict) -> None:
@@ -325,10 +342,10 @@ def check_details(details: dict) -> None:
         _check_name("statusDetails key", key, 128, _WORD + ":")
         if not isinstance(value, str) or not 1 <= len(value) <= _MAX_VALUE:
             raise ValueError("statusDetails['%s'] must be text of 1 to %d characters" % (key, _MAX_VALUE))
-        if not all(_allowed(c) for c in value):
+        if _blank(value) != value.encode("utf-8", "surrogatepass"):
             raise ValueError("statusDetails['%s'] must not hold control characters" % key)
 
 
 def clean(text: str, limit: int = _MAX_VALUE) -> str:
     """Return any text as a value that check_details() takes: forbidden characters become spaces, cut at the limit."""
-    return "".join(c if _allowed(c) else " " for c in text[:limit]).strip() or "-"
+    return _blank(text[:limit]).decode()[:limit].strip() or "-"

@@ -1,13 +1,15 @@
 """What a job document may cost the board: its size, how deep it is nested, how many parts it has."""
 
+import gc
 import sys
 
 import ujobs.trial as trial
 from agent_handlers import all_done, handlers
+from broker import raises
 from cloud import Cloud, run
 from restarts import ROOT, remove_all
 from ujobs import protocol
-from ujobs.flash import make_folders
+from ujobs.flash import check_path, make_folders
 
 # The last one just fits into the receive limit; CPython's own parser does not go as deep.
 DEEPEST = 7000
@@ -139,3 +141,25 @@ def test_a_document_that_does_not_fit_into_memory_fails_its_job():
         protocol.parse = real
     assert cloud.statuses() == ["REJECTED", "SUCCEEDED"]
     assert "memory" in cloud.executions[0]["statusDetails"]["reason"]
+
+
+def test_a_text_leaves_nothing_behind_in_memory():
+    # MicroPython keeps every text of one character that it has ever made.
+    points = range(0x4E00, 0x4E00 + 1000)
+    strange = b"".join([bytes((0xE0 | n >> 12, 0x80 | n >> 6 & 63, 0x80 | n & 63)) for n in points]).decode()
+    for use in (
+        protocol.clean,
+        lambda text: protocol.check_details({"key": text}),
+        lambda text: raises(ValueError, protocol.check_details, {text + "!": "value"}),
+        lambda text: raises(ValueError, check_path, "/" + text[:200], ("/data",)),
+    ):
+        use("plain")
+        before = used()
+        use(strange)
+        assert used() - before < 500
+
+
+def used():
+    gc.collect()
+    # CPython does not say.
+    return gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
