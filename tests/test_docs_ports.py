@@ -2,6 +2,7 @@
 
 import ast
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,16 +25,22 @@ ON_A_BOARD = {"esp32", "machine"}  # imported by what needs them, when it needs 
 
 def imports(tree: ast.AST, at_load: bool) -> set[str]:
     """The packages imported from elsewhere: when the module is loaded, or later in one of its functions."""
+    later = within(tree, lambda node: isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    never = within(tree, lambda node: isinstance(node, ast.If) and ast.unparse(node.test) == "_TYPING")
     found = set()
-    inside = {node for function in ast.walk(tree) if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-              for node in ast.walk(function)}
     for node in ast.walk(tree):
-        if (node in inside) != at_load:
-            if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                found.add(str(node.module).partition(".")[0])
+        if node in never or (node in later) == at_load:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).partition(".")[0])
     return found
+
+
+def within(tree: ast.AST, wanted: Callable[[ast.AST], bool]) -> set[ast.AST]:
+    """What stands in the nodes that are wanted."""
+    return {inner for node in ast.walk(tree) if wanted(node) for inner in ast.walk(node)}
 
 
 @pytest.mark.parametrize("module", LIBRARY, ids=lambda path: path.name)

@@ -27,6 +27,9 @@ def targets(package: dict[str, Any]) -> set[str]:
 def imported(module: str) -> set[str]:
     """The library's modules that one of them imports, at its top or later."""
     tree = ast.parse((ROOT / "lib" / module).read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "_TYPING":
+            node.body = []  # for type checkers only
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:

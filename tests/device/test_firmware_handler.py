@@ -143,6 +143,20 @@ def test_documents_that_will_not_do_are_rejected():
         with_chip(scenario, {name: value for name, value in document.items() if value is not None})
 
 
+def test_a_board_with_one_partition_says_so():
+    def scenario(board, chip):
+        # As the ESP32 port answers then.
+        Partition.get_next_update = lambda running: None
+        try:
+            assert chip.finish(board) == "REJECTED"
+        finally:
+            Partition.get_next_update = real
+        assert "one application partition" in board.reason()
+
+    real = Partition.get_next_update
+    with_chip(scenario, job())
+
+
 def test_a_download_that_is_cut_short_goes_on_after_the_reset():
     stalls = [True]
 

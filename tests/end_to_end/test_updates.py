@@ -353,7 +353,7 @@ def test_what_is_published_with_a_key_is_signed(field: Field, tmp_path: Path) ->
     forged = application("3")
     document["files"][0] |= entry("app.py", forged) | {"file": 0}
     found = board.wait_for(board.give(**document | {"stream": field.stream(forged, TABLE)}))
-    assert (found["status"], found["details"]["reason"]) == ("FAILED", "the file's signature is not the signing key's")
+    assert (found["status"], "signature" in found["details"]["reason"]) == ("FAILED", True)
     assert field.version() == "2"
 
 

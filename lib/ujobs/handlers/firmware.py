@@ -45,6 +45,8 @@ async def run(job: Job, options: dict) -> "dict | None":
     if checkpoint and checkpoint[1] < 0:
         raise OSError("the firmware before is back: " + (trial.failure() or "the bootloader went back to it"))
     target = running.get_next_update()
+    if target is None:
+        raise Reject("this board has one application partition only")
     label, position = checkpoint or (target.info()[4], 0)
     try:
         source = _source(job.document)

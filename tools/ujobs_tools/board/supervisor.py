@@ -197,10 +197,10 @@ class Board:
         """Wait for anything, at most until `deadline`, and take it in; False when this start is over."""
         host = self._port if self._port and self._listening and self._port.connected() else None
         self._sleep([processor.output, processor.messages, *([host.fileno()] if host else [])], deadline)
-        if host:
+        running = self._take_in(processor) and not self._request and not self._stopping
+        if host and running:
             processor.type(host.received())
-        running = self._take_in(processor)
-        return running and not self._request and not self._stopping
+        return running
 
     def _take_in(self, processor: process.Processor) -> bool:
         for message in processor.read_messages():
@@ -238,7 +238,7 @@ class Board:
             self._port.flush()
             if self._port.waiting():
                 sending.append(self._port.fileno())
-            elif not self._port.connected():
+            if self._port.fileno() not in descriptors:
                 deadline = min(deadline, time.monotonic() + _LOOK)
         timeout = None if deadline == _NEVER else max(0.0, deadline - time.monotonic())
         readable, _, _ = select.select([self._wake, *descriptors], sending, [], timeout)

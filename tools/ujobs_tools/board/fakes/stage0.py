@@ -43,13 +43,15 @@ def _prepare() -> None:
     sys.path[:] = ["", ".frozen", "/lib"]
 
 
-def _run(name: str, scope: dict) -> bool:
-    """Run one file if it is there; False when it ended with an exception, whose traceback is printed."""
-    if name not in os.listdir("/"):
-        return True
+def _run(names: tuple, scope: dict) -> bool:
+    """Run those of the files that are there; False when one ended with an exception, whose traceback is printed."""
     try:
-        execfile(name, scope)  # noqa: F821 - a builtin of the unix port
+        hardware.tell("listening")
+        for name in names:
+            if name in os.listdir("/"):
+                execfile(name, scope)  # noqa: F821 - a builtin of the unix port
     except SystemExit:
+        os.putenv("MICROPYINSPECT", "")
         sys.exit(_SOFT_RESET)
     except BaseException as error:
         sys.print_exception(error)
@@ -60,9 +62,8 @@ def _run(name: str, scope: dict) -> bool:
 def start(scope: dict) -> None:
     """Start the board. scope: the namespace of boot.py, main.py and the REPL."""
     _prepare()
-    hardware.tell("listening")
-    sound = _run("boot.py", scope) and (hardware.settings["raw"] or _run("main.py", scope))
+    # The REPL when this has ended, as -i, but not after SystemExit. From here on Ctrl-C may come between any two lines.
+    os.putenv("MICROPYINSPECT", "1" if hardware.settings["repl"] else "")
+    sound = _run(("boot.py",) if hardware.settings["raw"] else ("boot.py", "main.py"), scope)
     if not hardware.settings["repl"]:
         sys.exit(_ENDED if sound else _RAISED)
-    # What -i does, which would bring the REPL after every sys.exit(), too.
-    os.putenv("MICROPYINSPECT", "1")

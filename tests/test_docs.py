@@ -1,0 +1,104 @@
+"""What the documentation says of settings, commands, files and the API is so."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from documented import DOCS, firmware_module, relative, table_rows
+from ujobs.agent import _BUILT_IN
+from ujobs_tools import api_reference
+from ujobs_tools.board.umqtt import REPOSITORY
+from ujobs_tools.cli import app
+
+PAGES = [
+    REPOSITORY / "README.md",
+    *sorted(path for name in ("docs", "examples", "firmware") for path in (REPOSITORY / name).rglob("*.md")),
+]
+KNOWN = firmware_module("settings")._KNOWN
+TYPES = {
+    "text": str, "integer": int, "number": (int, float), "object": dict, "list of text": list, "true or false": bool,
+}
+
+
+def test_every_setting_is_described_as_it_is() -> None:
+    rows = [row for row in table_rows((DOCS / "settings.md").read_text()) if row[0] != "key"]
+    assert {row[0].strip("`") for row in rows} == KNOWN.keys()
+    for key, kind, _, default, text in rows:
+        types, value = KNOWN[key.strip("`")]
+        assert types == TYPES[kind], key
+        assert default == ("none" if value is ... else f"`{json.dumps(value)}`"), key
+        assert text
+
+
+def test_every_handler_has_a_page_and_its_place() -> None:
+    documents = (DOCS / "job-documents.md").read_text()
+    for name in _BUILT_IN:
+        assert f"](handlers/{name}.md)" in documents
+        assert (DOCS / "handlers" / f"{name}.md").is_file()
+    handlers = next(row for row in table_rows((DOCS / "settings.md").read_text()) if row[0] == "`handlers`")
+    assert handlers[2].split(", ") == sorted(_BUILT_IN)
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of a page that run `ujobs`, with what continues them."""
+    text = page.read_text().replace("\\\n", " ")
+    return re.findall(r"^    (?:\.venv/bin/)?(ujobs .+)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=relative)
+def test_commands_exist_with_their_options(page: Path) -> None:
+    for line in commands(page):
+        words = shlex.split(line, comments=True)[1:]
+        command: Any = typer.main.get_command(app)
+        while hasattr(command, "commands"):
+            name = words.pop(0)
+            assert name in command.commands, line
+            command = command.commands[name]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, line
+
+
+def test_commands_are_found_with_what_continues_them(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("text ujobs\n\n    .venv/bin/ujobs job create x \\\n        --thing t\n    ujobs serve &\n")
+    assert [line.split() for line in commands(page)] == [
+        ["ujobs", "job", "create", "x", "--thing", "t"], ["ujobs", "serve", "&"],
+    ]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that Markdown headings get."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if not target.startswith("https://"):
+            name, _, anchor = target.partition("#")
+            linked = (page.parent / name).resolve() if name else page
+            assert linked.is_relative_to(REPOSITORY), target
+            assert linked.exists(), target
+            assert not anchor or anchor in anchors(linked), target
+
+
+def test_every_page_can_be_found_from_the_index() -> None:
+    index = {(DOCS / name).resolve() for name in re.findall(r"\]\(([^)#\s]+)\)", (DOCS / "README.md").read_text())}
+    assert set(DOCS.glob("*.md")) - {DOCS / "README.md"} <= index
+
+
+def test_the_api_page_is_up_to_date() -> None:
+    assert (DOCS / "api.md").read_text() == api_reference.render(), "run `make api`"
+    page = (DOCS / "api.md").read_text()
+    assert {path.stem for path in (REPOSITORY / "lib" / "ujobs").glob("*.py")} - {"__init__"} == set(
+        api_reference.MODULES
+    )
+    for name in ("class Agent\n", "Agent.run\n", "class Refused, a kind of ValueError\n", "Job.checkpoint\n"):
+        assert name in page
+    assert "protocol.Any" not in page
