@@ -50,6 +50,8 @@ REQUEST_THROTTLED = "RequestThrottled"
 TERMINAL_STATE_REACHED = "TerminalStateReached"
 
 _WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+# What most texts consist of, so that they need not be looked through one by one.
+_PRINTABLE = _WORD + " !\"#$%&'()*+,./:;<=>?@[\\]^`{|}~"
 _MAX_STEP_TIMEOUT = const(10080)
 _MAX_DETAILS = const(10)
 _MAX_VALUE = const(1024)
@@ -318,7 +320,7 @@ def _allowed(n):
 def _blank(text):
     # The text as UTF-8, what is not allowed in it replaced by spaces; see _check_name() for why in bytes.
     data = bytearray(text.encode("utf-8", "surrogatepass"))
-    start = 0
+    start = 0 if text.strip(_PRINTABLE) else len(data)
     while start < len(data):
         n = data[start]
         end = start + (1 if n < 0xC0 else 2 if n < 0xE0 else 3 if n < 0xF0 else 4)

@@ -24,6 +24,7 @@ if _TYPING:
 
 BLOCK = const(4096)  # bytes; AWS takes 256 to 131072
 _WINDOW = const(30)  # blocks; AWS answers one request with at most 128 KB. Less than a small integer has bits
+_EDGE = const(256)  # bytes: what is in a message besides its block, with room to spare
 _PATIENCE = const(3)  # requests in a row that bring nothing
 
 
@@ -41,7 +42,7 @@ class _Receiver:
         try:
             if payload is None:
                 raise ValueError("a block is over the link's receive limit")
-            fields = protocol.parse(payload)
+            fields = _parse(payload)
             if topic.endswith(b"/rejected/json"):
                 self._rejected(fields)
             elif topic.endswith(b"/data/json") and fields.get("c") == self._token:
@@ -69,11 +70,22 @@ class _Receiver:
         bit = index - self.first
         if not 0 <= bit < _WINDOW or not self.missing & 1 << bit:
             return
-        data = a2b_base64(fields["p"]) if isinstance(fields.get("p"), str) else b""
+        data = a2b_base64(fields["p"]) if isinstance(fields.get("p"), (str, memoryview)) else b""
         if len(data) != min(BLOCK, self._size - index * BLOCK):
             raise ValueError("stream: block %d has %d bytes" % (index, len(data)))
         self._write(index * BLOCK, data, self._size)
         self.missing &= ~(1 << bit)
+
+
+def _parse(payload):
+    # Without a copy of the block in text, for which there may be no room in memory: it is taken out of the JSON.
+    head, tail = bytes(payload[:_EDGE]), bytes(payload[-_EDGE:])
+    begin, end = head.find(b'"p":"') + 5, tail.find(b'"')
+    if len(payload) < 2 * _EDGE or begin < 5:
+        return protocol.parse(payload)
+    fields = protocol.parse(head[:begin] + tail[end:])
+    fields["p"] = payload[begin : len(payload) - _EDGE + end]
+    return fields
 
 
 async def receive(

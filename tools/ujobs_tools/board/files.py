@@ -28,13 +28,7 @@ def make_board_files(
     and firmware as .mpy (-O2, umqtt -O0: it checks replies with `assert`), else as .py. Raises
     FileNotFoundError for what is missing, InterpreterError for a module that does not compile.
     """
-    files = {name: (repository_root / name).read_bytes() for name in ("boot.py", "main.py")}
-    for package in (repository_root / "lib" / "ujobs", repository_root / "firmware"):
-        for source in sorted(package.rglob("*.py")):
-            if source.name != "manifest.py":
-                name = f"{package.name}/{source.relative_to(package).as_posix()}"
-                files |= _module(source, name, 2, compiled)
-    files |= make_bare_files(compiled)
+    files = make_program_files(repository_root, compiled) | make_bare_files(compiled)
     files["settings.json"] = json.dumps(settings).encode()
     if thing_directory is not None:
         claim = settings.get("claim")
@@ -46,6 +40,20 @@ def make_board_files(
             files[str(path).lstrip("/")] = (thing_directory / f"{part}.der").read_bytes()
     if app is not None:
         files |= _application(app)
+    return files
+
+
+def make_program_files(repository_root: Path, compiled: bool = True) -> dict[str, bytes]:
+    """The part of a board's files that every board has alike: boot.py, main.py, library and firmware.
+
+    compiled: library and firmware as .mpy (-O2), else as .py. Raises FileNotFoundError, InterpreterError.
+    """
+    files = {name: (repository_root / name).read_bytes() for name in ("boot.py", "main.py")}
+    for package in (repository_root / "lib" / "ujobs", repository_root / "firmware"):
+        for source in sorted(package.rglob("*.py")):
+            if source.name != "manifest.py":
+                name = f"{package.name}/{source.relative_to(package).as_posix()}"
+                files |= _module(source, name, 2, compiled)
     return files
 
 

