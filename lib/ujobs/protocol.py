@@ -50,6 +50,7 @@ REQUEST_THROTTLED = "RequestThrottled"
 TERMINAL_STATE_REACHED = "TerminalStateReached"
 
 _WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+_NAME = _WORD + ":"
 # What most texts consist of, so that they need not be looked through one by one.
 _PRINTABLE = _WORD + " !\"#$%&'()*+,./:;<=>?@[\\]^`{|}~"
 _MAX_STEP_TIMEOUT = const(10080)
@@ -117,7 +118,7 @@ def _check_name(field, value, limit, characters):
     # MicroPython keeps each character that is ever taken out of a text for ever: none is taken out here.
     if not isinstance(value, str) or not 1 <= len(value) <= limit or value.strip(characters):
         raise ValueError("%s must be 1 to %d characters of A-Z a-z 0-9 _ -%s" % (
-            field, limit, " :" if ":" in characters else ""))
+            field, limit, " :" if characters is _NAME else ""))
 
 
 def _check_number(field, value, low, high):
@@ -130,7 +131,7 @@ def prefix(thing: str) -> bytes:
 
     thing: thing name, 1 to 128 characters of A-Z a-z 0-9 : _ - (API CreateThing). Raises ValueError otherwise.
     """
-    _check_name("thingName", thing, 128, _WORD + ":")
+    _check_name("thingName", thing, 128, _NAME)
     return b"$aws/things/" + thing.encode() + b"/jobs/"
 
 
@@ -320,7 +321,7 @@ def _allowed(n):
 def _blank(text):
     # The text as UTF-8, what is not allowed in it replaced by spaces; see _check_name() for why in bytes.
     data = bytearray(text.encode("utf-8", "surrogatepass"))
-    start = 0 if text.strip(_PRINTABLE) else len(data)
+    start = 0
     while start < len(data):
         n = data[start]
         end = start + (1 if n < 0xC0 else 2 if n < 0xE0 else 3 if n < 0xF0 else 4)
@@ -341,13 +342,16 @@ def check_details(details: dict) -> None:
     if not isinstance(details, dict) or len(details) > _MAX_DETAILS:
         raise ValueError("statusDetails must be a dict of at most %d pairs" % _MAX_DETAILS)
     for key, value in details.items():
-        _check_name("statusDetails key", key, 128, _WORD + ":")
+        _check_name("statusDetails key", key, 128, _NAME)
         if not isinstance(value, str) or not 1 <= len(value) <= _MAX_VALUE:
             raise ValueError("statusDetails['%s'] must be text of 1 to %d characters" % (key, _MAX_VALUE))
-        if _blank(value) != value.encode("utf-8", "surrogatepass"):
+        if value.strip(_PRINTABLE) and _blank(value) != value.encode("utf-8", "surrogatepass"):
             raise ValueError("statusDetails['%s'] must not hold control characters" % key)
 
 
 def clean(text: str, limit: int = _MAX_VALUE) -> str:
     """Return any text as a value that check_details() takes: forbidden characters become spaces, cut at the limit."""
-    return _blank(text[:limit]).decode()[:limit].strip() or "-"
+    text = text[:limit]
+    if text.strip(_PRINTABLE):
+        text = _blank(text).decode()[:limit]
+    return text.strip() or "-"

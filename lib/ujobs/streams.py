@@ -24,7 +24,7 @@ if _TYPING:
 
 BLOCK = const(4096)  # bytes; AWS takes 256 to 131072
 _WINDOW = const(30)  # blocks; AWS answers one request with at most 128 KB. Less than a small integer has bits
-_EDGE = const(256)  # bytes: what is in a message besides its block, with room to spare
+_EDGE = const(256)  # bytes: more than a message has before and after its block
 _PATIENCE = const(3)  # requests in a row that bring nothing
 
 
@@ -78,11 +78,12 @@ class _Receiver:
 
 
 def _parse(payload):
-    # Without a copy of the block in text, for which there may be no room in memory: it is taken out of the JSON.
+    # Without a copy of the block as text, for which there may be no room in memory: it is taken out of the JSON.
     head, tail = bytes(payload[:_EDGE]), bytes(payload[-_EDGE:])
-    begin, end = head.find(b'"p":"') + 5, tail.find(b'"')
-    if len(payload) < 2 * _EDGE or begin < 5:
+    key = head.find(b'"p":')
+    if key < 0 or len(payload) < 2 * _EDGE:
         return protocol.parse(payload)
+    begin, end = head.find(b'"', key + 4) + 1, tail.find(b'"')
     fields = protocol.parse(head[:begin] + tail[end:])
     fields["p"] = payload[begin : len(payload) - _EDGE + end]
     return fields
