@@ -88,3 +88,20 @@ def test_settings_that_will_not_do_are_rejected():
         job(remove=["thing"]),
     ):
         with_board(scenario, document, use, files=FILES)
+
+
+def test_the_signing_key_can_be_set_once_and_not_by_a_job_after_that():
+    def refused(board):
+        assert board.finish() == "REJECTED"
+        assert "signing_key" in board.reason()
+        assert settings(board) == signed
+
+    def taken(board):
+        assert board.finish() == "SUCCEEDED"
+        assert settings(board) == signed
+
+    signed = dict(OLD)
+    signed["signing_key"] = "/cert/sign.der"
+    with_board(taken, job(set={"signing_key": "/cert/sign.der"}), use, files=FILES)
+    for document in (job(set={"signing_key": "/data/mine.der"}), job(remove=["signing_key"])):
+        with_board(refused, document, use, files={"/settings.json": json.dumps(signed).encode()})

@@ -115,6 +115,24 @@ def test_small_and_even_sizes():
         assert written == CONTENT[:size]
 
 
+def test_a_block_is_found_however_the_message_is_written():
+    def in_form(form):
+        def block(request, index):
+            piece = CONTENT[index * BLOCK : (index + 1) * BLOCK]
+            text = b2a_base64(piece).decode().strip()
+            return form.format(c=request["c"], l=len(piece), i=index, p=text).encode()
+
+        return lambda service: setattr(service, "block", block)
+
+    for form in (
+        '{{"c":"{c}","f":3,"l":{l},"i":{i},"p":"{p}"}}', '{{"c": "{c}", "f": 3, "l": {l}, "i": {i}, "p": "{p}"}}',
+        '{{"p":"{p}","c":"{c}","f":3,"l":{l},"i":{i}}}', '{{ "f" : 3, "c" : "{c}", "p" : "{p}", "i" : {i} }}',
+    ):
+        written, _, _, error = fetch(in_form(form))
+        assert error is None
+        assert written == CONTENT
+
+
 def test_it_goes_on_from_a_block_in_the_middle():
     written, service, _, error = fetch(start=10 * BLOCK)
     assert error is None

@@ -195,9 +195,10 @@ def test_a_new_application_by_stream(field: Field) -> None:
     [
         (b"import nowhere_to_be_found\n", "nowhere_to_be_found"),
         (application("2", "agent.link.server = 'nowhere.invalid'"), "3 starts"),
+        (application("2", "__import__('network').WLAN(0).disconnect()"), "3 starts"),
         (b"while True:\n    pass\n", "3 starts"),
     ],
-    ids=["crashes at import", "loses the cloud", "hangs"],
+    ids=["crashes at import", "loses the cloud", "loses Wi-Fi", "hangs"],
 )
 def test_an_application_that_does_not_work_is_rolled_back(field: Field, broken: bytes, reason: str) -> None:
     if broken.startswith(b"while"):

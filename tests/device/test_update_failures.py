@@ -1,0 +1,308 @@
+"""What users report of updates that go wrong, for every handler that brings files: the link or the server fails near
+the end, the flash is full, the signature is wrong, the power goes. What was there before is left, or the new is whole.
+"""
+
+import asyncio
+import hashlib
+import os
+from binascii import b2a_base64, hexlify
+from errno import ECONNRESET
+
+import signature_vectors as vectors
+import ujobs.flash
+import ujobs.journal
+import ujobs.trial as trial
+from restarts import ROOT
+from test_firmware_handler import IMAGE, partitions, with_chip
+from ujobs.link import explain
+from ujobs.verify import RSA_PSS
+from web import File
+
+URL = "http://files.example.com/new"
+ENOSPC = 28
+OLD = b"what was there before"
+KINDS = ("files", "app", "firmware")
+
+
+class Update:
+    """A job that brings one file. kind: its operation. answer: of the server. options: of Agent.use()."""
+
+    def __init__(self, kind, content=IMAGE, answer=None, options=None, **fields):
+        self.kind = kind
+        self.content = content
+        self.answer = answer or File(content)
+        self.options = options or {}
+        digest = hexlify(hashlib.sha256(content).digest()).decode()
+        source = {"url": URL, "size": len(content), "sha256": digest}
+        source.update(fields)
+        source = {name: value for name, value in source.items() if value is not None}
+        self.document = {"operation": kind, "version": "2"}
+        if kind == "files":
+            source["path"] = ROOT + "/data/new"
+            self.document["fetch"] = [source]
+        elif kind == "app":
+            source["path"] = "app.py"
+            self.document["files"] = [source]
+        else:
+            self.document.update(source)
+
+    def run(self, scenario):
+        """Run scenario(board, chip) on a board that gets the job; waiting takes next to no time."""
+
+        def setup(agent):
+            agent.use(self.kind, roots=(ROOT + "/data",), **self.options)
+
+        def on_board(board, chip):
+            board.put("/data/new", OLD)
+            board.put("/app/app.py", OLD)
+            scenario(board, chip)
+
+        async def brief(seconds):
+            await sleep(min(seconds, 0.002))
+
+        asyncio.sleep, sleep = brief, asyncio.sleep
+        try:
+            with_chip(on_board, self.document, self.answer, setup)
+        finally:
+            asyncio.sleep = sleep
+
+    def is_done(self, board, chip):
+        """Whether the new is in its place, whole, and what runs from now on."""
+        size = len(self.content)
+        if self.kind == "files":
+            return board.get("/data/new") == self.content
+        if self.kind == "app":
+            return trial.boot() == "/app-b" and board.get("/app-b/app.py") == self.content
+        return chip.power_on() == "ota_1" and chip.content("ota_1", size) == self.content
+
+    def check_undone(self, board, chip):
+        """What was there before is there, and nothing else."""
+        assert board.get("/data/new") == OLD
+        assert board.get("/app/app.py") == OLD
+        assert (trial.boot(), chip.power_on(), board.resets) == ("/app", "ota_0", 0)
+        for name in ("/data/new", "/app-b/app.py"):
+            assert board.get(name + ".part") is None
+        assert board.get("/app-b/app.py") is None
+
+
+def succeeds(update, connections):
+    def scenario(board, chip):
+        assert chip.finish(board) == "SUCCEEDED", board.reason()
+        assert update.is_done(board, chip)
+        assert len(board.web.connections) == connections
+
+    update.run(scenario)
+
+
+def fails(update, reason, connections=1, status="FAILED"):
+    def scenario(board, chip):
+        assert chip.finish(board) == status
+        assert reason in board.reason(), board.reason()
+        assert len(board.web.connections) == connections
+        update.check_undone(board, chip)
+
+    update.run(scenario)
+
+
+def test_a_connection_that_is_lost_at_99_percent():
+    for kind in KINDS:
+        server = File(IMAGE)
+        server.breaks_at = [len(IMAGE) * 99 // 100]
+        succeeds(Update(kind, answer=server), 2)
+
+
+def test_a_connection_that_is_lost_at_99_percent_of_a_server_without_ranges():
+    for kind in KINDS:
+        server = File(IMAGE, ranges=False)
+        server.breaks_at = [len(IMAGE) * 99 // 100]
+        succeeds(Update(kind, answer=server), 2)
+
+
+def test_a_server_that_always_breaks_off_at_99_percent():
+    for kind in KINDS:
+        server = File(IMAGE, ranges=False)
+        server.breaks_at = [len(IMAGE) * 99 // 100] * 100
+        fails(Update(kind, answer=server), explain(OSError(ECONNRESET)), 6)
+
+
+def test_a_server_whose_ranges_never_bring_the_last_percent():
+    for kind in KINDS:
+        server = File(IMAGE)
+        server.breaks_at = [len(IMAGE) * 99 // 100] * 100
+        fails(Update(kind, answer=server), explain(OSError(ECONNRESET)), 6)
+
+
+def test_a_wrong_hash():
+    for kind in KINDS:
+        fails(Update(kind, sha256="0" * 64), "SHA-256")
+
+
+def test_no_room_for_what_was_announced():
+    class Full:
+        def __getattr__(self, name):
+            return getattr(os, name)
+
+        def statvfs(self, path):
+            return (4096, 4096, 100, 10, 10, 0, 0, 0, 0, 255)
+
+    ujobs.flash.os = Full()
+    try:
+        for kind in ("files", "app"):
+            fails(Update(kind), "no room: 58216 bytes are needed", 0)
+    finally:
+        ujobs.flash.os = os
+    fails(Update("firmware", size=partitions.SLOT + 1), "size must be 1 to", 0, "REJECTED")
+
+
+def test_a_flash_that_is_full_before_the_end():
+    class Full(ujobs.flash.Part):
+        def write(self, offset, data):
+            if offset + len(data) > 30000:
+                raise OSError(ENOSPC)
+            super().write(offset, data)
+
+    def full(self, block, buffer):
+        if block == 5:
+            raise OSError(ENOSPC)
+        write(self, block, buffer)
+
+    ujobs.flash.Part, part = Full, ujobs.flash.Part
+    partitions.Partition.writeblocks, write = full, partitions.Partition.writeblocks
+    try:
+        for kind in KINDS:
+            size = None if kind == "files" else len(IMAGE)
+            fails(Update(kind, size=size), explain(OSError(ENOSPC)))
+    finally:
+        ujobs.flash.Part = part
+        partitions.Partition.writeblocks = write
+
+
+def signed(kind, key, signature, content=vectors.MESSAGE, **fields):
+    text = signature if signature is None else b2a_base64(signature).decode().strip()
+    return Update(kind, content, options={"signing_key": key}, signature=text, **fields)
+
+
+def test_what_is_signed_is_taken_with_a_hash_and_without():
+    for kind in ("files", "app"):
+        succeeds(signed(kind, vectors.P256, vectors.P256_SIGNATURE), 1)
+        succeeds(signed(kind, vectors.RSA_2048, vectors.RSA_2048_PKCS1), 1)
+        succeeds(signed(kind, vectors.RSA_2048, vectors.RSA_2048_PSS, scheme=RSA_PSS), 1)
+    succeeds(signed("files", vectors.P256_CERTIFICATE, vectors.P256_SIGNATURE, sha256=None), 1)
+
+
+def test_a_wrong_signature():
+    for kind in KINDS:
+        # Of something else, of another key, and none that could be one.
+        fails(signed(kind, vectors.P256, vectors.P256_SIGNATURE, IMAGE), "signature")
+        fails(signed(kind, vectors.RSA_3072, vectors.RSA_2048_PKCS1, IMAGE), "signature")
+        fails(signed(kind, vectors.RSA_2048, b"", IMAGE), "signature")
+    fails(signed("files", vectors.RSA_2048, vectors.RSA_2048_PSS), "signature")
+    fails(signed("app", vectors.RSA_2048, vectors.RSA_2048_PKCS1, scheme=RSA_PSS), "signature")
+
+
+def test_no_signature_where_one_is_required():
+    for kind in KINDS:
+        fails(signed(kind, vectors.P256, None, IMAGE), "signature is missing", 0, "REJECTED")
+
+
+def test_a_signing_key_that_is_gone_or_damaged():
+    try:
+        os.stat("/no/such/key")
+    except OSError as error:
+        reason = explain(error)
+    for kind in KINDS:
+        fails(signed(kind, "/no/such/key", vectors.P256_SIGNATURE, IMAGE), reason)
+        fails(signed(kind, b"\0" * 91, vectors.P256_SIGNATURE, IMAGE), "damaged")
+
+
+class Power:
+    """Counts what changes the flash, and goes at one of the changes, of which a part has then taken place or nothing.
+
+    It stands in for `os` in the library, and for the flash of the partitions.
+    """
+
+    def __init__(self, changes, part):
+        self.left = changes
+        self.part = part
+        self.off = False
+
+    def change(self, change, partly=lambda: None):
+        if not self.off and self.left:
+            self.left -= 1
+            return change()
+        if not self.off:
+            self.off = True
+            if self.part:
+                partly()
+        # Ends the program without a word, as a reset does.
+        raise asyncio.CancelledError
+
+    def flash(self, flash):
+        power = self
+
+        class Flash(flash):
+            def erase(self, address):
+                power.change(lambda: flash.erase(self, address))
+
+            def program(self, address, data):
+                half = bytes(data[: len(data) // 2])
+                power.change(
+                    lambda: flash.program(self, address, data), lambda: flash.program(self, address, half)
+                )
+
+        return Flash
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def rename(self, old, new):
+        self.change(lambda: os.rename(old, new))
+
+    def remove(self, name):
+        os.stat(name)
+        self.change(lambda: os.remove(name))
+
+
+def cut(update, changes, part):
+    """Cut the power once in the job; return its status, None when there were not so many changes."""
+    power = Power(changes, part)
+    statuses = []
+
+    def start(board, chip):
+        # The bootloader's changes count as well.
+        try:
+            if chip.power_on() == "ota_1":
+                assert chip.content("ota_1", len(update.content)) == update.content
+            board.start(until_condition=lambda: power.off or board.cloud.done() or board.resets > resets)
+        except asyncio.CancelledError:
+            assert power.off
+
+    def scenario(board, chip):
+        nonlocal resets
+        partitions.Flash, flash = power.flash(partitions.Flash), partitions.Flash
+        ujobs.journal.os = trial.os = power
+        try:
+            while not power.off and not board.cloud.done():
+                resets = board.resets
+                start(board, chip)
+        finally:
+            partitions.Flash = flash
+            ujobs.journal.os = trial.os = os
+        statuses.append(chip.finish(board) if power.off else None)
+        done = update.is_done(board, chip)
+        assert done == (board.execution["status"] == "SUCCEEDED"), (changes, part, board.reason())
+        assert done or (chip.power_on() == "ota_0" and "before is back" in board.reason())
+
+    resets = 0
+    update.run(scenario)
+    return statuses[0]
+
+
+def test_power_cuts_at_every_change_that_new_firmware_makes():
+    for part in (False, True):
+        statuses = []
+        while None not in statuses:
+            statuses.append(cut(Update("firmware", IMAGE[:6000]), len(statuses), part))
+        # A cut in the trial ends it, as an ESP32's bootloader has it; one before or after costs nothing but time.
+        assert statuses.count("SUCCEEDED") > 10
+        assert statuses.count("FAILED") < 10
