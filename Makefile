@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+ON_PORT = $(if $(PORT),--port $(PORT))
 JAVASCRIPT := $(if $(shell command -v npm 2>/dev/null),build/javascript/.ready)
 
 .DEFAULT_GOAL := help
@@ -67,8 +68,29 @@ build/typings-unix/.ready: $(READY) requirements-typings-unix.txt
 		-r requirements-typings-unix.txt
 	@touch $@
 
-size: setup ## bytes of each library module as .mpy
-	@$(BIN)/python -m ujobs_tools.size
+api: setup ## docs/api.md, from the docstrings of the library
+	@$(BIN)/python -m ujobs_tools.api_reference
+
+size: setup ## bytes of each library module as .mpy; fails when the budget is passed
+	@$(BIN)/python -m ujobs_tools.size $(if $(JSON),--json $(JSON))
+
+bench: setup $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## memory, speed and wear beside what else one would take; ONLY=ram, JSON=FILE
+	@$(BIN)/python -m ujobs_tools.bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+bench-docs: build/plots/.ready ## tables and plots of docs/performance.md, from what `make bench JSON=FILE` has written
+	@$(BIN)/python -m ujobs_tools.bench.docs $(or $(JSON),build/bench.json)
+
+build/plots/.ready: $(READY) requirements-plots.txt
+	@mkdir -p build/plots
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-plots.txt
+	@touch $@
+
+build/bench-javascript/.ready: tools/ujobs_tools/bench/javascript/package.json tools/ujobs_tools/bench/javascript/package-lock.json
+	@rm -rf build/bench-javascript
+	@mkdir -p build/bench-javascript
+	@cp $^ build/bench-javascript
+	npm ci --prefix build/bench-javascript --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 bench-service: setup ## what the local Jobs service carries: 1,000 things, next to the same messages through mosquitto
 	@$(BIN)/python -m ujobs_tools.mosquitto
@@ -89,8 +111,26 @@ build/fuzz/.ready: $(READY) requirements-fuzz.txt
 long-life: setup ## a year of a board's life in fast time: does it hold more memory at the end than at the beginning?
 	@$(BIN)/python -m ujobs_tools.long_life
 
+flash: setup ## MicroPython onto an ESP32: PORT=/dev/ttyUSB0 FIRMWARE=FILE.bin; what was on it is erased
+	@$(BIN)/ujobs flash $(FIRMWARE) $(ON_PORT) $(if $(DRY_RUN),--dry-run)
+
+provision: setup ## make a thing of a board: PORT= THING=kiln-7 APP=DIR ARGUMENTS="--wifi-ssid NETWORK"
+	@$(BIN)/ujobs provision $(THING) $(ON_PORT) $(if $(APP),--app $(APP)) $(ARGUMENTS)
+
+deploy: setup ## library and application to a board, what differs: PORT= APP=DIR; DRY_RUN=1 says what would be written
+	@$(BIN)/ujobs deploy $(ON_PORT) $(if $(APP),--app $(APP)) $(if $(DRY_RUN),--dry-run)
+
+repl: setup ## the prompt of a board: PORT=; Ctrl-C stops the program, Ctrl-] leaves
+	@$(BIN)/mpremote $(if $(PORT),connect $(PORT)) resume repl
+
+logs: setup ## what a board prints, until Ctrl-C: PORT=
+	@$(BIN)/ujobs logs $(ON_PORT)
+
+wipe: setup ## remove all files from a board, after asking: PORT=; DRY_RUN=1 lists them
+	@$(BIN)/ujobs wipe $(ON_PORT) $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
+
 clean: ## remove everything that set-up and tests made
 	rm -rf $(VENV) build tools/*.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo serve test clients lint typings size bench-service faults fuzz long-life clean
+.PHONY: help setup demo serve test clients lint typings api size bench bench-docs bench-service faults fuzz long-life clean flash provision deploy repl logs wipe

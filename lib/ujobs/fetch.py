@@ -70,8 +70,13 @@ def check_source(source: object, options: dict, trusted: bool = False) -> None:
         if not isinstance(source.get(name, ""), str):
             raise ValueError(name + " must be text")
     signed = bool(options.get("signing_key"))
-    if signed and not isinstance(source.get("signature"), str):
-        raise ValueError("signature is missing, and this board requires one")
+    if signed:
+        if not isinstance(source.get("signature"), str):
+            raise ValueError("signature is missing, and this board requires one")
+        try:
+            a2b_base64(source["signature"])
+        except ValueError:
+            raise ValueError("signature is not base64")
     digest = source.get("sha256")
     if "sha256" not in source:
         if not signed and not (trusted and str(source.get("url")).startswith("https:")):

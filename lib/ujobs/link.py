@@ -27,6 +27,7 @@ _FIRST_BUFFER = const(1024)  # bytes; most replies fit
 _MAX_DOUBLINGS = const(5)  # of the pause between attempts: 1 s to 32 s
 _STEADY = const(30000)  # milliseconds up after which a connection counts as sound
 _REFUSED = const(0x80)
+_MOST_OWED = const(64)  # bytes of acknowledgements that wait for something else to be sent
 
 
 def log(*words: object) -> None:
@@ -100,6 +101,7 @@ class Link(MQTTClient):
         self._answered = asyncio.Event()
         self._code = 0
         self._sent = self._received = 0
+        self._owed = b""
         self._began = self._pinged = self._error = None
         self._steady = False
 
@@ -203,6 +205,7 @@ class Link(MQTTClient):
 
     async def _connect(self):
         self._lost.clear()
+        self._owed = b""
         self._steady = False
         self._began = self._pinged = self._error = None
         stream, _ = await asyncio.open_connection(self.server, self.port, ssl=self.ssl, server_hostname=self.server)
@@ -263,6 +266,11 @@ class Link(MQTTClient):
             # The connection this was meant for may have gone while it waited its turn.
             if stream is None or stream is not self._stream:
                 raise OSError(ENOTCONN)
+            if self._owed:
+                # Acknowledgements go along with what is sent next: in a segment of their own they would hold that up,
+                # as TCP waits for one small segment to be confirmed before it sends another.
+                data = self._owed + data
+                self._owed = b""
             try:
                 stream.write(data)
                 if stream.out_buf:
@@ -381,7 +389,9 @@ class Link(MQTTClient):
                 size -= piece
             self._deliver(topic, None)
         if qos:
-            await self._send(b"\x40\x02" + packet_id)
+            self._owed += b"\x40\x02" + packet_id
+            if len(self._owed) > _MOST_OWED:
+                await self._send(b"")
 
     def _grow(self, size):
         # Grown once and kept: a buffer allocated anew for every large message would break up the heap.
@@ -423,6 +433,8 @@ class Link(MQTTClient):
                 await asyncio.sleep(self.timeout / 20)
                 if self._late():
                     raise OSError(ETIMEDOUT)
+            if self._owed:
+                await self._send(b"")
             now = time.ticks_ms()
             # Remembered, not reckoned at the end: ticks_ms wraps around within days.
             self._steady = self._steady or time.ticks_diff(now, since) > _STEADY

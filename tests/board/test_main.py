@@ -88,6 +88,7 @@ network.WLAN.connect = refuse
     ("settings", "line"),
     [
         ({"thing": 5}, "not started: settings: thing has the wrong type"),
+        ({"signing_key": 5}, "not started: settings: signing_key has the wrong type"),
         ({"host": None}, "not started: settings: host is missing"),
         ({"thing": "a/b"}, "not started: thingName must be 1 to 128 characters"),
         ({"keepalive": 5000}, "not started: keepalive must be 1 to 1200 seconds"),

@@ -2,12 +2,17 @@
 
 import typer
 
-from ujobs_tools.commands import board, claim, demo, job, publish, serve, sign, thing
+from ujobs_tools.commands import board, claim, demo, deploy, flash, job, publish, serve, sign, thing
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Host tools of ujobs, AWS IoT Jobs for MicroPython.")
 app.command()(serve.serve)
 app.command()(board.board)
 app.command()(demo.demo)
+app.command()(flash.flash)
+app.command()(deploy.provision)
+app.command()(deploy.deploy)
+app.command()(flash.logs)
+app.command()(flash.wipe)
 app.command()(publish.publish_app)
 app.command()(publish.publish_firmware)
 app.command()(sign.sign)

@@ -4,12 +4,15 @@ import os
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
 
 def check_folder(folder: Path) -> None:
@@ -23,6 +26,18 @@ def check_folder(folder: Path) -> None:
             raise FileExistsError(f"{folder / name} exists, and a key is never overwritten: choose another folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"{folder} cannot be written to")
+
+
+def key_and_request() -> tuple[str, str]:
+    """A new EC P-256 key and a certificate signing request with it, both as PEM.
+
+    The certificate will not name the thing: the cloud knows which one it is attached to.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "AWS IoT Certificate")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    return key_pem.decode("ascii"), request.public_bytes(Encoding.PEM).decode("ascii")
 
 
 def write(folder: Path, authority: bytes, certificate_pem: bytes, key_pem: bytes) -> None:

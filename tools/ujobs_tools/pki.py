@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 HOSTS = ("localhost", "127.0.0.1")
@@ -87,6 +87,21 @@ class Authority:
         """
         return _make(common_name, (self._certificate, self._key), hosts, not_before, not_after)
 
+    def sign(self, request_pem: bytes) -> bytes:
+        """A device certificate (PEM) with the subject and key of a certificate signing request (PEM), for twenty years.
+
+        Raises ValueError when it is none, is not signed with its own key, or has a key that is neither EC nor RSA.
+        """
+        request = x509.load_pem_x509_csr(request_pem)
+        key = request.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) or not request.is_signature_valid:
+            raise ValueError("the request must have an EC or RSA key, and be signed with it")
+        builder = _builder(request.subject, key, self._certificate.subject, self._key, authority=False)
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        return builder.add_extension(usage, critical=False).sign(self._key, hashes.SHA256()).public_bytes(
+            serialization.Encoding.PEM
+        )
+
     def server_context(self, issued: Issued | None = None) -> ssl.SSLContext:
         """A server's TLS context, 1.2 or later, that asks for a client certificate of this authority.
 
@@ -126,31 +141,15 @@ def _make(
 ) -> Issued:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[0].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(not_before or now - _SLACK)
-        .not_valid_after(not_after or now + datetime.timedelta(days=365 * _YEARS))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-    )
-    # The two identifiers and the key usage are what strict verifiers (Python 3.13's default) insist on.
-    authority_key = (issuer[1] if issuer else key).public_key()
-    builder = (
-        builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key), critical=False)
-        .add_extension(_key_usage(authority=issuer is None), critical=True)
-    )
+    issuer_name, issuer_key = (issuer[0].subject, issuer[1]) if issuer else (subject, key)
+    builder = _builder(subject, key.public_key(), issuer_name, issuer_key, issuer is None, not_before, not_after)
     if issuer is not None:
         usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     if hosts:
         names = [_general_name(host) for host in hosts]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    certificate = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
+    certificate = builder.sign(issuer_key, hashes.SHA256())
     pem, der = serialization.Encoding.PEM, serialization.Encoding.DER
     traditional, plain = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     return Issued(
@@ -158,6 +157,34 @@ def _make(
         key.private_bytes(pem, traditional, plain),
         certificate.public_bytes(der),
         key.private_bytes(der, traditional, plain),
+    )
+
+
+def _builder(
+    subject: x509.Name,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    issuer_name: x509.Name,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    authority: bool,
+    not_before: datetime.datetime | None = None,
+    not_after: datetime.datetime | None = None,
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    # The two identifiers and the key usage are what strict verifiers (Python 3.13's default) insist on.
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer_name)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(not_before or now - _SLACK)
+        .not_valid_after(not_after or now + datetime.timedelta(days=365 * _YEARS))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
+        .add_extension(_key_usage(authority), critical=True)
     )
 
 

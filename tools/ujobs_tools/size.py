@@ -1,31 +1,31 @@
-"""Part of `make size`: bytes of each module of lib/ujobs, compiled as the board gets it."""
+"""`make size`: bytes of each module of lib/ujobs as a board gets it, and whether they keep to the budget."""
 
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
 from rich.console import Console
-from rich.table import Table
 
-from .board.interpreter import compile_module
-from .board.umqtt import REPOSITORY
-
-_CORE = ("__init__", "protocol", "link", "journal", "client", "job", "agent")
+from ujobs_tools.bench import budget, flash
+from ujobs_tools.bench.sheet import as_table
 
 
-def main() -> None:
-    """Print the table: source bytes and .mpy bytes at -O2, which keeps line numbers, and at -O3."""
-    library = REPOSITORY / "lib" / "ujobs"
-    table = Table("module", "source", ".mpy -O2", ".mpy -O3")
-    totals = {"core": [0, 0, 0], "all": [0, 0, 0]}
-    for path in sorted(library.rglob("*.py")):
-        source = path.read_bytes()
-        name = path.relative_to(library).as_posix()
-        row = [len(source), *(len(compile_module(source, name, level)) for level in (2, 3))]
-        for which in ("core", "all") if path.stem in _CORE and path.parent == library else ("all",):
-            totals[which] = [total + size for total, size in zip(totals[which], row, strict=True)]
-        table.add_row(name, *map(str, row))
-    table.add_section()
-    for name, row in totals.items():
-        table.add_row(name, *map(str, row))
-    Console().print(table)
+def main(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+    budget_file: Annotated[Path, typer.Option("--budget", help="The limits.")] = budget.FILE,
+) -> None:
+    """Print the tables. Ends with code 1 when a budget is passed."""
+    console = Console(highlight=False)
+    found = flash.measure()
+    verdicts = budget.judge("flash", flash.budgets(found), budget_file)
+    for sheet in (*flash.sheets(found), budget.sheet(verdicts)):
+        console.print(as_table(sheet))
+    if json_file is not None:
+        json_file.write_text(json.dumps({"flash": found}, indent=2) + "\n")
+    if not all(verdict.kept for verdict in verdicts):
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

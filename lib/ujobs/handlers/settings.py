@@ -53,7 +53,7 @@ def _changed(before, document):
     after.update(given)
     for name in removed:
         after.pop(name, None)
-    if before.get("signing_key", after.get("signing_key")) != after.get("signing_key"):
+    if before.get("signing_key") and before["signing_key"] != after.get("signing_key"):
         raise Reject("signing_key cannot be changed by a job: it is what jobs are checked with")
     return after
 

@@ -37,10 +37,12 @@ class Server:
 
 
 class UjobsServe:
-    """`ujobs serve` on a folder, that can be killed and started again where it was."""
+    """`ujobs serve` on a folder, that can be killed and started again where it was. options: more for its command line.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
+        self._options = options
         self.authority = folder / "data" / "pki"
         self._ports: list[str] = []
         self._at_end = contextlib.ExitStack()
@@ -50,7 +52,8 @@ class UjobsServe:
         ports. Returns when it serves."""
         ready_file = self._folder / "ready.json"
         ready_file.unlink(missing_ok=True)
-        serve = ujobs("serve", "--data", self._folder / "data", "--ready-file", ready_file, *self._ports)
+        serve = ujobs("serve", "--data", self._folder / "data", "--ready-file", ready_file, *self._options,
+                      *self._ports)
         command = ["sh", "-c", f'ulimit -S -n {_COMMON_LIMIT} && exec "$@"', "sh", *serve]
         with (self._folder / "serve.log").open("ab") as log:
             self._process = self._at_end.enter_context(running(command, log))
@@ -86,9 +89,9 @@ class UjobsServe:
 
 
 @contextlib.contextmanager
-def ujobs_serve(folder: Path) -> Iterator[UjobsServe]:
-    """`ujobs serve` with its data in a folder."""
-    service = UjobsServe(folder)
+def ujobs_serve(folder: Path, *options: str) -> Iterator[UjobsServe]:
+    """`ujobs serve` with its data in a folder. options: more for its command line."""
+    service = UjobsServe(folder, *options)
     try:
         service.start()
         yield service

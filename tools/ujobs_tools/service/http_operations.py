@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from botocore import xform_name
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from ujobs_tools.pki import Authority
@@ -63,6 +65,18 @@ def handlers(
             },
         }
 
+    def create_certificate_from_csr(certificateSigningRequest: str, setAsActive: bool = False) -> dict[str, Any]:
+        try:
+            pem = authority.sign(certificateSigningRequest.encode())
+        except ValueError as error:
+            raise invalid(f"certificateSigningRequest: {error}") from error
+        certificate_id = x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex()
+        return {
+            "certificateArn": engine.register_certificate(certificate_id, pem.decode("ascii"), setAsActive),
+            "certificateId": certificate_id,
+            "certificatePem": pem.decode("ascii"),
+        }
+
     def describe_endpoint(endpointType: str = "iot:Data") -> dict[str, Any]:
         if endpointType not in ("iot:Data", "iot:Data-ATS"):
             raise invalid(f"endpointType {endpointType!r} is not served; iot:Data-ATS is, for Jobs as well")
@@ -83,6 +97,7 @@ def handlers(
     table[CONTROL, "CreateStream"] = create_stream
     table[CONTROL, "UpdateStream"] = update_stream
     table[CONTROL, "CreateKeysAndCertificate"] = create_keys_and_certificate
+    table[CONTROL, "CreateCertificateFromCsr"] = create_certificate_from_csr
     table[CONTROL, "DescribeEndpoint"] = describe_endpoint
     return table | _data_plane(engine)
 

@@ -1,0 +1,35 @@
+"""The section about downloads, with one small file: every way brings it, in a heap that does not grow with it."""
+
+from pathlib import Path
+
+import pytest
+
+from ujobs_tools.bench import downloads, on_unix
+
+SIZE = 32 * 1024
+
+
+def test_every_way_of_downloading() -> None:
+    found = downloads.measure(size=SIZE, rounds=1)
+    assert list(found["ways"]) == ["bare loop", "bare loop with asyncio", "MQTT stream", "HTTPS"]
+    for way, one in found["ways"].items():
+        assert one["mb_per_second"] > 0
+        assert 4096 <= one["heap"] < SIZE * 1.5, way
+        assert abs(one["heap"] - one["heap_quarter"]) < 1024, "the same for a file four times as large"
+    (sheet,) = downloads.sheets(found)
+    assert [row[0] for row in sheet.rows] == list(found["ways"])
+    assert sheet.rows[0][2] == "1.00"
+
+
+def test_ratios_to_the_bare_loop_are_what_is_judged() -> None:
+    rates = {"bare loop": 8.0, "bare loop with asyncio": 7.0, "MQTT stream": 4.0, "HTTPS": 6.0}
+    found = {"ways": {way: {"mb_per_second": rate} for way, rate in rates.items()}}
+    assert downloads.budgets(found) == {"streams_ratio": 0.5, "https_ratio": 0.75}
+
+
+def test_a_server_that_is_not_verified_gets_no_file(tmp_path: Path) -> None:
+    on_unix.compile_programs(tmp_path)
+    (tmp_path / "ca.der").write_bytes(b"no certificate")
+    options = {"path": str(tmp_path / "file"), "host": "localhost", "port": 1, "ca": str(tmp_path / "ca.der")}
+    with pytest.raises(on_unix.ProgramFailed, match="invalid cert"):
+        on_unix.run(tmp_path, "downloading", options | {"asyncio": False, "collect": False})

@@ -1,0 +1,38 @@
+"""The sections about memory, with few jobs."""
+
+import shutil
+
+import pytest
+
+from ujobs_tools.bench import heap, on_unix, ram
+
+
+def test_the_heap_with_32_bit_words() -> None:
+    if not shutil.which("node") or not ram.PACKAGES.exists():
+        pytest.skip("the 32-bit MicroPython is missing: `make bench` installs it, with Node.js and npm")
+    found = ram.measure(jobs=12)
+    for size in (1024, 8192):
+        ours, theirs = ({step["name"]: step for step in found[f"{who} {size}"]} for who in ("ujobs", "by hand"))
+        assert ours["connected"]["live"] > theirs["connected"]["live"] > theirs["umqtt.simple"]["live"]
+        # The document is in it, and gone afterwards.
+        held = ours["in a handler"]["live"] - ours["connected"]["live"]
+        assert held > size * 0.8
+        assert ours["first jobs"]["peak"] > ours["connected"]["live"] + held
+    assert ram.budgets(found)["growth_bytes"] == 0
+    idle, of_jobs = ram.sheets(found)
+    assert idle.rows[-1][0] == "all beyond umqtt.simple"
+    assert all(len(row) == len(of_jobs.columns) for row in of_jobs.rows)
+
+
+def test_bisection_finds_the_least_that_suffices() -> None:
+    tried = []
+
+    def suffices(kilobytes: int) -> bool:
+        tried.append(kilobytes)
+        return kilobytes >= 97
+
+    assert heap.bisect(suffices, 1) == 97
+    assert len(tried) < 12
+    assert 97 <= heap.bisect(suffices, 8) < 97 + 8
+    with pytest.raises(on_unix.ProgramFailed):
+        heap.bisect(lambda kilobytes: False, 1)

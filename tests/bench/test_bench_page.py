@@ -1,0 +1,53 @@
+"""docs/performance.md: its tables come from figures, and what it names exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ujobs_tools.bench import docs
+from ujobs_tools.bench.sections import SECTIONS
+from ujobs_tools.bench.sheet import Sheet, as_markdown
+
+SIZES = {"source": 30, "O2": 20, "O3": 10}
+FLASH = {"modules": {"agent.py": SIZES}, "core": SIZES, "all": SIZES, "others": {"by hand": SIZES}}
+
+
+def test_the_page_has_a_place_for_every_section_and_its_command() -> None:
+    page = docs.PAGE.read_text()
+    assert sorted(re.findall(r"<!-- figures: (\w+) -->", page)) == sorted(SECTIONS)
+    for name in SECTIONS:
+        assert ("make size" if name == "flash" else f"make bench ONLY={name}") in page
+
+
+def test_tables_are_replaced_and_the_rest_of_the_page_is_kept() -> None:
+    page = "before\n<!-- figures: flash -->\nold\n<!-- end -->\nbetween\n<!-- figures: wear -->\nkept\n<!-- end -->\n"
+    filled = docs.fill(page, {"flash": FLASH})
+    assert "old" not in filled
+    assert "| agent.py | 30 | 20 | 10 |" in filled
+    assert "kept" in filled, "there are no figures of it"
+    assert docs.fill(filled, {"flash": FLASH}) == filled
+    with pytest.raises(KeyError):
+        docs.fill("<!-- figures: unheard -->\n<!-- end -->", {})
+
+
+def test_a_table_in_markdown() -> None:
+    sheet = Sheet("Title", ("", "a", "b"), [("one", "1", "2"), (), ("x|y", "3")], "A note.")
+    assert as_markdown(sheet).splitlines() == [
+        "**Title**", "", "|  | a | b |", "|---|---:|---:|", "| one | 1 | 2 |", "| x\\|y | 3 |  |", "", "A note.",
+    ]
+
+
+def test_plots(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="only `make bench-docs` installs it")
+    from ujobs_tools.bench import plots
+
+    device = {"jobs_per_second": 9.0, "p50_ms": 1.0, "p99_ms": 2.0}
+    cost = {who: {"instructions": 5.0, "microseconds": 1.0} for who in ("ujobs", "by hand")}
+    figures = {"rate": {"devices": {"ujobs": device}}, "cpu": {"valgrind": True, "pieces": {"job": cost}}}
+    for _ in range(2):
+        plots.draw(figures, tmp_path / "plots")
+        written = {path.name: path.read_bytes() for path in (tmp_path / "plots").iterdir()}
+        assert sorted(written) == ["cpu.svg", "rate.svg"]
+    plots.draw(figures, tmp_path / "again")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == written

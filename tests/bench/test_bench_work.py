@@ -1,0 +1,93 @@
+"""The sections about processor, wire, rate and wear, each with a handful of jobs: figures of every part, and sane."""
+
+from pathlib import Path
+
+import pytest
+
+from ujobs_tools.bench import cpu, on_unix, rate, tap, wear, wire
+from ujobs_tools.bench.tap import Packet
+
+
+def test_the_processor_with_few_repetitions() -> None:
+    found = cpu.measure(times=20, jobs=2, valgrind=False)
+    assert found["pieces"]["parse a reply"]["ujobs"]["microseconds"] > 0
+    assert "by hand" not in found["pieces"]["write the journal"]
+    assert found["pieces"]["job"]["by hand"].keys() == {"instructions", "microseconds"}
+    assert cpu.budgets(found) == {}, "without instructions nothing is judged"
+    (sheet,) = cpu.sheets(found)
+    assert [row[0] for row in sheet.rows][-2:] == ["keep-alive", "job"]
+
+
+def test_the_ratio_of_instructions_is_what_is_judged() -> None:
+    counted = {"ujobs": 300.0, "by hand": 200.0}
+    cost = {who: {"instructions": number, "microseconds": 1.0} for who, number in counted.items()}
+    found = {"valgrind": True, "pieces": {"job": cost}}
+    assert cpu.budgets(found) == {"job_ratio": 1.5}
+    assert cpu.sheets(found)[0].rows == [("job", "300", "200", "1.5", "1", "1")]
+
+
+def test_on_the_wire() -> None:
+    found = wire.measure(count=2)
+    for who in ("ujobs", "by hand"):
+        assert found[who]["job"]["published"] == 2
+        assert found[who]["keep_alive"]["published"] == 1
+        assert found[who]["job"]["bytes_down"] > 2 * 1024 * 0.8, "the document comes twice"
+        assert found[who]["round_trips"] >= 1
+    assert wire.budgets(found) == {"publishes_per_job": 2}
+
+
+def test_round_trips_are_counted_by_what_is_waited_for() -> None:
+    def up(kind: str) -> Packet:
+        return Packet(True, kind, 2)
+
+    def down(kind: str, topic: str = "") -> Packet:
+        return Packet(False, kind, 2, topic)
+
+    reply = down("PUBLISH", "$aws/things/kiln-7/jobs/start-next/accepted")
+    pipelined = [up("CONNECT"), up("SUBSCRIBE"), up("PUBLISH"), down("CONNACK"), down("SUBACK"), reply, up("PUBLISH")]
+    assert wire.round_trips(pipelined) == 1
+    in_turn = [up("CONNECT"), down("CONNACK"), up("SUBSCRIBE"), down("SUBACK"), up("PUBACK"), up("PUBLISH"), reply]
+    assert wire.round_trips(in_turn) == 3
+
+
+def test_packets_are_told_apart_wherever_the_stream_is_cut() -> None:
+    topic = b"measured/7"
+    field = b"\x00\x0a" + topic
+    # The length of the second one takes two bytes.
+    stream = b"\x10\x02ab" + b"\x30\x70" + field + bytes(100) + b"\xd0\x00" + b"\x30\x82\x01" + field + bytes(118)
+    for cut in range(len(stream) + 1):
+        first, rest = tap.split(stream[:cut])
+        second, rest = tap.split(rest + stream[cut:])
+        assert not rest
+        found = [tap.describe(True, packet) for packet in first + second]
+        assert [(packet.kind, packet.topic) for packet in found] == [
+            ("CONNECT", ""), ("PUBLISH", "measured/7"), ("PINGRESP", ""), ("PUBLISH", "measured/7"),
+        ]
+        assert sum(packet.size for packet in found) == len(stream)
+
+
+def test_every_device_does_the_jobs() -> None:
+    found = rate.measure(jobs=3, singles=2)
+    assert list(found["devices"]) == ["ujobs", "by hand", "ujobs on CPython", "AWS IoT Device SDK"]
+    for one in found["devices"].values():
+        assert one["jobs_per_second"] > 0
+        assert 0 < one["p50_ms"] <= one["p99_ms"]
+        assert one["resident"] > 10**6
+    assert found["devices"]["ujobs"]["heap"] > found["devices"]["by hand"]["heap"] > 0
+    assert rate.budgets(found).keys() == {"jobs_ratio", "latency_ratio", "memory_ratio"}
+
+
+def test_flash_wear() -> None:
+    found = wear.measure(jobs=3)
+    kinds = found["kinds"]
+    assert kinds["large"]["programs"] > kinds["quick"]["programs"] > kinds["nothing"]["programs"] > 0
+    assert kinds["long"]["keep_alives"] > 0
+    assert [row[0] for row in wear.sheets(found)[0].rows][-1] == "a keep-alive alone"
+
+
+def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
+    on_unix.compile_programs(tmp_path)
+    with pytest.raises(on_unix.ProgramFailed, match="KeyError"):
+        on_unix.run(tmp_path, "pieces", {"piece": "there is no who"})
+    with pytest.raises(on_unix.ProgramFailed, match=r"MemoryError|heap"):
+        on_unix.run(tmp_path, "device_ujobs", {}, "8k")

@@ -1,0 +1,44 @@
+"""`make bench`: what ujobs takes and how fast it is, next to what a user would take instead, in one run."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ujobs_tools.bench import budget
+from ujobs_tools.bench.missing import Missing
+from ujobs_tools.bench.sections import SECTIONS
+from ujobs_tools.bench.sheet import as_table
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help="One section, or several: " + ", ".join(SECTIONS))] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+) -> None:
+    """Measure, and print the tables. A section for which this machine lacks something is left out, and says so."""
+    unknown = set(only or ()) - set(SECTIONS)
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: there are {', '.join(SECTIONS)}")
+    console = Console(highlight=False)
+    found, verdicts = {}, []
+    for name in only or SECTIONS:
+        section, started = SECTIONS[name], time.monotonic()
+        try:
+            found[name] = section.measure()
+        except Missing as error:
+            console.print(f"{name} is left out: {error}", style="yellow", markup=False)
+            continue
+        for sheet in section.sheets(found[name]):
+            console.print(as_table(sheet))
+        console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim")
+        verdicts += budget.judge(name, section.budgets(found[name]))
+    console.print(as_table(budget.sheet(verdicts)))
+    if json_file is not None:
+        json_file.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,94 @@
+// Runs steps on a 32-bit MicroPython and says what its heap holds after each: `node heap.mjs PACKAGES FOLDER STEPS`.
+//
+// PACKAGES: folder with the interpreter's npm package. FOLDER: becomes /lib on the interpreter's file system. STEPS: a
+// JSON list of {name, run, turn?, until?}: `run` is executed; then, until the Python function named by `until` returns
+// something true, either the Python function named by `turn` is called, or asyncio has its turn. Prints a JSON list of
+// {name, live, peak, allocated}, all in bytes: what is held after the step once garbage is collected; the most that was
+// taken in it, with garbage collected between turns only; all that its turns allocated together.
+//
+// This interpreter collects garbage only when no Python code is on its way, so every measurement is a call of its own.
+// Time is simulated: it stands still while anything runs, and jumps when all tasks wait.
+
+import fs from "node:fs";
+import path from "node:path";
+
+const MOST_TURNS = 2_000_000;
+const [packages, folder, steps] = process.argv.slice(2);
+
+const start = 1_700_000_000_000;
+let now = start;
+let timer = null;
+Date.now = () => now;
+globalThis.setTimeout = (call, delay) => {
+    timer = { call, due: now + Math.max(0, delay) };
+    return 1;
+};
+globalThis.clearTimeout = () => {
+    timer = null;
+};
+
+const entry = path.join(packages, "node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs");
+const { loadMicroPython } = await import(entry);
+const python = await loadMicroPython({
+    heapsize: 4 << 20, linebuffer: true, stdout: (line) => console.error(line), stderr: (line) => console.error(line),
+});
+
+function copy(source, target) {
+    python.FS.mkdirTree(target);
+    for (const entry of fs.readdirSync(source, { withFileTypes: true })) {
+        const [from, to] = [path.join(source, entry.name), `${target}/${entry.name}`];
+        if (entry.isDirectory()) copy(from, to);
+        else python.FS.writeFile(to, fs.readFileSync(from));
+    }
+}
+
+copy(path.resolve(folder), "/lib");
+python.runPython("import sys; sys.path[:] = ['/lib', '.frozen']");
+const gc = python.pyimport("gc");
+const { collect, mem_alloc: taken } = gc;
+gc.threshold(-1);
+
+const functions = new Map();
+function named(name) {
+    if (!functions.has(name)) functions.set(name, python.globals.get(name));
+    return functions.get(name);
+}
+
+function turn(step) {
+    if (step.turn) return named(step.turn)();
+    if (!timer) throw new Error(`step ${step.name}: all tasks wait for ever`);
+    const { call, due } = timer;
+    timer = null;
+    now = Math.max(now, due);
+    call();
+}
+
+function live() {
+    collect();
+    return taken();
+}
+
+const found = [];
+for (const step of JSON.parse(steps)) {
+    let held = live();
+    let peak = 0;
+    let allocated = 0;
+    const measured = (action) => {
+        action();
+        const after = taken();
+        peak = Math.max(peak, after);
+        allocated += after - held;
+        held = live();
+    };
+    measured(() => python.runPython(step.run));
+    if (step.until) {
+        peak = allocated = 0;
+        for (let turns = 0; !named(step.until)(); ++turns) {
+            if (turns === MOST_TURNS) throw new Error(`step ${step.name} does not end`);
+            measured(() => turn(step));
+        }
+    }
+    found.push({ name: step.name, live: live(), peak, allocated });
+}
+console.log(JSON.stringify(found));
+process.exit(0);

@@ -1,0 +1,140 @@
+"""A file over TLS: fetched by a job with ujobs, or by the least of a loop. Runs on MicroPython only.
+
+Options: path, where the file goes; collect, whether the heap is looked at with every piece, which takes time; for a
+loop host, port and ca, and whether it is one with asyncio; for ujobs those of device_ujobs.py, and two jobs wait then:
+`held`, which does nothing, and `files`. Prints microseconds, from the first byte to the file being closed, which leaves
+out the connection and its handshake; and with collect, how much of the heap was held before and at most.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import socket
+import time
+
+import ujobs.flash
+from ujobs.agent import Agent
+
+_PIECE = 4096
+_REQUEST = b"GET /file HTTP/1.0\r\n\r\n"
+
+
+class Watch:
+    """collect: see above."""
+
+    def __init__(self, collect: bool):
+        self.collect = collect
+        self.began = None
+        self.took = 0
+        self.before = self.most = 0
+
+    def idle(self) -> None:
+        gc.collect()
+        self.before = gc.mem_alloc()
+
+    def piece(self) -> None:
+        if self.began is None:
+            self.began = time.ticks_us()
+        if self.collect:
+            gc.collect()
+            self.most = max(self.most, gc.mem_alloc())
+
+    def over(self) -> None:
+        self.took = time.ticks_diff(time.ticks_us(), self.began)
+
+
+def by_loop(options: dict, watch: Watch) -> None:
+    """Socket to file, and nothing else."""
+    context = server_context(options)
+    watch.idle()
+    plain = socket.socket()
+    plain.connect(socket.getaddrinfo(options["host"], options["port"])[0][-1])
+    sock = context.wrap_socket(plain, server_hostname=options["host"])
+    sock.write(_REQUEST)
+    while sock.readline() != b"\r\n":
+        pass
+    buffer = memoryview(bytearray(_PIECE))
+    with open(options["path"], "wb") as file:
+        while True:
+            count = sock.readinto(buffer)
+            if not count:
+                break
+            watch.piece()
+            file.write(buffer[:count])
+    watch.over()
+    sock.close()
+
+
+async def by_asyncio(options: dict, watch: Watch) -> None:
+    """The same with asyncio's streams."""
+    context = server_context(options)
+    watch.idle()
+    stream, _ = await asyncio.open_connection(
+        options["host"], options["port"], ssl=context, server_hostname=options["host"]
+    )
+    stream.write(_REQUEST)
+    await stream.drain()
+    while await stream.readline() != b"\r\n":
+        pass
+    buffer = memoryview(bytearray(_PIECE))
+    with open(options["path"], "wb") as file:
+        while True:
+            count = await stream.readinto(buffer)
+            if count == 0:
+                break
+            if count:
+                watch.piece()
+                file.write(buffer[:count])
+    watch.over()
+    stream.close()
+
+
+def server_context(options: dict):
+    """A TLS context that verifies the server."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with open(options["ca"], "rb") as file:
+        context.load_verify_locations(cadata=file.read())
+    return context
+
+
+def by_job(options: dict, watch: Watch) -> None:
+    """The job `files`, with its check of the SHA-256 of what is in flash."""
+
+    class Part(ujobs.flash.Part):
+        def write(self, offset, data):
+            watch.piece()
+            super().write(offset, data)
+
+        def install(self):
+            super().install()
+            watch.over()
+
+    ujobs.flash.Part = Part
+    ca, cert, key = [options["certificates"] + "/" + name for name in ("ca.der", "cert.der", "key.der")]
+    agent = Agent(
+        options["thing"], options["host"], cert, key, ca, port=options["port"], directory=options["journal"]
+    )
+    agent.use("files", roots=(options["path"].rpartition("/")[0],))
+
+    @agent.on("held")
+    async def held(job):
+        watch.idle()
+
+    asyncio.run(agent.run(until_idle=True))
+
+
+def main() -> None:
+    """Fetch it."""
+    options = json.loads(os.getenv("UJOBS_BENCH"))
+    watch = Watch(options["collect"])
+    if "certificates" in options:
+        by_job(options, watch)
+    elif options["asyncio"]:
+        asyncio.run(by_asyncio(options, watch))
+    else:
+        by_loop(options, watch)
+    print(json.dumps({"microseconds": watch.took, "before": watch.before, "most": watch.most}))

@@ -1,0 +1,45 @@
+"""A table of figures, for the terminal and for a page of Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.markup import escape
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """title: what is measured. columns: of which the first names the row. rows: text, as many cells as columns at most;
+    an empty row is a line between two groups. note: what a reader has to know."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...] | tuple[()]] = ()
+    note: str = ""
+
+
+def as_table(sheet: Sheet) -> Table:
+    """For the terminal."""
+    table = Table(title=escape(sheet.title), caption=escape(sheet.note) or None, title_justify="left")
+    for index, column in enumerate(sheet.columns):
+        table.add_column(escape(column), justify="right" if index else "left")
+    for row in sheet.rows:
+        if row:
+            table.add_row(*map(escape, row))
+        else:
+            table.add_section()
+    return table
+
+
+def as_markdown(sheet: Sheet) -> str:
+    """For a page: the table, and the note below it."""
+    lines = [f"**{sheet.title}**", "", _line(sheet.columns), "|---|" + "---:|" * (len(sheet.columns) - 1)]
+    padding = ("",) * len(sheet.columns)
+    lines += [_line((*row, *padding)[: len(padding)]) for row in sheet.rows if row]
+    if sheet.note:
+        lines += ["", sheet.note]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,152 @@
+"""`ujobs deploy` and `ujobs provision`: a board on a cable brought up to date; `ujobs_tools.deploy` does the work."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ujobs_tools.commands.board import UsageError, make_settings
+from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+
+if TYPE_CHECKING:
+    from ujobs_tools.deploy.plan import Plan
+    from ujobs_tools.deploy.remote import Remote
+
+Port = Annotated[str | None, typer.Option(help="Serial port; without it the only board that is plugged in.")]
+App = Annotated[Path | None, typer.Option(help="Application: a file, or a folder with app.py; without it: as it is.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; the board is left as it is.")]
+
+
+def deploy(port: Port = None, app: App = None, dry_run: DryRun = False) -> None:
+    """Bring library, boot.py, main.py and application to a board, compiled for its MicroPython: what differs, no more.
+
+    The program stops meanwhile. A board that is unplugged half-way starts with what it had.
+
+    Exit codes: 0 done; 1 not done.
+    """
+    with one_line("deploy"):
+        remote = connect(port)
+        try:
+            _install(remote, app, {}, dry_run)
+        finally:
+            remote.reset()
+
+
+def provision(
+    thing: Annotated[str, typer.Argument(help="Thing name: 1 to 128 characters of a-z A-Z 0-9 : _ -")],
+    port: Port = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the thing's key and certificates; without it things/THING.")
+    ] = None,
+    app: App = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="settings.json to start from, else the example in firmware/.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE in the settings; VALUE is JSON or text; ntp=null."),
+    ] = None,
+    wifi_ssid: Annotated[str | None, typer.Option(help="Network that the board joins.")] = None,
+    wifi_password: Annotated[
+        str | None, typer.Option(envvar="UJOBS_WIFI_PASSWORD", help="Its password.", show_envvar=True)
+    ] = None,
+    mqtt_port: Annotated[int | None, typer.Option(help="Port for MQTT, where the service does not say.")] = None,
+    patience: Annotated[int, typer.Option(help="Seconds that the board may take to connect.")] = 90,
+    endpoint_url: EndpointUrl = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(help="Certificate of the server's authority, PEM or DER; on AWS: Amazon Root CA 1."),
+    ] = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> None:
+    """Make a thing of a board: key, certificate, policy and settings, and everything that `ujobs deploy` brings.
+
+    Ends when the board says that it has connected. A folder that holds the thing's key already is used again.
+
+    Exit codes: 0 the board has connected; 1 it has not; 2 bad arguments.
+    """
+    from ujobs_tools.deploy import ports
+    from ujobs_tools.deploy import provision as provisioning
+
+    folder = out or Path("things") / thing
+    with one_line("provision"):
+        # Nothing is made in the cloud for a board that is not there, or for settings that are none.
+        make_settings(settings, {"thing": thing, "host": "unknown"}, set_ or [])
+        remote = connect(port)
+        try:
+            host, said = provisioning.credentials(thing, folder, endpoint_url, region, profile, ca)
+            if said is None and mqtt_port is None:
+                raise UsageError("the service does not say where MQTT is: give --mqtt-port")
+            given: dict[str, Any] = {"thing": thing, "host": host, "port": mqtt_port or said}
+            if wifi_ssid or settings is None:
+                given["wifi"] = {"ssid": wifi_ssid, "password": wifi_password or ""} if wifi_ssid else {}
+            contents = make_settings(settings, given, set_ or [])
+            typer.echo(f"{thing}: key and certificates are in {folder}")
+            _install(remote, app, provisioning.board_files(contents, folder), False)
+        except BaseException:
+            remote.reset()
+            raise
+        name = remote.port
+        provisioning.prove(ports.lines(name, patience, remote.restart()), lambda line: typer.echo(f"  {line}"))
+        typer.echo(f"{thing} has connected to {host}")
+
+
+def connect(port: str | None) -> "Remote":
+    """The board at the port that is meant. Raises BoardError."""
+    from ujobs_tools.deploy import ports
+    from ujobs_tools.deploy.remote import Remote
+
+    return Remote(ports.choose(port))
+
+
+def _install(remote: "Remote", app: Path | None, further: dict[str, bytes], dry_run: bool) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    from ujobs_tools.deploy import install
+
+    plan = install.plan_for(remote, app, further)
+    if dry_run:
+        typer.echo(_preview(plan))
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=plan.size())
+        install.carry_out(remote, plan, lambda path, size: bar.update(task, advance=size, description=path))
+    typer.echo(_summary(plan))
+
+
+def _preview(plan: "Plan") -> str:
+    lines = [f"write   {path}  {len(content)} bytes" for path, content in plan.write.items()]
+    lines += [f"copy    {source} to {path}" for path, source in plan.copy.items()]
+    lines += [f"remove  {path}" for path in (*plan.leftovers, *plan.remove)]
+    if plan.slot:
+        lines.append(f"start   the application in {plan.slot}")
+    return "\n".join([*lines, f"{plan.same} files are as they should be"])
+
+
+def _summary(plan: "Plan") -> str:
+    if plan.nothing():
+        return f"nothing to do: {plan.same} files are as they should be"
+    written = f"{len(plan.write)} files written, {plan.size()} bytes; {plan.same} were as they should be"
+    return written + (f"; the application is in {plan.slot} now" if plan.slot else "")
+
+
+@contextmanager
+def one_line(command: str) -> Iterator[None]:
+    """Ends the command with what went wrong, and exit code 1, or 2 for bad arguments."""
+    from ujobs_tools.board.interpreter import InterpreterError
+    from ujobs_tools.cloud import CloudError
+    from ujobs_tools.deploy.ports import BoardError
+
+    try:
+        yield
+    except (UsageError, ValueError) as error:
+        typer.echo(f"ujobs {command}: {error}", err=True)
+        raise typer.Exit(2) from error
+    except (BoardError, CloudError, InterpreterError, OSError) as error:
+        typer.echo(f"ujobs {command}: {error}", err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,66 @@
+"""`ujobs flash`, `ujobs logs` and `ujobs wipe`: a board on a cable; `ujobs_tools.deploy` does the work."""
+
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ujobs_tools.commands.deploy import DryRun, Port, connect, one_line
+
+
+def flash(
+    firmware: Annotated[Path, typer.Argument(help="MicroPython for the board, a .bin from its downloads.")],
+    port: Port = None,
+    baud: Annotated[int, typer.Option(help="Bits per second; 115200 where a faster line fails.")] = 460800,
+    dry_run: DryRun = False,
+) -> None:
+    """Put MicroPython on an ESP32, with esptool. Everything that was on it is erased.
+
+    Exit codes: 0 done; 1 not done.
+    """
+    from ujobs_tools.deploy import flash, ports
+
+    with one_line("flash"):
+        image = flash.examine(firmware)
+        command = flash.command(port if dry_run and port else ports.choose(port), firmware, image, baud)
+        typer.echo(f"{firmware.name}: {image.size} bytes for an {image.chip}, at {image.offset:#x}")
+        typer.echo(" ".join(command))
+        if not dry_run and subprocess.run(command).returncode:
+            raise ports.BoardError("esptool has not done it: what it says is above")
+
+
+def logs(port: Port = None) -> None:
+    """Show what a board prints, until Ctrl-C, without disturbing it."""
+    from ujobs_tools.deploy import ports
+
+    with one_line("logs"):
+        try:
+            for line in ports.lines(ports.choose(port), None):
+                typer.echo(line)
+        except KeyboardInterrupt:
+            typer.echo()
+
+
+def wipe(
+    port: Port = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Remove every file from a board, its key and settings too. MicroPython stays.
+
+    Exit codes: 0 done; 1 not done.
+    """
+    with one_line("wipe"):
+        remote = connect(port)
+        try:
+            files = sorted(remote.files(""))
+            for path in files:
+                typer.echo(f"remove  {path}")
+            if dry_run or not files:
+                return
+            if not yes:
+                typer.confirm(f"remove these {len(files)} files for good?", abort=True)
+            remote.remove(files)
+        finally:
+            remote.reset()

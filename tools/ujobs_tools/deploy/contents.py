@@ -1,0 +1,61 @@
+"""What belongs on a board, compiled for the MicroPython that it runs: path on the board -> content."""
+
+from pathlib import Path
+
+from ujobs_tools.board.files import make_program_files
+from ujobs_tools.board.interpreter import compile_module
+
+from .ports import BoardError
+
+MINIMUM = (1, 24, 0)  # of MicroPython
+# What sys.implementation._mpy calls the processor, as names of mpy-cross's -march (MicroPython documentation,
+# "MicroPython .mpy files").
+_PROCESSORS = (
+    "", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
+    "rv32imc", "rv64imc",
+)
+
+
+def check_version(version: tuple[int, ...], mpy: int) -> None:
+    """Raises BoardError unless ujobs, compiled by the mpy-cross of this installation, runs there.
+
+    version, mpy: sys.implementation.version and _mpy of the board, 0 when it has none.
+    """
+    found = ".".join(map(str, version[:3]))
+    if version < MINIMUM:
+        needed = ".".join(map(str, MINIMUM[:2]))
+        raise BoardError(f"the board runs MicroPython {found}, and ujobs needs {needed} or later: see make flash")
+    made = compile_module(b"", "x.py", 0)[1]
+    if mpy & 0xFF != made:
+        loads = f"loads .mpy version {mpy & 0xFF}" if mpy else "loads no .mpy files"
+        raise BoardError(f"MicroPython {found} on the board {loads}, and mpy-cross here makes version {made}")
+
+
+def program(repository: Path) -> dict[str, bytes]:
+    """boot.py, main.py, library and board glue. Raises InterpreterError, OSError."""
+    return {f"/{name}": content for name, content in make_program_files(repository).items()}
+
+
+def application(app: Path, mpy: int) -> dict[str, bytes]:
+    """An application, by paths from its folder on.
+
+    app: a file, which becomes app.mpy, or a folder with app.py. Python files are compiled without optimisation: an
+    `assert` in them stays. mpy: sys.implementation._mpy of the board, for code that is native. Raises BoardError,
+    InterpreterError, OSError.
+    """
+    if app.is_file():
+        sources = {"app.py": app}
+    else:
+        found = [path for path in sorted(app.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+        sources = {path.relative_to(app).as_posix(): path for path in found}
+    if not {"app.py", "app.mpy"} & set(sources):
+        raise BoardError(f"no application in {app}: there has to be an app.py with a function setup(agent)")
+    number = mpy >> 10 & 0xF
+    processor = _PROCESSORS[number] if number < len(_PROCESSORS) else ""
+    files = {}
+    for name, path in sources.items():
+        content = path.read_bytes()
+        if name.endswith(".py"):
+            content, name = compile_module(content, name, 0, processor), name.removesuffix(".py") + ".mpy"
+        files[name] = content
+    return files

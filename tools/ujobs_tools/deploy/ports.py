@@ -1,0 +1,84 @@
+"""Serial ports: which one is meant, why one does not open, and what a board prints on it."""
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import serial
+from serial.tools import list_ports
+
+_BAUD = 115200
+_LOOK = 0.2  # seconds; also how long a port that has gone may take to be looked for again
+
+
+class BoardError(Exception):
+    """A board cannot be reached or does not do what it is asked to; the message is for its user."""
+
+
+def choose(port: str | None) -> str:
+    """The port that is meant: the one that is named, else the only one with a USB device behind it.
+
+    Raises BoardError when it is not there, or not clear.
+    """
+    found = _boards()
+    if port is None:
+        if len(found) == 1:
+            return found[0]
+        raise BoardError(f"which port? boards are at {', '.join(found)}" if found else "no board is plugged in")
+    if not os.path.exists(port):
+        raise BoardError(
+            f"no board at {port}: " + (f"boards are at {', '.join(found)}" if found else "none is plugged in")
+        )
+    return port
+
+
+def why_not(port: str) -> str:
+    """Why a port that is there does not open, in one line."""
+    try:
+        serial.Serial(port, _BAUD, exclusive=True).close()
+    except serial.SerialException as error:
+        number = error.errno
+    else:
+        number = errno.EBUSY  # but free again by now
+    if number in (errno.EAGAIN, errno.EBUSY):
+        return f"{port} is in use by another program: end that first"
+    if number == errno.EACCES:
+        return f"{port} may be used by its group only: add yourself to {Path(port).group()}, and log in again"
+    return f"{port} does not open: {os.strerror(number) if number else 'it is no serial port'}"
+
+
+def lines(port: str, seconds: float | None, opened: serial.Serial | None = None) -> Iterator[str]:
+    """What a board prints, line by line, without disturbing it.
+
+    seconds: how long to listen, None for ever. opened: the port, if it is open already; it is closed in the end. A port
+    that goes away, as native USB does at a reset, is opened again when it comes back. Raises BoardError when it does
+    not open in the first place.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    line, seen, rest = opened, opened is not None, b""
+    try:
+        while deadline is None or time.monotonic() < deadline:
+            try:
+                line = line or serial.Serial(port, _BAUD, exclusive=True)
+                line.timeout = _LOOK
+                seen = True
+                *whole, rest = (rest + line.read(line.in_waiting or 1)).split(b"\n")
+            except OSError as error:  # pyserial's own is one
+                if not seen:
+                    raise BoardError(why_not(port)) from error
+                if line:
+                    line.close()
+                line = None
+                time.sleep(_LOOK)
+                continue
+            for text in whole:
+                yield text.decode(errors="replace").rstrip("\r")
+    finally:
+        if line:
+            line.close()
+
+
+def _boards() -> list[str]:
+    return sorted(found.device for found in list_ports.comports() if found.vid is not None)
