@@ -12,7 +12,7 @@ JAVASCRIPT := $(if $(shell command -v npm 2>/dev/null),build/javascript/.ready)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+		printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 setup: $(READY) ## install what is needed into .venv, nothing outside it
 

@@ -74,7 +74,7 @@ def _check(name, value, kinds, default):
     if _fits(name, value, kinds):
         return value
     # Without its signing key a board would take what nobody signed.
-    if default is ... or name == "signing_key" and value is not None:
+    if default is ... or (name == "signing_key" and value is not None):
         raise ValueError("settings: " + name + (" is missing" if value is None else " has the wrong type"))
     if value is not None:
         print("settings:", name, "has the wrong type and is left out")

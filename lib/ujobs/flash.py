@@ -60,7 +60,8 @@ def room(path: str, size: int) -> None:
         state = os.statvfs("/" + path.split("/")[1])
     except OSError:
         state = os.statvfs("/")
-    free = state[0] * state[3]
+    # A littlefs that is nearly full may report fewer than none, which looks like very many.
+    free = state[0] * state[3] if state[3] <= state[2] else 0
     if size + _SPARE > free:
         raise OSError("no room: %d bytes are needed, %d are free" % (size + _SPARE, free))
 

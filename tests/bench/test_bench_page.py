@@ -10,7 +10,10 @@ from ujobs_tools.bench.sections import SECTIONS
 from ujobs_tools.bench.sheet import Sheet, as_markdown
 
 SIZES = {"source": 30, "O2": 20, "O3": 10}
-FLASH = {"modules": {"agent.py": SIZES}, "core": SIZES, "all": SIZES, "others": {"by hand": SIZES}}
+FLASH = {
+    "modules": {"agent.py": SIZES}, "core": SIZES, "all": SIZES, "others": {"by hand": SIZES}, "client": "the double",
+    "parts": {"agent.py": {"names": 12, "bytecode": 8}},
+}
 
 
 def test_the_page_has_a_place_for_every_section_and_its_command() -> None:
@@ -25,6 +28,7 @@ def test_tables_are_replaced_and_the_rest_of_the_page_is_kept() -> None:
     filled = docs.fill(page, {"flash": FLASH})
     assert "old" not in filled
     assert "| agent.py | 30 | 20 | 10 |" in filled
+    assert "| core | 12 | 8 |" in filled
     assert "kept" in filled, "there are no figures of it"
     assert docs.fill(filled, {"flash": FLASH}) == filled
     with pytest.raises(KeyError):

@@ -171,7 +171,7 @@ def test_a_trial_gives_way(start: Start, at_work: dict[str, bytes], application:
 def test_the_watchdog_is_fed(start: Start, at_work: dict[str, bytes], tmp_path: Path) -> None:
     app_file = tmp_path / "app.py"
     app_file.write_text("NAME = " + repr(bytes(range(256)) * 8) + "\ndef setup(agent):\n    print('application new')\n")
-    watched = SETTINGS.replace(b"}", b', "watchdog": 1}')
+    watched = SETTINGS.replace(b"}", b', "watchdog": 3}')
     board = start(at_work | {"settings.json": watched})
     board.board.wait_for("application old")
     remote = Remote(str(board.port))
@@ -180,7 +180,7 @@ def test_the_watchdog_is_fed(start: Start, at_work: dict[str, bytes], tmp_path: 
 
     def slowly(path: str, size: int) -> None:
         pieces.append(size)
-        time.sleep(0.5)
+        time.sleep(1.2)  # longer than the watchdog, all in all
 
     install.carry_out(remote, plan, slowly)
     assert len(pieces) >= 3

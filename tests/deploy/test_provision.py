@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import typer
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 from deploy_board import Start
 from typer.testing import CliRunner
 
@@ -62,6 +64,7 @@ def test_a_bare_board_becomes_a_thing_and_its_successor_too(
     board.board.wait_for("application here")
     key = (folder / "key.der").read_bytes()
     assert read_files(tmp_path / "flash.img")["/cert/key.der"] == key
+    assert isinstance(load_der_private_key(key, None), ec.EllipticCurvePrivateKey)
     assert stat.S_IMODE((folder / "key.der").stat().st_mode) == 0o600
     board.board.stop()
 

@@ -215,20 +215,25 @@ def test_paths_cannot_escape():
 
 def test_a_full_flash_fails_the_job_and_leaves_nothing():
     class Full:
+        def __init__(self, free):
+            self.free = free
+
         def __getattr__(self, name):
             return getattr(os, name)
 
         def statvfs(self, path):
-            return (4096, 4096, 100, 10, 10, 0, 0, 0, 0, 255)
+            return (4096, 4096, 100, self.free, self.free, 0, 0, 0, 0, 255)
 
-    ujobs.flash.os = Full()
-    try:
-        execution = work({"fetch": [source()]})
-    finally:
-        ujobs.flash.os = os
-    assert execution["status"] == "FAILED"
-    assert "no room" in execution["statusDetails"]["reason"]
-    assert names() == []
+    # The last one is what littlefs says when it has used more than there is.
+    for free in (0, 10, 17592186040320):
+        ujobs.flash.os = Full(free)
+        try:
+            execution = work({"fetch": [source()]})
+        finally:
+            ujobs.flash.os = os
+        assert execution["status"] == "FAILED"
+        assert "no room" in execution["statusDetails"]["reason"]
+        assert names() == []
 
 
 def test_a_stream_is_fetched_too():

@@ -2,6 +2,8 @@
 
 from http_service import Server
 
+from ujobs_tools import credentials
+
 
 def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
     iot, data = server.iot, server.data
@@ -9,6 +11,7 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
     target = iot.create_thing(thingName=thing, attributePayload={"attributes": {"a": "1"}})["thingArn"]
     certificate = iot.create_keys_and_certificate(setAsActive=True)
     principal = certificate["certificateArn"]
+    iot.create_certificate_from_csr(certificateSigningRequest=credentials.key_and_request()[1], setAsActive=True)
     iot.create_policy(policyName="shaped", policyDocument="{}")
     iot.create_thing_group(thingGroupName="group")
     iot.attach_policy(policyName="shaped", target=principal)

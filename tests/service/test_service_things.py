@@ -11,7 +11,7 @@ from mqtt_wire import WireClient, publish_packet, subscribe_packet
 from paho.mqtt.enums import CallbackAPIVersion
 from service_process import ServiceProcess, serving
 
-from ujobs_tools import cloud
+from ujobs_tools import cloud, credentials
 from ujobs_tools.pki import Authority
 
 
@@ -125,6 +125,17 @@ def test_who_a_certificate_speaks_for(service: ServiceProcess) -> None:
     assert connect_code(service, context) == 7, "not active"
 
     assert connect_code(service, service.common_name_context("no thing's name!")) == 7
+
+
+def test_a_certificate_by_signing_request_is_as_good(service: ServiceProcess) -> None:
+    service.iot.create_thing(thingName="planer")
+    key, request = credentials.key_and_request()
+    made = service.iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True)
+    service.iot.attach_thing_principal(thingName="planer", principal=made["certificateArn"])
+    assert connect_code(service, service.context(made["certificatePem"], key)) == 0
+    for wrong in ("x", request[:-100]):
+        with pytest.raises(service.iot.exceptions.InvalidRequestException, match="certificateSigningRequest"):
+            service.iot.create_certificate_from_csr(certificateSigningRequest=wrong)
 
 
 def test_a_client_whose_certificate_is_no_longer_good_is_cut_off(service: ServiceProcess) -> None:

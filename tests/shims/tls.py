@@ -76,6 +76,7 @@ class _Socket:
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
         self._ready = False
+        self._partial = False  # what has come in is not a whole record
 
     def setblocking(self, flag):
         self.raw.setblocking(flag)
@@ -84,7 +85,8 @@ class _Socket:
         self.raw.close()
 
     def pending(self):
-        return self._ready and self._tls.pending() > 0
+        # Records that came along with the last one are in no socket's buffer any more: nothing else tells of them.
+        return self._ready and (self._tls.pending() > 0 or (self._incoming.pending > 0 and not self._partial))
 
     def _pump(self, operation, *args):
         """One operation; None when it needs bytes that are not there yet."""
@@ -96,6 +98,7 @@ class _Socket:
             except ssl.SSLWantReadError:
                 self._flush()
                 piece = self.raw.read(16384)
+                self._partial = piece is None
                 if piece is None:
                     return None
                 if piece:

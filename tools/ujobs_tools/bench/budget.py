@@ -12,8 +12,8 @@ FILE = Path(__file__).with_name("budget.toml")
 
 @dataclass(frozen=True)
 class Verdict:
-    """One limit. what: that it is for. goal: what it should be, limit: what it must be: "at most 12288". found: what was
-    measured. kept: the limit is."""
+    """One limit. what: that it is for. goal: what it should be, limit: what it must be: "at most 12288".
+    found: what was measured. kept: whether the limit is."""
 
     what: str
     goal: str

@@ -1,9 +1,10 @@
 """Bytes of each module of lib/ujobs as a board gets it: -O2 keeps the line numbers of tracebacks, -O3 does not."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ujobs_tools.bench import on_unix
+from ujobs_tools.bench import mpy_parts, on_unix
 from ujobs_tools.bench.sheet import Sheet
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import compile_module
@@ -22,6 +23,8 @@ def measure() -> dict[str, Any]:
         "modules": modules,
         "core": _sum(core),
         "all": _sum(list(modules.values())),
+        "parts": {name: _parts(path, name) for name, path in library.items()},
+        "client": umqtt.find()[1],
         "others": {"umqtt.simple": _sizes(simple, "simple.py"), "the same by hand": _sizes(by_hand, "by_hand.py")},
     }
 
@@ -40,7 +43,25 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
         *of_core, _row("core", found["core"]), (), *others, (), _row("all", found["all"]), (),
         *(_row(name, sizes) for name, sizes in found["others"].items()),
     ]
-    return [Sheet("Flash, bytes", ("module", "source", ".mpy -O2", ".mpy -O3"), rows)]
+    note = f"umqtt.simple is {found['client']}."
+    return [Sheet("Flash, bytes", ("module", "source", ".mpy -O2", ".mpy -O3"), rows, note), _where(found, core)]
+
+
+def _where(found: dict[str, Any], core: list[str]) -> Sheet:
+    # What the bytes at -O2 are.
+    parts: dict[str, dict[str, int]] = found["parts"]
+    names = list(next(iter(parts.values())))
+
+    def row(title: str, modules: list[str]) -> tuple[str, ...]:
+        return title, *(f"{sum(parts[module][name] for module in modules):,}" for name in names)
+
+    of_core = [module for module in core if module in parts]
+    rows = [*(row(module, [module]) for module in parts), (), row("core", of_core), row("all", list(parts))]
+    return Sheet("Flash, what the bytes at -O2 are", ("module", *names), rows)
+
+
+def _parts(path: Path, name: str) -> dict[str, int]:
+    return asdict(mpy_parts.parts(compile_module(path.read_bytes(), name, _LEVELS["O2"])))
 
 
 def _sizes(path: Path, name: str) -> dict[str, int]:
