@@ -29,8 +29,14 @@ demo: setup ## a day in the life of a board: service, board and seven jobs, in u
 serve: setup ## run the local Jobs service until Ctrl-C
 	@$(BIN)/ujobs serve
 
-test: setup clients ## run all tests
-	@$(BIN)/pytest
+# Mostly waiting for one another: boards, services and clients in processes of their own.
+REAL_PROCESSES := $(addprefix tests/,advisor bench board clients deploy end_to_end examples)
+
+test: setup clients ## run all tests, in two halves at once
+	@mkdir -p build
+	@$(BIN)/pytest $(REAL_PROCESSES) tests/security > build/real-processes.txt 2>&1 & half=$$!; \
+	$(BIN)/pytest $(addprefix --ignore=,$(REAL_PROCESSES)); rest=$$?; \
+	wait $$half; half=$$?; cat build/real-processes.txt; exit $$((rest || half))
 
 # Without npm or apt-get one of them is missing; the tests that need it say so and are skipped.
 clients: setup build/aws-cli/.ready $(JAVASCRIPT) ## AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto: into build/

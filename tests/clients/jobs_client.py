@@ -5,7 +5,7 @@ Members and replies are dicts with the names they have on the wire; times are ep
 import queue
 from typing import Any, Protocol
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 60.0  # seconds
 
 
 class Rejected(Exception):

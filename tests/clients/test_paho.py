@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from ujobs_tools.fleet import Thing
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 60.0  # seconds
 
 
 class Client:
