@@ -20,6 +20,7 @@ if _TYPING:
 
 _BUFFER = const(4096)  # bytes; also the most that the head of an answer may have
 _MAX_REDIRECTS = const(5)
+_READS = const(8)  # in a row, between two turns for the other tasks
 
 
 class Refused(ValueError):
@@ -88,7 +89,7 @@ class _Response:
     def __init__(self, timeout):
         self._timeout = timeout
         self._view = memoryview(bytearray(_BUFFER))
-        self._begin = self._end = 0
+        self._begin = self._end = self._reads = 0
         self._stream = None
 
     async def open(self, host, port, context):
@@ -198,7 +199,11 @@ class _Response:
             self._end = left
         if left == _BUFFER:
             raise ValueError("the head of the answer is over %d bytes" % _BUFFER)
-        count = None
+        # What has arrived already is taken without a wait; but the other tasks want a turn now and then.
+        self._reads += 1
+        if self._reads % _READS == 0:
+            await asyncio.sleep(0)
+        count = self._stream.s.readinto(view[left:])
         while count is None:
             count = await self._within(self._timeout, self._stream.readinto(view[left:]))
         if not count:

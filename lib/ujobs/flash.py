@@ -13,7 +13,7 @@ if _TYPING:
     from typing import IO
 
 _PIECE = const(1024)  # bytes read at a time
-_TURN = const(8192)  # bytes hashed between two turns for the other tasks
+_TURN = const(32768)  # bytes hashed between two turns for the other tasks
 _MAX_PATH = const(255)
 _SPARE = const(8192)  # bytes of flash left for the journal and for what littlefs needs to work
 

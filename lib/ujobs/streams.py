@@ -54,7 +54,9 @@ class _Receiver:
             return
         except (OSError, ValueError) as error:
             self.error = error
-        self.arrived.set()
+        # Not for each block: to wake the task that waits costs more than to write one.
+        if self.error or not self.missing:
+            self.arrived.set()
 
     def _rejected(self, fields):
         # The token is missing when the service could not read the request.
@@ -159,5 +161,10 @@ async def _window(link, prefix, receiver, file_id, token):
 async def _arrivals(link, receiver):
     # Ends when nothing is missing any more, or nothing has come for a while.
     while receiver.missing and not receiver.error:
+        missing = receiver.missing
         receiver.arrived.clear()
-        await asyncio.wait_for(receiver.arrived.wait(), link.timeout)
+        try:
+            await asyncio.wait_for(receiver.arrived.wait(), link.timeout)
+        except asyncio.TimeoutError:
+            if receiver.missing == missing:
+                raise

@@ -12,6 +12,9 @@ class _Socket:
     def __init__(self, wire):
         self.wire = wire
 
+    def readinto(self, view):
+        return self.wire.take(view)
+
     def close(self):
         self.wire.closed = True
         self.wire.broker.closed += 1
@@ -34,8 +37,12 @@ class Wire:
         while not self.arrived and not self.ended:
             self._event.clear()
             await self._event.wait()
+        return self.take(view)
+
+    def take(self, view):
+        """What a socket that does not block gives: None when nothing is there."""
         if not self.arrived:
-            return 0
+            return 0 if self.ended else None
         count = min(len(view), len(self.arrived), self.broker.piece)
         view[:count] = self.arrived[:count]
         self.arrived = self.arrived[count:]

@@ -6,12 +6,23 @@ A test says what each request is answered with, cut into which pieces, and wheth
 import asyncio
 
 
+class _Socket:
+    def __init__(self, connection):
+        self._connection = connection
+
+    def readinto(self, view):
+        return self._connection.take(view)
+
+    def close(self):
+        self._connection.closed = True
+
+
 class Connection:
     """One connection as the board sees it: an asyncio stream whose other end is the server."""
 
     def __init__(self, web, host, port, secure):
         self.web = web
-        self.s = self
+        self.s = _Socket(self)
         self.target = (host, port, secure)
         self.out_buf = b""
         self.closed = False
@@ -31,13 +42,16 @@ class Connection:
         await asyncio.sleep(0)
         while not self.answer and not self.ends:
             await asyncio.sleep(0.01)
+        return self.take(view)
+
+    def take(self, view):
+        """What a socket that does not block gives: None when nothing is there."""
+        if not self.answer and not self.ends:
+            return None
         count = min(len(view), len(self.answer), self.web.piece)
         view[:count] = self.answer[:count]
         self.answer = self.answer[count:]
         return count
-
-    def close(self):
-        self.closed = True
 
     def header(self, name):
         """The value of a request header, None when there is none."""

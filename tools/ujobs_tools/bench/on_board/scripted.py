@@ -138,11 +138,23 @@ class Script:
         self.replies.append(packet.view)
 
 
+class _Raw:
+    # The socket below the stream, which does not wait.
+    def __init__(self, stream):
+        self._stream = stream
+
+    def readinto(self, view):
+        return self._stream.take(view)
+
+    def close(self):
+        self._stream.close()
+
+
 class Stream:
     """What asyncio.open_connection gives: reader and writer in one."""
 
     def __init__(self, script: Script):
-        self.s = self
+        self.s = _Raw(self)
         self.out_buf = b""
         self._script = script
         self._reply = b""
@@ -162,6 +174,11 @@ class Stream:
         while not self._reply:
             await asyncio.sleep_ms(_DELAY)
             self._reply = self._script.reply()
+        return self.take(view)
+
+    def take(self, view):
+        if not self._reply:
+            return None
         count = min(len(view), len(self._reply))
         view[:count] = self._reply[:count]
         self._reply = self._reply[count:]
