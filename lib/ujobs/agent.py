@@ -27,6 +27,8 @@ _FOREIGN = {"steps": "steps", "afr_ota": "firmware"}
 
 def _let_go(loaded):
     # What was imported for one purpose is not kept in memory. An imported module is held in two places.
+    if len(sys.modules) == len(loaded):
+        return
     for name in [name for name in sys.modules if name.startswith("ujobs.") and name not in loaded]:
         del sys.modules[name]
         package, _, module = name.rpartition(".")
@@ -83,7 +85,7 @@ class Agent:
         self._wake = asyncio.Event()
         # Whether a job may be waiting for us, so that we have to ask; None: a notification is about to tell.
         self._waiting: "bool | None" = True
-        self.client.on_notify_next = self._notified
+        self.client.on_next = self._notified
         self.link.listeners.append(self._link_changed)
 
     def on(
@@ -328,12 +330,9 @@ class Agent:
             except asyncio.TimeoutError:
                 pass
 
-    def _notified(self, execution):
-        journal = self.journal
-        if execution and journal.holds(execution):
-            return
+    def _notified(self, pending):
         # AWS does not promise the order of messages: an old "nothing is pending" must not hide a job.
-        self._waiting = bool(self._waiting) or execution is not None
+        self._waiting = bool(self._waiting) or pending
         if self._job:
             self._job.hurry()
         self._wake.set()

@@ -22,8 +22,8 @@ class JobsClient:
     often a request is sent before giving up; each waits the link's timeout. Raises ValueError for a wrong thing name.
 
     on_notify: called with the payload (dict) of a `notify`, whose `jobs` lists what is pending. on_notify_next: called
-    with the Execution that is next, None when nothing is pending, False when the message could not be read. Both must
-    not wait; None (the default) ignores the notifications.
+    with the Execution that is next, None when nothing is pending, False when the message could not be read. on_next:
+    called with whether any is next, which costs less. They must not wait; None (the default) ignores the notification.
     """
 
     def __init__(self, link: Link, thing: str, attempts: int = 3):
@@ -32,6 +32,7 @@ class JobsClient:
         self.attempts = attempts
         self.on_notify: "object" = None
         self.on_notify_next: "object" = None
+        self.on_next: "object" = None
         self._prefix = protocol.prefix(thing)
         self._turn = asyncio.Lock()
         self._answered = asyncio.Event()
@@ -159,6 +160,8 @@ class JobsClient:
     def _received(self, topic, payload):
         kind = protocol.classify(self._prefix, topic)
         if kind == protocol.NOTIFY_NEXT:
+            if callable(self.on_next):
+                self.on_next(payload is None or protocol.pending(payload))
             if callable(self.on_notify_next):
                 self.on_notify_next(self._next(payload))
         elif kind == protocol.NOTIFY:

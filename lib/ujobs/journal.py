@@ -1,18 +1,19 @@
 """`Journal`: the one small record in flash that says which job execution is at hand and how far it got.
 
 It knows nothing of MQTT. The record is at most 128 bytes, which littlefs keeps inside the directory block: rewriting it
-costs about a tenth of an erase. Status details and a handler's checkpoint are files of their own, written before the
-record that makes them count. Every write goes to a temporary file that is then renamed, so that a power cut leaves
-the old state or the new one. A write that fails after the handler has started is logged, and what it should have
-recorded is held in memory.
+costs about a tenth of an erase. A handler's checkpoint, and status details that do not fit into the record, are files
+of their own, written before the record that makes them count. Every write goes to a temporary file that is then
+renamed, so that a power cut leaves the old state or the new one. A write that fails after the handler has started is
+logged, and what it should have recorded is held in memory.
 
 Record, little endian: magic "J1", state, attempt, execution number (int64), version number, queuedAt, CRC-32 of the
-status details (0: none), length of the job id; job id; CRC-32 of all before.
+file of status details (0: none), length of the job id; job id; status details as JSON; CRC-32 of all before.
 """
 
 import os
 import struct
 from binascii import crc32
+from errno import ENOENT
 
 import ujson
 from micropython import const
@@ -21,6 +22,7 @@ from . import protocol
 
 _FORMAT = "<2sBBqIIIB"
 _HEAD = const(25)
+_MOST = const(128)  # bytes of the record
 _STATES = ("", protocol.IN_PROGRESS, protocol.SUCCEEDED, protocol.FAILED, protocol.REJECTED)
 _ACKNOWLEDGED = const(0x80)
 
@@ -43,6 +45,7 @@ class Journal:
         self.status = ""
         self.acknowledged = True
         self._details: "dict | None" = None
+        self._short = b""  # status details within the record
         self._details_crc = 0
         self._load()
 
@@ -56,6 +59,7 @@ class Journal:
         self.status = protocol.IN_PROGRESS
         self.acknowledged = False
         self._details = None
+        self._short = b""
         self._details_crc = 0
         self._write("record", self._record())
 
@@ -68,18 +72,22 @@ class Journal:
         """Record a result: from here a power cut cannot lose it."""
         self.status = status
         self._details = details
+        self._short = ujson.dumps(details).encode() if details else b""
         self._details_crc = 0
-        if details:
-            data = ujson.dumps(details).encode()
+        record = self._record()
+        if len(record) > _MOST:
+            data = self._short
+            self._short = b""
             if self._try("details", data):
                 self._details_crc = crc32(data)
-        self._try("record", self._record())
+            record = self._record()
+        self._try("record", record)
 
     def details(self) -> "dict | None":
         """Return the status details of the result, None when there are none."""
-        if self._details is None and self._details_crc:
-            data = self._read("details")
-            if data is None or crc32(data) != self._details_crc:
+        if self._details is None and (self._short or self._details_crc):
+            data = self._short or self._read("details")
+            if data is None or (self._details_crc and crc32(data) != self._details_crc):
                 self._details = {"reason": "the status details were lost"}
             else:
                 self._details = ujson.loads(data)
@@ -90,6 +98,7 @@ class Journal:
         kept, so that this execution is known should it be handed out once more."""
         self.acknowledged = True
         self._details = None
+        self._short = b""
         self._try("record", self._record())
 
     def holds(self, execution: protocol.Execution) -> bool:
@@ -136,6 +145,7 @@ class Journal:
         self.status = _STATES[state & 0x7F]
         self.acknowledged = bool(state & _ACKNOWLEDGED)
         self._details_crc = crc
+        self._short = data[_HEAD + length : -4]
 
     def _record(self):
         job_id = self.job_id.encode()
@@ -143,7 +153,7 @@ class Journal:
         data = struct.pack(
             _FORMAT, b"J1", state, self.attempt, self.execution_number, self.version & 0xFFFFFFFF,
             self.queued_at & 0xFFFFFFFF, self._details_crc, len(job_id)
-        ) + job_id
+        ) + job_id + self._short
         return data + struct.pack("<I", crc32(data))
 
     def _try(self, name, data):
@@ -156,12 +166,15 @@ class Journal:
             return False
 
     def _write(self, name, data):
-        try:
-            os.mkdir(self._directory)
-        except OSError:
-            pass  # It is there already, or the next line says what is wrong.
         name = self._directory + "/" + name
-        with open(name + ".tmp", "wb") as file:
+        try:
+            file = open(name + ".tmp", "wb")
+        except OSError as error:
+            if error.args[0] != ENOENT:
+                raise
+            os.mkdir(self._directory)
+            file = open(name + ".tmp", "wb")
+        with file:
             file.write(data)
         os.rename(name + ".tmp", name)
 

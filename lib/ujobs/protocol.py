@@ -56,9 +56,8 @@ _PRINTABLE = _WORD + " !\"#$%&'()*+,./:;<=>?@[\\]^`{|}~"
 _MAX_STEP_TIMEOUT = const(10080)
 _MAX_DETAILS = const(10)
 _MAX_VALUE = const(1024)
+_EMPTY = const(64)  # bytes; a notification of nothing has a timestamp only
 _MAX_LONG = 0x7FFFFFFFFFFFFFFF
-# Format characters that stand alone in Unicode; the others come in ranges, see _allowed().
-_FORMAT = (0xAD, 0x61C, 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x180E, 0xFEFF, 0x110BD, 0x110CD)
 
 
 class JobsError(Exception):
@@ -207,6 +206,11 @@ def execution(fields: dict) -> "Execution | None":
     return Execution(inner)
 
 
+def pending(payload: "bytes | bytearray | memoryview") -> bool:
+    """Return whether a notify-next names an execution, which is told without parsing its job document."""
+    return len(payload) > _EMPTY or b'"execution"' in bytes(payload)
+
+
 def executions(fields: dict, name: str) -> list:
     """Return the executions listed under a name ("inProgressJobs" or "queuedJobs") of a get-pending reply."""
     return [Execution(summary) for summary in _field(fields, name, list, [])]
@@ -309,30 +313,10 @@ def update(
     return _request(fields, client_token, step_timeout, status_details)
 
 
-def _allowed(n):
-    # AWS: [^\p{C}]+, that is no control, format, surrogate or private-use character. Unassigned ones are let through.
-    return n >= 32 and not (
-        127 <= n < 160 or n in _FORMAT or 0x600 <= n < 0x606 or 0x200B <= n < 0x2010 or 0x202A <= n < 0x202F
-        or 0x2060 <= n < 0x2070 or 0xD800 <= n < 0xF900 or 0xFFF9 <= n < 0xFFFC or 0x13430 <= n < 0x13440
-        or 0x1BCA0 <= n < 0x1BCA4 or 0x1D173 <= n < 0x1D17B or n >= 0xE0000
-    )
-
-
 def _blank(text):
-    # The text as UTF-8, what is not allowed in it replaced by spaces; see _check_name() for why in bytes.
-    data = bytearray(text.encode("utf-8", "surrogatepass"))
-    start = 0
-    while start < len(data):
-        n = data[start]
-        end = start + (1 if n < 0xC0 else 2 if n < 0xE0 else 3 if n < 0xF0 else 4)
-        if n >= 0xC0:
-            n &= 0x7F >> (end - start)
-        for at in range(start + 1, end):
-            n = n << 6 | data[at] & 0x3F
-        if not _allowed(n):
-            data[start:end] = b" " * (end - start)
-        start = end
-    return data
+    from .characters import blank
+
+    return blank(text)
 
 
 def check_details(details: dict) -> None:
@@ -345,7 +329,7 @@ def check_details(details: dict) -> None:
         _check_name("statusDetails key", key, 128, _NAME)
         if not isinstance(value, str) or not 1 <= len(value) <= _MAX_VALUE:
             raise ValueError("statusDetails['%s'] must be text of 1 to %d characters" % (key, _MAX_VALUE))
-        if value.strip(_PRINTABLE) and _blank(value) != value.encode("utf-8", "surrogatepass"):
+        if value.strip(_PRINTABLE) and _blank(value) != value:
             raise ValueError("statusDetails['%s'] must not hold control characters" % key)
 
 
@@ -353,5 +337,5 @@ def clean(text: str, limit: int = _MAX_VALUE) -> str:
     """Return any text as a value that check_details() takes: forbidden characters become spaces, cut at the limit."""
     text = text[:limit]
     if text.strip(_PRINTABLE):
-        text = _blank(text).decode()[:limit]
+        text = _blank(text)[:limit]
     return text.strip() or "-"

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from ujobs_tools.bench import heap, on_unix, ram
+from ujobs_tools.bench import heap, heap_steps, on_unix, ram, romfs
 
 
 def test_the_heap_with_32_bit_words() -> None:
@@ -22,6 +22,23 @@ def test_the_heap_with_32_bit_words() -> None:
     idle, of_jobs = ram.sheets(found)
     assert idle.rows[-1][0] == "all beyond umqtt.simple"
     assert all(len(row) == len(of_jobs.columns) for row in of_jobs.rows)
+
+
+def test_the_heap_with_the_library_in_rom() -> None:
+    found = romfs.measure()
+    files, rom, theirs = (heap_steps.by_name(found[way]) for way in ("ujobs from files", "ujobs in ROM", "by hand"))
+    assert files.keys() == rom.keys() > theirs.keys()
+    (sheet,) = romfs.sheets(found)
+    left = {row[0]: [int(cell.replace(",", "")) for cell in row[1:] if cell] for row in sheet.rows if row}
+    # Most of a module is bytecode and names; what is made of it when it runs is in the heap either way.
+    for module in ("ujobs.link", "ujobs.agent"):
+        from_files, from_rom = left[module]
+        assert from_files > from_rom > 0, module
+    in_files, in_rom, by_hand = left["all beyond umqtt.simple"]
+    assert in_files > in_rom > by_hand > 0
+    assert romfs.budgets(found) == {"idle_bytes": in_rom - by_hand}
+    # The image itself has more bytes than the library leaves in the heap.
+    assert rom["connected"]["live"] > files["connected"]["live"], "it is there, and not counted"
 
 
 def test_bisection_finds_the_least_that_suffices() -> None:

@@ -7,6 +7,8 @@ from cloud import DIRECTORY, remove
 from ujobs.journal import Journal
 from ujobs.protocol import Execution
 
+LONG = {"answer": "42" * 100}  # does not fit into the record
+
 
 def execution(job_id="job-1", number=1, queued_at=1730000000, version=2):
     return Execution({"jobId": job_id, "executionNumber": number, "versionNumber": version, "queuedAt": queued_at})
@@ -68,6 +70,24 @@ def test_a_result_is_kept_until_acknowledged():
     assert journal.holds(execution())
 
 
+def test_details_of_any_length_are_kept():
+    for length in (1, 40, 70, 75, 80, 85, 90, 100, 1024):
+        journal = fresh()
+        journal.begin(execution(), 1)
+        details = {"reason": "x" * length}
+        journal.finish("FAILED", details)
+        journal.set_version(7)
+        assert len(contents("record")) <= 128
+        assert Journal(DIRECTORY).details() == details, length
+
+
+def test_short_details_cost_no_second_file():
+    journal = fresh()
+    journal.begin(execution(), 1)
+    journal.finish("SUCCEEDED", {"answer": "42"})
+    assert os.listdir(DIRECTORY) == ["record"]
+
+
 def test_a_result_without_details():
     journal = fresh()
     journal.begin(execution(), 1)
@@ -106,19 +126,21 @@ def test_damage_is_noticed():
     journal = fresh()
     journal.begin(execution(), 1)
     journal.save([1, 2, 3])
-    journal.finish("SUCCEEDED", {"answer": "42"})
+    journal.finish("SUCCEEDED", LONG)
     noticed("record", lambda journal: journal.job_id == "")
     noticed("checkpoint", lambda journal: journal.checkpoint() is None)
     noticed("details", lambda journal: "lost" in journal.details()["reason"])
     os.remove(DIRECTORY + "/details")
     assert "lost" in Journal(DIRECTORY).details()["reason"]
+    journal.finish("SUCCEEDED", {"answer": "42"})
+    noticed("record", lambda journal: journal.job_id == "")
 
 
 def test_a_cut_at_any_write_leaves_the_old_state_or_the_new():
     class Cut(Exception):
         pass
 
-    def steps(journal, cut_at):
+    def steps(journal, details, cut_at):
         """The same life every time; the cut_at-th write does not happen."""
         written = [0]
         write = journal._write
@@ -133,26 +155,26 @@ def test_a_cut_at_any_write_leaves_the_old_state_or_the_new():
         journal.begin(execution(), 1)
         journal.save("half")
         journal.set_version(3)
-        journal.finish("SUCCEEDED", {"answer": "42"})
+        journal.finish("SUCCEEDED", details)
         journal.acknowledge()
         return written[0]
 
-    total = steps(fresh(), 0)
-    assert total == 6
-    for cut_at in range(1, total + 1):
-        raises(Cut, steps, fresh(), cut_at)
-        journal = Journal(DIRECTORY)
-        if cut_at == 1:
-            assert journal.job_id == ""
-        elif cut_at <= 5:
-            assert journal.status == "IN_PROGRESS"
-            assert journal.version == (2 if cut_at <= 3 else 3)
-            assert journal.checkpoint() == (None if cut_at == 2 else "half")
-        else:
-            assert journal.status == "SUCCEEDED"
-            assert not journal.acknowledged
-            assert journal.version == 3
-            assert journal.details() == {"answer": "42"}
+    for details, total in (({"answer": "42"}, 5), (LONG, 6)):
+        assert steps(fresh(), details, 0) == total
+        for cut_at in range(1, total + 1):
+            raises(Cut, steps, fresh(), details, cut_at)
+            journal = Journal(DIRECTORY)
+            if cut_at == 1:
+                assert journal.job_id == ""
+            elif cut_at < total:
+                assert journal.status == "IN_PROGRESS"
+                assert journal.version == (2 if cut_at <= 3 else 3)
+                assert journal.checkpoint() == (None if cut_at == 2 else "half")
+            else:
+                assert journal.status == "SUCCEEDED"
+                assert not journal.acknowledged
+                assert journal.version == 3
+                assert journal.details() == details
 
 
 def test_a_journal_that_was_deleted_is_begun_anew():

@@ -6,25 +6,22 @@ the proportion between two programs in the same interpreter carries over. Connec
 `ujobs serve`; the instructions of sockets are the system's and are not counted. The journal is on the host's file
 system, but for the row that says littlefs."""
 
-import re
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ujobs_tools.bench import on_unix
+from ujobs_tools.bench import instructions, on_unix
 from ujobs_tools.bench.cloud_at_work import Work, at_work
 from ujobs_tools.bench.documents import document
 from ujobs_tools.bench.sheet import Sheet
 
 _HEAP = "256k"  # with words of 8 bytes; what 128 KB are on a board
 _WHO = ("ujobs", "by hand")
+_KINDS = ("instructions", "microseconds")
 _PIECES = ("classify four topics", "build an update", "parse a reply", "write the journal",
            "write the journal, on littlefs")  # fmt: skip
 _ONLY_UJOBS = _PIECES[3:]
-_VALGRIND = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
-_COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
 
 # Runs something so many times; gives the instructions, None without valgrind, and the microseconds.
 Run = Callable[[int], tuple[int | None, int]]
@@ -36,7 +33,7 @@ def measure(times: int = 200, jobs: int = 40, valgrind: bool | None = None) -> d
 
     Raises on_unix.ProgramFailed, NotReady.
     """
-    count = shutil.which("valgrind") is not None if valgrind is None else valgrind
+    count = instructions.countable() if valgrind is None else valgrind
     found: dict[str, Any] = {"valgrind": count, "pieces": {}}
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
@@ -63,14 +60,12 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     """The table."""
     rows = []
     for name, cost in found["pieces"].items():
-        instructions, microseconds = (
-            [cost[who][kind] if who in cost else None for who in _WHO] for kind in ("instructions", "microseconds")
-        )
-        ours, theirs = instructions
+        counted, took = ([cost[who][kind] if who in cost else None for who in _WHO] for kind in _KINDS)
+        ours, theirs = counted
         ratio = f"{ours / theirs:.1f}" if ours and theirs else ""
-        rows.append((name, *map(_cell, instructions), ratio, *map(_cell, microseconds)))
+        rows.append((name, *map(_cell, counted), ratio, *map(_cell, took)))
     columns = ("", "ujobs, instructions", "by hand", "ratio", "ujobs, µs", "by hand")
-    note = "" if found["valgrind"] else "Instructions are not counted here: that takes valgrind."
+    note = "" if found["valgrind"] else instructions.NOT_COUNTED
     return [Sheet("Processor", columns, rows, note)]
 
 
@@ -85,13 +80,6 @@ def _each(run: Run, times: int) -> dict[str, float | None]:
     return {"instructions": instructions, "microseconds": max(many[1] - few[1], 0) / times}
 
 
-def _counted(folder: Path, program: str, options: dict[str, Any]) -> int:
-    match = _COUNTED.search(on_unix.run(folder, program, options, _HEAP, _VALGRIND)[1])
-    if match is None:
-        raise on_unix.ProgramFailed("valgrind has counted nothing")
-    return int(match[1].replace(",", ""))
-
-
 def _piece(folder: Path, who: str, piece: str, count: bool) -> Run:
     def run(times: int) -> tuple[int | None, int]:
         options = {
@@ -99,7 +87,7 @@ def _piece(folder: Path, who: str, piece: str, count: bool) -> Run:
         }
         # Alone it is too short for the clock: ten times as often.
         took = on_unix.run(folder, "pieces", options | {"times": times * 10}, _HEAP)[0]["microseconds"] // 10
-        return _counted(folder, "pieces", options) if count else None, took
+        return instructions.count(folder, "pieces", options, _HEAP) if count else None, took
 
     return run
 
@@ -123,7 +111,7 @@ def _jobs(folder: Path, who: str, work: Work, count: bool) -> Run:
 def _measured(folder: Path, prepare: Callable[[int], tuple[str, dict[str, Any]]], count: bool) -> Run:
     def run(times: int) -> tuple[int | None, int]:
         took = on_unix.run(folder, *prepare(times), _HEAP)[0]["microseconds"]
-        return _counted(folder, *prepare(times)) if count else None, took
+        return instructions.count(folder, *prepare(times), _HEAP) if count else None, took
 
     return run
 

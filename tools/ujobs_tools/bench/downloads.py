@@ -6,7 +6,8 @@ checkpoints on the way and the SHA-256 of what was written, read back. Files are
 looked at in a run of its own, with every piece: what is reachable then, beyond what was before the download began.
 
 MicroPython's unix port waits a millisecond in every turn of asyncio's loop while it watches a TLS socket, which a board
-does not: what asyncio takes here says little of one."""
+does not: MB/s of what runs under asyncio say little of one, instructions say more. These are counted for two sizes of
+the file; the difference is what its bytes take: start, handshake and job fall out, TLS's work on each byte does not."""
 
 import contextlib
 import hashlib
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ujobs_tools import cloud
-from ujobs_tools.bench import on_unix
+from ujobs_tools.bench import instructions, on_unix
 from ujobs_tools.bench.cloud_at_work import Work, at_work
 from ujobs_tools.bench.file_server import file_server
 from ujobs_tools.bench.servers import UjobsServe
@@ -29,19 +30,25 @@ from ujobs_tools.pki import Authority
 from ujobs_tools.processes import NotReady
 
 _LOOP, _ASYNCIO, _STREAM, _HTTPS = "bare loop", "bare loop with asyncio", "MQTT stream", "HTTPS"
+_PROGRAM = "downloading"
 _HEAP = "256k"  # with words of 8 bytes; what 128 KB are on a board
+_PER_BYTE = "instructions_per_byte"
 _ROLE = "arn:aws:iam::000000000000:role/streams"
 
 # Prepares one download; gives the options of on_board/downloading.py.
 Prepare = Callable[[], dict[str, Any]]
 
 
-def measure(size: int = 1 << 20, rounds: int = 5) -> dict[str, Any]:
-    """Rate for a file of so many bytes, the median of so many rounds; heap for it and for one of a quarter.
+def measure(size: int = 1 << 20, rounds: int = 5, valgrind: bool | None = None) -> dict[str, Any]:
+    """Rate for a file of so many bytes, the median of so many rounds; heap for it and for one of a quarter;
+    instructions for each byte that it has more than that. valgrind: whether to count them, None for where it is
+    installed.
 
     Raises NotReady, on_unix.ProgramFailed.
     """
+    count = instructions.countable() if valgrind is None else valgrind
     found: dict[str, Any] = {"size": size, "rounds": rounds, "ways": {}}
+    counted: dict[str, int] = {}
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
@@ -53,30 +60,48 @@ def measure(size: int = 1 << 20, rounds: int = 5) -> dict[str, Any]:
             for way, prepare in ways.items():
                 rate = size / 1e6 / statistics.median(took[way])
                 found["ways"][way] = {"mb_per_second": rate, "heap": _heap(_run(folder, prepare, size, True))}
-        with _field(folder / "quarter", size // 4) as ways:
+                if count:
+                    counted[way] = _count(folder, prepare, size)
+        quarter = size // 4
+        with _field(folder / "quarter", quarter) as ways:
             for way, prepare in ways.items():
-                found["ways"][way]["heap_quarter"] = _heap(_run(folder, prepare, size // 4, True))
+                found["ways"][way]["heap_quarter"] = _heap(_run(folder, prepare, quarter, True))
+                if count:
+                    more = counted[way] - _count(folder, prepare, quarter)
+                    found["ways"][way]["instructions_per_byte"] = more / (size - quarter)
     return found
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
     """The figures that budget.toml has limits for."""
-    rates = {way: one["mb_per_second"] for way, one in found["ways"].items()}
-    return {"streams_ratio": rates[_STREAM] / rates[_LOOP], "https_ratio": rates[_HTTPS] / rates[_LOOP]}
+    loop = found["ways"][_LOOP]
+    ratios = {}
+    for name, way in (("streams", _STREAM), ("https", _HTTPS)):
+        one = found["ways"][way]
+        ratios[f"{name}_ratio"] = one["mb_per_second"] / loop["mb_per_second"]
+        if _PER_BYTE in one:
+            ratios[f"{name}_instructions_ratio"] = loop[_PER_BYTE] / one[_PER_BYTE]
+    return ratios
 
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:
     """The table."""
-    loop, size = found["ways"][_LOOP]["mb_per_second"], found["size"]
+    loop, size = found["ways"][_LOOP], found["size"]
     rows = [
         (
-            way, f"{one['mb_per_second']:.1f}", f"{one['mb_per_second'] / loop:.2f}",
+            way, f"{one['mb_per_second']:.1f}", f"{one['mb_per_second'] / loop['mb_per_second']:.2f}",
+            *((f"{one[_PER_BYTE]:.0f}", f"{loop[_PER_BYTE] / one[_PER_BYTE]:.2f}") if _PER_BYTE in one else ("", "")),
             f"{one['heap_quarter']:,}", f"{one['heap']:,}",
         )
         for way, one in found["ways"].items()
     ]
-    columns = ("", "MB/s", "to the bare loop", f"heap for {size >> 12} KB, bytes", f"for {size >> 10} KB, bytes")
-    note = "Heap: with words of 8 bytes, and with the modules that the job imports."
+    columns = (
+        "", "MB/s", "to the bare loop", "instructions a byte", "the bare loop's to it",
+        f"heap for {size >> 12} KB", f"for {size >> 10} KB",
+    )
+    note = "Heap: bytes, with words of 8 of them, and with the modules that the job imports."
+    if _PER_BYTE not in loop:
+        note += " " + instructions.NOT_COUNTED
     return [Sheet(f"Downloads of {size >> 10} KB over TLS, median of {found['rounds']}", columns, rows, note)]
 
 
@@ -85,13 +110,24 @@ def _heap(found: dict[str, Any]) -> int:
 
 
 def _run(folder: Path, prepare: Prepare, size: int, collect: bool) -> dict[str, Any]:
+    with _fetching(prepare, size) as options:
+        return on_unix.run(folder, _PROGRAM, options | {"collect": collect}, _HEAP)[0]
+
+
+def _count(folder: Path, prepare: Prepare, size: int) -> int:
+    with _fetching(prepare, size) as options:
+        return instructions.count(folder, _PROGRAM, options | {"collect": False}, _HEAP)
+
+
+@contextlib.contextmanager
+def _fetching(prepare: Prepare, size: int) -> Iterator[dict[str, Any]]:
+    # The options of one download. The file has to come, and then makes room for the next.
     options = prepare()
+    yield options
     path = Path(options["path"])
-    found, _ = on_unix.run(folder, "downloading", options | {"collect": collect}, _HEAP)
     if not path.exists() or path.stat().st_size != size:
         raise NotReady(f"{path} has not come whole")
     path.unlink()
-    return found
 
 
 @contextlib.contextmanager

@@ -58,7 +58,13 @@ def run(
 
     under: a command that is to run it. patience: seconds. Raises ProgramFailed.
     """
-    line = [*under, *command(folder, program, heap)]
+    return run_command([*under, *command(folder, program, heap)], program, options, patience)
+
+
+def run_command(
+    line: Sequence[str | Path], program: str, options: dict[str, Any], patience: float = _PATIENCE
+) -> tuple[dict[str, Any], str]:
+    """The same with a command line of one's own. program: what an error calls it. Raises ProgramFailed."""
     try:
         done = subprocess.run(line, capture_output=True, text=True, env=environment(options), timeout=patience)
     except subprocess.TimeoutExpired:

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from ujobs_tools.bench import cpu, downloads, flash, heap, ram, rate, start, wear, wire
+from ujobs_tools.bench import cpu, downloads, flash, heap, ram, rate, romfs, start, wear, wire
 from ujobs_tools.bench.sheet import Sheet
 
 
@@ -17,6 +17,6 @@ class Section(Protocol):
 
 
 SECTIONS: dict[str, Section] = {
-    "flash": flash, "ram": ram, "heap": heap, "cpu": cpu, "wire": wire, "rate": rate,
+    "flash": flash, "ram": ram, "romfs": romfs, "heap": heap, "cpu": cpu, "wire": wire, "rate": rate,
     "downloads": downloads, "wear": wear, "start": start,
 }
