@@ -8,41 +8,33 @@ import asyncio
 import gc
 import sys
 
+from micropython import const
+
 from . import protocol
 from .client import JobsClient
 from .job import Job, Reject
 from .journal import Journal
 from .link import Link, explain, log
 
-_ASK_ANYWAY = 3600  # seconds; a notification lost between SUBACK and the first question would else be waited for
+_ASK_ANYWAY = const(3600)  # seconds; a notification lost between SUBACK and the first question would else be waited for
 _RETRY = 10  # seconds
-_STEP_TIMEOUT = 10  # minutes
-_TIME_LIMIT = 1440  # minutes
-_BUILT_IN_ATTEMPTS = 50
+_STEP_TIMEOUT = const(10)  # minutes
+_TIME_LIMIT = const(1440)  # minutes
+_BUILT_IN_ATTEMPTS = const(50)
 _RESET = "the board was reset during attempt %d"
 _BUILT_IN = ("app", "call", "files", "firmware", "reboot", "settings", "steps")
-# Documents of AWS's own, which have no operation, by what they have.
-_FOREIGN = {"steps": "steps", "afr_ota": "firmware"}
 
 
 def _let_go(loaded):
     # What was imported for one purpose is not kept in memory. An imported module is held in two places.
     if len(sys.modules) == len(loaded):
         return
-    for name in [name for name in sys.modules if name.startswith("ujobs.") and name not in loaded]:
-        del sys.modules[name]
-        package, _, module = name.rpartition(".")
-        if hasattr(sys.modules.get(package), module):
-            delattr(sys.modules[package], module)
-
-
-class _Handler:
-    def __init__(self, function, step_timeout, on_restart, max_attempts=_BUILT_IN_ATTEMPTS, time_limit=_TIME_LIMIT):
-        self.function = function
-        self.step_timeout = step_timeout
-        self.on_restart = on_restart
-        self.max_attempts = max_attempts
-        self.time_limit = time_limit
+    for name in list(sys.modules):
+        if name.startswith("ujobs.") and name not in loaded:
+            del sys.modules[name]
+            package, _, module = name.rpartition(".")
+            if hasattr(sys.modules.get(package), module):
+                delattr(sys.modules[package], module)
 
 
 class Agent:
@@ -79,6 +71,7 @@ class Agent:
         self.client = JobsClient(self.link, thing)
         self.journal = Journal(directory)
         self._update_interval = update_interval
+        # By operation: function, or name of one that comes with ujobs; step timeout; on_restart; attempts; time limit.
         self._handlers = {}
         self._options = {"ca": ca}
         self._job: "Job | None" = None
@@ -101,17 +94,14 @@ class Agent:
         time_limit: minutes, 1 to 7200, after which an `async` function is stopped and FAILED; what hangs in a plain one
         is the watchdog's. Raises ValueError.
         """
-        if not 1 <= step_timeout <= 10080:
-            raise ValueError("step_timeout must be 1 to 10080 minutes")
+        protocol.check_number("step_timeout, in minutes,", step_timeout, 1, 10080)
+        protocol.check_number("max_attempts", max_attempts, 1, 255)
+        protocol.check_number("time_limit, in minutes,", time_limit, 1, 7200)
         if on_restart not in ("rerun", "resume", "fail"):
             raise ValueError("on_restart must be rerun, resume or fail")
-        if not 1 <= max_attempts <= 255:
-            raise ValueError("max_attempts must be 1 to 255")
-        if not 1 <= time_limit <= 7200:
-            raise ValueError("time_limit must be 1 to 7200 minutes")
 
         def register(function):
-            self._handlers[operation] = _Handler(function, step_timeout, on_restart, max_attempts, time_limit)
+            self._handlers[operation] = (function, step_timeout, on_restart, max_attempts, time_limit)
             return function
 
         return register
@@ -125,7 +115,7 @@ class Agent:
         for name in names:
             if name not in _BUILT_IN:
                 raise ValueError("no built-in handler is named " + name)
-            self._handlers[name] = name
+            self._handlers[name] = (name, _STEP_TIMEOUT, "", _BUILT_IN_ATTEMPTS, _TIME_LIMIT)
 
     def confirm(self) -> None:
         """Say that the application works: a version on trial is now the one that counts (see trial). Raises OSError."""
@@ -183,8 +173,10 @@ class Agent:
 
     async def _start_next(self):
         # Which handler it will be is not known yet: the first keep-alive sets that handler's own step timeout.
-        timeouts = [getattr(handler, "step_timeout", _STEP_TIMEOUT) for handler in self._handlers.values()]
-        return await self.client.start_next(max(timeouts) if timeouts else _STEP_TIMEOUT)
+        longest = 1
+        for handler in self._handlers.values():
+            longest = max(longest, handler[1])
+        return await self.client.start_next(longest)
 
     async def _interrupted(self):
         # A reset came while a handler ran. The service says whether the execution is still ours.
@@ -216,47 +208,52 @@ class Agent:
         document = execution.document
         operation = None
         if isinstance(document, dict):
-            foreign = [name for member, name in _FOREIGN.items() if member in document]
-            operation = document.get("operation") or (foreign and foreign[0])
-        handler = self._handlers.get(operation) if isinstance(operation, str) else None
-        if handler is None:
-            # Only text is shown: what is nested too deep cannot be.
-            text = isinstance(operation, str)
-            fault = fault or ("unknown operation " + repr(operation) if text else "the job document has no operation")
+            operation = document.get("operation")
+            if not operation:
+                # Documents of AWS's own have none.
+                operation = "steps" if "steps" in document else "firmware" if "afr_ota" in document else None
+        # Only text is looked up or shown: what is nested too deep cannot be.
+        named = isinstance(operation, str)
+        if not named or operation not in self._handlers:
+            fault = fault or ("unknown operation " + repr(operation) if named else "the job document has no operation")
             return await self._give_up(protocol.REJECTED, fault)
+        function, step_timeout, on_restart, max_attempts, time_limit = self._handlers[operation]
         # Before anything of the handler is imported: that may be what kills the board.
-        if attempt > getattr(handler, "max_attempts", _BUILT_IN_ATTEMPTS):
+        if attempt > max_attempts:
             return await self._give_up(protocol.FAILED, _RESET % (attempt - 1))
         loaded = set(sys.modules)
         try:
-            if isinstance(handler, str):
-                module = __import__("ujobs.handlers." + handler, None, None, (handler,))
-                handler = _Handler(lambda job: module.run(job, self._options), module.STEP_TIMEOUT, module.ON_RESTART)
+            if isinstance(function, str):
+                module = __import__("ujobs.handlers." + function, None, None, (function,))
+                step_timeout = module.STEP_TIMEOUT
+                on_restart = module.ON_RESTART
+                function = lambda job: module.run(job, self._options)  # noqa: E731
         except Exception as error:
             await self._give_up(
                 protocol.REJECTED if isinstance(error, ImportError) else protocol.FAILED, explain(error)
             )
         else:
-            await self._run(execution, handler, attempt)
+            await self._run(execution, attempt, function, step_timeout, on_restart, time_limit)
         finally:
             _let_go(loaded)
 
-    async def _run(self, execution, handler, attempt):
+    async def _run(self, execution, attempt, function, step_timeout, on_restart, time_limit):
         journal = self.journal
-        if attempt > 1 and handler.on_restart == "fail":
-            return await self._give_up(protocol.FAILED, _RESET % (attempt - 1))
-        if attempt > 1 and handler.on_restart == "rerun":
-            journal.save(None)
-        interval = handler.step_timeout * 20
+        if attempt > 1:
+            if on_restart == "fail":
+                return await self._give_up(protocol.FAILED, _RESET % (attempt - 1))
+            if on_restart == "rerun":
+                journal.save(None)
+        interval = step_timeout * 20
         if self._update_interval:
             interval = min(interval, self._update_interval)
-        job = self._job = Job(self.client, journal, execution.document, handler.step_timeout, interval)
+        job = self._job = Job(self.client, journal, execution.document, step_timeout, interval)
         log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
         # A timer that has been running for a while was started for an answer that got lost.
         if attempt > 1 or execution.seconds_left < 2 * interval:
             job.hurry()
         try:
-            result = await job.run(handler.function, handler.time_limit)
+            result = await job.run(function, time_limit)
             details = dict(job.noted())
             details.update(result or {})
             status = protocol.SUCCEEDED

@@ -52,8 +52,7 @@ class JobsClient:
 
         Raises JobsError when the service refuses, OSError when it does not answer.
         """
-        token = self._next_token()
-        fields = await self._request(protocol.GET_PENDING, None, token, protocol.get_pending(token))
+        fields = await self._request(protocol.GET_PENDING, None, protocol.get_pending)
         return protocol.executions(fields, "inProgressJobs"), protocol.executions(fields, "queuedJobs")
 
     async def start_next(
@@ -64,9 +63,9 @@ class JobsClient:
         An execution that was in progress already is handed out again. step_timeout: minutes, 1 to 10080.
         Raises ValueError, JobsError, OSError; MemoryError when the reply is larger than the link's receive limit.
         """
-        token = self._next_token()
-        body = protocol.start_next(token, step_timeout, status_details)
-        return protocol.execution(await self._request(protocol.START_NEXT, None, token, body))
+        return protocol.execution(
+            await self._request(protocol.START_NEXT, None, protocol.start_next, step_timeout, status_details)
+        )
 
     async def describe(
         self, job_id: str = protocol.NEXT, execution_number: "int | None" = None, include_document: bool = True
@@ -76,9 +75,9 @@ class JobsClient:
         The service describes only what is QUEUED or IN_PROGRESS, else the JobsError is TerminalStateReached or
         ResourceNotFound. Raises as start_next().
         """
-        token = self._next_token()
-        body = protocol.describe(token, execution_number, include_document)
-        return protocol.execution(await self._request(protocol.DESCRIBE, job_id, token, body))
+        return protocol.execution(
+            await self._request(protocol.DESCRIBE, job_id, protocol.describe, execution_number, include_document)
+        )
 
     async def update(
         self,
@@ -97,13 +96,11 @@ class JobsClient:
         and the refusal of the other is seen here. An accepted update raises the version number by one.
         Raises ValueError, JobsError, OSError, MemoryError.
         """
-        token = self._next_token()
-        body = protocol.update(
-            status, token, status_details, expected_version, execution_number, step_timeout, include_state,
-            include_document,
-        )
         try:
-            return await self._request(protocol.UPDATE, job_id, token, body)
+            return await self._request(
+                protocol.UPDATE, job_id, protocol.update, status, status_details, expected_version, execution_number,
+                step_timeout, include_state, include_document,
+            )
         except protocol.JobsError as error:
             state = error.state
             if (
@@ -113,11 +110,10 @@ class JobsClient:
                 return {"executionState": state}
             raise
 
-    def _next_token(self):
+    async def _request(self, operation, job_id, build, *fields):
         self._serial += 1
-        return "%x" % self._serial
-
-    async def _request(self, operation, job_id, token, body):
+        token = "%x" % self._serial
+        body = build(*fields, client_token=token)
         topic = protocol.topic(self._prefix, operation, job_id)
         async with self._turn:
             self._topic = topic

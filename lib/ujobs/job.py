@@ -8,12 +8,14 @@ a job ends; that is the agent's.
 import asyncio
 import time
 
+from micropython import const
+
 from . import protocol
 from .client import JobsClient
 from .journal import Journal
 from .link import explain, log
 
-_LONGEST_INTERVAL = 3600  # seconds; ticks_ms wraps around, so no interval may be near its 6 days
+_LONGEST_INTERVAL = const(3600)  # seconds; ticks_ms wraps around, so no interval may be near its 6 days
 
 
 class Reject(Exception):

@@ -45,10 +45,6 @@ def _octets(text):
     return text.encode() if isinstance(text, str) else text
 
 
-def _ignore(topic, msg):
-    pass
-
-
 class _Written(Exception):
     pass
 
@@ -86,7 +82,6 @@ class Link(MQTTClient):
             raise ValueError("keepalive must be 1 to 1200 seconds")
         super().__init__(client_id, server, port, user, password, keepalive, ssl)
         self.sock = self._outbox = _Outbox()
-        self.set_callback(_ignore)
         self.timeout = timeout
         self.receive_limit = receive_limit
         self.up = asyncio.Event()
@@ -115,7 +110,9 @@ class Link(MQTTClient):
 
     def unroute(self, callback: "Callable[[bytes, memoryview | None], None]") -> None:
         """Undo route() for this callback."""
-        self._routes = [route for route in self._routes if route[1] != callback]
+        for route in tuple(self._routes):
+            if route[1] == callback:
+                self._routes.remove(route)
 
     async def subscribe(self, topic: "str | bytes", qos: int = 0) -> None:
         """Subscribe now if connected, and again after every reconnect. Messages go to set_callback()'s function.
@@ -134,7 +131,9 @@ class Link(MQTTClient):
 
     async def unsubscribe(self, topic: "str | bytes") -> None:
         """Unsubscribe, and do not restore the subscription. Raises OSError when the link fails."""
-        self.filters = [wanted for wanted in self.filters if wanted[0] != topic]
+        for wanted in tuple(self.filters):
+            if wanted[0] == topic:
+                self.filters.remove(wanted)
         if self.up.is_set():
             await self._ask(self._write_filter, 0xA2, topic)
 
@@ -235,8 +234,8 @@ class Link(MQTTClient):
         if self.user:
             strings += [self.user, self.pswd]
             flags |= 0xC0
-        strings = [_octets(string) for string in strings]
-        self._write_header(0x10, 10 + sum([2 + len(string) for string in strings]))
+        strings = list(map(_octets, strings))
+        self._write_header(0x10, 10 + 2 * len(strings) + sum(map(len, strings)))
         self._outbox.write(b"\0\x04MQTT\x04")
         self._outbox.write(bytes((flags, self.keepalive >> 8, self.keepalive & 255)))
         for string in strings:
@@ -412,7 +411,7 @@ class Link(MQTTClient):
             for start, callback in self._routes:
                 if topic.startswith(start):
                     return callback(topic, payload)
-            if payload is not None:
+            if payload is not None and self.cb:
                 self.cb(topic, payload)
         except Exception as error:
             log("callback failed:", explain(error))

@@ -29,18 +29,14 @@ REJECTED_REPLY = const(32)
 
 NEXT = "$next"
 
-QUEUED = "QUEUED"
+# What a device may report. An execution may also be QUEUED, TIMED_OUT, CANCELED or REMOVED.
 IN_PROGRESS = "IN_PROGRESS"
 SUCCEEDED = "SUCCEEDED"
 FAILED = "FAILED"
 REJECTED = "REJECTED"
-TIMED_OUT = "TIMED_OUT"
-REMOVED = "REMOVED"
-CANCELED = "CANCELED"
 
-# Codes of a rejected reply: Developer Guide, "Jobs MQTT and HTTPS APIs", ErrorCode.
-INVALID_TOPIC = "InvalidTopic"
-INVALID_JSON = "InvalidJson"
+# Codes of a rejected reply: Developer Guide, "Jobs MQTT and HTTPS APIs", ErrorCode; there are also InvalidTopic and
+# InvalidJson.
 INVALID_REQUEST = "InvalidRequest"
 INVALID_STATE_TRANSITION = "InvalidStateTransition"
 RESOURCE_NOT_FOUND = "ResourceNotFound"
@@ -63,9 +59,9 @@ _MAX_LONG = 0x7FFFFFFFFFFFFFFF
 class JobsError(Exception):
     """The service rejected a request.
 
-    code: one of the nine error codes of this module; message: the service's text; state: the executionState it sent
-    along (`status`, `versionNumber`, maybe `statusDetails`), which comes with VersionMismatch and
-    InvalidStateTransition, else an empty dict.
+    code: of the service, see this module for those that matter to a device; message: the service's text; state: the
+    executionState it sent along (`status`, `versionNumber`, maybe `statusDetails`), which comes with VersionMismatch
+    and InvalidStateTransition, else an empty dict.
     """
 
     def __init__(self, code: str, message: str = "", state: "dict | None" = None):
@@ -109,7 +105,7 @@ def _field(fields, name, kind, default=None):
 def _count(fields, name, default=None):
     # What could not be sent back must not be taken in: the agent would try for ever.
     value = _field(fields, name, int, default)
-    _check_number(name, value, 0, _MAX_LONG)
+    check_number(name, value, 0, _MAX_LONG)
     return value
 
 
@@ -120,7 +116,8 @@ def _check_name(field, value, limit, characters):
             field, limit, " :" if characters is _NAME else ""))
 
 
-def _check_number(field, value, low, high):
+def check_number(field: str, value: object, low: int, high: int) -> None:
+    """Check that a value is an integer within these limits. Raises ValueError naming the field and the limits."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ValueError("%s must be an integer from %d to %d" % (field, low, high))
 
@@ -213,7 +210,7 @@ def pending(payload: "bytes | bytearray | memoryview") -> bool:
 
 def executions(fields: dict, name: str) -> list:
     """Return the executions listed under a name ("inProgressJobs" or "queuedJobs") of a get-pending reply."""
-    return [Execution(summary) for summary in _field(fields, name, list, [])]
+    return list(map(Execution, _field(fields, name, list, [])))
 
 
 def error(fields: dict) -> JobsError:
@@ -246,7 +243,7 @@ def get_pending(client_token: "str | None" = None) -> str:
 
 
 def start_next(
-    client_token: "str | None" = None, step_timeout: "int | None" = None, status_details: "dict | None" = None
+    step_timeout: "int | None" = None, status_details: "dict | None" = None, client_token: "str | None" = None
 ) -> str:
     """Return the body of StartNextPendingJobExecution.
 
@@ -254,12 +251,12 @@ def start_next(
     Raises ValueError naming the field.
     """
     if step_timeout is not None:
-        _check_number("stepTimeoutInMinutes", step_timeout, 1, _MAX_STEP_TIMEOUT)
+        check_number("stepTimeoutInMinutes", step_timeout, 1, _MAX_STEP_TIMEOUT)
     return _request({}, client_token, step_timeout, status_details)
 
 
 def describe(
-    client_token: "str | None" = None, execution_number: "int | None" = None, include_document: bool = True
+    execution_number: "int | None" = None, include_document: bool = True, client_token: "str | None" = None
 ) -> str:
     """Return the body of DescribeJobExecution.
 
@@ -267,7 +264,7 @@ def describe(
     """
     fields = {}
     if execution_number is not None:
-        _check_number("executionNumber", execution_number, 0, _MAX_LONG)
+        check_number("executionNumber", execution_number, 0, _MAX_LONG)
         fields["executionNumber"] = execution_number
     if not include_document:
         fields["includeJobDocument"] = False
@@ -276,13 +273,13 @@ def describe(
 
 def update(
     status: str,
-    client_token: "str | None" = None,
     status_details: "dict | None" = None,
     expected_version: "int | None" = None,
     execution_number: "int | None" = None,
     step_timeout: "int | None" = None,
     include_state: bool = False,
     include_document: bool = False,
+    client_token: "str | None" = None,
 ) -> str:
     """Return the body of UpdateJobExecution.
 
@@ -299,13 +296,13 @@ def update(
         raise ValueError("status must be IN_PROGRESS, SUCCEEDED, FAILED or REJECTED")
     fields: dict = {"status": status}
     if expected_version is not None:
-        _check_number("expectedVersion", expected_version, 0, _MAX_LONG)
+        check_number("expectedVersion", expected_version, 0, _MAX_LONG)
         fields["expectedVersion"] = expected_version
     if execution_number is not None:
-        _check_number("executionNumber", execution_number, 0, _MAX_LONG)
+        check_number("executionNumber", execution_number, 0, _MAX_LONG)
         fields["executionNumber"] = execution_number
     if step_timeout is not None and step_timeout != -1:
-        _check_number("stepTimeoutInMinutes", step_timeout, 1, _MAX_STEP_TIMEOUT)
+        check_number("stepTimeoutInMinutes", step_timeout, 1, _MAX_STEP_TIMEOUT)
     if include_state:
         fields["includeJobExecutionState"] = True
     if include_document:

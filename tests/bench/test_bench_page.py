@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ujobs_tools.bench import docs
+from ujobs_tools.bench import docs, sections
 from ujobs_tools.bench.sections import SECTIONS
 from ujobs_tools.bench.sheet import Sheet, as_markdown
+from ujobs_tools.board.umqtt import REPOSITORY
 
 SIZES = {"source": 30, "O2": 20, "O3": 10}
 FLASH = {
@@ -33,6 +34,18 @@ def test_tables_are_replaced_and_the_rest_of_the_page_is_kept() -> None:
     assert docs.fill(filled, {"flash": FLASH}) == filled
     with pytest.raises(KeyError):
         docs.fill("<!-- figures: unheard -->\n<!-- end -->", {})
+
+
+def test_every_comparison_says_which_client_it_was_made_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UMQTT_PATH", str(REPOSITORY / "tests" / "shims"))
+    measured = sections.measure("romfs")
+    said = "umqtt.simple is the real umqtt.simple (UMQTT_PATH="
+    first, *others = sections.sheets("romfs", measured)
+    assert said in first.note
+    assert not any(said in sheet.note for sheet in others)
+    found = {"heap": {"ujobs": 90, "by hand": 20, "client": "the double"}, "flash": FLASH}
+    page = "<!-- figures: heap -->\n<!-- end -->\n<!-- figures: flash -->\n<!-- end -->\n"
+    assert docs.fill(page, found).count("umqtt.simple is the double.") == len(found)
 
 
 def test_a_table_in_markdown() -> None:

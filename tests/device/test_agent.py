@@ -139,7 +139,8 @@ def test_wrong_arguments_are_refused_by_name():
 
 def test_a_built_in_handler_that_is_not_installed_rejects_the_job():
     async def scenario(agent, cloud):
-        agent._handlers["missing"] = "missing"
+        agent.use("reboot")
+        agent._handlers["missing"] = ("missing",) + agent._handlers["reboot"][1:]
         cloud.queue("a", {"operation": "missing"})
         cloud.queue("b", {"operation": "quick"})
         await all_done(agent, cloud)

@@ -131,7 +131,8 @@ def test_a_board_that_a_built_in_handler_kills_on_import_is_not_killed_for_ever(
     journal.begin(Execution(execution), 50)
 
     def setup(agent):
-        agent._handlers["deadly"] = "deadly"
+        agent.use("reboot")
+        agent._handlers["deadly"] = ("deadly",) + agent._handlers["reboot"][1:]
 
     async def scenario(agent, cloud):
         await all_done(agent, cloud)

@@ -127,7 +127,7 @@ def test_any_request_is_within_the_limits_or_refused(
     status: Any, token: Any, version: Any, number: Any, timeout: Any, details: Any
 ) -> None:
     try:
-        body = json.loads(protocol.update(status, token, details, version, number, timeout))
+        body = json.loads(protocol.update(status, details, version, number, timeout, client_token=token))
     except ValueError as error:
         assert re.match("status|clientToken|expectedVersion|executionNumber|stepTimeoutInMinutes", str(error))
         return

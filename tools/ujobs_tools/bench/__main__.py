@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ujobs_tools.bench import budget
+from ujobs_tools.bench import budget, sections
 from ujobs_tools.bench.missing import Missing
 from ujobs_tools.bench.sections import SECTIONS
 from ujobs_tools.bench.sheet import as_table
@@ -25,16 +25,16 @@ def main(
     console = Console(highlight=False)
     found, verdicts = {}, []
     for name in only or SECTIONS:
-        section, started = SECTIONS[name], time.monotonic()
+        started = time.monotonic()
         try:
-            found[name] = section.measure()
+            found[name] = sections.measure(name)
         except Missing as error:
             console.print(f"{name} is left out: {error}", style="yellow", markup=False)
             continue
-        for sheet in section.sheets(found[name]):
+        for sheet in sections.sheets(name, found[name]):
             console.print(as_table(sheet))
         console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim")
-        verdicts += budget.judge(name, section.budgets(found[name]))
+        verdicts += budget.judge(name, SECTIONS[name].budgets(found[name]))
     console.print(as_table(budget.sheet(verdicts)))
     if json_file is not None:
         json_file.write_text(json.dumps(found, indent=2) + "\n")

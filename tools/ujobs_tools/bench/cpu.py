@@ -6,6 +6,7 @@ the proportion between two programs in the same interpreter carries over. Connec
 `ujobs serve`; the instructions of sockets are the system's and are not counted. The journal is on the host's file
 system, but for the row that says littlefs."""
 
+import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,13 +24,14 @@ _PIECES = ("classify four topics", "build an update", "parse a reply", "write th
            "write the journal, on littlefs")  # fmt: skip
 _ONLY_UJOBS = _PIECES[3:]
 
-# Runs something so many times; gives the instructions, None without valgrind, and the microseconds.
-Run = Callable[[int], tuple[int | None, int]]
+# Prepares a run in which something is done so many times; gives the program of on_board/ and its options.
+Prepare = Callable[[int], tuple[str, dict[str, Any]]]
 
 
-def measure(times: int = 200, jobs: int = 40, valgrind: bool | None = None) -> dict[str, Any]:
-    """Instructions and microseconds of each piece, a keep-alive and a job, for both. times: how often a piece is done;
-    jobs: how many jobs and keep-alives; valgrind: whether to count instructions, None for where it is installed.
+def measure(times: int = 200, jobs: int = 40, rounds: int = 3, valgrind: bool | None = None) -> dict[str, Any]:
+    """Instructions and microseconds of each piece, a keep-alive and a job, for both. times: how often a piece and a
+    keep-alive are done; jobs: how many jobs; rounds: of the time, which is the median; valgrind: whether to count
+    instructions, None for where it is installed.
 
     Raises on_unix.ProgramFailed, NotReady.
     """
@@ -38,15 +40,21 @@ def measure(times: int = 200, jobs: int = 40, valgrind: bool | None = None) -> d
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
+
+        def each(prepare: Prepare, counted: int, timed: int) -> dict[str, float | None]:
+            took = statistics.median(_microseconds(folder, prepare, timed) for _ in range(rounds))
+            return {"instructions": _instructions(folder, prepare, counted) if count else None, "microseconds": took}
+
         for piece in _PIECES:
             found["pieces"][piece] = {
-                who: _each(_piece(folder, who, piece, count), times)
+                # Short for a clock: ten times as often.
+                who: each(_piece(folder, who, piece), times, times * 10)
                 for who in _WHO if who == "ujobs" or piece not in _ONLY_UJOBS
             }
         with at_work(folder) as service:
             work = Work(service, folder)
-            for name, make in (("keep-alive", _keep_alives), ("job", _jobs)):
-                found["pieces"][name] = {who: _each(make(folder, who, work, count), jobs) for who in _WHO}
+            for name, make, often in (("keep-alive", _keep_alives, times), ("job", _jobs, jobs)):
+                found["pieces"][name] = {who: each(make(folder, who, work), often, often) for who in _WHO}
     return found
 
 
@@ -70,50 +78,42 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
 
 
 def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}"
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def _each(run: Run, times: int) -> dict[str, float | None]:
+def _instructions(folder: Path, prepare: Prepare, times: int) -> float:
     # What the program does besides is the same for one and for many.
-    few, many = run(1), run(1 + times)
-    instructions = None if few[0] is None or many[0] is None else (many[0] - few[0]) / times
-    return {"instructions": instructions, "microseconds": max(many[1] - few[1], 0) / times}
+    few, many = (instructions.count(folder, *prepare(often), _HEAP) for often in (1, 1 + times))
+    return (many - few) / times
 
 
-def _piece(folder: Path, who: str, piece: str, count: bool) -> Run:
-    def run(times: int) -> tuple[int | None, int]:
-        options = {
-            "who": who, "piece": piece, "times": times, "document": document(1024), "journal": str(folder / "records")
-        }
-        # Alone it is too short for the clock: ten times as often.
-        took = on_unix.run(folder, "pieces", options | {"times": times * 10}, _HEAP)[0]["microseconds"] // 10
-        return instructions.count(folder, "pieces", options, _HEAP) if count else None, took
-
-    return run
+def _microseconds(folder: Path, prepare: Prepare, times: int) -> float:
+    # The program itself leaves out what it does besides, the first time among it.
+    found = on_unix.run(folder, *prepare(1 + times), _HEAP)[0]
+    return found["microseconds"] / found["times"]
 
 
-def _keep_alives(folder: Path, who: str, work: Work, count: bool) -> Run:
+def _piece(folder: Path, who: str, piece: str) -> Prepare:
+    options = {"who": who, "piece": piece, "document": document(1024), "journal": str(folder / "records")}
+    return lambda times: ("pieces", options | {"times": times})
+
+
+def _keep_alives(folder: Path, who: str, work: Work) -> Prepare:
     def prepare(times: int) -> tuple[str, dict[str, Any]]:
         job_ids = work.offer(1)
         return _device(folder, who, work, {"jobs": 1, "keep_alives": times, "job_id": job_ids[0]})
 
-    return _measured(folder, prepare, count)
+    return prepare
 
 
-def _jobs(folder: Path, who: str, work: Work, count: bool) -> Run:
+def _jobs(folder: Path, who: str, work: Work) -> Prepare:
     def prepare(times: int) -> tuple[str, dict[str, Any]]:
         work.offer(times)
         return _device(folder, who, work, {"jobs": times})
 
-    return _measured(folder, prepare, count)
-
-
-def _measured(folder: Path, prepare: Callable[[int], tuple[str, dict[str, Any]]], count: bool) -> Run:
-    def run(times: int) -> tuple[int | None, int]:
-        took = on_unix.run(folder, *prepare(times), _HEAP)[0]["microseconds"]
-        return instructions.count(folder, *prepare(times), _HEAP) if count else None, took
-
-    return run
+    return prepare
 
 
 def _device(folder: Path, who: str, work: Work, more: dict[str, Any]) -> tuple[str, dict[str, Any]]:

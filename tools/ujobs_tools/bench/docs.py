@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ujobs_tools.bench import budget
+from ujobs_tools.bench import budget, sections
 from ujobs_tools.bench.sections import SECTIONS
 from ujobs_tools.bench.sheet import as_markdown
 from ujobs_tools.board.umqtt import REPOSITORY
@@ -41,11 +41,11 @@ def fill(text: str, found: dict[str, Any]) -> str:
         section = SECTIONS[name]
         if name not in found:
             return match[0]
-        sheets = section.sheets(found[name])
+        tables = sections.sheets(name, found[name])
         verdicts = budget.judge(name, section.budgets(found[name]))
         if verdicts:
-            sheets = [*sheets, budget.sheet(verdicts)]
-        return match[1] + "\n" + "\n".join(map(as_markdown, sheets)) + "\n" + match[3]
+            tables.append(budget.sheet(verdicts))
+        return match[1] + "\n" + "\n".join(map(as_markdown, tables)) + "\n" + match[3]
 
     return _PLACE.sub(table, text)
 

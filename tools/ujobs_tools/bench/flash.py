@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ujobs_tools.bench import mpy_parts, on_unix
+from ujobs_tools.bench import client, mpy_parts, on_unix
 from ujobs_tools.bench.sheet import Sheet
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import compile_module
@@ -24,7 +24,7 @@ def measure() -> dict[str, Any]:
         "core": _sum(core),
         "all": _sum(list(modules.values())),
         "parts": {name: _parts(path, name) for name, path in library.items()},
-        "client": umqtt.find()[1],
+        **client.used(),
         "others": {"umqtt.simple": _sizes(simple, "simple.py"), "the same by hand": _sizes(by_hand, "by_hand.py")},
     }
 
@@ -43,8 +43,8 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
         *of_core, _row("core", found["core"]), (), *others, (), _row("all", found["all"]), (),
         *(_row(name, sizes) for name, sizes in found["others"].items()),
     ]
-    note = f"umqtt.simple is {found['client']}."
-    return [Sheet("Flash, bytes", ("module", "source", ".mpy -O2", ".mpy -O3"), rows, note), _where(found, core)]
+    columns = ("module", "source", ".mpy -O2", ".mpy -O3")
+    return [Sheet("Flash, bytes", columns, rows, client.note(found)), _where(found, core)]
 
 
 def _where(found: dict[str, Any], core: list[str]) -> Sheet:

@@ -1,8 +1,9 @@
 """The parts of `make bench`, each a module of its own."""
 
+from dataclasses import replace
 from typing import Any, Protocol
 
-from ujobs_tools.bench import cpu, downloads, flash, heap, ram, rate, romfs, start, wear, wire
+from ujobs_tools.bench import client, cpu, downloads, flash, heap, ram, rate, romfs, start, wear, wire
 from ujobs_tools.bench.sheet import Sheet
 
 
@@ -20,3 +21,19 @@ SECTIONS: dict[str, Section] = {
     "flash": flash, "ram": ram, "romfs": romfs, "heap": heap, "cpu": cpu, "wire": wire, "rate": rate,
     "downloads": downloads, "wear": wear, "start": start,
 }
+# With figures of umqtt.simple, or of what is done with it by hand; flash says itself which it is.
+_WITH_CLIENT = frozenset(("ram", "romfs", "heap", "cpu", "wire", "rate"))
+
+
+def measure(name: str) -> dict[str, Any]:
+    """The figures of a section, with all that its tables say."""
+    return SECTIONS[name].measure() | (client.used() if name in _WITH_CLIENT else {})
+
+
+def sheets(name: str, found: dict[str, Any]) -> list[Sheet]:
+    """The tables of a section, the first of which says which umqtt.simple was used. Raises KeyError when there is no
+    such section."""
+    first, *others = SECTIONS[name].sheets(found)
+    if name in _WITH_CLIENT:
+        first = replace(first, note=f"{first.note} {client.note(found)}".lstrip())
+    return [first, *others]

@@ -5,10 +5,8 @@ sends.
 """
 
 import asyncio
-import gc
 import json
 import os
-import time
 
 import connecting
 
@@ -17,24 +15,24 @@ from ujobs.link import Link
 
 
 def main() -> None:
-    """Do jobs; in the end print how long it took, and how much heap is in use."""
+    """Do jobs, and print how long that took."""
     options = json.loads(os.getenv("UJOBS_BENCH"))
     thing = options["thing"]
     link = Link(thing, options["host"], options["port"], ssl=connecting.tls(options))
     agent = Agent(thing, link=link, directory=options["journal"])
+    watch = connecting.Watch()
     keep_alives = options.get("keep_alives", 0)
 
     @agent.on("measure")
     async def measure(job):
+        watch.job()
         if keep_alives:
             await _beat(agent.journal, job, keep_alives)
+            watch.keep_alives(keep_alives)
         return {"steps": str(len(job.document["steps"]))}
 
-    began = time.ticks_us()
     asyncio.run(agent.run(until_idle=options["idle"]))
-    took = time.ticks_diff(time.ticks_us(), began)
-    gc.collect()
-    print(json.dumps({"microseconds": took, "held": gc.mem_alloc()}))
+    watch.show()
 
 
 async def _beat(journal, job, count):

@@ -1,0 +1,34 @@
+"""Which characters a status detail may have. Imported only for text that has other than printable ASCII characters.
+
+Source: API DetailsValue, `[^\\p{C}]+`: no control, format, surrogate or private-use character.
+"""
+
+# Format characters that stand alone in Unicode; the others come in ranges.
+_ALONE = (0xAD, 0x61C, 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x180E, 0xFEFF, 0x110BD, 0x110CD)
+
+
+def _allowed(n):
+    # Unassigned ones are let through.
+    return n >= 32 and not (
+        127 <= n < 160 or n in _ALONE or 0x600 <= n < 0x606 or 0x200B <= n < 0x2010 or 0x202A <= n < 0x202F
+        or 0x2060 <= n < 0x2070 or 0xD800 <= n < 0xF900 or 0xFFF9 <= n < 0xFFFC or 0x13430 <= n < 0x13440
+        or 0x1BCA0 <= n < 0x1BCA4 or 0x1D173 <= n < 0x1D17B or n >= 0xE0000
+    )
+
+
+def blank(text: str) -> str:
+    """Return the text with spaces, one or more, in place of each character that is not allowed."""
+    # In bytes, as MicroPython keeps each character that is ever taken out of a text for ever.
+    data = bytearray(text.encode("utf-8", "surrogatepass"))
+    start = 0
+    while start < len(data):
+        n = data[start]
+        end = start + (1 if n < 0xC0 else 2 if n < 0xE0 else 3 if n < 0xF0 else 4)
+        if n >= 0xC0:
+            n &= 0x7F >> (end - start)
+        for at in range(start + 1, end):
+            n = n << 6 | data[at] & 0x3F
+        if not _allowed(n):
+            data[start:end] = b" " * (end - start)
+        start = end
+    return data.decode()
