@@ -80,8 +80,8 @@ api: setup ## docs/api.md, from the docstrings of the library
 size: setup ## bytes of each library module as .mpy; fails when the budget is passed
 	@$(BIN)/python -m ujobs_tools.size $(if $(JSON),--json $(JSON))
 
-bench: setup $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## memory, speed and wear beside what else one would take; ONLY=ram, JSON=FILE
-	@$(BIN)/python -m ujobs_tools.bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+bench: setup $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## memory, speed and wear beside what else one would take; ONLY=ram, QUICK=1, JSON=FILE
+	@$(BIN)/python -m ujobs_tools.bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
 bench-docs: build/plots/.ready ## tables and plots of docs/performance.md, from what `make bench JSON=FILE` has written
 	@$(BIN)/python -m ujobs_tools.bench.docs $(or $(JSON),build/bench.json)

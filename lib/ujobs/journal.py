@@ -13,7 +13,6 @@ file of status details (0: none), length of the job id; job id; status details a
 import os
 import struct
 from binascii import crc32
-from errno import ENOENT
 
 import ujson
 from micropython import const
@@ -170,9 +169,11 @@ class Journal:
         try:
             file = open(name + ".tmp", "wb")
         except OSError as error:
-            if error.args[0] != ENOENT:
-                raise
-            os.mkdir(self._directory)
+            try:
+                os.mkdir(self._directory)
+            except OSError:
+                # It is there: what was wrong is what open() says.
+                raise error
             file = open(name + ".tmp", "wb")
         with file:
             file.write(data)

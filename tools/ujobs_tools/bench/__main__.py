@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from ujobs_tools.bench.sheet import as_table
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help="One section, or several: " + ", ".join(SECTIONS))] = None,
+    quick: Annotated[bool, typer.Option(help="With fewer repetitions, for a first look.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
     """Measure, and print the tables. A section for which this machine lacks something is left out, and says so."""
@@ -27,7 +29,7 @@ def main(
     for name in only or SECTIONS:
         started = time.monotonic()
         try:
-            found[name] = sections.measure(name)
+            found[name] = sections.measure(name, quick)
         except Missing as error:
             console.print(f"{name} is left out: {error}", style="yellow", markup=False)
             continue
@@ -35,9 +37,10 @@ def main(
             console.print(as_table(sheet))
         console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim")
         verdicts += budget.judge(name, SECTIONS[name].budgets(found[name]))
-    console.print(as_table(budget.sheet(verdicts)))
+    note = "A quick run: fewer repetitions, rougher figures." if quick else ""
+    console.print(as_table(replace(budget.sheet(verdicts), note=note)))
     if json_file is not None:
-        json_file.write_text(json.dumps(found, indent=2) + "\n")
+        json_file.write_text(json.dumps({"quick": quick} | found, indent=2) + "\n")
 
 
 if __name__ == "__main__":

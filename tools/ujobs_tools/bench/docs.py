@@ -24,11 +24,13 @@ def main(
     figures: Annotated[Path, typer.Argument(help="What `make bench JSON=FILE` has written.")],
     page: Annotated[Path, typer.Option(help="The page for the tables; plots go into a folder beside it.")] = PAGE,
 ) -> None:
-    """Write tables and plots."""
+    """Write tables and plots. Figures of a quick run are refused."""
+    found: dict[str, Any] = json.loads(figures.read_text())
+    if found.get("quick"):
+        raise typer.BadParameter(f"{figures} is of a quick run: too rough for a page; `make bench JSON={figures}` first")
     # Not needed by anything else, and not installed for it.
     from ujobs_tools.bench import plots
 
-    found: dict[str, Any] = json.loads(figures.read_text())
     page.write_text(fill(page.read_text(), found))
     plots.draw(found, page.with_suffix(""))
 

@@ -1,9 +1,12 @@
-"""Jobs per second, the time from create-job to SUCCEEDED, and the memory of the process, for four kinds of device, one
-after the other at the same `ujobs serve`, over mutual TLS.
+"""Jobs per second, the time from create-job to SUCCEEDED, and the memory of the process, for four kinds of device, in
+turns at the same `ujobs serve`, over mutual TLS.
 
-Two runs each: jobs that are all there when the device connects, timed from the end of the first to the end of the last;
-and for a connected device, one job at a time, from before CreateJob until notify-next says that it has ended."""
+Two runs each in every round: jobs that are all there when the device connects, timed from the end of the first to the
+end of the last; and for a connected device, one job at a time, from before CreateJob until notify-next says that it has
+ended. Of each figure the round in the middle counts, so that what else the machine did in one of them does not."""
 
+import contextlib
+import math
 import statistics
 import subprocess
 import sys
@@ -27,22 +30,31 @@ _DEVICES = {
 _ON_MICROPYTHON = ("ujobs", "by hand")
 
 
-def measure(jobs: int = 200, singles: int = 200) -> dict[str, Any]:
-    """Figures of each device. jobs: that are there at once; singles: one at a time. Raises NotReady."""
-    found: dict[str, Any] = {"jobs": jobs, "singles": singles, "devices": {}}
+def measure(jobs: int = 50, singles: int = 100, rounds: int = 3) -> dict[str, Any]:
+    """Figures of each device, the median of so many rounds. jobs: that are there at once; singles: one at a time, both
+    in each round. Raises NotReady."""
+    taken: dict[str, list[dict[str, float]]] = {name: [] for name in _DEVICES}
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        with at_work(folder) as service:
+        with at_work(folder) as service, contextlib.ExitStack() as stack:
+            ways = []
             for name in _DEVICES:
                 work = Work(service, folder / name)
                 observer = Observer(work.thing)
-                try:
-                    found["devices"][name] = _many(folder, work, observer, name, jobs)
-                    found["devices"][name] |= _singles(folder, work, observer, name, singles)
-                finally:
-                    observer.end()
-    return found
+                stack.callback(observer.end)
+                ways.append((name, work, observer))
+            for _ in range(rounds):
+                for name, work, observer in ways:
+                    one = _many(folder, work, observer, name, jobs)
+                    taken[name].append(one | _singles(folder, work, observer, name, singles))
+    devices = {name: median(figures) for name, figures in taken.items()}
+    return {"jobs": jobs, "singles": singles, "rounds": rounds, "devices": devices}
+
+
+def median(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """Of each figure of a device, that of the round in the middle."""
+    return {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
@@ -66,7 +78,8 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     ]
     note = "MicroPython's heap has words of 8 bytes here; the process holds the interpreter and TLS besides."
     columns = ("", "jobs/s", "p50, ms", "p99, ms", "process, MB", "heap in use, KB")
-    return [Sheet(f"{found['jobs']} jobs one after the other, {found['singles']} one at a time", columns, rows, note)]
+    title = f"{found['jobs']} jobs one after the other, {found['singles']} one at a time, median of {found['rounds']}"
+    return [Sheet(title, columns, rows, note)]
 
 
 def _many(folder: Path, work: Work, observer: Observer, name: str, count: int) -> dict[str, float]:
@@ -96,7 +109,7 @@ def _singles(folder: Path, work: Work, observer: Observer, name: str, count: int
     milliseconds = sorted(time * 1000 for time in times)
     return {
         "p50_ms": statistics.median(milliseconds),
-        "p99_ms": milliseconds[min(round(count * 0.99), count - 1)],
+        "p99_ms": milliseconds[math.ceil(count * 0.99) - 1],
         "resident": resident,
     }
 

@@ -1,5 +1,6 @@
 """The parts of `make bench`, each a module of its own."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -8,9 +9,11 @@ from ujobs_tools.bench.sheet import Sheet
 
 
 class Section(Protocol):
-    """measure() gives figures that JSON can hold; the others make of them what budget.toml limits, and tables."""
+    """measure() gives figures that JSON can hold, and takes how often something is done; the others make of them what
+    budget.toml limits, and tables."""
 
-    def measure(self) -> dict[str, Any]: ...
+    @property
+    def measure(self) -> Callable[..., dict[str, Any]]: ...
 
     def budgets(self, found: dict[str, Any]) -> dict[str, float]: ...
 
@@ -23,11 +26,19 @@ SECTIONS: dict[str, Section] = {
 }
 # With figures of umqtt.simple, or of what is done with it by hand; flash says itself which it is.
 _WITH_CLIENT = frozenset(("ram", "romfs", "heap", "cpu", "wire", "rate"))
+# What a quick run does less often, or less exactly.
+_QUICK: dict[str, dict[str, int]] = {
+    "ram": {"jobs": 50}, "heap": {"step": 8}, "cpu": {"times": 20, "jobs": 5, "rounds": 1}, "wire": {"count": 3},
+    "rate": {"jobs": 10, "singles": 20, "rounds": 1}, "downloads": {"rounds": 1}, "wear": {"jobs": 50},
+    "start": {"rounds": 1},
+}
 
 
-def measure(name: str) -> dict[str, Any]:
-    """The figures of a section, with all that its tables say."""
-    return SECTIONS[name].measure() | (client.used() if name in _WITH_CLIENT else {})
+def measure(name: str, quick: bool = False) -> dict[str, Any]:
+    """The figures of a section, with all that its tables say. quick: with fewer repetitions. Raises what measure() of
+    the section does."""
+    found = SECTIONS[name].measure(**_QUICK.get(name, {}) if quick else {})
+    return found | (client.used() if name in _WITH_CLIENT else {})
 
 
 def sheets(name: str, found: dict[str, Any]) -> list[Sheet]:

@@ -1,7 +1,7 @@
 """Pieces of the work on a job, one at a time and many times over, by ujobs and by hand. Runs on MicroPython only.
 
-Options: who, "ujobs" or "by hand"; piece, its name below; times, how often, 1 at least; document, of a job; journal, a folder
-of the host.
+Options: who, "ujobs" or "by hand"; piece, its name below; times, how often, the first not timed; document, of a job;
+journal, a folder of the host.
 """
 
 import json
@@ -85,7 +85,7 @@ def _by_hand(piece, document, directory):
 
 
 def main() -> None:
-    """Do the piece, and print how long that took, but for the first time."""
+    """Do the piece, and print how long it took how many times, which leaves out the first."""
     options = json.loads(os.getenv("UJOBS_BENCH"))
     do = (_of_ujobs if options["who"] == "ujobs" else _by_hand)(
         options["piece"], options["document"], options["journal"]
