@@ -14,7 +14,7 @@ from . import protocol
 from .client import JobsClient
 from .job import Job, Reject
 from .journal import Journal
-from .link import Link, explain, log
+from .link import Link, explain, log, until
 
 _ASK_ANYWAY = const(3600)  # seconds; a notification lost between SUBACK and the first question would else be waited for
 _RETRY = 10  # seconds
@@ -322,10 +322,7 @@ class Agent:
         # Saves a question when the answer is on its way.
         if self._waiting is None:
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), self.link.timeout)
-            except asyncio.TimeoutError:
-                pass
+            await until(self._wake, self.link.timeout)
 
     def _notified(self, pending):
         # AWS does not promise the order of messages: an old "nothing is pending" must not hide a job.

@@ -10,7 +10,7 @@ import random
 from errno import ETIMEDOUT
 
 from . import protocol
-from .link import Link, explain, log
+from .link import Link, explain, log, until
 
 _RETRIED = (protocol.REQUEST_THROTTLED, protocol.INTERNAL_ERROR)
 
@@ -135,7 +135,7 @@ class JobsClient:
                 if not self.link.up.is_set():
                     await asyncio.wait_for(self.link.up.wait(), self.link.timeout)
                 await self.link.publish(topic, body)
-                await asyncio.wait_for(self._answered.wait(), self.link.timeout)
+                await until(self._answered, self.link.timeout)
             except (OSError, asyncio.TimeoutError):
                 continue
             answer = self._answer

@@ -13,7 +13,7 @@ from micropython import const
 from . import protocol
 from .client import JobsClient
 from .journal import Journal
-from .link import explain, log
+from .link import explain, log, until
 
 _LONGEST_INTERVAL = const(3600)  # seconds; ticks_ms wraps around, so no interval may be near its 6 days
 
@@ -142,8 +142,10 @@ class Job:
             # A keep-alive on its way out is waited for: the terminal update needs the version it makes.
             self._ended = True
             self._hurry.set()
+            await asyncio.sleep(0)
             try:
-                await asyncio.wait_for(keeping, self.client.link.timeout)
+                if not keeping.done():
+                    await asyncio.wait_for(keeping, self.client.link.timeout)
             except Exception as error:
                 log("keep-alive given up:", explain(error))
 
@@ -156,9 +158,9 @@ class Job:
                     await self._beat()
                 else:
                     left = time.ticks_diff(self._due, time.ticks_ms())
-                    await asyncio.wait_for(self._hurry.wait(), max(left, 0) / 1000)
+                    await until(self._hurry, max(left, 0) / 1000)
             except Exception:
-                # The wait is over; or the handler has taken all memory, and gives it back some day.
+                # The handler has taken all memory, and gives it back some day.
                 await asyncio.sleep(0)
 
     def _is_due(self):

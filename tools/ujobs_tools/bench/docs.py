@@ -27,7 +27,7 @@ def main(
     """Write tables and plots. Figures of a quick run are refused."""
     found: dict[str, Any] = json.loads(figures.read_text())
     if found.get("quick"):
-        raise typer.BadParameter(f"{figures} is of a quick run: too rough for a page; `make bench JSON={figures}` first")
+        raise typer.BadParameter(f"{figures} is of a quick run, too rough for a page: `make bench JSON={figures}`")
     # Not needed by anything else, and not installed for it.
     from ujobs_tools.bench import plots
 

@@ -2,7 +2,7 @@
 imported from a ROMFS, next to .mpy files of a file system, and to the same by hand.
 
 From a ROMFS bytecode and constant texts stay where they are, which is flash on a board; the image itself is in the heap
-here, and not in these figures. Words have 64 bits: with 32 every figure is smaller. umqtt.simple, the application and
+here, and not in these figures. Words have 64 bits; with 32 all of it takes less. umqtt.simple, the application and
 what measures come from the file system in all three. Network and steps are those of section ram."""
 
 import shutil
@@ -47,7 +47,7 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     """The table."""
     title = "Heap with 64-bit words until connected and idle, bytes more than before"
     programs = {name: found[name] for name in (_FILES, _ROM, _BY_HAND)}
-    return [heap_steps.idle_sheet(title, programs, "With words of 32 bits, as on a board, every figure is smaller.")]
+    return [heap_steps.idle_sheet(title, programs, "With words of 32 bits, as on a board, all of it takes less.")]
 
 
 def _image(folder: Path) -> Path:

@@ -27,7 +27,7 @@ SECTIONS: dict[str, Section] = {
 # With figures of umqtt.simple, or of what is done with it by hand; flash says itself which it is.
 _WITH_CLIENT = frozenset(("ram", "romfs", "heap", "cpu", "wire", "rate"))
 # What a quick run does less often, or less exactly.
-_QUICK: dict[str, dict[str, int]] = {
+QUICK: dict[str, dict[str, int]] = {
     "ram": {"jobs": 50}, "heap": {"step": 8}, "cpu": {"times": 20, "jobs": 5, "rounds": 1}, "wire": {"count": 3},
     "rate": {"jobs": 10, "singles": 20, "rounds": 1}, "downloads": {"rounds": 1}, "wear": {"jobs": 50},
     "start": {"rounds": 1},
@@ -37,7 +37,7 @@ _QUICK: dict[str, dict[str, int]] = {
 def measure(name: str, quick: bool = False) -> dict[str, Any]:
     """The figures of a section, with all that its tables say. quick: with fewer repetitions. Raises what measure() of
     the section does."""
-    found = SECTIONS[name].measure(**_QUICK.get(name, {}) if quick else {})
+    found = SECTIONS[name].measure(**QUICK.get(name, {}) if quick else {})
     return found | (client.used() if name in _WITH_CLIENT else {})
 
 

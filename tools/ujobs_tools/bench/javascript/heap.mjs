@@ -12,7 +12,7 @@
 import fs from "node:fs";
 import path from "node:path";
 
-const MOST_TURNS = 2_000_000;
+const MOST_TURNS = 100_000;
 const [packages, folder, steps] = process.argv.slice(2);
 
 const start = 1_700_000_000_000;

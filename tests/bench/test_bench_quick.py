@@ -1,0 +1,30 @@
+"""A quick run of `make bench` says what it is, and is not for docs/performance.md."""
+
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from ujobs_tools.bench import __main__ as bench
+from ujobs_tools.bench import docs, sections
+
+
+def test_it_is_marked_and_refused_for_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures, page = tmp_path / "bench.json", tmp_path / "page.md"
+    bench.main(["wear"], quick=True, json_file=figures)
+    assert "A quick run" in capsys.readouterr().out
+    found = json.loads(figures.read_text())
+    assert found["quick"] is True
+    assert found["wear"]["jobs"] == sections.QUICK["wear"]["jobs"]
+    page.write_text("<!-- figures: wear -->\nold\n<!-- end -->\n")
+    with pytest.raises(typer.BadParameter, match="quick run"):
+        docs.main(figures, page)
+    assert "old" in page.read_text()
+
+
+def test_what_it_does_less_often_is_what_its_sections_know() -> None:
+    for name, fewer in sections.QUICK.items():
+        usual = inspect.signature(sections.SECTIONS[name].measure).parameters
+        assert all(value != usual[key].default for key, value in fewer.items()), name
