@@ -11,7 +11,9 @@ SIZE = 32 * 1024
 
 def test_every_way_of_downloading() -> None:
     found = downloads.measure(size=SIZE, rounds=1, valgrind=False)
-    assert list(found["ways"]) == ["bare loop", "bare loop with asyncio", "MQTT stream", "HTTPS"]
+    assert list(found["ways"]) == [
+        "bare loop", "bare loop with SHA-256", "bare loop with asyncio", "MQTT stream", "HTTPS"
+    ]
     for way, one in found["ways"].items():
         assert one["mb_per_second"] > 0
         assert 4096 <= one["heap"] < SIZE * 1.5, way
@@ -43,4 +45,4 @@ def test_a_server_that_is_not_verified_gets_no_file(tmp_path: Path) -> None:
     (tmp_path / "ca.der").write_bytes(b"no certificate")
     options = {"path": str(tmp_path / "file"), "host": "localhost", "port": 1, "ca": str(tmp_path / "ca.der")}
     with pytest.raises(on_unix.ProgramFailed, match="invalid cert"):
-        on_unix.run(tmp_path, "downloading", options | {"asyncio": False, "collect": False})
+        on_unix.run(tmp_path, "downloading", options | {"asyncio": False, "sha256": False, "collect": False})

@@ -1,5 +1,5 @@
 """How fast a file comes to a board over TLS, and what heap that takes: by MQTT streams and over HTTPS, as the job
-`files` fetches them, next to a bare loop from socket to file, with and without asyncio.
+`files` fetches them, next to a bare loop from socket to file, alone, with SHA-256, and with asyncio.
 
 Measured from the first byte to the file in its place, so without connection and handshake; with ujobs that has the
 checkpoints on the way and the SHA-256 of what was written, read back. Files are on the host's file system. The heap is
@@ -29,7 +29,8 @@ from ujobs_tools.bench.sheet import Sheet
 from ujobs_tools.pki import Authority
 from ujobs_tools.processes import NotReady
 
-_LOOP, _ASYNCIO, _STREAM, _HTTPS = "bare loop", "bare loop with asyncio", "MQTT stream", "HTTPS"
+_LOOP, _HASHING, _ASYNCIO = "bare loop", "bare loop with SHA-256", "bare loop with asyncio"
+_STREAM, _HTTPS = "MQTT stream", "HTTPS"
 _PROGRAM = "downloading"
 _HEAP = "256k"  # with words of 8 bytes; what 128 KB are on a board
 _PER_BYTE = "instructions_per_byte"
@@ -149,14 +150,16 @@ def _field(folder: Path, size: int) -> Iterator[dict[str, Prepare]]:
                     work.create(json.dumps(document))
                 return work.options(True, path=path, journal=str(folder / "journal"))
 
-            def by_loop(asyncio: bool) -> dict[str, Any]:
+            def by_loop(asyncio: bool = False, sha256: bool = False) -> dict[str, Any]:
                 ca = str(work.thing.directory / "ca.der")
-                return {"path": path, "host": "localhost", "port": web, "ca": ca, "asyncio": asyncio}
+                reached = {"path": path, "host": "localhost", "port": web, "ca": ca}
+                return reached | {"asyncio": asyncio, "sha256": sha256}
 
             Path(path).parent.mkdir(exist_ok=True)
             yield {
-                _LOOP: lambda: by_loop(False),
-                _ASYNCIO: lambda: by_loop(True),
+                _LOOP: by_loop,
+                _HASHING: lambda: by_loop(sha256=True),
+                _ASYNCIO: lambda: by_loop(asyncio=True),
                 _STREAM: lambda: by_job(stream="file", file=0),
                 _HTTPS: lambda: by_job(url=f"https://localhost:{web}/file"),
             }

@@ -1,13 +1,15 @@
 """A file over TLS: fetched by a job with ujobs, or by the least of a loop. Runs on MicroPython only.
 
 Options: path, where the file goes; collect, whether the heap is looked at with every piece, which takes time; for a
-loop host, port and ca, and whether it is one with asyncio; for ujobs those of device_ujobs.py, and two jobs wait then:
-`held`, which does nothing, and `files`. Prints microseconds, from the first byte to the file being closed, which leaves
-out the connection and its handshake; and with collect, how much of the heap was held before and at most.
+loop host, port and ca, whether it is one with asyncio, and whether it takes the file's SHA-256; for ujobs those of
+device_ujobs.py, and two jobs wait then: `held`, which does nothing, and `files`. Prints microseconds, from the first
+byte to the file being closed, which leaves out the connection and its handshake; and with collect, how much of the heap
+was held before and at most.
 """
 
 import asyncio
 import gc
+import hashlib
 import json
 import os
 import socket
@@ -45,7 +47,8 @@ class Watch:
 
 
 def by_loop(options: dict, watch: Watch) -> None:
-    """Socket to file, and nothing else."""
+    """Socket to file, and nothing else but SHA-256 where that is wanted."""
+    digest = hashlib.sha256() if options["sha256"] else None
     context = server_context(options)
     watch.idle()
     plain = socket.socket()
@@ -62,6 +65,8 @@ def by_loop(options: dict, watch: Watch) -> None:
                 break
             watch.piece()
             file.write(buffer[:count])
+            if digest:
+                digest.update(buffer[:count])
     watch.over()
     sock.close()
 
