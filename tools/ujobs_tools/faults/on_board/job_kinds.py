@@ -16,6 +16,8 @@ from board import FLASH, Reset
 from web import File, Web
 
 STEPS = 3
+# Too long for the journal's record.
+_GONE = "the sensor at the far end of the furnace is gone, and was not seen again in ten minutes"
 _LARGE = "0123456789abcdef" * 64  # a status detail of 1024 characters
 _CONTENT = b"".join([b"%d reading\n" % number for number in range(2700)])  # more than the handler's checkpoint interval
 
@@ -76,7 +78,7 @@ _PLAIN = {
     "long": Kind({"operation": "long"}, details={"progress": "3/3"}),
     "plain": Kind({"operation": "plain"}, details={"progress": "3/3"}),
     "large": Kind({"operation": "large"}, details={"first": _LARGE, "second": _LARGE}),
-    "fail": Kind({"operation": "fail"}, "FAILED", {"reason": "OSError: the sensor is gone"}),
+    "fail": Kind({"operation": "fail"}, "FAILED", {"reason": "OSError: " + _GONE}),
     "reject": Kind({"operation": "reject"}, "REJECTED", {"reason": "not on a Sunday"}),
     "unknown": Kind({"operation": "unheard-of"}, "REJECTED", {"reason": "unknown operation 'unheard-of'"}),
     "resume": Kind({"operation": "resume"}, details={"deposited": "3"}),
@@ -204,7 +206,7 @@ def _ordinary(on, witness):
     @on()
     async def fail(job):
         witness.effect(job.job_id)
-        raise OSError("the sensor\nis gone")
+        raise OSError(_GONE.replace(" ", "\n", 1))
 
     @on()
     def reject(job):
