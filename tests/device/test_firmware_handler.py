@@ -6,6 +6,7 @@ from binascii import hexlify
 
 import ujobs.trial as trial
 from restarts import ROOT, with_board
+from ujobs.job import Job
 from web import File
 
 sys.path.append(__file__.rsplit("/", 1)[0] + "/../../tools/ujobs_tools/board/fakes")
@@ -174,3 +175,51 @@ def test_a_download_that_is_cut_short_goes_on_after_the_reset():
         assert start % 4096 == 0
 
     with_chip(scenario, job(), stalling)
+
+
+def test_a_power_cut_at_the_switch_costs_a_restart_and_no_more():
+    set_boot = Partition.set_boot
+
+    def cut_before(partition):
+        raise_the_power(partition, False)
+
+    def cut_after(partition):
+        raise_the_power(partition, True)
+
+    def raise_the_power(partition, lands):
+        Partition.set_boot = set_boot
+        if lands:
+            set_boot(partition)
+        sys.modules["machine"].reset()
+
+    def scenario(board, chip):
+        Partition.set_boot = cut
+        try:
+            assert chip.finish(board) == "SUCCEEDED"
+        finally:
+            Partition.set_boot = set_boot
+        assert chip.power_on() == "ota_1"
+        assert board.resets == resets
+
+    for cut, resets in ((cut_before, 2), (cut_after, 1)):
+        with_chip(scenario, job())
+
+
+def test_firmware_that_cannot_be_recorded_is_not_started():
+    save = Job.save
+
+    def full(job, value):
+        if value[1] < 0:
+            raise OSError(28)
+        save(job, value)
+
+    def scenario(board, chip):
+        Job.save = full
+        try:
+            assert chip.finish(board) == "FAILED"
+        finally:
+            Job.save = save
+        assert "28" in board.reason()
+        assert chip.power_on() == "ota_0"
+
+    with_chip(scenario, job())

@@ -65,8 +65,13 @@ async def run(job: Job, options: dict) -> "dict | None":
         means_for((source,), options),
     )
     trial.begin(trial.FIRMWARE)
-    job.save((label, -1))
     target.set_boot()
+    try:
+        # Not before: after a power cut in between it would look as if the bootloader had gone back.
+        job.save((label, -1))
+    except OSError:
+        running.set_boot()
+        raise
     await trial.restart()
 
 
