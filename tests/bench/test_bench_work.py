@@ -41,6 +41,17 @@ def test_the_ratio_of_instructions_is_what_is_judged() -> None:
     assert cpu.sheets(found)[0].rows == [("job", "300", "200", "1.5", "1", "0.47")]
 
 
+def test_a_job_is_shown_in_its_pieces() -> None:
+    def costing(number: float) -> dict[str, dict[str, float]]:
+        return {"ujobs": {"instructions": number, "microseconds": 1.0}, "by hand": {"instructions": 1, "microseconds": 1}}
+
+    found = {"valgrind": True, "pieces": {"write the journal": costing(100), "job": costing(1000)}}
+    assert cpu.sheets(found)[1].rows == [
+        ("write the journal, 3 times", "300", "30%"), ("MQTT, tasks, waiting, the rest", "700", "70%"), (),
+        ("job", "1,000", ""),
+    ]
+
+
 def test_on_the_wire() -> None:
     found = wire.measure(count=2)
     for who in ("ujobs", "by hand"):

@@ -21,8 +21,13 @@ _HEAP = "256k"  # with words of 8 bytes; what 128 KB are on a board
 _WHO = ("ujobs", "by hand")
 _KINDS = ("instructions", "microseconds")
 _PIECES = ("classify four topics", "build an update", "parse a reply", "write the journal",
-           "write the journal, on littlefs")  # fmt: skip
+           "write the journal, on littlefs", "run a handler", "collect garbage")  # fmt: skip
 _ONLY_UJOBS = _PIECES[3:]
+# How often a job has each of them. The journal notes that it begins, how it ended, and that the service knows.
+_OF_A_JOB = {
+    "parse a reply": 1, "write the journal": 3, "collect garbage": 1, "run a handler": 1, "build an update": 1,
+    "classify four topics": 1,
+}
 
 # Prepares a run in which something is done so many times; gives the program of on_board/ and its options.
 Prepare = Callable[[int], tuple[str, dict[str, Any]]]
@@ -65,7 +70,7 @@ def budgets(found: dict[str, Any]) -> dict[str, float]:
 
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:
-    """The table."""
+    """The tables: each piece, and which of them a job consists of."""
     rows = []
     for name, cost in found["pieces"].items():
         counted, took = ([cost[who][kind] if who in cost else None for who in _WHO] for kind in _KINDS)
@@ -74,7 +79,19 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
         rows.append((name, *map(_cell, counted), ratio, *map(_cell, took)))
     columns = ("", "ujobs, instructions", "by hand", "ratio", "ujobs, µs", "by hand")
     note = "" if found["valgrind"] else instructions.NOT_COUNTED
-    return [Sheet("Processor", columns, rows, note)]
+    return [Sheet("Processor", columns, rows, note), *([_of_a_job(found["pieces"])] if found["valgrind"] else [])]
+
+
+def _of_a_job(pieces: dict[str, Any]) -> Sheet:
+    whole = pieces["job"]["ujobs"]["instructions"]
+    parts = {
+        f"{name}, {times} times" if times > 1 else name: times * pieces[name]["ujobs"]["instructions"]
+        for name, times in _OF_A_JOB.items() if name in pieces
+    }
+    parts["MQTT, tasks, waiting, the rest"] = whole - sum(parts.values())
+    rows: list[tuple[str, ...]] = [(name, f"{cost:,.0f}", f"{cost / whole:.0%}") for name, cost in parts.items()]
+    rows += [(), ("job", f"{whole:,.0f}", "")]
+    return Sheet("Where the instructions of a job with ujobs go", ("", "instructions", "of the job"), rows)
 
 
 def _cell(value: float | None) -> str:

@@ -4,6 +4,8 @@ Options: who, "ujobs" or "by hand"; piece, its name below; times, how often, the
 journal, a folder of the host.
 """
 
+import asyncio
+import gc
 import json
 import os
 import time
@@ -50,6 +52,8 @@ def _reply(document):
 def _of_ujobs(piece, document, directory):
     from ujobs import protocol
 
+    if piece == "collect garbage":
+        return _collect()
     if piece == "classify four topics":
         return lambda: [protocol.classify(_PREFIX, topic) for topic in _TOPICS]
     if piece == "build an update":
@@ -68,8 +72,34 @@ def _of_ujobs(piece, document, directory):
         vfs.mount(vfs.VfsLfs2(flash), "/flash")
         directory = "/flash/journal"
     journal = Journal(directory)
-    journal.begin(protocol.execution(protocol.parse(reply)), 1)
+    execution = protocol.execution(protocol.parse(reply))
+    journal.begin(execution, 1)
+    if piece == "run a handler":
+        return _handler(journal, execution)
     return lambda: journal.set_version(journal.version + 1)
+
+
+def _collect():
+    # With in memory what a board has there.
+    from ujobs.agent import Agent
+    from ujobs.link import Link
+
+    agent = Agent("thing", link=Link("thing", "host"), directory="/tmp")
+    return lambda: gc.collect() and agent
+
+
+def _handler(journal, execution):
+    from ujobs.agent import Agent
+    from ujobs.job import Job
+    from ujobs.link import Link
+
+    client = Agent("thing", link=Link("thing", "host"), directory="/tmp").client
+    loop = asyncio.get_event_loop()
+
+    async def handler(job):
+        return {"steps": "12"}
+
+    return lambda: loop.run_until_complete(Job(client, journal, execution.document, 10, 200).run(handler, 60))
 
 
 def _by_hand(piece, document, directory):
