@@ -20,7 +20,7 @@ if _TYPING:
 
 _BUFFER = const(4096)  # bytes; also the most that the head of an answer may have
 _MAX_REDIRECTS = const(5)
-_READS = const(8)  # in a row, between two turns for the other tasks
+_READS = const(4)  # in a row, between two turns for the other tasks: 16 KB, the most that a TLS record has
 
 
 class Refused(ValueError):

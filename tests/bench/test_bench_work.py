@@ -43,7 +43,7 @@ def test_the_ratio_of_instructions_is_what_is_judged() -> None:
 
 def test_a_job_is_shown_in_its_pieces() -> None:
     def costing(number: float) -> dict[str, dict[str, float]]:
-        return {"ujobs": {"instructions": number, "microseconds": 1.0}, "by hand": {"instructions": 1, "microseconds": 1}}
+        return {who: {"instructions": number, "microseconds": 1.0} for who in ("ujobs", "by hand")}
 
     found = {"valgrind": True, "pieces": {"write the journal": costing(100), "job": costing(1000)}}
     assert cpu.sheets(found)[1].rows == [
