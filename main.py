@@ -16,8 +16,16 @@ import machine
 # Garbage is collected early from here on, so that what stays lies together: a large message needs room in one piece.
 gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
 
-from firmware import clock, proving, settings, watchdog, wifi  # noqa: E402
-from ujobs import Agent, trial  # noqa: E402
+try:
+    from firmware import clock, proving, settings, watchdog, wifi
+    from ujobs import Agent, trial
+except Exception as error:
+    if "trial" in os.listdir("/"):
+        # What is on trial may be in the way: boot.py goes back after a few starts.
+        sys.print_exception(error)
+        time.sleep(5)
+        machine.reset()
+    raise
 
 _TRIAL_WATCHDOG = 120  # seconds
 
@@ -101,9 +109,12 @@ def start():
         print("not started:", error)
         proving.give_up("not started: " + str(error))
         return
+    except Exception as error:
+        proving.give_up("not started: " + repr(error))
+        raise
     try:
         asyncio.run(main(config, agent))
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
         sys.print_exception(error)
         time.sleep(5)
         machine.reset()

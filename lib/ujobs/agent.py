@@ -73,7 +73,7 @@ class Agent:
         self._update_interval = update_interval
         # By operation: function, or name of one that comes with ujobs; step timeout; on_restart; attempts; time limit.
         self._handlers = {}
-        self._options = {"ca": ca}
+        self._options = {"ca": ca, "allowed": self._handlers}
         self._job: "Job | None" = None
         self._wake = asyncio.Event()
         # Whether a job may be waiting for us, so that we have to ask; None: a notification is about to tell.
@@ -256,12 +256,16 @@ class Agent:
             result = await job.run(function, time_limit)
             details = dict(job.noted())
             details.update(result or {})
+            if len(details) > 10:
+                # What the handler returns matters more than what it noted on the way.
+                details = result
             status = protocol.SUCCEEDED
         except asyncio.CancelledError:
             if not job.cancelled:
                 raise
             log("job %s was ended by the service: %s" % (journal.job_id, job.cancelled))
             journal.acknowledge()
+            await job.settle()
             # Where a refused keep-alive told it, what comes next has not been told.
             self._waiting = True
             return
@@ -274,12 +278,12 @@ class Agent:
             details = job.noted("reason", explain(error))
         finally:
             self._job = None
-        await self._finish(status, details)
+        await self._finish(status, details, job)
 
     async def _give_up(self, status, reason):
         await self._finish(status, {"reason": protocol.clean(reason)})
 
-    async def _finish(self, status, details):
+    async def _finish(self, status, details, job=None):
         # What comes next is told by the notify-next that follows the report.
         self._waiting = None
         try:
@@ -289,6 +293,8 @@ class Agent:
             status = protocol.FAILED
             details = {"reason": str(error)}
         self.journal.finish(status, details)
+        if job:
+            await job.settle()
         await self._report()
 
     async def _report(self):

@@ -91,6 +91,7 @@ class _Response:
         self._view = memoryview(bytearray(_BUFFER))
         self._begin = self._end = self._reads = 0
         self._stream = None
+        self._over = False  # closed by the server, and not by what went wrong
 
     async def open(self, host, port, context):
         # The TLS handshake takes seconds on a board.
@@ -136,7 +137,7 @@ class _Response:
             total = None if whole == b"*" else int(whole)
             if offset != start:
                 raise ValueError("the server sent another range than it was asked for")
-        if b"chunked" in headers.get(b"transfer-encoding", b""):
+        if b"chunked" in headers.get(b"transfer-encoding", b"").lower():
             while True:
                 size = int((await self._line()).split(b";")[0], 16)
                 if not size:
@@ -151,8 +152,8 @@ class _Response:
             if self._begin == self._end:
                 try:
                     await self._more()
-                except OSError as error:
-                    if end is None and error.args[0] == ECONNRESET:
+                except OSError:
+                    if end is None and self._over:
                         return offset
                     raise
             piece = self._view[self._begin : self._end]
@@ -207,6 +208,7 @@ class _Response:
         while count is None:
             count = await self._within(self._timeout, self._stream.readinto(view[left:]))
         if not count:
+            self._over = True
             raise OSError(ECONNRESET)
         self._end += count
 

@@ -117,9 +117,10 @@ async def fetch(
     """
     source = locate(job.document)
     progress = _Progress(job, sink, source.get("size"), position, save)
-    renewed = False
+    renewed = -1  # position at which a presigned URL was last renewed
     failures = 0
-    while True:
+    # All of it may be there, and only the check be missing.
+    while progress.position != progress.size:
         before = progress.position
         try:
             await _once(job, source, progress, means[0])
@@ -134,8 +135,8 @@ async def fetch(
             status = getattr(error, "status", 0)
             if status == 416 and progress.position:
                 progress.position = 0
-            elif status == 403 and not renewed:
-                renewed = True
+            elif status == 403 and progress.position > renewed:
+                renewed = progress.position
                 await job.renew()
                 source = locate(job.document)
             else:

@@ -49,7 +49,9 @@ class Job:
         self._hurry = asyncio.Event()
         self._details: dict = {}
         self._total = None
-        self._task = None
+        self._task = self._keeping = None
+        self._outcome: tuple = (None, None)
+        self._over = asyncio.Event()
         self._ended = False
 
     @property
@@ -129,25 +131,46 @@ class Job:
 
         time_limit: minutes, after which an `async` one is stopped with TimeoutError.
         """
-        keeping = asyncio.create_task(self._keep_alive())
+        self._keeping = asyncio.create_task(self._keep_alive())
         try:
             result = handler(self)
             if hasattr(result, "send"):
-                self._task = asyncio.create_task(result)
-                result = await asyncio.wait_for(self._task, time_limit * 60)
+                task = asyncio.create_task(self._attend(result))
+                try:
+                    await asyncio.wait_for(self._over.wait(), time_limit * 60)
+                finally:
+                    task.cancel()
+                self._check()
+                result, error = self._outcome
+                if isinstance(error, asyncio.CancelledError):
+                    raise RuntimeError("the handler let a CancelledError pass")
+                if error:
+                    raise error
             self._check()
             self.note(self._total, self._total, None)
             return result
         finally:
-            # A keep-alive on its way out is waited for: the terminal update needs the version it makes.
             self._ended = True
             self._hurry.set()
-            await asyncio.sleep(0)
-            try:
-                if not keeping.done():
-                    await asyncio.wait_for(keeping, self.client.link.timeout)
-            except Exception as error:
-                log("keep-alive given up:", explain(error))
+
+    async def settle(self) -> None:
+        """Wait for a keep-alive on its way out when the handler ended: the next update needs the version it makes."""
+        await asyncio.sleep(0)
+        try:
+            if self._keeping and not self._keeping.done():
+                await asyncio.wait_for(self._keeping, self.client.link.timeout)
+        except Exception as error:
+            log("keep-alive given up:", explain(error))
+
+    async def _attend(self, handler):
+        # Its end is told by an event: awaited as a task, it could not be told from being cancelled ourselves.
+        try:
+            self._task = asyncio.current_task()
+            self._check()
+            self._outcome = (await handler, None)
+        except (Exception, asyncio.CancelledError) as error:
+            self._outcome = (None, error)
+        self._over.set()
 
     async def _keep_alive(self):
         while not self._ended and not self.cancelled:

@@ -146,7 +146,7 @@ class Link(MQTTClient):
     async def unsubscribe(self, topic: "str | bytes") -> None:
         """Unsubscribe, and do not restore the subscription. Raises OSError when the link fails."""
         for wanted in tuple(self.filters):
-            if wanted[0] == topic:
+            if _octets(wanted[0]) == _octets(topic):
                 self.filters.remove(wanted)
         if self.up.is_set():
             await self._ask(self._write_filter, 0xA2, topic)
@@ -293,7 +293,7 @@ class Link(MQTTClient):
                 raise OSError(ETIMEDOUT)
             finally:
                 # Half a packet on the wire cannot be taken back, whatever stopped us.
-                if stream.out_buf:
+                if stream.out_buf and stream is self._stream:
                     self._lose()
 
     def _packet(self, write, *args):
@@ -464,7 +464,10 @@ class Link(MQTTClient):
 
     def _tell(self, up):
         for listener in self.listeners:
-            listener(up)
+            try:
+                listener(up)
+            except Exception as error:
+                log("callback failed:", explain(error))
 
     def _lose(self):
         self._lost.set()
@@ -480,5 +483,9 @@ class Link(MQTTClient):
             self._reader.cancel()
             self._reader = None
         if self._stream:
-            self._stream.s.close()
+            try:
+                self._stream.s.close()
+            except OSError as error:
+                # It is gone in any case: the ESP32 passes on what lwIP says.
+                log("not closed:", explain(error))
             self._stream = None

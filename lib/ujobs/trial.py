@@ -131,6 +131,10 @@ def boot() -> str:
     starts, what, folder = _state()
     if not what:
         return slot()
+    if what == APP and folder == slot():
+        # The power went within confirm(), and this is what it left to do.
+        _remove("/trial")
+        return folder
     if starts >= str(_MAX_STARTS):
         fail("it did not prove itself in %d starts" % _MAX_STARTS)
         return slot()

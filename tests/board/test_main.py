@@ -118,3 +118,9 @@ def test_an_application_that_fails_does_not_take_the_board_down(board_says) -> N
     lines = board_says("ujobs: no link", application="def setup(agent):\n    1 // 0\n", app="app")
     assert "app: not started" in lines
     assert any("ZeroDivisionError" in line for line in lines)
+
+
+@pytest.mark.parametrize("module", ["random.py", "firmware/__init__.py"])
+def test_a_version_on_trial_that_hides_what_main_needs_is_taken_back(board_says, module: str) -> None:
+    broken = {"app-b/app.py": b"def setup(agent):\n    pass\n", f"app-b/{module}": b"x = 1\n"}
+    board_says("ujobs: no link", files={"trial": b"0 app /app-b"} | broken)

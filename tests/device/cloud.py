@@ -157,6 +157,17 @@ def remove(directory):
         pass
 
 
+_running = []  # the agent's task
+
+
+def lose_power():
+    """End the running agent without a word, as a reset does; nothing after this runs."""
+    for task in _running:
+        if task is not asyncio.current_task():
+            task.cancel()
+    raise asyncio.CancelledError
+
+
 DIRECTORY = "/tmp/ujobs-device-test-%s" % os.urandom(4).hex()
 
 
@@ -176,9 +187,11 @@ def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, updat
         if setup:
             setup(agent)
         task = asyncio.create_task(agent.run())
+        _running.append(task)
         try:
             await scenario(agent, cloud)
         finally:
+            _running.remove(task)
             asyncio.open_connection = real
             task.cancel()
             try:

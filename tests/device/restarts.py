@@ -7,7 +7,7 @@ import sys
 
 import ujobs.trial as trial
 from broker import until
-from cloud import DIRECTORY, Cloud, remove, run
+from cloud import DIRECTORY, Cloud, lose_power, remove, run
 from ujobs.flash import make_folders
 from web import Web
 
@@ -22,8 +22,7 @@ class _Machine:
 
     def reset(self):
         self.resets += 1
-        # What a reset does to the program: nothing after it runs.
-        raise asyncio.CancelledError
+        lose_power()
 
     def reset_cause(self):
         return self.HARD_RESET

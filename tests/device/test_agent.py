@@ -1,11 +1,13 @@
 """The agent against a Jobs service in memory: how jobs come, are run, and end."""
 
+import asyncio
 import sys
 
 from agent_handlers import all_done, handlers
 from broker import raises, until
 from cloud import DIRECTORY, PREFIX, Cloud, remove, run
 from ujobs.agent import Agent
+from ujobs.journal import Journal
 from ujobs.link import Link
 
 
@@ -168,3 +170,64 @@ def test_a_built_in_handler_that_cannot_be_imported_fails_the_job():
         run(scenario, handlers)
     finally:
         del sys.modules["ujobs.handlers.call"]
+
+
+def test_a_handler_that_lets_a_cancellation_pass_fails_its_job_only():
+    def setup(agent):
+        handlers(agent)
+
+        @agent.on("leak")
+        async def leak(job):
+            helper = asyncio.create_task(asyncio.sleep(60))
+            await asyncio.sleep(0)
+            helper.cancel()
+            await helper
+
+    async def scenario(agent, cloud):
+        await all_done(agent, cloud)
+        assert cloud.statuses() == ["FAILED", "SUCCEEDED"]
+        assert "CancelledError" in cloud.executions[0]["statusDetails"]["reason"]
+
+    cloud = Cloud()
+    cloud.queue("one", {"operation": "leak"})
+    cloud.queue("two", {"operation": "nothing"})
+    run(scenario, setup, cloud)
+
+
+def test_what_a_handler_returns_comes_before_what_it_noted():
+    def setup(agent):
+        @agent.on("much")
+        async def much(job):
+            await job.progress(1, 2, "half")
+            return {"key%d" % n: "x" for n in range(10)}
+
+    async def scenario(agent, cloud):
+        await all_done(agent, cloud)
+        assert cloud.statuses() == ["SUCCEEDED"]
+        assert len(cloud.executions[0]["statusDetails"]) == 10
+
+    cloud = Cloud()
+    cloud.queue("one", {"operation": "much"})
+    run(scenario, setup, cloud)
+
+
+def test_a_result_is_in_flash_before_a_keep_alive_under_way_is_answered():
+    def setup(agent):
+        @agent.on("hurried")
+        async def hurried(job):
+            agent.client.link.timeout = 30
+            job.hurry()
+            await asyncio.sleep(0.05)
+            return {"answer": "42"}
+
+    async def scenario(agent, cloud):
+        cloud.broker.on_publish, answer = lambda topic, payload: (
+            None if b"IN_PROGRESS" in payload else answer(topic, payload)
+        ), cloud.broker.on_publish
+        cloud.queue("one", {"operation": "hurried"})
+        await until(lambda: agent.journal.status == "SUCCEEDED")
+        assert Journal(DIRECTORY).status == "SUCCEEDED"
+        assert cloud.statuses() == ["IN_PROGRESS"]
+        agent.client.link.timeout = 0.3
+
+    run(scenario, setup)

@@ -1,5 +1,7 @@
 """`download()` against an HTTP server in memory: ranges, redirects, chunks, and servers and links that fail."""
 
+from errno import ECONNRESET
+
 from ujobs.download import Refused, download
 from web import File, Web, head, with_web
 
@@ -114,6 +116,40 @@ def test_an_answer_without_length_ends_with_the_connection():
     assert error is None
     assert bytes(target.data) == CONTENT
     assert target.total is None
+
+
+def test_a_reset_is_not_the_end_of_an_answer_without_length():
+    class Reset(Web):
+        async def open_connection(self, *arguments, **named):
+            stream, _ = await super().open_connection(*arguments, **named)
+            take = stream.take
+
+            def cut(view):
+                if not stream.answer:
+                    raise OSError(ECONNRESET)
+                return take(view)
+
+            stream.take = cut
+            return stream, stream
+
+    web = Reset(lambda connection: b"HTTP/1.1 200 OK\r\n\r\nhalf")
+    target = Target()
+
+    async def scenario():
+        try:
+            await download(URL, target.write, context="TLS", timeout=0.2)
+        except Exception as error:
+            return error
+
+    assert isinstance(with_web(web, scenario), OSError)
+
+
+def test_a_coding_is_known_however_it_is_spelt():
+    target, _, error = fetch(
+        lambda connection: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n4\r\nfour\r\n0\r\n\r\n"
+    )
+    assert error is None
+    assert bytes(target.data) == b"four"
 
 
 def test_redirects_are_followed():

@@ -1,6 +1,7 @@
 """`Link` against a broker in memory: what umqtt.simple gets wrong on a bad link must not happen here."""
 
 import asyncio
+from errno import ENOTCONN
 
 import fast_time
 import ujobs.link
@@ -385,3 +386,23 @@ def test_keepalive_out_of_limits_is_refused():
             assert "keepalive" in str(error)
         else:
             raise AssertionError("taken")
+
+
+def test_listeners_and_sockets_that_fail_do_not_end_the_link():
+    def failing(up):
+        raise RuntimeError("not now")
+
+    def before(link, broker):
+        link.listeners.append(failing)
+
+    async def scenario(link, broker):
+        await link.up.wait()
+
+        def close():
+            raise OSError(ENOTCONN)
+
+        broker.wires[-1].s.close = close
+        broker.wires[-1].end()
+        await until(lambda: len(broker.wires) == 2 and link.up.is_set())
+
+    connected(scenario, before)

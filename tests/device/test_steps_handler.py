@@ -1,6 +1,7 @@
 """The `steps` and `call` jobs: AWS's own job documents, and functions of the application."""
 
 import asyncio
+import sys
 
 import ujobs.trial as trial
 from restarts import ROOT, with_board
@@ -30,7 +31,8 @@ def steps(*actions, **fields):
 class Functions:
     """What the application registered, and how it was called."""
 
-    def __init__(self):
+    def __init__(self, allowed):
+        self.allowed = allowed
         self.calls = []
 
     def setup(self, agent):
@@ -47,13 +49,16 @@ class Functions:
             self.calls.append("broken")
             raise OSError("sensor is gone")
 
-        agent.use(
-            "steps", "call", functions={"blink": blink, "measure": measure, "broken": broken}, roots=(ROOT + "/data",)
-        )
+        def resets():
+            self.calls.append("resets")
+            sys.modules["machine"].reset()
+
+        functions = {"blink": blink, "measure": measure, "broken": broken, "resets": resets}
+        agent.use(*self.allowed, functions=functions, roots=(ROOT + "/data",))
 
 
-def run(document, check, answer=None):
-    functions = Functions()
+def run(document, check, answer=None, allowed=("steps", "call", "reboot", "files")):
+    functions = Functions(allowed)
 
     def scenario(board):
         board.finish()
@@ -98,6 +103,26 @@ def test_a_download_without_certificates_is_rejected():
         assert "ca" in board.reason()
 
     run(steps(handler("download-file.sh", ["https://files.example.com/t", ROOT + "/data/t"])), check, File(CONTENT))
+
+
+def test_actions_of_jobs_that_the_board_does_not_allow_are_rejected():
+    def check(board, calls):
+        assert board.execution["status"] == "REJECTED"
+        assert board.resets == 0
+        assert not board.web.connections
+
+    run(steps(handler("reboot.sh")), check, allowed=("steps",))
+    download = handler("download-file.sh", ["https://files.example.com/t", ROOT + "/data/t"])
+    run(steps(download), check, File(CONTENT), allowed=("steps",))
+
+
+def test_a_function_that_resets_the_board_is_not_called_for_ever():
+    def check(board, calls):
+        assert board.execution["status"] == "FAILED"
+        assert "reset" in board.reason()
+        assert calls == ["resets"] * 3
+
+    run(steps(command("resets")), check)
 
 
 def test_a_failing_step_ends_the_job_unless_it_is_to_be_passed_over():

@@ -149,15 +149,29 @@ def test_a_damaged_record_is_no_trial():
 
 
 def test_power_cuts_while_confirming():
-    def prepare():
-        trial.begin(trial.APP)
-        trial.boot()
-
     def check(slot):
         # Still on trial in the new slot, or confirmed: never back in the old one.
         assert slot == "/app-b"
         trial.confirm()
         assert (trial.boot(), trial.slot(), trial.current()) == ("/app-b", "/app-b", "")
+
+    def prepare():
+        trial.begin(trial.APP)
+        trial.boot()
+
+    assert cut_everywhere(prepare, trial.confirm, check) >= 2
+
+
+def test_a_power_cut_while_confirming_in_the_last_start():
+    def prepare():
+        trial.begin(trial.APP)
+        for _ in range(3):
+            trial.boot()
+
+    def check(slot):
+        # As long as nothing was confirmed it goes back; what counts afterwards is what runs, and what is said of it.
+        assert slot == trial.slot()
+        assert bool(trial.failure()) == (slot == "/app")
 
     assert cut_everywhere(prepare, trial.confirm, check) >= 2
 

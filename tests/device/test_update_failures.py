@@ -12,6 +12,7 @@ import signature_vectors as vectors
 import ujobs.flash
 import ujobs.journal
 import ujobs.trial as trial
+from cloud import lose_power
 from restarts import ROOT
 from test_firmware_handler import IMAGE, partitions, with_chip
 from ujobs.link import explain
@@ -234,8 +235,7 @@ class Power:
             self.off = True
             if self.part:
                 partly()
-        # Ends the program without a word, as a reset does.
-        raise asyncio.CancelledError
+        lose_power()
 
     def flash(self, flash):
         power = self

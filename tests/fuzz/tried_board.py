@@ -46,12 +46,15 @@ sys.addaudithook(_audit)
 class _Machine:
     HARD_RESET = 2
 
+    agent: asyncio.Task[None]
+
     def __init__(self) -> None:
         self.resets = 0
 
     def reset(self) -> None:
         self.resets += 1
         # What a reset does to the program: nothing after it runs.
+        self.agent.cancel()
         raise asyncio.CancelledError
 
     def reset_cause(self) -> int:
@@ -114,7 +117,7 @@ class TriedBoard:
             agent.on("long", step_timeout=1)(long)
             agent.on("say")(say)
             resets = self.resets
-            running = asyncio.create_task(agent.run())
+            running = self._machine.agent = asyncio.create_task(agent.run())
             while not (self.cloud.done() and agent.journal.acknowledged):
                 if self.resets > resets:
                     break

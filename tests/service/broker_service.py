@@ -2,21 +2,27 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mqtt_wire import TIMEOUT, WireClient
 
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.session import Session
+from ujobs_tools.service.session_store import SessionStore
 
 
 class BrokerService:
     """Listens on a free port without TLS. Topics with `forbidden` in them are; what is published on `$aws/` topics is
     answered on `<topic>/accepted` with the same payload. next_thing: what the certificate of who connects next says.
+    path, clock: of the broker's store, and its clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path | str = ":memory:", clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
         self.next_thing: str | None = None
         self.published: list[tuple[str, str, bytes]] = []
         self.port = 0
@@ -28,11 +34,13 @@ class BrokerService:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self.broker = Broker(self._identify, self._authorize, self._on_publish)
+        self.store = SessionStore(self._path)
+        self.broker = Broker(self._identify, self._authorize, self._on_publish, self.store, self._clock)
         self.port = await self.broker.listen("127.0.0.1", 0, None)
         self._started.set()
         await self._stop.wait()
         await self.broker.close()
+        self.store.close()
 
     def run(self, function: Callable[[Broker], Any]) -> Any:
         """Call the function with the broker in the broker's thread."""

@@ -9,6 +9,7 @@ SHA-256, is not fetched again. Options of Agent.use(): roots, the folders that j
 ca and signing_key, see fetch.means_for().
 """
 
+import asyncio
 import os
 
 from ..fetch import check_source, fetch, means_for
@@ -86,9 +87,10 @@ async def _fetch(job, index, position, means):
             lambda safe: job.save((index, safe)), means,
         )
         part.install()
-    except Exception:
-        part.discard()
+    except (Exception, asyncio.CancelledError) as error:
+        # A handler that is stopped, but not by the service, leaves the part behind for the next attempt.
+        if job.cancelled or isinstance(error, Exception):
+            part.discard()
         raise
     finally:
-        # A handler that is stopped leaves the part behind for the next attempt.
         part.close()

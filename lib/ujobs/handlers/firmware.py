@@ -19,6 +19,7 @@ from micropython import const
 from .. import trial
 from ..fetch import check_source, fetch, means_for
 from ..job import Job, Reject
+from ..link import explain, log
 from ..protocol import clean
 
 STEP_TIMEOUT = 30  # minutes
@@ -59,19 +60,23 @@ async def run(job: Job, options: dict) -> "dict | None":
         raise Reject(str(error))
     if checkpoint is None:
         job.save((label, 0))
-    image = _Image(target, source["size"], running)
+    image = _Image(target, source["size"], running, position)
     await fetch(
         job, _source, image, position, lambda safe: job.save((label, safe // _SECTOR * _SECTOR)),
         means_for((source,), options),
     )
     trial.begin(trial.FIRMWARE)
-    target.set_boot()
+    try:
+        target.set_boot()
+    except OSError as error:
+        trial.fail(explain(error))
+        raise
     try:
         # Not before: after a power cut in between it would look as if the bootloader had gone back.
         job.save((label, -1))
-    except OSError:
-        running.set_boot()
-        raise
+    except OSError as error:
+        # The switch is made. Should the bootloader go back, the job tries once more.
+        log("firmware:", explain(error))
     await trial.restart()
 
 
@@ -94,12 +99,12 @@ def _source(document):
 
 class _Image:
     # The sink of fetch(): whole sectors go to flash, the last one filled up.
-    def __init__(self, partition, size, running):
+    def __init__(self, partition, size, running, position):
         self._partition = partition
         self._running = running
         self._sector = bytearray(_SECTOR)
         self._total = size
-        self.size = 0
+        self.size = position
 
     def write(self, offset, data):
         if offset + len(data) > self._total:

@@ -17,13 +17,15 @@ STEP_TIMEOUT = 10  # minutes
 ON_RESTART = "resume"
 
 _MAX_STEPS = const(32)
+_MAX_CALLS = const(3)  # of one step, whose function may be what resets the board
 
 
 class _Step:
     # What a step's handler holds: the job, with a document and a checkpoint of the step's own.
-    def __init__(self, job, number, document, checkpoint):
+    def __init__(self, job, number, document, checkpoint, options):
         self._job = job
         self._number = number
+        self._options = options
         self.document = document
         self.checkpoint = checkpoint
 
@@ -32,8 +34,8 @@ class _Step:
         self._job.save((self._number, value))
 
     async def renew(self):
-        # An action's document is made of text in the job document: there is nothing to fetch anew but that.
         await self._job.renew()
+        self.document = _plan(_actions(self._job.document)[self._number], self._options)[1]
 
     def __getattr__(self, name):
         return getattr(self._job, name)
@@ -50,8 +52,13 @@ async def run(job: Job, options: dict) -> "dict | None":
         module, document = plans[number]
         job.note(number, len(plans), str(actions[number].get("name", "")))
         try:
+            if module == "call":
+                if checkpoint == _MAX_CALLS:
+                    raise OSError("the board was reset each time")
+                checkpoint = (checkpoint or 0) + 1
+                job.save((number, checkpoint))
             handler = __import__("ujobs.handlers." + module, None, None, (module,))
-            result.update(await handler.run(_Step(job, number, document, checkpoint), options) or {})
+            result.update(await handler.run(_Step(job, number, document, checkpoint, options), options) or {})
         except Exception as error:
             if str(actions[number].get("ignoreStepFailure", "")).lower() != "true":
                 raise
@@ -98,11 +105,18 @@ def _plan(action, options):
     if not isinstance(arguments, list):
         raise Reject("args must be a list")
     if kind == "runHandler" and name == "reboot":
+        _must_allow("reboot", options)
         return "reboot", {}
     if kind == "runHandler" and name == "download-file":
+        _must_allow("files", options)
         if len(arguments) != 2:
             raise Reject("download-file takes a URL and a path")
         return "files", {"fetch": [{"url": arguments[0], "path": arguments[1]}]}
     if name not in options.get("functions", {}):
         raise Reject("action %s cannot be done on this board" % name)
     return "call", {"function": name, "arguments": arguments}
+
+
+def _must_allow(name, options):
+    if name not in options["allowed"]:
+        raise Reject("this board does not allow the job " + name)

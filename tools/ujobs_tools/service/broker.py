@@ -2,13 +2,14 @@
 
 It knows nothing of jobs. Who a client is, what it may do, and what happens to messages on `$aws/` topics is decided by
 the functions it is given. What AWS answers by closing the connection (QoS 2, too large a payload, a forbidden topic,
-too many filters) closes it here ("AWS IoT Core message broker and protocol limits")."""
+too many filters) closes it here ("AWS IoT Core message broker and protocol limits").
+
+Whatever it acknowledges is in its store before, but for clean sessions and QoS 0, which are in memory only."""
 
 import asyncio
 import logging
 import resource
 import ssl
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from ujobs_tools.service import packets, topics
 from ujobs_tools.service.connection import Connection, Forbidden
 from ujobs_tools.service.packets import Connect, Message, PacketError
 from ujobs_tools.service.session import Session
+from ujobs_tools.service.session_store import SessionStore
 
 MAX_PAYLOAD = 128 * 1024
 MAX_FILTERS_IN_SUBSCRIBE = 8
@@ -26,7 +28,7 @@ MAX_CONNECTIONS = 4000
 MAX_SESSIONS = 4000  # connected ones and those kept for clients that are away
 MAX_RETAINED = 1000
 SHORTEST_KEEP_ALIVE, LONGEST_KEEP_ALIVE = 30, 1200  # seconds
-SESSION_LIFE = 3600.0  # seconds that a persistent session outlives its connection
+SESSION_LIFE = 3600.0  # seconds that a persistent session outlives its connection, by the clock given
 _BACKLOG = 500  # connections that wait to be accepted, and are then accepted in one go
 SPARE_FILES = _BACKLOG + 100  # what else the process may have open
 
@@ -42,18 +44,39 @@ Identify = Callable[[bytes | None], tuple[str | None, bool]]
 class Broker:
     """identify(certificate as DER, or None without TLS) -> (thing, whether it may connect). authorize(session,
     "publish" | "subscribe", topic or filter). on_publish(session, topic, payload): gets messages on `$aws/` topics,
-    which no subscriber sees; must not raise."""
+    which no subscriber sees; must not raise. store: with what an earlier broker has left in it. clock: gives epoch
+    seconds."""
 
-    def __init__(self, identify: Identify, authorize: Authorize, on_publish: OnPublish) -> None:
+    def __init__(
+        self, identify: Identify, authorize: Authorize, on_publish: OnPublish, store: SessionStore,
+        clock: Callable[[], float],
+    ) -> None:
         self._identify = identify
         self._authorize = authorize
         self._on_publish = on_publish
+        self._store = store
+        self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._away: set[Session] = set()  # those that wait for their client to come back
         self._tree = topics.FilterTree()
-        self._retained: dict[str, Message] = {}
+        self._retained = {message.topic: message for message in self._store.retained()}
         self._servers: list[asyncio.Server] = []
         self._connections: dict[Connection, Session | None] = {}
+        self._restore_sessions()
+
+    def _restore_sessions(self) -> None:
+        latest_end = self._clock() + SESSION_LIFE
+        for client_id, thing, expires_at in self._store.sessions():
+            session = self._sessions[client_id] = Session(client_id, thing, self._store)
+            session.restore(self._store.messages(client_id))
+            for name, qos in self._store.subscriptions(client_id).items():
+                self._add_filter(session, name, qos)
+            if expires_at is None:  # Its client was connected when the service was killed.
+                self._disconnected(session)
+            else:
+                # A clock that ran faster than real time may have been far ahead of this one.
+                session.expires_at = min(expires_at, latest_end)
+                self._away.add(session)
 
     async def listen(self, host: str, port: int, context: ssl.SSLContext | None) -> int:
         """Accept connections, over TLS with a context; returns the port. Raises OSError when it is in use."""
@@ -76,14 +99,24 @@ class Broker:
         """Send a message to every subscriber, at the lower of its QoS and the subscriber's."""
         message = Message(topic, payload, qos)
         if retain:
-            if not payload:
-                self._retained.pop(topic, None)
-            elif topic in self._retained or len(self._retained) < MAX_RETAINED:
-                self._retained[topic] = replace(message, retain=True)
-            else:
-                _log.warning("more than %d retained messages; the one on %s is not kept", MAX_RETAINED, topic)
+            self._retain(message)
         for session, granted in self._tree.find(topic).items():
             session.deliver(message, min(qos, granted))
+
+    def _retain(self, message: Message) -> None:
+        topic = message.topic
+        old = self._retained.get(topic)
+        if message.payload and old is None and len(self._retained) >= MAX_RETAINED:
+            _log.warning("more than %d retained messages; the one on %s is not kept", MAX_RETAINED, topic)
+            return
+        if message.payload and message.qos:
+            self._store.save_retained(message)
+        elif old is not None and old.qos:
+            self._store.delete_retained(topic)  # What a message of QoS 0 replaces must not come back, either.
+        if message.payload:
+            self._retained[topic] = replace(message, retain=True)
+        else:
+            self._retained.pop(topic, None)
 
     def deliver(self, session: Session, topic: str, payload: bytes) -> None:
         """Send a message to one client, once, whether it has subscribed or not; at QoS 1 if it has subscribed so."""
@@ -125,13 +158,16 @@ class Broker:
 
     def _connect(self, connection: Connection, connect: Connect) -> None:
         thing, welcome = self._identify(connection.certificate)
-        newcomer = Session(connect.client_id or f"auto-{uuid.uuid4()}", thing, connect.clean_session)
+        store = None if connect.clean_session else self._store
+        newcomer = Session(connect.client_id or f"auto-{uuid.uuid4()}", thing, store)
         code = _refusal(connect) or (0 if welcome else NOT_AUTHORIZED) or self._denial(newcomer, connect.will)
         if code:
             connection.write(packets.connack(code))
             raise Forbidden(f"CONNECT of {connect.client_id!r} refused with code {code}")
         session = self._open_session(newcomer)
         self._away.discard(session)
+        if not session.clean:
+            self._store.save_session(session.client_id, session.thing, None)
         session.will = connect.will
         self._connections[connection] = session
         connection.name = session.client_id
@@ -143,7 +179,8 @@ class Broker:
 
     def _denial(self, newcomer: Session, will: Message | None) -> int:
         """The CONNACK code for what the client may not do, 0 when there is nothing."""
-        for session in [session for session in self._away if session.expired]:
+        now = self._clock()
+        for session in [session for session in self._away if session.expires_at <= now]:
             self._forget(session)
         old = self._sessions.get(newcomer.client_id)
         if old is None and len(self._sessions) >= MAX_SESSIONS:
@@ -172,12 +209,13 @@ class Broker:
 
     def _disconnected(self, session: Session) -> None:
         session.detach()
-        session.expires_at = time.monotonic() + SESSION_LIFE
+        session.expires_at = self._clock() + SESSION_LIFE
         will, session.will = session.will, None
         if session.clean:
             self._forget(session)
         else:
             self._away.add(session)
+            self._store.save_session(session.client_id, session.thing, session.expires_at)
         if will is not None:
             self.publish(will.topic, will.payload, will.qos, will.retain)
 
@@ -185,6 +223,8 @@ class Broker:
         for name in session.filters:
             self._tree.remove(name, session)
         session.filters.clear()
+        if not session.clean:
+            self._store.delete_session(session.client_id)
         self._away.discard(session)
         del self._sessions[session.client_id]
 
@@ -240,8 +280,9 @@ class Broker:
             if not topics.valid_filter(name) or not self._authorize(session, "subscribe", name):
                 raise Forbidden(f"subscribe to {name}")
         for name, qos in filters:
-            session.filters[name] = qos
-            self._tree.add(name, session, qos)
+            if not session.clean and session.filters.get(name) != qos:
+                self._store.save_subscription(session.client_id, name, qos)
+            self._add_filter(session, name, qos)
         session.write(packets.suback(packet_id, [qos for _, qos in filters]))
         for name, qos in filters:
             for topic, message in self._retained.items():
@@ -253,7 +294,13 @@ class Broker:
         for name in filters:
             if session.filters.pop(name, None) is not None:
                 self._tree.remove(name, session)
+                if not session.clean:
+                    self._store.delete_subscription(session.client_id, name)
         session.write(packets.unsuback(packet_id))
+
+    def _add_filter(self, session: Session, name: str, qos: int) -> None:
+        session.filters[name] = qos
+        self._tree.add(name, session, qos)
 
 
 def _refusal(connect: Connect) -> int:

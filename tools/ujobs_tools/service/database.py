@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_VERSION = 3
+_VERSION = 4
 
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -66,6 +66,15 @@ CREATE TABLE streams (
 CREATE TABLE stream_files (
     stream TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE, file_id INTEGER NOT NULL, content BLOB NOT NULL,
     PRIMARY KEY (stream, file_id));
+CREATE TABLE retained_messages (topic TEXT PRIMARY KEY, payload BLOB NOT NULL);
+CREATE TABLE sessions (client_id TEXT PRIMARY KEY, thing TEXT, expires_at REAL) WITHOUT ROWID;
+CREATE TABLE subscriptions (
+    client_id TEXT NOT NULL REFERENCES sessions (client_id) ON DELETE CASCADE, filter TEXT NOT NULL,
+    qos INTEGER NOT NULL, PRIMARY KEY (client_id, filter)) WITHOUT ROWID;
+CREATE TABLE session_messages (
+    sequence INTEGER PRIMARY KEY, client_id TEXT NOT NULL REFERENCES sessions (client_id) ON DELETE CASCADE,
+    packet_id INTEGER, topic TEXT NOT NULL, payload BLOB NOT NULL, retain INTEGER NOT NULL);
+CREATE INDEX session_messages_by_packet ON session_messages (client_id, packet_id);
 """
 
 

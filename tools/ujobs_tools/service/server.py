@@ -70,7 +70,8 @@ class Service:
         self.engine.on_notification = self._notify
         self.engine.on_change = self._changed
         self._change = asyncio.Event()
-        self._broker = Broker(self._identify, rules.authorize, self._on_publish)
+        self._broker = Broker(self._identify, rules.authorize, self._on_publish, store, self._clock)
+        self._held: list[tuple[str, bytes]] | None = None  # notifications that have to wait for a reply
         self.engine.on_identity_change = self._broker.review
         self._timers: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
@@ -153,20 +154,32 @@ class Service:
         request = rules.request(thing, topic)
         if request is None:
             raise ValueError(f"{topic} is no request of {thing}'s: rules.authorize lets no such message through")
-        service, suffix = request
+        self._held = []
+        try:
+            self._answer(session, *request, payload)
+        finally:
+            held, self._held = self._held, None
+            for notification in held:
+                self._broker.publish(*notification, 1)
+
+    def _answer(self, session: Session, service: str, suffix: str, payload: bytes) -> None:
+        thing = session.owner
         if service == "jobs":
             for reply_topic, reply in mqtt_api.handle(self.engine, thing, suffix, payload):
                 self._broker.deliver(session, reply_topic, reply)
         elif service == "provisioning":
-            self._broker.deliver(session, *provisioning_api.handle(self.engine, self._authority, topic, payload))
+            self._broker.deliver(session, *provisioning_api.handle(self.engine, self._authority, suffix, payload))
         else:
             for message_topic, message in streams_api.handle(self.engine, thing, suffix, payload):
                 self._broker.publish(message_topic, message, 1)
 
     def _notify(self, thing: str, suffix: str, payload: dict[str, Any]) -> None:
-        # Not before the reply to the request that caused it, which is what clients are used to.
-        topic, data = mqtt_api.notification(thing, suffix, payload)
-        asyncio.get_running_loop().call_soon(self._broker.publish, topic, data, 1)
+        notification = mqtt_api.notification(thing, suffix, payload)
+        if self._held is None:
+            self._broker.publish(*notification, 1)
+        else:
+            # Not before the reply to the request that caused it, which is what clients are used to.
+            self._held.append(notification)
 
     def _changed(self) -> None:
         self._change.set()

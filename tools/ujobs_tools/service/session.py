@@ -1,15 +1,16 @@
 """One client's session at the broker: its subscriptions, and what it has not acknowledged yet.
 
-It outlives its connection when the client asked for that (CleanSession 0). QoS 1 messages wait here, bounded, and are
-sent again with DUP after a reconnect (MQTT 3.1.1 section 4.4)."""
+It outlives its connection, and the service, when the client asked for that (CleanSession 0). QoS 1 messages wait here,
+bounded, and are sent again with DUP after a reconnect (MQTT 3.1.1 section 4.4)."""
 
 import logging
-import time
 from collections import deque
+from collections.abc import Iterable
 
 from ujobs_tools.service import packets
 from ujobs_tools.service.connection import Connection
 from ujobs_tools.service.packets import Message
+from ujobs_tools.service.session_store import SessionStore
 
 MAX_IN_FLIGHT = 100  # unacknowledged QoS 1 messages a client, as on AWS
 MAX_IN_FLIGHT_BYTES = 1 << 19
@@ -24,16 +25,17 @@ _log = logging.getLogger(__name__)
 
 class Session:
     """client_id: as in CONNECT. thing: who the client is by its certificate, a thing or what rules.claim gives;
-    None for one without."""
+    None for one without. store: keeps a persistent session's messages; None for a clean session."""
 
-    def __init__(self, client_id: str, thing: str | None, clean: bool) -> None:
+    def __init__(self, client_id: str, thing: str | None, store: SessionStore | None) -> None:
         self.client_id = client_id
         self.thing = thing
-        self.clean = clean
+        self.clean = store is None
         self.filters: dict[str, int] = {}
         self.connection: Connection | None = None
         self.will: Message | None = None
-        self.expires_at = 0.0
+        self.expires_at = 0.0  # epoch seconds; counts while there is no connection
+        self._store = store
         self._in_flight: dict[int, Message] = {}
         self._in_flight_bytes = 0
         self._queued: deque[Message] = deque()
@@ -45,10 +47,13 @@ class Session:
         """Who the client acts for: the thing of its certificate, or without TLS the one its client id names."""
         return self.client_id if self.thing is None else self.thing
 
-    @property
-    def expired(self) -> bool:
-        """Whether the client has stayed away for so long that its session is to be forgotten."""
-        return self.connection is None and self.expires_at <= time.monotonic()
+    def restore(self, messages: Iterable[tuple[int | None, Message]]) -> None:
+        """Take up what SessionStore.messages gives."""
+        for packet_id, message in messages:
+            if packet_id is None:
+                self._enqueue(message)
+            else:
+                self._set_in_flight(packet_id, message)
 
     def attach(self, connection: Connection) -> None:
         """Go on over a new connection: what was not acknowledged is sent again, then what has waited."""
@@ -69,8 +74,9 @@ class Session:
         elif len(self._queued) >= MAX_QUEUED or self._queued_bytes + message.size > MAX_QUEUED_BYTES:
             _log.warning("%s: too many messages wait for it; one was dropped", self.client_id)
         else:
-            self._queued.append(message)
-            self._queued_bytes += message.size
+            if self._store is not None:
+                self._store.add_message(self.client_id, message)
+            self._enqueue(message)
             self._send_queued()
 
     def acknowledged(self, packet_id: int) -> None:
@@ -78,6 +84,8 @@ class Session:
         message = self._in_flight.pop(packet_id, None)
         if message is not None:
             self._in_flight_bytes -= message.size
+            if self._store is not None:
+                self._store.delete_message(self.client_id, packet_id)
             self._send_queued()
 
     def write(self, data: bytes) -> None:
@@ -89,13 +97,22 @@ class Session:
             _log.warning("%s does not read what it is sent: cut off", self.client_id)
             self.connection.abort()
 
+    def _enqueue(self, message: Message) -> None:
+        self._queued.append(message)
+        self._queued_bytes += message.size
+
+    def _set_in_flight(self, packet_id: int, message: Message) -> None:
+        self._in_flight[packet_id] = message
+        self._in_flight_bytes += message.size
+
     def _send_queued(self) -> None:
         while self._queued and self.connection is not None and self._room_for(self._queued[0]):
+            packet_id = self._next_packet_id()
+            if self._store is not None:
+                self._store.save_sent(self.client_id, packet_id)
             message = self._queued.popleft()
             self._queued_bytes -= message.size
-            packet_id = self._next_packet_id()
-            self._in_flight[packet_id] = message
-            self._in_flight_bytes += message.size
+            self._set_in_flight(packet_id, message)
             self.write(packets.publish(message, packet_id))
 
     def _room_for(self, message: Message) -> bool:
