@@ -176,9 +176,12 @@ def test_a_handler_that_lets_a_cancellation_pass_fails_its_job_only():
     def setup(agent):
         handlers(agent)
 
+        async def waiting():
+            await asyncio.sleep(60)
+
         @agent.on("leak")
         async def leak(job):
-            helper = asyncio.create_task(asyncio.sleep(60))
+            helper = asyncio.create_task(waiting())
             await asyncio.sleep(0)
             helper.cancel()
             await helper
