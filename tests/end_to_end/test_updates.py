@@ -80,11 +80,14 @@ class Field:
 
 
 class Web:
-    """A web server over TLS, with ranges. content: by path."""
+    """A web server over TLS, with ranges. content: by path. held: how much the next request of a path gets until go_on
+    is set, which then is all of it."""
 
     def __init__(self, authority: Authority) -> None:
         self.content: dict[str, bytes] = {}
         self.requests: list[tuple[str, str | None]] = []
+        self.held: dict[str, int] = {}
+        self.go_on = threading.Event()
         web = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -100,7 +103,10 @@ class Web:
                 if wanted:
                     self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
                 self.end_headers()
-                self.wfile.write(content[start:])
+                end = web.held.pop(self.path, len(content))
+                self.wfile.write(content[start:end])
+                if end < len(content):
+                    web.go_on.wait(60)
                 return None
 
             def log_message(self, *_: object) -> None:
@@ -164,6 +170,7 @@ def test_a_power_cut_during_a_download_costs_no_more_than_what_came_since_the_ch
     board = field.board
     content = TABLE * 8
     field.web.content["/large"] = content
+    field.web.held["/large"] = 300_000
     job = board.give("files", fetch=[entry("/data/large", content, url=field.web.url + "large")])
 
     def far() -> bool:
@@ -171,6 +178,7 @@ def test_a_power_cut_during_a_download_costs_no_more_than_what_came_since_the_ch
 
     wait_until(far, board.said(), 30)
     board.cut_power()
+    field.web.go_on.set()
     board.start()
     assert board.wait_for(job)["status"] == "SUCCEEDED", board.said()
     assert field.flash()["/data/large"] == content
