@@ -139,6 +139,7 @@ def cancelled_while_it_runs(site: Site) -> None:
     site.holds("job")
     site.iot.cancel_job(jobId=site.job("job"), force=True)
     site.ends("job", "CANCELED")
+    site.asks_in_vain()
     site.create("next", "quick", say="next")
     site.ends("next", "SUCCEEDED", said="next")
 
@@ -159,6 +160,7 @@ def deleted_while_it_runs(site: Site) -> None:
     site.holds("job")
     site.iot.delete_job(jobId=site.job("job"), force=True)
     site.lets_go_of("job")
+    site.asks_in_vain()
 
 
 def version_mismatch(site: Site) -> None:
