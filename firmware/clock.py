@@ -28,7 +28,8 @@ async def synchronise(host: str, timeout: float = 20) -> bool:
     while not plausible():
         try:
             ntptime.settime()
-        except OSError as error:
+        except Exception as error:
+            # Not OSError alone: ntptime does not look at what it was sent.
             if time.ticks_diff(time.ticks_ms(), start) >= timeout * 1000:
                 print(f"clock: no time from {host}: {error!r}")
                 return False

@@ -6,6 +6,7 @@ time awake goes on with them. Settings and application are where they always are
 
 import asyncio
 import gc
+import os
 import sys
 
 import machine
@@ -13,8 +14,15 @@ import machine
 # Garbage is collected early from here on, so that what stays lies together, as in the usual main.py.
 gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
 
-from firmware import clock, proving, settings, wifi  # noqa: E402
-from ujobs import Agent, trial  # noqa: E402
+try:
+    from firmware import clock, proving, settings, wifi
+    from ujobs import Agent, trial
+except Exception as error:
+    if "trial" in os.listdir("/"):
+        # What is on trial may be in the way: boot.py goes back after a few starts.
+        sys.print_exception(error)
+        machine.reset()
+    raise
 
 ASLEEP = 600  # seconds
 AWAKE = 120  # seconds at most, with Wi-Fi, clock and TLS handshake
@@ -46,7 +54,7 @@ try:
     asyncio.run(asyncio.wait_for(work(settings.load()), AWAKE))
 except asyncio.TimeoutError:
     print("node: not done within", AWAKE, "s")
-except Exception as error:
+except (Exception, asyncio.CancelledError) as error:
     sys.print_exception(error)
 print("node: asleep for", ASLEEP, "s")
 machine.deepsleep(ASLEEP * 1000)

@@ -48,7 +48,7 @@ class Job:
         self._due = time.ticks_add(time.ticks_ms(), self._interval)
         self._hurry = asyncio.Event()
         self._details: dict = {}
-        self._total = None
+        self._done = self._total = None
         self._task = self._keeping = None
         self._outcome: tuple = (None, None)
         self._over = asyncio.Event()
@@ -70,8 +70,9 @@ class Job:
     def note(self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None) -> None:
         """The same as progress(), without a turn for the other tasks."""
         if done is not None:
+            # Made text when it is sent: a download notes every piece.
+            self._done = done
             self._total = total
-            self.noted("progress", str(done) if total is None else "%s/%s" % (done, total))
         if message is not None:
             self.noted("message", message)
 
@@ -122,6 +123,9 @@ class Job:
 
     def noted(self, key: "str | None" = None, text: str = "") -> dict:
         """Return the status details noted so far, with one more pair when a key is given."""
+        done, total = self._done, self._total
+        if done is not None:
+            self._details["progress"] = protocol.clean(str(done) if total is None else "%s/%s" % (done, total))
         if key:
             self._details[key] = protocol.clean(text)
         return self._details
@@ -203,7 +207,7 @@ class Job:
         retry = int(self.client.link.timeout * 1000)
         try:
             await self.client.update(
-                self.job_id, protocol.IN_PROGRESS, self._details or None, self._journal.version,
+                self.job_id, protocol.IN_PROGRESS, self.noted() or None, self._journal.version,
                 self.execution_number, self._step_timeout,
             )
             self._journal.set_version(self._journal.version + 1)

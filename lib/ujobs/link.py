@@ -27,6 +27,7 @@ _FIRST_BUFFER = const(1024)  # bytes; most replies fit
 _MAX_DOUBLINGS = const(5)  # of the pause between attempts: 1 s to 32 s
 _STEADY = const(30000)  # milliseconds up after which a connection counts as sound
 _REFUSED = const(0x80)
+_IN_A_ROW = const(4)  # packets that have arrived already, read between two turns for the other tasks
 _MOST_OWED = const(64)  # bytes of acknowledgements that wait for something else to be sent
 
 
@@ -112,6 +113,7 @@ class Link(MQTTClient):
         self._sent = self._received = 0
         self._owed = b""
         self._began = self._pinged = self._error = None
+        self._packets = 0
         self._steady = False
 
     def route(self, start: bytes, callback: "Callable[[bytes, memoryview | None], None]") -> None:
@@ -355,8 +357,9 @@ class Link(MQTTClient):
 
     async def _read_packet(self):
         view = self._view
-        # The other tasks have their turn before each packet, however fast they come.
-        await self._fill(view[:2], True)
+        # The other tasks have their turn now and then, however fast packets come.
+        self._packets += 1
+        await self._fill(view[:2], self._packets % _IN_A_ROW == 0)
         kind = view[0]
         size = view[1] & 127
         shift = 7

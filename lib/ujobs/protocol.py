@@ -176,12 +176,6 @@ def classify(prefix: bytes, topic: bytes) -> int:
     return 0
 
 
-def job_id(prefix: bytes, topic: bytes) -> str:
-    """Return the job id in the topic of a DESCRIBE or UPDATE reply ("$next" when that was asked for)."""
-    name = topic[len(prefix):]
-    return str(name[:name.find(b"/")], "utf-8")
-
-
 def parse(payload: "str | bytes | bytearray | memoryview") -> dict:
     """Return the JSON object in a payload (bytes or any buffer). Raises ValueError when it is anything else."""
     fields = ujson.loads(payload)  # type: ignore[arg-type]

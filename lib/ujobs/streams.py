@@ -8,13 +8,11 @@ what it brings is not to be trusted before its SHA-256 has been checked.
 import asyncio
 import gc
 import random
-from binascii import a2b_base64, hexlify
 from errno import ETIMEDOUT
 
-import ujson
 from micropython import const
 
-from . import protocol
+from .cbor import decode, encode
 from .link import Link, explain, log
 
 # What only type checkers read; the compiler leaves it out.
@@ -24,7 +22,6 @@ if _TYPING:
 
 BLOCK = const(4096)  # bytes; AWS takes 256 to 131072
 _WINDOW = const(30)  # blocks; AWS answers one request with at most 128 KB. Less than a small integer has bits
-_EDGE = const(256)  # bytes: more than a message has before and after its block
 _PATIENCE = const(3)  # requests in a row that bring nothing
 
 
@@ -42,10 +39,10 @@ class _Receiver:
         try:
             if payload is None:
                 raise ValueError("a block is over the link's receive limit")
-            fields = _parse(payload)
-            if topic.endswith(b"/rejected/json"):
+            fields = decode(payload)
+            if topic.endswith(b"/rejected/cbor"):
                 self._rejected(fields)
-            elif topic.endswith(b"/data/json") and fields.get("c") == self._token:
+            elif topic.endswith(b"/data/cbor") and fields.get("c") == self._token:
                 self._block(fields)
         except MemoryError as error:
             # As good as lost: it is asked for again.
@@ -72,41 +69,30 @@ class _Receiver:
         bit = index - self.first
         if not 0 <= bit < _WINDOW or not self.missing & 1 << bit:
             return
-        data = a2b_base64(fields["p"]) if isinstance(fields.get("p"), (str, memoryview)) else b""
-        if len(data) != min(BLOCK, self._size - index * BLOCK):
-            raise ValueError("stream: block %d has %d bytes" % (index, len(data)))
+        data = fields.get("p")
+        if not isinstance(data, memoryview) or len(data) != min(BLOCK, self._size - index * BLOCK):
+            raise ValueError("stream: block %d is not as long as it has to be" % index)
         self._write(index * BLOCK, data, self._size)
         self.missing &= ~(1 << bit)
 
 
-def _parse(payload):
-    # Without a copy of the block as text, for which there may be no room in memory: it is taken out of the JSON.
-    head, tail = bytes(payload[:_EDGE]), bytes(payload[-_EDGE:])
-    key = head.find(b'"p":')
-    if key < 0 or len(payload) < 2 * _EDGE:
-        return protocol.parse(payload)
-    begin, end = head.find(b'"', key + 4) + 1, tail.find(b'"')
-    fields = protocol.parse(head[:begin] + tail[end:])
-    fields["p"] = payload[begin : len(payload) - _EDGE + end]
-    return fields
-
-
 async def receive(
-    link: Link, thing: str, stream: str, file_id: int, size: int, write: "Callable[[int, bytes, int], None]",
+    link: Link, thing: str, stream: str, file_id: int, size: int, write: "Callable[[int, memoryview, int], None]",
     arrived: "Callable[[int], None]", start: int = 0,
 ) -> None:
     """Receive a file of a stream, from byte `start` on.
 
     thing, stream: their names; file_id: 0 to 255; size: bytes in the file, up to 24 MB; start: a multiple of BLOCK.
-    write: called as `write(offset, block, size)`, not in order. arrived: called as `arrived(offset)` when everything
-    before that offset has been written. Raises ValueError when the service refuses or sends what does not fit, OSError
-    when no block came for three requests or none found room in memory, and what write() raises.
+    write: called as `write(offset, block, size)`, not in order; block: a memoryview, valid only during the call.
+    arrived: called as `arrived(offset)` when everything before that offset has been written. Raises ValueError when the
+    service refuses or sends what does not fit, OSError when no block came for three requests or none found room in
+    memory, and what write() raises.
     """
     token = "%x" % random.getrandbits(30)
     receiver = _Receiver(file_id, size, token, write)
     prefix = ("$aws/things/%s/streams/%s/" % (thing, stream)).encode()
     link.route(prefix, receiver.received)
-    filters = (prefix + b"data/json", prefix + b"rejected/json")
+    filters = (prefix + b"data/cbor", prefix + b"rejected/cbor")
     try:
         for name in filters:
             await link.subscribe(name)
@@ -140,11 +126,11 @@ async def _window(link, prefix, receiver, file_id, token):
         bitmap = bytes([missing >> shift & 255 for shift in range(0, _WINDOW, 8) if missing >> shift])
         request = {
             "c": token, "f": file_id, "l": BLOCK, "o": receiver.first,
-            "n": sum([missing >> bit & 1 for bit in range(_WINDOW)]), "b": hexlify(bitmap).decode(),
+            "n": sum([missing >> bit & 1 for bit in range(_WINDOW)]), "b": bitmap,
         }
         asked += 1
         try:
-            await link.publish(prefix + b"get/json", ujson.dumps(request))
+            await link.publish(prefix + b"get/cbor", encode(request))
             await _arrivals(link, receiver)
         except (OSError, asyncio.TimeoutError) as error:
             if receiver.error:

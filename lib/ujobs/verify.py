@@ -13,11 +13,6 @@ from hashlib import sha256
 
 from micropython import const
 
-# What only type checkers read; the compiler leaves it out.
-_TYPING = const(0)
-if _TYPING:
-    from typing import Callable
-
 # The first and the last are members of AWS's job documents for over-the-air updates ("afr_ota").
 RSA = "sig-sha256-rsa"
 RSA_PSS = "sig-sha256-rsa-pss"
@@ -62,16 +57,14 @@ def load_key(source: "str | bytes") -> tuple:
     raise ValueError("the key is neither RSA nor EC on P-256")
 
 
-def check(
-    key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = None, tick: "Callable[[], None] | None" = None
-) -> bool:
+def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = None) -> bool:
     """Return whether a signature is the key's over a SHA-256.
 
     key: from load_key(). digest: the 32 bytes of the SHA-256. signature: bytes, as long as the modulus for RSA, r and
     s in DER for ECDSA; whatever else they may be is False. scheme: RSA (PKCS#1 v1.5), RSA_PSS (MGF1 with SHA-256, 32
-    bytes of salt) or ECDSA, without it RSA or ECDSA as the key is; one that is not for the key is False. tick: called
-    without arguments 16 times during an ECDSA check, which is long on a small board; RSA takes a fraction of it.
-    Raises ValueError for a digest that is none.
+    bytes of salt) or ECDSA, without it RSA or ECDSA as the key is; one that is not for the key is False. Everything
+    else on the board waits meanwhile; RSA takes a fraction of what ECDSA does. Raises ValueError for a digest that is
+    none.
     """
     if len(digest) != _HASH:
         raise ValueError("digest must be the 32 bytes of a SHA-256")
@@ -79,7 +72,7 @@ def check(
     if scheme is None:
         scheme = kind
     if kind == ECDSA:
-        return scheme == ECDSA and _check_ecdsa(first, second, digest, signature, tick)
+        return scheme == ECDSA and _check_ecdsa(first, second, digest, signature)
     size = _bytes_in(first)
     if len(signature) != size or int.from_bytes(signature, "big") >= first:
         return False
@@ -190,13 +183,13 @@ def _check_pss(block, digest):
     return sha256(bytes(8) + digest + salt).digest() == expected
 
 
-def _check_ecdsa(x, y, digest, signature, tick):
+def _check_ecdsa(x, y, digest, signature):
     r, s = _two_integers(signature)
     if not 0 < r < _N or not 0 < s < _N:
         return False
     inverse = pow(s, _N - 2, _N)
     first = int.from_bytes(digest, "big") * inverse % _N
-    sum_x, _, z = _sum_of_products(((first, _GX, _GY), (r * inverse % _N, x, y)), tick)
+    sum_x, _, z = _sum_of_products(((first, _GX, _GY), (r * inverse % _N, x, y)))
     # r is the sum's x modulo _N, which is a little less than _P. No z, no point.
     z = z * z % _P
     return bool(z) and (sum_x == r * z % _P or (r + _N < _P and sum_x == (r + _N) * z % _P))
@@ -206,13 +199,11 @@ def _check_ecdsa(x, y, digest, signature, tick):
 # Hankerson, Menezes, Vanstone: Guide to Elliptic Curve Cryptography, section 3.2.2, for curves with a = -3.
 
 
-def _sum_of_products(terms, tick):
+def _sum_of_products(terms):
     # The sum of all k * (x, y), one doubling for all of them a bit. Each k is taken as 3k - 2k without borrowing (the
     # non-adjacent form): digits -1, 0 and 1, of which two thirds are 0.
     point = (0, 1, 0)
     for bit in range(257, 0, -1):
-        if tick and bit & 15 == 0:
-            tick()
         point = _double(*point)
         for k, x, y in terms:
             digit = (3 * k >> bit & 1) - (k >> bit & 1)

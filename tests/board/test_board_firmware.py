@@ -141,6 +141,19 @@ def test_clock_is_set_once_and_survives_a_reset(tmp_path: Path) -> None:
     assert after[1] == "True True"
 
 
+def test_an_answer_that_is_not_ntp_does_not_end_the_program(tmp_path: Path) -> None:
+    short = """
+import asyncio, ntptime
+from firmware import clock
+def settime():
+    raise ValueError("buffer too small")
+ntptime.settime = settime
+print(asyncio.run(clock.synchronise("ntp.example", 0.5)))
+"""
+    _, lines = run_board(tmp_path, short, "--once", **GLUE)
+    assert lines[1:3] == ["clock: no time from ntp.example: ValueError('buffer too small',)", "False"]
+
+
 def test_clock_tells_that_it_could_not_be_set(tmp_path: Path) -> None:
     _, lines = run_board(tmp_path, SYNCHRONISE, "--ntp-fails", "--once", **GLUE)
     assert lines[1:4] == [

@@ -42,8 +42,6 @@ def test_every_incoming_topic_is_told_apart():
     )
     for suffix, kind in known:
         assert protocol.classify(PREFIX, PREFIX + suffix) == kind, suffix
-    assert protocol.job_id(PREFIX, PREFIX + b"fw-7/update/accepted") == "fw-7"
-    assert protocol.job_id(PREFIX, PREFIX + b"$next/get/accepted") == "$next"
 
 
 def test_foreign_topics_are_nothing():

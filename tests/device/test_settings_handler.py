@@ -90,6 +90,15 @@ def test_settings_that_will_not_do_are_rejected():
         with_board(scenario, document, use, files=FILES)
 
 
+def test_without_a_check_no_settings_are_taken():
+    def scenario(board):
+        assert board.finish() == "REJECTED"
+        assert board.reason() == "settings needs the option check_settings"
+        assert settings(board) == OLD
+
+    with_board(scenario, job(set={"host": "new.example.com"}), lambda agent: agent.use("settings"), files=FILES)
+
+
 def test_the_signing_key_can_be_set_once_and_not_by_a_job_after_that():
     def refused(board):
         assert board.finish() == "REJECTED"

@@ -1,10 +1,9 @@
 """`receive()` against a stream service in memory: whole files, lost and doubled blocks, broken links, refusals."""
 
 import asyncio
-import json
-from binascii import b2a_base64, unhexlify
 
 from broker import Broker
+from ujobs.cbor import decode, encode
 from ujobs.link import Link
 from ujobs.streams import BLOCK, receive
 
@@ -13,8 +12,8 @@ CONTENT = bytes((n * 7 + n // 256) & 255 for n in range(40 * BLOCK + 100))
 
 
 class Service:
-    """Answers get/json as AWS does. lose: how many of the blocks sent first get lost; answer(request) may say other
-    than blocks: a dict for rejected/json."""
+    """Answers get/cbor as AWS does. lose: how many of the blocks sent first get lost; answer(request) may say other
+    than blocks: a dict for rejected/cbor."""
 
     def __init__(self, broker, content=CONTENT, prefix=PREFIX):
         self.broker = broker
@@ -29,15 +28,15 @@ class Service:
         broker.on_publish = self.published
 
     def published(self, topic, payload):
-        if topic != self.prefix + b"get/json":
+        if topic != self.prefix + b"get/cbor":
             return
-        request = json.loads(payload)
+        request = decode(memoryview(payload))
         self.requests.append(request)
         refusal = self.answer(request)
         if refusal:
-            return self.broker.send(self.prefix + b"rejected/json", json.dumps(refusal).encode())
+            return self.broker.send(self.prefix + b"rejected/cbor", encode(refusal))
         size = request["l"]
-        bits = unhexlify(request["b"])
+        bits = request["b"]
         wanted = [
             request["o"] + bit for bit in range(len(bits) * 8)
             if bits[bit // 8] >> bit % 8 & 1 and (request["o"] + bit) * size < len(self.content)
@@ -47,13 +46,11 @@ class Service:
             if self.sent <= self.lose:
                 continue
             for _ in range(self.copies):
-                self.broker.send(self.prefix + b"data/json", self.block(request, index))
+                self.broker.send(self.prefix + b"data/cbor", self.block(request, index))
 
     def block(self, request, index):
         piece = self.content[index * request["l"] : (index + 1) * request["l"]]
-        text = b2a_base64(piece).decode().strip()
-        fields = {"c": request["c"], "f": request["f"], "l": len(piece), "i": index, "p": text}
-        return json.dumps(fields).encode()
+        return encode({"c": request["c"], "f": request["f"], "l": len(piece), "i": index, "p": piece})
 
 
 def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0):
@@ -115,24 +112,6 @@ def test_small_and_even_sizes():
         assert written == CONTENT[:size]
 
 
-def test_a_block_is_found_however_the_message_is_written():
-    def in_form(form):
-        def block(request, index):
-            piece = CONTENT[index * BLOCK : (index + 1) * BLOCK]
-            text = b2a_base64(piece).decode().strip()
-            return form.format(c=request["c"], l=len(piece), i=index, p=text).encode()
-
-        return lambda service: setattr(service, "block", block)
-
-    for form in (
-        '{{"c":"{c}","f":3,"l":{l},"i":{i},"p":"{p}"}}', '{{"c": "{c}", "f": 3, "l": {l}, "i": {i}, "p": "{p}"}}',
-        '{{"p":"{p}","c":"{c}","f":3,"l":{l},"i":{i}}}', '{{ "f" : 3, "c" : "{c}", "p" : "{p}", "i" : {i} }}',
-    ):
-        written, _, _, error = fetch(in_form(form))
-        assert error is None
-        assert written == CONTENT
-
-
 def test_it_goes_on_from_a_block_in_the_middle():
     written, service, _, error = fetch(start=10 * BLOCK)
     assert error is None
@@ -153,15 +132,15 @@ def test_lost_blocks_alone_are_asked_for_again():
     written, service, _, error = fetch(prepare)
     assert error is None
     assert written == CONTENT
-    assert service.requests[0]["b"] == "0f"
-    assert (service.requests[1]["b"], service.requests[1]["n"]) == ("07", 3)
+    assert service.requests[0]["b"] == b"\x0f"
+    assert (service.requests[1]["b"], service.requests[1]["n"]) == (b"\x07", 3)
 
 
 def test_a_block_that_finds_no_memory_is_asked_for_again():
     written, service, _, error = fetch(shortages=2)
     assert error is None
     assert written == CONTENT
-    assert (service.requests[1]["b"], service.requests[1]["n"]) == ("03", 2)
+    assert (service.requests[1]["b"], service.requests[1]["n"]) == (b"\x03", 2)
     assert isinstance(fetch(shortages=1000)[3], OSError)
 
 
@@ -181,11 +160,10 @@ def test_blocks_of_other_requests_and_files_are_passed_over():
 
         def block(request, index):
             send = service.broker.send
-            for change in ({"c": "other"}, {"f": 4}, {"i": index + 1000}, {"i": -1}, {"i": "1"}):
-                fields = json.loads(real(request, index))
+            for change in ({"c": "other"}, {"f": 4}, {"i": index + 1000}, {"i": "1"}):
+                fields = {"c": request["c"], "f": 3, "i": index, "p": b""}
                 fields.update(change)
-                fields["p"] = ""
-                send(PREFIX + b"data/json", json.dumps(fields).encode())
+                send(PREFIX + b"data/cbor", encode(fields))
             return real(request, index)
 
         service.block = block
@@ -240,8 +218,8 @@ def test_a_rejection_of_another_request_is_not_ours():
         real = service.published
 
         def published(topic, payload):
-            if topic.endswith(b"get/json"):
-                service.broker.send(PREFIX + b"rejected/json", b'{"o":"InvalidRequest","c":"other"}')
+            if topic.endswith(b"get/cbor"):
+                service.broker.send(PREFIX + b"rejected/cbor", encode({"o": "InvalidRequest", "c": "other"}))
             real(topic, payload)
 
         service.broker.on_publish = published
@@ -260,15 +238,15 @@ def test_trouble_of_the_service_is_an_oserror():
 
 
 def test_blocks_of_the_wrong_size_or_kind_are_refused():
-    for change in ({"p": "YWJj"}, {"p": 5}, {"p": None}, {"p": "%%%"}):
+    for change in ({"p": b"abc"}, {"p": 5}, {"p": "x" * BLOCK}, None):
 
         def prepare(service, change=change):
             real = service.block
 
             def block(request, index):
-                fields = json.loads(real(request, index))
-                fields.update(change)
-                return json.dumps(fields).encode()
+                fields = dict(decode(memoryview(real(request, index))))
+                fields.update(change or {})
+                return encode(fields) if change else b"[]"
 
             service.block = block
 

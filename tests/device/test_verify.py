@@ -130,13 +130,6 @@ def test_ecdsa_signatures_that_are_not_der():
         assert not passes(vectors.P256, wrong), hexlify(wrong)
 
 
-def test_tick_is_called_now_and_then_during_ecdsa():
-    ticks = []
-    key = load_key(vectors.P256)
-    assert check(key, DIGEST, vectors.P256_SIGNATURE, tick=lambda: ticks.append(1))
-    assert len(ticks) == 16
-
-
 def test_a_digest_that_is_none():
     for wrong in (b"", DIGEST[1:], DIGEST + b"\x00", hexlify(DIGEST)):
         assert "32 bytes" in str(raises(ValueError, passes, vectors.P256, vectors.P256_SIGNATURE, ECDSA, wrong))

@@ -1,18 +1,17 @@
 """Any answer of an HTTP server, any message of a stream: the right bytes at their places, or an error that says why."""
 
 import asyncio
-import base64
-import json
 from typing import Any
 from unittest import mock
 
+import cbor2
 from fuzzing import JSON, NAMES, bounded, damaged, mangled
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import fast_time
 from broker import Broker
-from ujobs import streams
+from ujobs import cbor, streams
 from ujobs.download import download
 from ujobs.link import Link
 from web import Web, head
@@ -93,39 +92,73 @@ BLOCK = mangled(
         {
             "c": st.just("TOKEN") | NAMES, "f": st.sampled_from([0, 0, 0, 1]), "l": st.just(streams.BLOCK),
             "i": st.integers(-1, 5),
-            "p": st.sampled_from([streams.BLOCK, 100, 99, 0]).map(lambda size: base64.b64encode(bytes(size)).decode()),
+            "p": st.sampled_from([streams.BLOCK, 100, 99, 0]).map(bytes),
         }
     )
 )
 MESSAGES = st.tuples(
-    st.sampled_from([b"data/json", b"data/json", b"rejected/json", b"data", b"description/json", b""]),
-    st.one_of(BLOCK.map(lambda fields: json.dumps(fields).encode()), JSON.map(lambda value: json.dumps(value).encode()),
-              st.binary(max_size=40)),
+    st.sampled_from([b"data/cbor", b"data/cbor", b"rejected/cbor", b"data", b"description/cbor", b""]),
+    st.one_of(BLOCK, JSON, st.binary(max_size=40)),
 )
+
+
+def encode(message: Any, token: str) -> bytes:
+    """What is sent for a drawn message, in answer to the request with this token."""
+    if isinstance(message, bytes):
+        return message
+    if isinstance(message, dict) and message.get("c") == "TOKEN":
+        message = message | {"c": token}
+    return cbor2.dumps(message)
 
 
 def serve(request: dict[str, Any]) -> list[bytes]:
     """The right blocks for a request."""
-    wanted = int.from_bytes(bytes.fromhex(request["b"]), "little")
+    wanted = int.from_bytes(request["b"], "little")
     indexes = [request["o"] + bit for bit in range(30) if wanted >> bit & 1]
     return [
-        json.dumps(
+        cbor2.dumps(
             {
                 "c": request["c"], "f": request["f"], "l": streams.BLOCK, "i": index,
-                "p": base64.b64encode(bytes(min(streams.BLOCK, SIZE - index * streams.BLOCK))).decode(),
+                "p": bytes(min(streams.BLOCK, SIZE - index * streams.BLOCK)),
             }
-        ).encode()
+        )
         for index in indexes
     ]
 
 
+FLAT = st.dictionaries(
+    NAMES, st.one_of(st.integers(-(2**64), 2**64 - 1), NAMES, st.binary(max_size=300), st.floats(), st.none()),
+    max_size=23,
+)
+
+
+@bounded(300)
+@given(data=st.one_of(st.binary(max_size=60), FLAT.map(cbor2.dumps), FLAT.map(cbor2.dumps).flatmap(damaged)))
+def test_any_cbor_is_read_as_it_is_meant_or_refused(data: bytes) -> None:
+    try:
+        found = cbor.decode(memoryview(data))
+    except ValueError as error:
+        assert str(error) == "not a flat CBOR map"
+        return
+    meant = cbor2.loads(data)
+    assert {name: bytes(value) if isinstance(value, memoryview) else value for name, value in found.items()} == {
+        name: value if type(value) in (int, str, bytes) else None for name, value in meant.items()
+    }
+
+
+@bounded(100)
+@given(fields=st.dictionaries(NAMES, st.one_of(st.integers(0, 2**32 - 1), NAMES, st.binary(max_size=300)), max_size=23))
+def test_cbor_is_written_as_others_read_it(fields: dict[str, Any]) -> None:
+    assert cbor2.loads(cbor.encode(fields)) == fields
+
+
 @bounded(250)
 @given(messages=st.lists(st.lists(MESSAGES, max_size=4), max_size=4), serves=st.booleans())
-def test_any_messages_of_a_stream(messages: list[list[tuple[bytes, bytes]]], serves: bool) -> None:
+def test_any_messages_of_a_stream(messages: list[list[tuple[bytes, Any]]], serves: bool) -> None:
     coming = list(messages)
     places: set[int] = set()
 
-    def write(offset: int, data: bytes, total: int) -> None:
+    def write(offset: int, data: memoryview, total: int) -> None:
         assert offset % streams.BLOCK == 0
         assert 0 <= offset < SIZE
         assert len(data) == min(streams.BLOCK, SIZE - offset)
@@ -135,11 +168,11 @@ def test_any_messages_of_a_stream(messages: list[list[tuple[bytes, bytes]]], ser
         broker = Broker()
 
         def answer(topic: bytes, payload: bytes) -> None:
-            request = json.loads(payload)
+            request = cbor2.loads(payload)
             for suffix, message in coming.pop(0) if coming else []:
-                broker.send(STREAM + suffix, message.replace(b"TOKEN", request["c"].encode()))
+                broker.send(STREAM + suffix, encode(message, request["c"]))
             for message in serve(request) if serves else []:
-                broker.send(STREAM + b"data/json", message)
+                broker.send(STREAM + b"data/cbor", message)
 
         broker.on_publish = answer
         with mock.patch.object(asyncio, "open_connection", broker.open_connection):

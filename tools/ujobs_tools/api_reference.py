@@ -13,7 +13,7 @@ from ujobs_tools.board.umqtt import REPOSITORY
 
 MODULES = (
     "agent", "job", "client", "link", "protocol", "characters", "certificates", "journal", "trial", "provisioning",
-    "streams", "download", "fetch", "flash", "verify",
+    "streams", "cbor", "download", "fetch", "flash", "verify",
 )
 _LIBRARY = REPOSITORY / "lib" / "ujobs"
 _PAGE = REPOSITORY / "docs" / "api.md"

@@ -30,6 +30,8 @@ async def run(job: Job, options: dict) -> "dict | None":
     after = _changed(before, job.document)
     if after == before:
         return {"restarted": "no" if first else "yes"}
+    if "check_settings" not in options:
+        raise Reject("settings needs the option check_settings")
     try:
         options["check_settings"](dict(after))
     except ValueError as error:

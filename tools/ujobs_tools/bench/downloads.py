@@ -75,29 +75,33 @@ def measure(size: int = 1 << 20, rounds: int = 5, valgrind: bool | None = None) 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
     """The figures that budget.toml has limits for."""
-    loop = found["ways"][_LOOP]
+    loop, hashing = found["ways"][_LOOP], found["ways"][_HASHING]
     ratios = {}
     for name, way in (("streams", _STREAM), ("https", _HTTPS)):
         one = found["ways"][way]
         ratios[f"{name}_ratio"] = one["mb_per_second"] / loop["mb_per_second"]
         if _PER_BYTE in one:
             ratios[f"{name}_instructions_ratio"] = loop[_PER_BYTE] / one[_PER_BYTE]
+            ratios[f"{name}_same_work_ratio"] = hashing[_PER_BYTE] / one[_PER_BYTE]
     return ratios
 
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:
     """The table."""
-    loop, size = found["ways"][_LOOP], found["size"]
+    loop, hashing, size = found["ways"][_LOOP], found["ways"][_HASHING], found["size"]
     rows = [
         (
             way, f"{one['mb_per_second']:.1f}", f"{one['mb_per_second'] / loop['mb_per_second']:.2f}",
-            *((f"{one[_PER_BYTE]:.0f}", f"{loop[_PER_BYTE] / one[_PER_BYTE]:.2f}") if _PER_BYTE in one else ("", "")),
+            *(
+                [f"{one[_PER_BYTE]:.0f}", *(f"{base[_PER_BYTE] / one[_PER_BYTE]:.2f}" for base in (loop, hashing))]
+                if _PER_BYTE in one else [""] * 3
+            ),
             f"{one['heap_quarter']:,}", f"{one['heap']:,}",
         )
         for way, one in found["ways"].items()
     ]
     columns = (
-        "", "MB/s", "to the bare loop", "instructions a byte", "the bare loop's to it",
+        "", "MB/s", "to the bare loop", "instructions a byte", "the bare loop's to it", "with SHA-256",
         f"heap for {size >> 12} KB", f"for {size >> 10} KB",
     )
     note = "Heap: bytes, with words of 8 of them, and with the modules that the job imports."
