@@ -10,7 +10,9 @@ WAY = {"mb_per_second": 2.0, "heap": 30_000, "heap_quarter": 29_000}
 FIGURES = {
     "downloads": {
         "size": 1 << 20, "rounds": 5,
-        "ways": {"bare loop": WAY, "bare loop with SHA-256": WAY, "MQTT stream": WAY, "HTTPS": WAY | {"mb_per_second": 0.0}},
+        "ways": {
+            "bare loop": WAY, "bare loop with SHA-256": WAY, "MQTT stream": WAY, "HTTPS": WAY | {"mb_per_second": 0.0}
+        },
     },
     "start": {"rounds": 5, "steps": {"Wi-Fi": 200.0, "TLS": 50.0}, "all": 250.0},
 }
