@@ -52,7 +52,8 @@ def check(given: dict) -> None:
     for name, value in given.items():
         if name not in _KNOWN:
             raise ValueError("there is no setting " + name)
-        if not _fits(name, value, _KNOWN[name][0]):
+        kinds, default = _KNOWN[name]
+        if not _fits(name, value, kinds) and not (value is None and default is None):
             raise ValueError("setting " + name + " has the wrong type or value")
     for name, (_, default) in _KNOWN.items():
         if default is ... and name not in given:

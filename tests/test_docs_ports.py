@@ -68,5 +68,13 @@ def test_settings_of_a_board(board: Path, capsys: pytest.CaptureFixture[str]) ->
     assert str(found["receive_limit"]) in guide
 
 
+def test_the_example_of_settings_is_what_a_job_may_set() -> None:
+    found = json.loads((BOARDS[0].parents[1] / "settings.example.json").read_text())
+    assert None in found.values()
+    settings.check(found)
+    with pytest.raises(ValueError, match="thing"):
+        settings.check(found | {"thing": None})
+
+
 def test_all_boards_are_here() -> None:
     assert {board.stem for board in BOARDS} == {"esp32", "esp32-c3", "esp32-s3"}

@@ -19,7 +19,8 @@ SOURCES = [
 # What MicroPython and its TLS library say, as the virtual board has shown it.
 PLATFORM = {
     "/settings.json: OSError(2,)", "/settings.json: ValueError('syntax error in JSON',)", "[Errno 2] ENOENT",
-    "invalid cert", "invalid key", "OSError: -202", "OSError: [Errno 111] ECONNREFUSED",
+    "invalid cert", "invalid key", "OSError: -202", "OSError: [addrinfo error -2]", "OSError: [Errno 107] ENOTCONN",
+    "OSError: [Errno 111] ECONNREFUSED", "OSError: (-29184, 'MBEDTLS_ERR_SSL_INVALID_RECORD')",
     "OSError: [Errno 110] ETIMEDOUT", "EHOSTUNREACH", "EPIPE", "OSError: [Errno 104] ECONNRESET",
     "OSError: (-30592, 'MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE')", "MemoryError: memory allocation failed",
     "ValueError: The certificate is not correctly signed by the trusted CA",

@@ -88,6 +88,12 @@ def test_a_module_that_does_not_compile_is_named() -> None:
         compile_module(b"def (:\n", "ujobs/agent.py", 2)
 
 
+def test_what_the_compiler_says_is_one_line_without_its_own_file() -> None:
+    with pytest.raises(InterpreterError) as caught:
+        compile_module(b"x = 1\ndef (:\n", "app.py", 0)
+    assert str(caught.value) == "app.py does not compile: line 2: SyntaxError: invalid syntax"
+
+
 def test_settings_come_from_file_options_and_assignments(tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
     path.write_text('{"thing": "old", "host": "a", "wifi": {"ssid": "s", "password": "p"}}')
@@ -118,6 +124,23 @@ def test_refusals_say_what_to_do(tmp_path: Path) -> None:
     assert "leave out --host, or add --fresh" in refused(str(image), "--host", "localhost")
     assert "write a size such as 160k" in refused(str(image), "--heap", "lots")
     assert "needs the thing" in refused(str(tmp_path / "new.img"))
+    new = str(tmp_path / "new.img")
+    settings = tmp_path / "settings.json"
+    for content, message in (
+        (b"[1]", "settings.json has to be a JSON object"),
+        (b'{"thing": "x",}', "settings.json is not JSON: "),
+        (b"\xff", "settings.json is not a text file"),
+    ):
+        settings.write_bytes(content)
+        assert message in refused(new, "--settings", str(settings))
+    assert f"ujobs board: {tmp_path / 'none.json'}: No such file" in refused(
+        new, "--settings", str(tmp_path / "none.json")
+    )
+    options = (new, "--thing", "t", "--host", "localhost")
+    assert "no application in" in refused(*options, "--app", str(tmp_path))
+    assert f"{tmp_path / 'ca.der'}: No such file" in refused(*options, "--thing-dir", str(tmp_path))
+    assert "65535" in refused(*options, "--port", "70000")
+    assert not Path(new).exists()
     broken = tmp_path / "broken.img"
     broken.write_bytes(b"\0" * 4097)
     assert "is no flash image" in refused(str(broken))
@@ -159,3 +182,20 @@ def test_fresh_builds_the_image_anew(tmp_path: Path, start_board: StartBoard) ->
     board.wait_for("board: start, PWRON_RESET")
     assert "umqtt.simple" in board.lines[0]
     assert "/settings.json" in read_files(image)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"), [((), None), (("--set", "app=mine"), "mine"), (("--app",), "app"), (("--settings",), "own")]
+)
+def test_the_application_is_started_that_there_is(
+    tmp_path: Path, start_board: StartBoard, options: tuple[str, ...], name: str | None
+) -> None:
+    values = {"--app": tmp_path / "app.py", "--settings": tmp_path / "settings.json"}
+    values["--app"].write_text("def setup(agent): pass\n")
+    values["--settings"].write_text(json.dumps({"app": "own"}))
+    image = tmp_path / "folder" / "flash.img"  # the folder is made
+    given = [*options, *(str(values[option]) for option in options if option in values)]
+    board = start_board(image, *given, "--thing", "t", "--host", "localhost", "--once")
+    board.wait_for("board: start, PWRON_RESET")
+    assert board.lines[0].endswith("; no certificates, for want of --thing-dir")
+    assert json.loads(read_files(image)["/settings.json"])["app"] == name

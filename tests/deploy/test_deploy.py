@@ -328,7 +328,7 @@ def test_an_application_that_is_none(start: Start, bare: dict[str, bytes], tmp_p
     (tmp_path / "app.py").write_text("def (:\n")
     code, said = run("deploy", "--port", str(board.port), "--app", tmp_path / "app.py")
     assert code == 1
-    assert "app.py does not compile" in said
+    assert said.endswith("app.py does not compile: line 1: SyntaxError: invalid syntax\n")
 
 
 def test_wipe_asks_and_removes_everything(start: Start, at_work: dict[str, bytes], tmp_path: Path) -> None:

@@ -76,6 +76,9 @@ def test_a_bare_board_becomes_a_thing_and_its_successor_too(
 
 def test_nothing_is_made_for_a_board_that_is_not_there(serve: clouds.Cloud, tmp_path: Path) -> None:
     before = things(serve)
+    code, said = provision("kiln-2", "--app", tmp_path, "--out", tmp_path / "out", "--endpoint-url", serve.endpoint_url)
+    assert code == 1
+    assert f"no application in {tmp_path}" in said
     code, said = provision(
         "kiln-2", "--port", tmp_path / "nowhere", "--out", tmp_path / "out", "--endpoint-url", serve.endpoint_url
     )

@@ -61,7 +61,7 @@ def create_claim(
     credentials.check_folder(out)
     authority = fleet.authority_certificate(ca, endpoint_url)
     iot = cloud.client("iot", endpoint_url, region, profile)
-    with fleet.all_or_nothing() as undo, cloud.one_line_errors(endpoint_url):
+    with fleet.all_or_nothing() as undo, cloud.one_line_errors():
         host, port = fleet.mqtt_endpoint(iot, endpoint_url)
         made = fleet.make_certificate(iot, undo)
         certificate_arn: str = made["certificateArn"]

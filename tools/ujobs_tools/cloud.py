@@ -3,7 +3,9 @@
 An endpoint on this machine needs no AWS account: there, and only there, made-up credentials and a default region do.
 """
 
+import http.client
 import ipaddress
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
     NoCredentialsError,
@@ -40,7 +43,7 @@ def client(
     service: "iot", "iot-jobs-data", "s3". endpoint_url: of `ujobs serve` or MiniStack; None for AWS. region, profile:
     as boto3 takes them, None for what its configuration says. Raises CloudError.
     """
-    with one_line_errors(endpoint_url):
+    with one_line_errors():
         session = boto3.Session(profile_name=profile, region_name=region)
         options: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 3}, "connect_timeout": _TIMEOUT}
         stand_in: dict[str, Any] = {}
@@ -83,28 +86,28 @@ def authority_of(endpoint_url: str) -> bytes:
     endpoint_url: of `ujobs serve` or MiniStack; each has it at a path of its own. Raises CloudError when it is at
     neither.
     """
+    is_local(endpoint_url)  # is it a URL at all?
     for path in _CA_PATHS:
         try:
             content = get(endpoint_url.rstrip("/") + path)
         except urllib.error.HTTPError:
             continue
-        except OSError as error:
-            raise CloudError(_unreachable(endpoint_url)) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise CloudError(_why_no_answer(endpoint_url, getattr(error, "reason", error))) from error
         if b"-----BEGIN CERTIFICATE-----" in content:
             return content
     raise CloudError(f"{endpoint_url} gives no CA certificate (tried {' and '.join(_CA_PATHS)}): give it with --ca")
 
 
 @contextmanager
-def one_line_errors(endpoint_url: str | None = None) -> Iterator[None]:
-    """Turns what boto3 raises in the body into CloudError.
-
-    endpoint_url: named when nothing answers.
-    """
+def one_line_errors() -> Iterator[None]:
+    """Turns what boto3 raises in the body into CloudError."""
     try:
         yield
     except (EndpointConnectionError, ConnectTimeoutError) as error:
-        raise CloudError(_unreachable(endpoint_url or str(error.kwargs.get("endpoint_url")))) from error
+        raise CloudError(_unreachable(str(error.kwargs["endpoint_url"]))) from error
+    except ConnectionClosedError as error:
+        raise CloudError(_no_http(str(error.kwargs["endpoint_url"]))) from error
     except NoCredentialsError as error:
         raise CloudError("no AWS credentials: configure them for boto3, or name a --profile that has them") from error
     except NoRegionError as error:
@@ -117,5 +120,22 @@ def one_line_errors(endpoint_url: str | None = None) -> Iterator[None]:
         raise CloudError(" ".join(str(error).split())) from error
 
 
+def _why_no_answer(url: str, reason: object) -> str:
+    if isinstance(reason, ssl.SSLError):
+        return f"TLS with {url}: {reason}"
+    # A server for TLS, or for MQTT, closes the connection or says something else.
+    return _no_http(url) if isinstance(reason, ConnectionResetError | http.client.HTTPException) else _unreachable(url)
+
+
 def _unreachable(url: str) -> str:
-    return f"nothing answers at {url}: is the service running there?"
+    return f"nothing answers at {_root(url)}: is the service running there?"
+
+
+def _no_http(url: str) -> str:
+    return f"what answers at {_root(url)} is no service for HTTP: take the endpoint URL that ujobs serve has printed"
+
+
+def _root(url: str) -> str:
+    # boto3 names the URL of the request.
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

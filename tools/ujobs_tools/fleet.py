@@ -68,7 +68,7 @@ def create_thing(
     credentials.check_folder(out)
     authority = authority_certificate(ca, endpoint_url)
     iot = cloud.client("iot", endpoint_url, region, profile)
-    with all_or_nothing() as undo, cloud.one_line_errors(endpoint_url):
+    with all_or_nothing() as undo, cloud.one_line_errors():
         host, port = mqtt_endpoint(iot, endpoint_url)
         arn = _make_thing(iot, name)
         undo(f"thing {name}", iot.delete_thing, thingName=name)
@@ -137,7 +137,9 @@ def _make_thing(iot: Any, name: str) -> str:
     except iot.exceptions.ResourceNotFoundException:
         arn: str = iot.create_thing(thingName=name)["thingArn"]
         return arn
-    raise CloudError(f"thing {name} exists already: choose another name, or delete it first")
+    raise CloudError(
+        f"thing {name} exists already: choose another name, name the folder that has its key, or delete it first"
+    )
 
 
 def make_certificate(iot: Any, undo: Callable[..., None]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ujobs_tools.signing import Signer
 MAX_FILES = 50  # of a stream (CreateStream, files)
 MAX_FILE = 24 * 1024 * 1024  # bytes of a stream's file
 _IMAGE_MAGIC = 0xE9  # first byte of an ESP32 application image
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # of a job; a stream's may have twice that
 _LEFT_OUT = {"__pycache__"}
 
 OnProgress = Callable[[str, int], None]
@@ -39,10 +39,10 @@ def publish_app(
 ) -> dict[str, Any]:
     """Upload an application and return the document of the job that brings it to boards.
 
-    folder: all its files, up to 50. version: shown in the job's status details. name: of the stream, and where in the
-    bucket the files go: 1 to 128 characters of a-z A-Z 0-9 _ -. on_progress: called with each file's path and size once
-    it is up. signer: signs every file, for boards that have a signing_key. Raises ValueError for files or a name that
-    will not do, OSError, boto3's errors.
+    folder: all its files, up to 50. version: shown in the job's status details. name: of job and stream, and where in
+    the bucket the files go: 1 to 64 characters of a-z A-Z 0-9 _ -. on_progress: called with each file's path and size
+    once it is up. signer: signs every file, for boards that have a signing_key. Raises ValueError for files or a name
+    that will not do, OSError, boto3's errors.
     """
     found = [(path.relative_to(folder), path) for path in sorted(folder.rglob("*")) if path.is_file()]
     files = [(inside.as_posix(), path) for inside, path in found if not _LEFT_OUT & set(inside.parts)]
@@ -79,7 +79,7 @@ def _upload(
 ) -> list[dict[str, Any]]:
     """Returns how a job document describes each file."""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"name {name!r} must be 1 to 128 characters of a-z A-Z 0-9 _ -")
+        raise ValueError(f"name {name!r} must be 1 to 64 characters of a-z A-Z 0-9 _ -")
     if len(files) > MAX_FILES:
         raise ValueError(f"{len(files)} files; at most {MAX_FILES} are taken")
     for path, file in files:

@@ -39,7 +39,7 @@ def make_board_files(
         for part, path in places.items():
             files[str(path).lstrip("/")] = (thing_directory / f"{part}.der").read_bytes()
     if app is not None:
-        files |= _application(app)
+        files |= {f"app/{name}": path.read_bytes() for name, path in application_files(app).items()}
     return files
 
 
@@ -73,10 +73,15 @@ def _module(source: Path, name: str, optimise: int, compiled: bool) -> dict[str,
     return {f"lib/{name.removesuffix('.py')}.mpy": compile_module(content, name, optimise)}
 
 
-def _application(app: Path) -> dict[str, bytes]:
+def application_files(app: Path) -> dict[str, Path]:
+    """The files of an application, by paths from its folder on the board on.
+
+    app: a file, which becomes app.py, or a folder with app.py or app.mpy. Raises FileNotFoundError when it is neither.
+    """
     if app.is_file():
-        return {"app/app.py": app.read_bytes()}
-    sources = [path for path in sorted(app.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-    if not sources:
-        raise FileNotFoundError(f"no application in {app}")
-    return {f"app/{path.relative_to(app).as_posix()}": path.read_bytes() for path in sources}
+        return {"app.py": app}
+    found = [path for path in sorted(app.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+    files = {path.relative_to(app).as_posix(): path for path in found}
+    if not {"app.py", "app.mpy"} & set(files):
+        raise FileNotFoundError(f"no application in {app}: there has to be an app.py with a function setup(agent)")
+    return files

@@ -26,9 +26,10 @@ class ImageError(Exception):
 def build_image(path: Path, files: dict[str, bytes], blocks: int = DEFAULT_BLOCKS) -> None:
     """Make a fresh image holding `files` (path on the board -> content), replacing one that is there.
 
-    blocks: size in blocks of 4096 bytes, at least 4. The image appears whole or not at all.
-    Raises ImageError when the files do not fit, or a board is running on the image.
+    blocks: size in blocks of 4096 bytes, at least 4. The image appears whole or not at all, and
+    its folder is made. Raises ImageError when the files do not fit, or a board is running on the image.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_bytes(b"\xff" * (BLOCK_SIZE * blocks))
     try:

@@ -1,6 +1,7 @@
 """MicroPython on the host: the unix port's interpreter and the cross-compiler, both from the Python
 environment."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -44,7 +45,12 @@ def compile_module(source: bytes, name: str, optimise: int, processor: str = "")
             command.append(f"-march={processor}")
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode != 0:
-            raise InterpreterError(
-                f"{name} does not compile: {result.stderr.strip() or result.stdout.strip()}"
-            )
+            raise InterpreterError(f"{name} does not compile: {_complaint(result.stderr or result.stdout)}")
         return python_file.with_suffix(".mpy").read_bytes()
+
+
+def _complaint(said: str) -> str:
+    """What the compiler says of a module, without its traceback: the line, if it names one, and why."""
+    lines = said.strip().splitlines() or ["mpy-cross does not say why"]
+    where = re.search(r"\bline \d+", said)
+    return f"{where[0]}: {lines[-1]}" if where else lines[-1]

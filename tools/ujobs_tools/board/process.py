@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ RAISED = 11  # boot.py or main.py ended with an exception
 NO_FILE_SYSTEM = 12  # the image cannot be mounted
 SOFT_RESET = 42  # machine.soft_reset() or SystemExit
 
+_BUSY = 1.0  # seconds of processor time that Ctrl-C waits for a program to wait for something
+_LOOK = 0.002  # seconds
 _PR_SET_PDEATHSIG = 1
 _SIGINT_BIT = 1 << (signal.SIGINT - 1)
 
@@ -109,6 +112,13 @@ class Processor:
     def _interrupt(self) -> bool:
         """Send SIGINT where it is caught, which MicroPython sees to for as long as a program runs; whether it was."""
         pid = self._process.pid
+        # The unix port raises KeyboardInterrupt wherever the signal finds it: where it waits that is as on a board, in
+        # the middle of garbage collection it is the end of MicroPython.
+        state, before = self._state()
+        used = before
+        while state == "R" and used - before < _BUSY:
+            time.sleep(_LOOK)
+            state, used = self._state()
         # Stopped, so that the program cannot end in between: at the prompt SIGINT would be the end of MicroPython.
         os.kill(pid, signal.SIGSTOP)
         os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
@@ -118,6 +128,11 @@ class Processor:
             os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGCONT)
         return bool(caught & _SIGINT_BIT)
+
+    def _state(self) -> tuple[str, float]:
+        """Whether it runs ("R") or waits ("S", "D"), and the seconds of processor time that it has used."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def read_output(self) -> bytes | None:
         """What has been printed since the last call, perhaps nothing; None once the process has ended."""

@@ -12,11 +12,12 @@ from ujobs_tools.board.files import make_bare_files, make_board_files
 from ujobs_tools.board.image import ImageError, build_image
 from ujobs_tools.board.interpreter import InterpreterError
 from ujobs_tools.board.supervisor import DEFAULT_HEAP, USAGE, Board, BoardOptions
+from ujobs_tools.commands.errors import in_words, read_text
 
 _EXAMPLE = umqtt.REPOSITORY / "firmware" / "settings.example.json"
 
 
-class UsageError(Exception):
+class UsageError(ValueError):
     """Options that do not go together or are missing; the message says what to do."""
 
 
@@ -28,7 +29,7 @@ def board(
     ] = None,
     thing: Annotated[str | None, typer.Option(help="Thing name.")] = None,
     host: Annotated[str | None, typer.Option(help="MQTT host, a name in the server's certificate.")] = None,
-    port: Annotated[int | None, typer.Option(help="MQTT port (TLS).")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="MQTT port (TLS).")] = None,
     settings: Annotated[Path | None, typer.Option(help="settings.json to start from.")] = None,
     set_: Annotated[
         list[str] | None,
@@ -100,13 +101,15 @@ def board(
             typer.echo(f"board: {image} built bare, with {umqtt.find()[1]}")
         else:
             overrides = {"thing": thing, "host": host, "port": port}
-            contents = make_settings(settings, overrides, set_ or [])
+            without = [] if app or settings else ["app=null"]
+            contents = make_settings(settings, overrides, [*without, *(set_ or [])])
             files = make_board_files(umqtt.REPOSITORY, contents, thing_dir, app, compiled=not source)
             build_image(image, files)
-            typer.echo(f"board: {image} built with {umqtt.find()[1]}")
+            certificates = "" if thing_dir else "; no certificates, for want of --thing-dir"
+            typer.echo(f"board: {image} built with {umqtt.find()[1]}{certificates}")
         code = Board(image, options).run()
-    except (UsageError, ImageError, InterpreterError, OSError) as error:
-        typer.echo(f"ujobs board: {error}", err=True)
+    except (ValueError, ImageError, InterpreterError, OSError) as error:
+        typer.echo(f"ujobs board: {in_words(error)}", err=True)
         code = USAGE
     raise typer.Exit(code)
 
@@ -115,13 +118,15 @@ def make_settings(path: Path | None, overrides: dict[str, Any], assignments: lis
     """The board's settings: those of the file `path`, else of the example; then the options; then KEY=VALUE
     texts.
 
-    overrides: None values are left out. Raises UsageError when host is missing, thing without a claim, or an
-    assignment is malformed.
+    overrides: None values are left out. Raises UsageError when the file holds no settings, host is missing, thing
+    without a claim, or an assignment is malformed; OSError, ValueError for a file that cannot be read.
     """
     try:
-        settings: dict[str, Any] = json.loads((path or _EXAMPLE).read_text())
-    except ValueError as error:
-        raise UsageError(f"{path or _EXAMPLE} is not JSON: {error}") from error
+        settings: dict[str, Any] = json.loads(read_text(path or _EXAMPLE))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{path} is not JSON: {error}") from error
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path} has to be a JSON object: {{…}}")
     if path is None:
         del settings["thing"], settings["host"]
     settings |= {name: value for name, value in overrides.items() if value is not None}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ujobs_tools.commands.errors import one_line, read_text
 from ujobs_tools.commands.options import EndpointUrl, Profile, Region
 
 if TYPE_CHECKING:
@@ -42,12 +43,9 @@ def create(
     """
     from ujobs_tools import claims, cloud
 
-    try:
-        body = None if template is None else template.read_text()
+    with one_line("claim create", cloud.CloudError):
+        body = None if template is None else read_text(template)
         made = claims.create_claim(name, out, body, role_arn, endpoint_url, region, profile, ca)
-    except (cloud.CloudError, OSError, ValueError) as error:
-        typer.echo(f"ujobs claim create: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, ValueError) else 1) from error
     typer.echo(_report(made))
 
 

@@ -1,13 +1,13 @@
 """`ujobs deploy` and `ujobs provision`: a board on a cable brought up to date; `ujobs_tools.deploy` does the work."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ujobs_tools.commands.board import UsageError, make_settings
+from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import EndpointUrl, Profile, Region
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def deploy(port: Port = None, app: App = None, dry_run: DryRun = False) -> None:
 
     Exit codes: 0 done; 1 not done.
     """
-    with one_line("deploy"):
+    with board_work("deploy"):
         remote = connect(port)
         try:
             _install(remote, app, {}, dry_run)
@@ -68,13 +68,16 @@ def provision(
 
     Exit codes: 0 the board has connected; 1 it has not; 2 bad arguments.
     """
+    from ujobs_tools.board.files import application_files
     from ujobs_tools.deploy import ports
     from ujobs_tools.deploy import provision as provisioning
 
     folder = out or Path("things") / thing
-    with one_line("provision"):
-        # Nothing is made in the cloud for a board that is not there, or for settings that are none.
+    with board_work("provision"):
+        # Nothing is made in the cloud for a board that is not there, or for settings or an application that are none.
         make_settings(settings, {"thing": thing, "host": "unknown"}, set_ or [])
+        if app:
+            application_files(app)
         remote = connect(port)
         try:
             host, said = provisioning.credentials(thing, folder, endpoint_url, region, profile, ca)
@@ -92,6 +95,15 @@ def provision(
         name = remote.port
         provisioning.prove(ports.lines(name, patience, remote.restart()), lambda line: typer.echo(f"  {line}"))
         typer.echo(f"{thing} has connected to {host}")
+
+
+def board_work(command: str) -> AbstractContextManager[None]:
+    """`one_line` for a command that has to do with a board on a cable."""
+    from ujobs_tools.board.interpreter import InterpreterError
+    from ujobs_tools.cloud import CloudError
+    from ujobs_tools.deploy.ports import BoardError
+
+    return one_line(command, BoardError, CloudError, InterpreterError)
 
 
 def connect(port: str | None) -> "Remote":
@@ -133,20 +145,3 @@ def _summary(plan: "Plan") -> str:
         return f"nothing to do: {plan.same} files are as they should be"
     written = f"{len(plan.write)} files written, {plan.size()} bytes; {plan.same} were as they should be"
     return written + (f"; the application is in {plan.slot} now" if plan.slot else "")
-
-
-@contextmanager
-def one_line(command: str) -> Iterator[None]:
-    """Ends the command with what went wrong, and exit code 1, or 2 for bad arguments."""
-    from ujobs_tools.board.interpreter import InterpreterError
-    from ujobs_tools.cloud import CloudError
-    from ujobs_tools.deploy.ports import BoardError
-
-    try:
-        yield
-    except (UsageError, ValueError) as error:
-        typer.echo(f"ujobs {command}: {error}", err=True)
-        raise typer.Exit(2) from error
-    except (BoardError, CloudError, InterpreterError, OSError) as error:
-        typer.echo(f"ujobs {command}: {error}", err=True)
-        raise typer.Exit(1) from error

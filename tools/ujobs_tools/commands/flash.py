@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ujobs_tools.commands.deploy import DryRun, Port, connect, one_line
+from ujobs_tools.commands.deploy import DryRun, Port, board_work, connect
 
 
 def flash(
@@ -21,7 +21,7 @@ def flash(
     """
     from ujobs_tools.deploy import flash, ports
 
-    with one_line("flash"):
+    with board_work("flash"):
         image = flash.examine(firmware)
         command = flash.command(port if dry_run and port else ports.choose(port), firmware, image, baud)
         typer.echo(f"{firmware.name}: {image.size} bytes for an {image.chip}, at {image.offset:#x}")
@@ -34,7 +34,7 @@ def logs(port: Port = None) -> None:
     """Show what a board prints, until Ctrl-C, without disturbing it."""
     from ujobs_tools.deploy import ports
 
-    with one_line("logs"):
+    with board_work("logs"):
         try:
             for line in ports.lines(ports.choose(port), None):
                 typer.echo(line)
@@ -51,7 +51,7 @@ def wipe(
 
     Exit codes: 0 done; 1 not done.
     """
-    with one_line("wipe"):
+    with board_work("wipe"):
         remote = connect(port)
         try:
             files = sorted(remote.files(""))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ujobs_tools.commands.errors import one_line, read_text
 from ujobs_tools.commands.options import EndpointUrl, Profile, Region
 
 _POLL = 1.0  # seconds between looks; AWS takes ten control-plane calls a second
@@ -37,7 +38,7 @@ def create(
     with _iot("create", endpoint_url, region, profile) as client:
         if (document is None) == (document_file is None):
             raise ValueError("give the job document with --document or with --document-file")
-        text = document if document_file is None else document_file.read_text()
+        text = document if document_file is None else read_text(document_file)
         assert text is not None
         typer.echo(jobs.create_job(client, job_id, text, thing or [], group or [], continuous, timeout, retries))
 
@@ -86,9 +87,5 @@ def _iot(command: str, endpoint_url: str | None, region: str | None, profile: st
     """The boto3 client; what it refuses, and ValueError, end the command with one line and exit code 1."""
     from ujobs_tools import cloud
 
-    try:
-        with cloud.one_line_errors(endpoint_url):
-            yield cloud.client("iot", endpoint_url, region, profile)
-    except (cloud.CloudError, OSError) as error:
-        typer.echo(f"ujobs job {command}: {error}", err=True)
-        raise typer.Exit(1) from error
+    with one_line(f"job {command}", cloud.CloudError), cloud.one_line_errors():
+        yield cloud.client("iot", endpoint_url, region, profile)

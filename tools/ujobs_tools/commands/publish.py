@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import EndpointUrl, Profile, Region
 
 Version = Annotated[str, typer.Option(help="Version, shown in the job's status details.")]
@@ -83,19 +84,17 @@ class _Publication:
 
         from ujobs_tools import cloud, jobs, publishing
 
-        try:
-            with cloud.one_line_errors(self._iot[0]):
-                iot = cloud.client("iot", *self._iot)
-                to = publishing.Destination(cloud.client("s3", *self._s3), iot, *self._to)
-                targets = jobs.targets(iot, things, groups)
-                with Progress(console=Console(stderr=True)) as bar:
-                    task = bar.add_task("upload", total=size)
+        with one_line(self._command, cloud.CloudError), cloud.one_line_errors():
+            if self._s3[0] is None and self._iot[0] is not None and cloud.is_local(self._iot[0]):
+                raise ValueError("--s3-url must say where the bucket is: at MiniStack's S3, say")
+            iot = cloud.client("iot", *self._iot)
+            to = publishing.Destination(cloud.client("s3", *self._s3), iot, *self._to)
+            targets = jobs.targets(iot, things, groups)
+            with Progress(console=Console(stderr=True), transient=True) as bar:
+                task = bar.add_task("upload", total=size)
 
-                    def uploaded(path: str, size: int) -> None:
-                        bar.update(task, advance=size, description=path)
+                def uploaded(path: str, size: int) -> None:
+                    bar.update(task, advance=size, description=path)
 
-                    document = json.dumps(publish(to, uploaded), separators=(",", ":"))
-                typer.echo(jobs.create(iot, name, document, targets, continuous, **publishing.presigning(to)))
-        except (cloud.CloudError, OSError, ValueError) as error:
-            typer.echo(f"ujobs {self._command}: {error}", err=True)
-            raise typer.Exit(1) from error
+                document = json.dumps(publish(to, uploaded), separators=(",", ":"))
+            typer.echo(jobs.create(iot, name, document, targets, continuous, **publishing.presigning(to)))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import resource
 import signal
 import tempfile
@@ -13,13 +14,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ujobs_tools.commands.errors import in_words
+
 if TYPE_CHECKING:
     from ujobs_tools.service.server import Address, Service
 
+# A name as DNS has it, or an address of IPv4 or IPv6.
+_NAME = re.compile(r"[0-9A-Za-z._-]{1,253}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*")
 
 def serve(
     data: Annotated[
-        Path | None, typer.Option(help="Folder to keep everything in; without it all is forgotten at the end.")
+        Path | None,
+        typer.Option(file_okay=False, help="Folder to keep everything in; without it all is forgotten at the end."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on, but for MQTT without TLS.")] = "127.0.0.1",
     name: Annotated[
@@ -45,12 +51,17 @@ def serve(
     level = logging.getLevelNamesMapping().get(log_level.upper())
     if level is None:
         raise typer.BadParameter(f"{log_level}: debug, info, warning or error", param_hint="--log-level")
+    names = name or []
+    for one in names:
+        if not _NAME.fullmatch(one):
+            raise typer.BadParameter(f"{one!r} is neither a host name nor an address", param_hint="--name")
+    if s3_url is not None:
+        _check_url(s3_url)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("ujobs_tools").setLevel(level)
     from ujobs_tools.service.database import StoreError
     from ujobs_tools.service.server import Address, CannotListen, Service
 
-    names = name or []
     address = Address(host, http_port, mqtts_port, mqtt_port)
     try:
         with contextlib.ExitStack() as at_end:
@@ -67,8 +78,17 @@ def serve(
 
             asyncio.run(_run(Service(folder, clock_speed, names, s3_url), address, started))
     except (CannotListen, StoreError, OSError, ValueError) as error:
-        typer.echo(f"ujobs serve: {error}", err=True)
+        typer.echo(f"ujobs serve: {in_words(error)}", err=True)
         raise typer.Exit(1) from None
+
+
+def _check_url(url: str) -> None:
+    from ujobs_tools.cloud import CloudError, is_local
+
+    try:
+        is_local(url)
+    except CloudError as error:
+        raise typer.BadParameter(str(error), param_hint="--s3-url") from error
 
 
 async def _run(service: "Service", address: "Address", started: Callable[[dict[str, Any]], None]) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from ujobs_tools.commands.errors import one_line
+
 # As ujobs_tools.signing.KeyKind, which is imported only when it is needed.
 KeyKind = Literal["ec", "rsa-2048", "rsa-3072"]
 
@@ -26,15 +28,15 @@ def sign(
     """
     from ujobs_tools import signing
 
-    try:
+    with one_line("sign"):
         if not files and not new_key and not public:
             raise ValueError("give files to sign, --new-key or --public")
+        for path in (key if new_key else None, public):
+            if path and path.exists():
+                raise FileExistsError(f"{path} exists, and is never overwritten: choose another name")
         signer = signing.Signer(signing.new_key(new_key, key) if new_key else signing.load_key(key), pss)
         if public:
             with public.open("xb") as file:
                 file.write(signer.public_der())
         for path in files or ():
             typer.echo(json.dumps({"path": path.as_posix(), **signer.describe(path)}))
-    except (OSError, ValueError) as error:
-        typer.echo(f"ujobs sign: {error}", err=True)
-        raise typer.Exit(1) from error

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import EndpointUrl, Profile, Region
 
 if TYPE_CHECKING:
@@ -31,11 +32,8 @@ def create(
     """
     from ujobs_tools import cloud, fleet
 
-    try:
+    with one_line("thing create", cloud.CloudError):
         made = fleet.create_thing(name, out, endpoint_url, region, profile, ca)
-    except (cloud.CloudError, OSError, ValueError) as error:
-        typer.echo(f"ujobs thing create: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, ValueError) else 1) from error
     typer.echo(_report(made))
 
 
@@ -44,15 +42,11 @@ def list_things(endpoint_url: EndpointUrl = None, region: Region = None, profile
     """List the names of all things, one a line."""
     from ujobs_tools import cloud
 
-    try:
-        with cloud.one_line_errors(endpoint_url):
-            client = cloud.client("iot", endpoint_url, region, profile)
-            for page in client.get_paginator("list_things").paginate():
-                for thing in page["things"]:
-                    typer.echo(thing["thingName"])
-    except (cloud.CloudError, OSError) as error:
-        typer.echo(f"ujobs thing list: {error}", err=True)
-        raise typer.Exit(1) from error
+    with one_line("thing list", cloud.CloudError), cloud.one_line_errors():
+        client = cloud.client("iot", endpoint_url, region, profile)
+        for page in client.get_paginator("list_things").paginate():
+            for thing in page["things"]:
+                typer.echo(thing["thingName"])
 
 
 def _report(thing: "Thing") -> str:

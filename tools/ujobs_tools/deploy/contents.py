@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ujobs_tools.board.files import make_program_files
+from ujobs_tools.board.files import application_files, make_program_files
 from ujobs_tools.board.interpreter import compile_module
 
 from .ports import BoardError
@@ -40,20 +40,13 @@ def application(app: Path, mpy: int) -> dict[str, bytes]:
     """An application, by paths from its folder on.
 
     app: a file, which becomes app.mpy, or a folder with app.py. Python files are compiled without optimisation: an
-    `assert` in them stays. mpy: sys.implementation._mpy of the board, for code that is native. Raises BoardError,
+    `assert` in them stays. mpy: sys.implementation._mpy of the board, for code that is native. Raises
     InterpreterError, OSError.
     """
-    if app.is_file():
-        sources = {"app.py": app}
-    else:
-        found = [path for path in sorted(app.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-        sources = {path.relative_to(app).as_posix(): path for path in found}
-    if not {"app.py", "app.mpy"} & set(sources):
-        raise BoardError(f"no application in {app}: there has to be an app.py with a function setup(agent)")
     number = mpy >> 10 & 0xF
     processor = _PROCESSORS[number] if number < len(_PROCESSORS) else ""
     files = {}
-    for name, path in sources.items():
+    for name, path in application_files(app).items():
         content = path.read_bytes()
         if name.endswith(".py"):
             content, name = compile_module(content, name, 0, processor), name.removesuffix(".py") + ".mpy"

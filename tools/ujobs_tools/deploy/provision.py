@@ -25,7 +25,7 @@ def credentials(
     if not (folder / "key.der").exists():
         made = fleet.create_thing(thing, folder, endpoint_url, region, profile, ca)
         return made.host, made.port
-    with cloud.one_line_errors(endpoint_url):
+    with cloud.one_line_errors():
         iot = cloud.client("iot", endpoint_url, region, profile)
         iot.describe_thing(thingName=thing)
         return fleet.mqtt_endpoint(iot, endpoint_url)
