@@ -145,6 +145,15 @@ def test_a_clean_session_ends_the_persistent_one(service: BrokerService) -> None
         assert client.connect("kiln", clean=False) == (0, 0)
 
 
+def test_a_session_that_began_without_tls_is_the_things_from_then_on(service: BrokerService) -> None:
+    service.client("kiln", clean=False).drop()
+    service.next_thing = "kiln"
+    with WireClient(service.port) as client:
+        assert client.connect("kiln", clean=False) == (1, 0)
+        assert service.run(lambda broker: broker._sessions["kiln"].thing) == "kiln"
+        assert [row[:2] for row in service.run(lambda broker: service.store.sessions())] == [("kiln", "kiln")]
+
+
 def test_a_persistent_session_is_forgotten_in_time(
     service: BrokerService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -201,6 +201,7 @@ class Broker:
             old.connection.abort()
         kept = self._sessions.get(newcomer.client_id)
         if kept is not None and not newcomer.clean:
+            kept.thing = newcomer.thing  # that it began without TLS does not count any more
             return kept
         if kept is not None:
             self._forget(kept)

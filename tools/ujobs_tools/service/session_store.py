@@ -21,7 +21,8 @@ class SessionStore(Database):
     def save_session(self, client_id: str, thing: str | None, expires_at: float | None) -> None:
         """Add or change a session. expires_at: in epoch seconds; None while its client is connected."""
         self._execute(
-            "INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at",
+            "INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET thing = excluded.thing, "
+            "expires_at = excluded.expires_at",
             client_id, thing, expires_at,
         )
 
