@@ -107,3 +107,9 @@ def test_what_else_the_service_does_not_take(tmp_path: Path) -> None:
     file.touch()
     assert "--data" in usage_error("serve", "--data", file)
     assert "--s3-url" in usage_error("serve", "--s3-url", "localhost:4566")
+
+
+def test_the_address_of_a_service_on_all_addresses_is_on_this_machine(cloud: clouds.Cloud) -> None:
+    url = cloud.endpoint_url.replace("localhost", "127.0.0.1").replace("127.0.0.1", "0.0.0.0")
+    result = CliRunner().invoke(app, ["thing", "list", "--endpoint-url", url])
+    assert result.exit_code == 0, result.output

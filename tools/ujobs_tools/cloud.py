@@ -66,9 +66,11 @@ def is_local(url: str) -> bool:
     if parts.scheme not in ("http", "https") or not host:
         raise CloudError(f"endpoint URL {url!r} must be http://HOST:PORT or https://HOST:PORT")
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+    # 0.0.0.0 is what a service says that listens on all addresses of this machine.
+    return address.is_loopback or address.is_unspecified
 
 
 def get(url: str, timeout: float = _TIMEOUT) -> bytes:
