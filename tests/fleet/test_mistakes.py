@@ -1,6 +1,8 @@
 """Mistakes that users make with files, addresses and options: the line that they get, and where it points."""
 
+import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from typer.testing import CliRunner
 
 import clouds
 from ujobs_tools.cli import app
+from ujobs_tools.processes import ujobs
 
 PUBLISH = ("--version", "2", "--bucket", "files", "--role-arn", "arn:aws:iam::000000000000:role/any", "--thing", "any")
 
@@ -22,11 +25,12 @@ def refused(*arguments: str | Path) -> str:
     return result.output.strip().splitlines()[-1]
 
 
-def usage_error(*arguments: str | Path) -> str:
-    """What a command says of an option before it does anything."""
-    result = CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "200"})
-    assert result.exit_code == 2, result.output
-    return result.output
+def not_served(*options: str | Path) -> str:
+    """What `ujobs serve` says of an option instead of starting."""
+    environment = os.environ | {"COLUMNS": "200"}
+    ended = subprocess.run(ujobs("serve", *options), capture_output=True, text=True, timeout=60, env=environment)
+    assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
+    return ended.stderr
 
 
 @pytest.fixture
@@ -99,14 +103,14 @@ def test_files_are_named(cloud: clouds.Cloud, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "my kiln", "http://kiln", "kiln:8883", "a" * 254])
 def test_names_that_no_certificate_is_made_for(name: str) -> None:
-    assert "is neither a host name nor an address" in usage_error("serve", "--name", name)
+    assert "is neither a host name nor an address" in not_served("--name", name)
 
 
 def test_what_else_the_service_does_not_take(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    assert "--data" in usage_error("serve", "--data", file)
-    assert "--s3-url" in usage_error("serve", "--s3-url", "localhost:4566")
+    assert "--data" in not_served("--data", file)
+    assert "--s3-url" in not_served("--s3-url", "localhost:4566")
 
 
 def test_the_address_of_a_service_on_all_addresses_is_on_this_machine(cloud: clouds.Cloud) -> None:
