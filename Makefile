@@ -40,7 +40,7 @@ test: setup clients ## run all tests, in two halves at once
 
 # Without npm or apt-get one of them is missing; the tests that need it say so and are skipped.
 clients: setup build/aws-cli/.ready $(JAVASCRIPT) ## AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto: into build/
-	@$(BIN)/python -m ujobs_tools.mosquitto
+	@$(BIN)/python -m ujobs_lab.mosquitto
 
 build/aws-cli/.ready: requirements-aws-cli.txt
 	@rm -rf build/aws-cli
@@ -75,23 +75,23 @@ build/typings-unix/.ready: $(READY) requirements-typings-unix.txt
 	@touch $@
 
 api: setup ## docs/api.md, from the docstrings of the library
-	@$(BIN)/python -m ujobs_tools.api_reference
+	@$(BIN)/python -m ujobs_lab.api_reference
 
 size: setup ## bytes of each library module as .mpy; fails when the budget is passed
-	@$(BIN)/python -m ujobs_tools.size $(if $(JSON),--json $(JSON))
+	@$(BIN)/python -m ujobs_lab.size $(if $(JSON),--json $(JSON))
 
 bench: setup $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## memory, speed and wear beside what else one would take; ONLY=ram, QUICK=1, JSON=FILE
-	@$(BIN)/python -m ujobs_tools.bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
+	@$(BIN)/python -m ujobs_lab.bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
 bench-docs: build/plots/.ready ## tables and plots of docs/performance.md, from what `make bench JSON=FILE` has written
-	@$(BIN)/python -m ujobs_tools.bench.docs $(or $(JSON),build/bench.json)
+	@$(BIN)/python -m ujobs_lab.bench.docs $(or $(JSON),build/bench.json)
 
 build/plots/.ready: $(READY) requirements-plots.txt
 	@mkdir -p build/plots
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-plots.txt
 	@touch $@
 
-build/bench-javascript/.ready: tools/ujobs_tools/bench/javascript/package.json tools/ujobs_tools/bench/javascript/package-lock.json
+build/bench-javascript/.ready: tools/ujobs_lab/bench/javascript/package.json tools/ujobs_lab/bench/javascript/package-lock.json
 	@rm -rf build/bench-javascript
 	@mkdir -p build/bench-javascript
 	@cp $^ build/bench-javascript
@@ -99,15 +99,15 @@ build/bench-javascript/.ready: tools/ujobs_tools/bench/javascript/package.json t
 	@touch $@
 
 bench-service: setup ## what the local Jobs service carries: 1,000 things, next to the same messages through mosquitto
-	@$(BIN)/python -m ujobs_tools.mosquitto
-	@$(BIN)/python -m ujobs_tools.bench.service
+	@$(BIN)/python -m ujobs_lab.mosquitto
+	@$(BIN)/python -m ujobs_lab.bench.service
 
 faults: setup ## cut the power and break the link everywhere, count what fails; SEED=2 chooses other random ones
-	@$(BIN)/python -m ujobs_tools.faults power $(if $(SEED),--seed $(SEED))
-	@$(BIN)/python -m ujobs_tools.faults.link $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m ujobs_lab.faults power $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m ujobs_lab.faults.link $(if $(SEED),--seed $(SEED))
 
 fuzz: build/fuzz/.ready ## give all that comes from outside inputs chosen by coverage, SECONDS=60 for each of the tests
-	@$(BIN)/python -m ujobs_tools.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m ujobs_lab.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 build/fuzz/.ready: $(READY) requirements-fuzz.txt
 	@mkdir -p build/fuzz
@@ -115,7 +115,7 @@ build/fuzz/.ready: $(READY) requirements-fuzz.txt
 	@touch $@
 
 long-life: setup ## a year of a board's life in fast time: does it hold more memory at the end than at the beginning?
-	@$(BIN)/python -m ujobs_tools.long_life
+	@$(BIN)/python -m ujobs_lab.long_life
 
 flash: setup ## MicroPython onto an ESP32: PORT=/dev/ttyUSB0 FIRMWARE=FILE.bin; what was on it is erased
 	@$(BIN)/ujobs flash $(FIRMWARE) $(ON_PORT) $(if $(DRY_RUN),--dry-run)

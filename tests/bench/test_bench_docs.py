@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ujobs_tools.bench import docs
+from ujobs_lab.bench import docs
 
 WAY = {"mb_per_second": 2.0, "heap": 30_000, "heap_quarter": 29_000}
 FIGURES = {
@@ -29,7 +29,7 @@ def test_their_tables() -> None:
 
 def test_their_plots(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="only `make bench-docs` installs it")
-    from ujobs_tools.bench import plots
+    from ujobs_lab.bench import plots
 
     plots.draw(FIGURES, tmp_path)
     for name in FIGURES:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ujobs_tools.bench import downloads, instructions, on_unix
+from ujobs_lab.bench import downloads, instructions, on_unix
 
 SIZE = 32 * 1024
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from ujobs_tools.bench import heap, heap_steps, on_unix, ram, romfs
+from ujobs_lab.bench import heap, heap_steps, on_unix, ram, romfs
 
 
 def test_the_heap_with_32_bit_words() -> None:

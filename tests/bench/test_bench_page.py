@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ujobs_tools.bench import docs, sections
-from ujobs_tools.bench.sections import SECTIONS
-from ujobs_tools.bench.sheet import Sheet, as_markdown
+from ujobs_lab.bench import docs, sections
+from ujobs_lab.bench.sections import SECTIONS
+from ujobs_lab.bench.sheet import Sheet, as_markdown
 from ujobs_tools.board.umqtt import REPOSITORY
 
 SIZES = {"source": 30, "O2": 20, "O3": 10}
@@ -57,7 +57,7 @@ def test_a_table_in_markdown() -> None:
 
 def test_plots(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="only `make bench-docs` installs it")
-    from ujobs_tools.bench import plots
+    from ujobs_lab.bench import plots
 
     device = {"jobs_per_second": 9.0, "p50_ms": 1.0, "p99_ms": 2.0}
     cost = {who: {"instructions": 5.0, "microseconds": 1.0} for who in ("ujobs", "by hand")}

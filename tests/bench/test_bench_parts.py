@@ -2,8 +2,8 @@
 
 import pytest
 
-from ujobs_tools.bench import on_unix
-from ujobs_tools.bench.mpy_parts import Parts, parts
+from ujobs_lab.bench import on_unix
+from ujobs_lab.bench.mpy_parts import Parts, parts
 from ujobs_tools.board.interpreter import compile_module
 
 

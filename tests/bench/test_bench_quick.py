@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from ujobs_tools.bench import __main__ as bench
-from ujobs_tools.bench import docs, sections
+from ujobs_lab.bench import __main__ as bench
+from ujobs_lab.bench import docs, sections
 
 
 def test_it_is_marked_and_refused_for_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

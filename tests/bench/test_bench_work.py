@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ujobs_tools.bench import cpu, instructions, on_unix, rate, tap, wear, wire
-from ujobs_tools.bench.tap import Packet
+from ujobs_lab.bench import cpu, instructions, on_unix, rate, tap, wear, wire
+from ujobs_lab.bench.tap import Packet
 
 
 def test_the_processor_with_few_repetitions() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from installed import require
 
+from ujobs_lab.mosquitto import find
 from ujobs_tools.fleet import Thing
-from ujobs_tools.mosquitto import find
 from ujobs_tools.pki import Authority
 
 PATIENCE = 10  # seconds

@@ -1,6 +1,6 @@
 """A bounded sample of what `make faults` tries on the link; and that its judge would notice a broken promise."""
 
-from ujobs_tools.faults import both, link, real_link, sessions
+from ujobs_lab.faults import both, link, real_link, sessions
 
 SEED = 20
 SAMPLE = 25  # sessions of each kind

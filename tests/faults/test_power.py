@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ujobs_lab.faults import power
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import compile_module
-from ujobs_tools.faults import power
 
 SEED = 20
 SAMPLE = 250

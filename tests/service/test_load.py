@@ -11,11 +11,11 @@ import pytest
 from mqtt_wire import WireClient
 from service_process import serving
 
-from ujobs_tools import mosquitto
-from ujobs_tools.bench import servers
-from ujobs_tools.bench.control import ControlPlane
-from ujobs_tools.bench.servers import ujobs_serve
-from ujobs_tools.bench.things import Things
+from ujobs_lab import mosquitto
+from ujobs_lab.bench import servers
+from ujobs_lab.bench.control import ControlPlane
+from ujobs_lab.bench.servers import ujobs_serve
+from ujobs_lab.bench.things import Things
 from ujobs_tools.service import broker
 
 PATIENCE = 60.0  # seconds
@@ -76,7 +76,7 @@ def test_connections_beyond_the_limit_on_open_files_are_refused_one_by_one(tmp_p
 
 
 def test_the_measurement_measures_the_same_messages_everywhere(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ujobs_tools.bench.service", "--things", "12", "--jobs-per-thing", "2"]
+    command = [sys.executable, "-m", "ujobs_lab.bench.service", "--things", "12", "--jobs-per-thing", "2"]
     ended = subprocess.run(
         [*command, "--json", tmp_path / "found.json"], capture_output=True, text=True, timeout=PATIENCE, check=False
     )

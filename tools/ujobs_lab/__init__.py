@@ -1,0 +1,1 @@
+"""Measures and breaks ujobs, and generates pages from its sources: for work on ujobs itself, not for users."""

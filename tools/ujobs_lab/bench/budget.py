@@ -1,0 +1,52 @@
+"""The limits in budget.toml, and whether what was measured keeps to them."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ujobs_lab.bench.sheet import Sheet
+
+FILE = Path(__file__).with_name("budget.toml")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One limit. what: that it is for. goal: what it should be, limit: what it must be: "at most 12288".
+    found: what was measured. kept: whether the limit is."""
+
+    what: str
+    goal: str
+    limit: str
+    found: float
+    kept: bool
+
+
+def judge(section: str, found: Mapping[str, float], file: Path = FILE) -> list[Verdict]:
+    """Compare the figures of a section with its limits; a limit without a figure, or a figure without a limit, is left
+    out. Raises OSError, tomllib.TOMLDecodeError, KeyError for a file that is none."""
+    limits = tomllib.loads(file.read_text()).get(section, {})
+    verdicts = []
+    for name, limit in limits.items():
+        if name not in found:
+            continue
+        value = found[name]
+        words = "at most" if "at_most" in limit else "at least"
+        bound = limit[words.replace(" ", "_")]
+        kept = value <= bound if words == "at most" else value >= bound
+        goal = f"{words} {limit.get('goal', bound)}"
+        verdicts.append(Verdict(limit["what"], goal, f"{words} {bound}", value, kept))
+    return verdicts
+
+
+def sheet(verdicts: Iterable[Verdict]) -> Sheet:
+    """The verdicts as a table."""
+    rows = [
+        (one.what, one.goal, one.limit, f"{one.found:.0f}" if one.found > 100 else f"{one.found:.3g}", _word(one.kept))
+        for one in verdicts
+    ]
+    return Sheet("Budgets", ("", "goal", "limit", "found", ""), rows)
+
+
+def _word(kept: bool) -> str:
+    return "kept" if kept else "NOT KEPT"

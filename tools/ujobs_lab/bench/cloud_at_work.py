@@ -1,0 +1,69 @@
+"""`ujobs serve` for a measurement, with one thing, and jobs for it."""
+
+import contextlib
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ujobs_lab.bench.documents import document_text
+from ujobs_lab.bench.servers import UjobsServe, ujobs_serve
+from ujobs_tools import cloud, fleet
+from ujobs_tools.processes import NotReady
+
+_names = itertools.count(1)
+
+
+class Work:
+    """A thing of its own, and jobs for it. folder: for its certificates; made if missing."""
+
+    def __init__(self, service: UjobsServe, folder: Path) -> None:
+        self.service = service
+        self.thing = fleet.create_thing(f"measured-{next(_names)}", folder / "thing", service.endpoint_url)
+        self._iot = cloud.client("iot", service.endpoint_url)
+
+    def offer(self, count: int, size: int = 1024) -> list[str]:
+        """Make so many jobs, with documents of about so many bytes; their ids."""
+        text = document_text(size)
+        return [self.create(text)[0] for _ in range(count)]
+
+    def create(self, text: str) -> tuple[str, float]:
+        """Make one job with this document; its id, and the time.monotonic() of CreateJob's beginning."""
+        job_id = f"job-{next(_names)}"
+        began = time.monotonic()
+        self._iot.create_job(jobId=job_id, targets=[self.thing.arn], document=text)
+        return job_id, began
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job, also one that is in progress."""
+        self._iot.cancel_job(jobId=job_id, force=True)
+
+    def check(self, job_ids: Sequence[str]) -> None:
+        """Raises NotReady unless all of them have SUCCEEDED."""
+        for job_id in job_ids:
+            status = self.status(job_id)
+            if status != "SUCCEEDED":
+                raise NotReady(f"{job_id} is {status}")
+
+    def status(self, job_id: str) -> str:
+        """Of the thing's execution of a job."""
+        found = self._iot.describe_job_execution(jobId=job_id, thingName=self.thing.name)
+        status: str = found["execution"]["status"]
+        return status
+
+    def options(self, secure: bool, **more: Any) -> dict[str, Any]:
+        """What programs of on_board/ are told to connect with."""
+        options = {"thing": self.thing.name, "host": "localhost" if secure else "127.0.0.1"}
+        if secure:
+            options |= {"port": self.service.mqtts, "certificates": str(self.thing.directory)}
+        else:
+            options |= {"port": self.service.mqtt}
+        return options | more
+
+
+@contextlib.contextmanager
+def at_work(folder: Path, *options: str) -> Iterator[UjobsServe]:
+    """`ujobs serve`, for any number of Works. options: more for its command line."""
+    with ujobs_serve(folder, *options) as service:
+        yield service

@@ -1,0 +1,175 @@
+"""How fast a file comes to a board over TLS, and what heap that takes: by MQTT streams and over HTTPS, as the job
+`files` fetches them, next to a bare loop from socket to file, alone, with SHA-256, and with asyncio.
+
+Measured from the first byte to the file in its place, so without connection and handshake; with ujobs that has the
+checkpoints on the way and the SHA-256 of what was written, read back. Files are on the host's file system. The heap is
+looked at in a run of its own, with every piece: what is reachable then, beyond what was before the download began.
+
+MicroPython's unix port waits a millisecond in every turn of asyncio's loop while it watches a TLS socket, which a board
+does not: MB/s of what runs under asyncio say little of one, instructions say more. These are counted for two sizes of
+the file; the difference is what its bytes take: start, handshake and job fall out, TLS's work on each byte does not."""
+
+import contextlib
+import hashlib
+import json
+import random
+import ssl
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ujobs_lab.bench import instructions, on_unix
+from ujobs_lab.bench.cloud_at_work import Work, at_work
+from ujobs_lab.bench.file_server import file_server
+from ujobs_lab.bench.servers import UjobsServe
+from ujobs_lab.bench.sheet import Sheet
+from ujobs_tools import cloud
+from ujobs_tools.pki import Authority
+from ujobs_tools.processes import NotReady
+
+_LOOP, _HASHING, _ASYNCIO = "bare loop", "bare loop with SHA-256", "bare loop with asyncio"
+_STREAM, _HTTPS = "MQTT stream", "HTTPS"
+_PROGRAM = "downloading"
+_HEAP = "256k"  # with words of 8 bytes; what 128 KB are on a board
+_PER_BYTE = "instructions_per_byte"
+_ROLE = "arn:aws:iam::000000000000:role/streams"
+
+# Prepares one download; gives the options of on_board/downloading.py.
+Prepare = Callable[[], dict[str, Any]]
+
+
+def measure(size: int = 1 << 20, rounds: int = 5, valgrind: bool | None = None) -> dict[str, Any]:
+    """Rate for a file of so many bytes, the median of so many rounds; heap for it and for one of a quarter;
+    instructions for each byte that it has more than that. valgrind: whether to count them, None for where it is
+    installed.
+
+    Raises NotReady, on_unix.ProgramFailed.
+    """
+    count = instructions.countable() if valgrind is None else valgrind
+    found: dict[str, Any] = {"size": size, "rounds": rounds, "ways": {}}
+    counted: dict[str, int] = {}
+    with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
+        folder = Path(temporary)
+        on_unix.compile_programs(folder)
+        with _field(folder, size) as ways:
+            took: dict[str, list[float]] = {way: [] for way in ways}
+            for _ in range(rounds):
+                for way, prepare in ways.items():
+                    took[way].append(_run(folder, prepare, size, False)["microseconds"] / 1e6)
+            for way, prepare in ways.items():
+                rate = size / 1e6 / statistics.median(took[way])
+                found["ways"][way] = {"mb_per_second": rate, "heap": _heap(_run(folder, prepare, size, True))}
+                if count:
+                    counted[way] = _count(folder, prepare, size)
+        quarter = size // 4
+        with _field(folder / "quarter", quarter) as ways:
+            for way, prepare in ways.items():
+                found["ways"][way]["heap_quarter"] = _heap(_run(folder, prepare, quarter, True))
+                if count:
+                    more = counted[way] - _count(folder, prepare, quarter)
+                    found["ways"][way]["instructions_per_byte"] = more / (size - quarter)
+    return found
+
+
+def budgets(found: dict[str, Any]) -> dict[str, float]:
+    """The figures that budget.toml has limits for."""
+    loop, hashing = found["ways"][_LOOP], found["ways"][_HASHING]
+    ratios = {}
+    for name, way in (("streams", _STREAM), ("https", _HTTPS)):
+        one = found["ways"][way]
+        ratios[f"{name}_ratio"] = one["mb_per_second"] / loop["mb_per_second"]
+        if _PER_BYTE in one:
+            ratios[f"{name}_instructions_ratio"] = loop[_PER_BYTE] / one[_PER_BYTE]
+            ratios[f"{name}_same_work_ratio"] = hashing[_PER_BYTE] / one[_PER_BYTE]
+    return ratios
+
+
+def sheets(found: dict[str, Any]) -> list[Sheet]:
+    """The table."""
+    loop, hashing, size = found["ways"][_LOOP], found["ways"][_HASHING], found["size"]
+    rows = [
+        (
+            way, f"{one['mb_per_second']:.1f}", f"{one['mb_per_second'] / loop['mb_per_second']:.2f}",
+            *(
+                [f"{one[_PER_BYTE]:.0f}", *(f"{base[_PER_BYTE] / one[_PER_BYTE]:.2f}" for base in (loop, hashing))]
+                if _PER_BYTE in one else [""] * 3
+            ),
+            f"{one['heap_quarter']:,}", f"{one['heap']:,}",
+        )
+        for way, one in found["ways"].items()
+    ]
+    columns = (
+        "", "MB/s", "to the bare loop", "instructions a byte", "the bare loop's to it", "with SHA-256",
+        f"heap for {size >> 12} KB", f"for {size >> 10} KB",
+    )
+    note = "Heap: bytes, with words of 8 of them, and with the modules that the job imports."
+    if _PER_BYTE not in loop:
+        note += " " + instructions.NOT_COUNTED
+    return [Sheet(f"Downloads of {size >> 10} KB over TLS, median of {found['rounds']}", columns, rows, note)]
+
+
+def _heap(found: dict[str, Any]) -> int:
+    return found["most"] - found["before"]
+
+
+def _run(folder: Path, prepare: Prepare, size: int, collect: bool) -> dict[str, Any]:
+    with _fetching(prepare, size) as options:
+        return on_unix.run(folder, _PROGRAM, options | {"collect": collect}, _HEAP)[0]
+
+
+def _count(folder: Path, prepare: Prepare, size: int) -> int:
+    with _fetching(prepare, size) as options:
+        return instructions.count(folder, _PROGRAM, options | {"collect": False}, _HEAP)
+
+
+@contextlib.contextmanager
+def _fetching(prepare: Prepare, size: int) -> Iterator[dict[str, Any]]:
+    # The options of one download. The file has to come, and then makes room for the next.
+    options = prepare()
+    yield options
+    path = Path(options["path"])
+    if not path.exists() or path.stat().st_size != size:
+        raise NotReady(f"{path} has not come whole")
+    path.unlink()
+
+
+@contextlib.contextmanager
+def _field(folder: Path, size: int) -> Iterator[dict[str, Prepare]]:
+    # A service, a web server and a file of so many bytes; gives how each way of fetching it is prepared.
+    content = random.Random(size).randbytes(size)
+    folder.mkdir(exist_ok=True)
+    path = str(folder / "flash" / "file")
+    with file_server(content) as s3, at_work(folder, "--s3-url", f"http://127.0.0.1:{s3}") as service:
+        context = Authority(service.authority).server_context()
+        context.verify_mode = ssl.CERT_NONE  # boards fetch files without a certificate of their own
+        with file_server(content, context) as web:
+            work = Work(service, folder)
+            _create_stream(service)
+            entry = {"path": path, "size": size, "sha256": hashlib.sha256(content).hexdigest()}
+
+            def by_job(**source: Any) -> dict[str, Any]:
+                for document in ({"operation": "held"}, {"operation": "files", "fetch": [entry | source]}):
+                    work.create(json.dumps(document))
+                return work.options(True, path=path, journal=str(folder / "journal"))
+
+            def by_loop(asyncio: bool = False, sha256: bool = False) -> dict[str, Any]:
+                ca = str(work.thing.directory / "ca.der")
+                reached = {"path": path, "host": "localhost", "port": web, "ca": ca}
+                return reached | {"asyncio": asyncio, "sha256": sha256}
+
+            Path(path).parent.mkdir(exist_ok=True)
+            yield {
+                _LOOP: by_loop,
+                _HASHING: lambda: by_loop(sha256=True),
+                _ASYNCIO: lambda: by_loop(asyncio=True),
+                _STREAM: lambda: by_job(stream="file", file=0),
+                _HTTPS: lambda: by_job(url=f"https://localhost:{web}/file"),
+            }
+
+
+def _create_stream(service: UjobsServe) -> None:
+    iot = cloud.client("iot", service.endpoint_url)
+    location = {"bucket": "files", "key": "0"}
+    iot.create_stream(streamId="file", files=[{"fileId": 0, "s3Location": location}], roleArn=_ROLE)

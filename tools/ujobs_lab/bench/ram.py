@@ -1,0 +1,105 @@
+"""Heap on a 32-bit MicroPython, the webassembly build: what is held from one step to the next, and the peak of a job.
+
+Next to it the same jobs by hand, see on_board/by_hand.py, with the same canned answers. Not in these figures: sockets
+and TLS, which take their memory from elsewhere, and the buffers of an open file. asyncio is this interpreter's own,
+frozen as that of a board is."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ujobs_lab.bench import heap_steps, on_unix
+from ujobs_lab.bench.heap_steps import CONNECTED, Step, by_name, idle_bytes
+from ujobs_lab.bench.missing import Missing
+from ujobs_lab.bench.sheet import Sheet
+from ujobs_tools.board.umqtt import REPOSITORY
+
+PACKAGES = REPOSITORY / "build" / "bench-javascript"
+_PROGRAM = Path(__file__).parent / "javascript" / "heap.mjs"
+_SIZES = (1024, 8192)  # bytes of a job document
+_FIRST_JOBS = 10
+_WHO = ("ujobs", "by hand")
+
+
+def measure(jobs: int = 1000) -> dict[str, Any]:
+    """Heap after each step, for both and for each size of a document. jobs: how many follow one another.
+
+    Raises Missing, on_unix.ProgramFailed.
+    """
+    if not shutil.which("node") or not PACKAGES.exists():
+        raise Missing("the 32-bit MicroPython is missing: install Node.js with npm, then `make bench`")
+    with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
+        folder = Path(temporary)
+        on_unix.compile_programs(folder)
+        found: dict[str, Any] = {"jobs": jobs}
+        for size in _SIZES:
+            many = jobs if size == _SIZES[0] else 0
+            found[f"ujobs {size}"] = _run(folder, _of_ujobs(size) + _jobs("heap_ujobs", many))
+            found[f"by hand {size}"] = _run(folder, heap_steps.by_hand(size) + _jobs("heap_by_hand", many))
+    return found
+
+
+def budgets(found: dict[str, Any]) -> dict[str, float]:
+    """The figures that budget.toml has limits for."""
+    ours, theirs = (found[f"{who} {_SIZES[0]}"] for who in _WHO)
+    steps = by_name(ours)
+    grown = steps["all jobs"]["live"] - steps["first jobs"]["live"] if "all jobs" in steps else 0
+    return {"idle_bytes": idle_bytes(ours) - idle_bytes(theirs), "growth_bytes": grown}
+
+
+def sheets(found: dict[str, Any]) -> list[Sheet]:
+    """The tables: from the interpreter to the idle connection, and what a job takes beyond that."""
+    title = "Heap with 32-bit words until connected and idle, bytes more than before"
+    return [heap_steps.idle_sheet(title, {who: found[f"{who} {_SIZES[0]}"] for who in _WHO}), _of_jobs(found)]
+
+
+def _of_jobs(found: dict[str, Any]) -> Sheet:
+    columns, cells = [""], [["held while the handler runs"], ["peak"], ["allocated, and collected as garbage"]]
+    for size in _SIZES:
+        for who in _WHO:
+            figures = by_name(found[f"{who} {size}"])
+            idle = figures[CONNECTED]["live"]
+            columns.append(f"{who}, {size // 1024} KB")
+            handler = figures.get("in a handler")
+            cells[0].append(f"{handler['live'] - idle:,}" if handler else "")
+            cells[1].append(f"{figures['first jobs']['peak'] - idle:,}")
+            cells[2].append(f"{figures['first jobs']['allocated'] // (_FIRST_JOBS - 1):,}")
+    jobs = found["jobs"]
+    grown = [
+        f"{who} {figures['all jobs']['live'] - figures['first jobs']['live']:,}"
+        for who in _WHO if "all jobs" in (figures := by_name(found[f"{who} {_SIZES[0]}"]))
+    ]
+    note = f"From job {_FIRST_JOBS} to job {jobs:,} the heap grew by this many bytes: {', '.join(grown)}."
+    return Sheet(
+        "Heap that a job takes beyond that, by the size of its document, bytes", tuple(columns),
+        [tuple(row) for row in cells], note if grown else "",
+    )
+
+
+def _of_ujobs(size: int) -> list[Step]:
+    return [
+        *heap_steps.of_ujobs(size),
+        {"name": "in a handler", "run": "program.hold = True; common.script.queue(1)", "until": "in_handler"},
+        {"name": "after it", "run": "program.hold = False", "until": "idle"},
+    ]
+
+
+def _jobs(program: str, jobs: int) -> list[Step]:
+    step = {"until": "idle"} | ({"turn": "turn"} if program == "heap_by_hand" else {})
+    counts = {"one job": 1, "first jobs": _FIRST_JOBS - 1, "all jobs": jobs - _FIRST_JOBS}
+    return [
+        step | {"name": name, "run": f"common.script.queue({count})"}
+        for name, count in counts.items() if count > 0
+    ]
+
+
+def _run(folder: Path, steps: list[Step]) -> list[dict[str, Any]]:
+    command = ["node", str(_PROGRAM), str(PACKAGES), str(folder), json.dumps(steps)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise on_unix.ProgramFailed("the 32-bit MicroPython: " + "\n".join(done.stderr.splitlines()[-20:]))
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found

@@ -1,0 +1,64 @@
+"""Heap with the library in flash: what is held until connected and idle on MicroPython's unix port, when ujobs is
+imported from a ROMFS, next to .mpy files of a file system, and to the same by hand.
+
+From a ROMFS bytecode and constant texts stay where they are, which is flash on a board; the image itself is in the heap
+here, and not in these figures. Words have 64 bits; with 32 all of it takes less. umqtt.simple, the application and
+what measures come from the file system in all three. Network and steps are those of section ram."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ujobs_lab.bench import heap_steps, on_unix
+from ujobs_lab.bench.heap_steps import Figures, Step, idle_bytes
+from ujobs_lab.bench.sheet import Sheet
+from ujobs_tools.board.interpreter import find_micropython
+
+_PROGRAM = on_unix.ON_BOARD / "heap_after_steps.py"
+_FILES, _ROM, _BY_HAND = "ujobs from files", "ujobs in ROM", "by hand"
+_SIZE = 1024  # bytes of a job document
+_HEAP = "2m"  # for the image, too, and so that nothing is collected before it is measured
+
+
+def measure() -> dict[str, Any]:
+    """Heap after each step, for all three. Raises on_unix.ProgramFailed; subprocess.CalledProcessError when there is no
+    image."""
+    ours, theirs = heap_steps.of_ujobs(_SIZE), heap_steps.by_hand(_SIZE)
+    with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
+        root = Path(temporary) / "root"
+        on_unix.compile_programs(root / "lib")
+        found = {_FILES: _run(root, ours), _BY_HAND: _run(root, theirs)}
+        rom = Path(temporary) / "rom" / "lib"
+        rom.mkdir(parents=True)
+        # Moved, not copied: it is imported from the image, or not at all.
+        shutil.move(root / "lib" / "ujobs", rom)
+        return found | {_ROM: _run(root, ours, image=_image(rom.parent))}
+
+
+def budgets(found: dict[str, Any]) -> dict[str, float]:
+    """The figures that budget.toml has limits for."""
+    return {"idle_bytes": idle_bytes(found[_ROM]) - idle_bytes(found[_BY_HAND])}
+
+
+def sheets(found: dict[str, Any]) -> list[Sheet]:
+    """The table."""
+    title = "Heap with 64-bit words until connected and idle, bytes more than before"
+    programs = {name: found[name] for name in (_FILES, _ROM, _BY_HAND)}
+    return [heap_steps.idle_sheet(title, programs, "With words of 32 bits, as on a board, all of it takes less.")]
+
+
+def _image(folder: Path) -> Path:
+    image = folder.with_suffix(".romfs")
+    command = [sys.executable, "-m", "mpremote", "romfs", "--output", image, "build", folder]
+    subprocess.run(command, check=True, capture_output=True)
+    return image
+
+
+def _run(root: Path, steps: list[Step], **files: Path) -> list[Figures]:
+    command = [find_micropython(), "-X", f"heapsize={_HEAP}", _PROGRAM]
+    options = {"folder": str(root), "steps": steps} | {name: str(path) for name, path in files.items()}
+    found: list[Figures] = on_unix.run_command(command, _PROGRAM.stem, options)[0]["steps"]
+    return found

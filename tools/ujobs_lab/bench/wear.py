@@ -1,0 +1,57 @@
+"""What jobs and keep-alives cost the flash: programs and erases, counted by a NOR flash in memory under littlefs.
+
+The jobs, the flash and the counting are those of `make faults`, see ujobs_lab/faults/on_board/wear.py. Nothing is
+next to it here: by hand nothing is written, and nothing survives a reset."""
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ujobs_lab.bench import on_unix
+from ujobs_lab.bench.sheet import Sheet
+from ujobs_tools.board import umqtt
+from ujobs_tools.board.interpreter import find_micropython
+
+_PROGRAM = umqtt.REPOSITORY / "tools" / "ujobs_tools" / "faults" / "on_board" / "wear.py"
+_BLOCKS = 512  # of 4 KB, what a 4 MB ESP32 has for files
+_HEAP = "48m"  # the flash is in it
+_PATIENCE = 300  # seconds
+_NAMES = {"nothing": "a job without status details", "quick": "with a short result", "large": "with 2 KB of them",
+          "long": "with a short result and its keep-alives"}  # fmt: skip
+
+
+def measure(jobs: int = 300) -> dict[str, Any]:
+    """Programs and erases for so many jobs of each kind. Raises on_unix.ProgramFailed."""
+    with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
+        folder = Path(temporary)
+        on_unix.compile_programs(folder)
+        folders = ":".join(map(str, (folder, _PROGRAM.parent, umqtt.REPOSITORY / "tests" / "device")))
+        options = json.dumps({"blocks": _BLOCKS, "jobs": jobs})
+        command = [find_micropython(), "-X", f"heapsize={_HEAP}", _PROGRAM, folders, options]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_PATIENCE)
+    if done.returncode:
+        raise on_unix.ProgramFailed("wear: " + done.stdout[-2000:] + done.stderr[-2000:])
+    return {"jobs": jobs, "kinds": json.loads(done.stdout.splitlines()[-1])}
+
+
+def budgets(found: dict[str, Any]) -> dict[str, float]:
+    """The figures that budget.toml has limits for."""
+    return {"erases_per_job": found["kinds"]["quick"]["erases"] / found["jobs"]}
+
+
+def sheets(found: dict[str, Any]) -> list[Sheet]:
+    """The table."""
+    kinds, jobs = found["kinds"], found["jobs"]
+    rows = [
+        (name, f"{kinds[kind]['programs'] / jobs:.1f}", f"{kinds[kind]['erases'] / jobs:.2f}")
+        for kind, name in _NAMES.items()
+    ]
+    long, quick = kinds["long"], kinds["quick"]
+    if long["keep_alives"]:
+        each = [(long[cost] - quick[cost]) / long["keep_alives"] for cost in ("programs", "erases")]
+        rows.append(("a keep-alive alone", f"{each[0]:.1f}", f"{each[1]:.2f}"))
+    return [Sheet(f"Flash wear, mean of {jobs:,} jobs", ("", "programs", "erases"), rows)]

@@ -1,0 +1,56 @@
+"""Power and link at once: boards in random weather are killed at random moments, and so is the service.
+
+The seed decides who has which weather and when each is killed; what happens in between is up to the processes.
+"""
+
+import contextlib
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from ujobs_lab.faults.proxy import Weather
+from ujobs_lab.faults.real import Board, Outcome, Service
+from ujobs_tools.processes import NotReady, wait_until
+
+_PATIENCE = 120.0  # seconds
+_POWER_CUTS = 4  # of each board
+_RESTARTS = 2  # of the service
+
+
+def run(seed: int, boards: int, span: float = 8.0) -> list[Outcome]:
+    """One round with so many boards; return what became of each. The faults of each are told in words.
+
+    span: seconds in which everything is killed that will be.
+    """
+    chosen = random.Random(seed)
+    names = [f"{'tls' if number % 3 == 0 else 'plain'}-{number}" for number in range(boards)]
+    weathers = {name: _weather(chosen) for name in names}
+    plan = [(chosen.random() * span, name) for name in names * _POWER_CUTS]
+    plan += [(chosen.random() * span, "service") for _ in range(_RESTARTS)]
+    with tempfile.TemporaryDirectory(prefix="ujobs-both-") as place, contextlib.ExitStack() as stack:
+        service = stack.enter_context(Service(Path(place)))
+        running = {
+            name: stack.enter_context(Board(name, Path(place) / name, service, weather))
+            for name, weather in weathers.items()
+        }
+        start = time.monotonic()
+        for moment, name in sorted(plan):
+            time.sleep(max(0.0, start + moment - time.monotonic()))
+            if name == "service":
+                service.restart()
+            else:
+                running[name].cut_power()
+        with contextlib.suppress(NotReady):
+            wait_until(lambda: all(board.ended() for board in running.values()), "end", _PATIENCE)
+        return [board.judge(f"seed {seed}, {name}: {weathers[name]}") for name, board in running.items()]
+
+
+def _weather(chosen: random.Random) -> Weather:
+    return Weather(
+        up=chosen.choice((None, chosen.randrange(3000))),
+        down=chosen.choice((None, chosen.randrange(5000))),
+        connections=chosen.randrange(1, 8),
+        silent=chosen.random() < 0.3,
+        piece=chosen.choice((1, 7, 200, 65536)),
+    )

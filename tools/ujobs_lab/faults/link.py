@@ -1,0 +1,114 @@
+"""The link broken in every way: `python -m ujobs_lab.faults.link`, part of `make faults`.
+
+In memory and fast time, one session of all kinds of jobs is cut after each of its bytes, in either direction, with and
+without notice, and is run in weathers of all sorts, some with resets of the board. On real sockets, a few of both, and
+power cuts. After each: every job has exactly one end, no handler did its work twice but where a reset stopped it, and
+the agent goes on.
+"""
+
+import random
+import sys
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ujobs_lab.faults import both, real, real_link, sessions
+
+WEATHERS: dict[str, dict[str, Any]] = {
+    "one byte at a time": {"piece": 1},
+    "messages late": {"delay": 25},
+    "topics reordered": {"delay": 8, "reorder": True},
+    "messages in no order": {"delay": 25, "shuffle": True},
+    "messages twice": {"twice": 0.5, "delay": 15, "reorder": True},
+    "messages lost": {"lose": 0.3},
+    "old replies after a reconnect": {"stale": True, "outages": 6},
+    "broker restarts": {"outages": 8},
+    "stalls": {"stalls": 10},
+    "half-open links": {"half_open": 6},
+    "all at once": {
+        "piece": 7, "delay": 12, "shuffle": True, "twice": 0.2, "lose": 0.15, "stale": True, "outages": 3, "stalls": 3,
+        "half_open": 2,
+    },
+    "resets": {"resets": 2},
+    "resets and all at once": {
+        "piece": 7, "delay": 12, "shuffle": True, "twice": 0.2, "lose": 0.15, "stale": True, "outages": 3, "stalls": 3,
+        "half_open": 2, "resets": 2,
+    },
+}
+"""Faults that are random, by name; the seed of each session decides when and where they strike."""
+
+_SEEDS = 200  # sessions of each weather when there is no sample
+_ROUNDS = 5  # of power and link at once on real sockets, 6 boards each
+_SHOWN = 5  # failures shown in full
+
+
+def cuts(up: int, down: int) -> dict[str, list[dict[str, Any]]]:
+    """Every cut of a session of so many bytes, by kind."""
+    kinds = {}
+    for direction, size, name in (("up", up, "from the board"), ("down", down, "to the board")):
+        for noticed, how in ((True, "reset"), (False, "half-open")):
+            kinds[f"cut {name}, {how}"] = [{"cut": [direction, at, noticed]} for at in range(size)]
+    return kinds
+
+
+def plan(sample: int | None, seed: int) -> dict[str, list[dict[str, Any]]]:
+    """The sessions to run in memory, by kind; see `run`."""
+    chosen = random.Random(seed)
+    whole = sessions.run([{"seed": seed}])[0]
+    plans = {"nothing wrong": [whole.faults]}
+    if whole.wrong:
+        return plans  # Bytes that were not written cannot be lost.
+    plans |= cuts(whole.up, whole.down)
+    if sample is not None:
+        plans = {kind: chosen.sample(faults, min(sample, len(faults))) for kind, faults in plans.items()}
+    for kind, faults in WEATHERS.items():
+        seeds = chosen.sample(range(1 << 30), _SEEDS if sample is None else sample)
+        plans[kind] = [faults | {"seed": number} for number in seeds]
+    return plans
+
+
+def run(sample: int | None, seed: int) -> int:
+    """Try everything, print a table; return the number of failures.
+
+    sample: sessions of each kind; None: every cut, and 200 sessions of each weather. seed: which ones, and of what
+    happens in each weather.
+    """
+    table = Table("the link", "tried", "failed", "seconds")
+    failures: list[sessions.Outcome | real.Outcome] = []
+
+    def note(kind: str, outcomes: Sequence[sessions.Outcome | real.Outcome], seconds: float) -> None:
+        failed = [outcome for outcome in outcomes if outcome.wrong]
+        failures.extend(failed)
+        table.add_row(kind, str(len(outcomes)), str(len(failed)), f"{seconds:.0f}")
+
+    for kind, faults in plan(sample, seed).items():
+        start = time.monotonic()
+        note(kind, sessions.run(faults), time.monotonic() - start)
+    names = list(real_link.WEATHERS)
+    if sample is not None:
+        names = random.Random(seed).sample(names, min(sample, len(names)))
+    start = time.monotonic()
+    note("real sockets, and a restart", real_link.run(names), time.monotonic() - start)
+    start = time.monotonic()
+    outcomes = [outcome for number in range(_ROUNDS if sample is None else 1) for outcome in both.run(seed + number, 6)]
+    note("power and link at once, real", outcomes, time.monotonic() - start)
+    Console().print(table)
+    for outcome in failures[:_SHOWN]:
+        print(outcome.faults, *outcome.wrong, *outcome.log, sep="\n  ")
+    return len(failures)
+
+
+def main(
+    sample: Annotated[int | None, typer.Option(min=1, help="Sessions of each kind; all when left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Which of them, and what happens in them.")] = 1,
+) -> None:
+    """Break the link in every way and say what failed."""
+    sys.exit(bool(run(sample, seed)))
+
+
+if __name__ == "__main__":
+    typer.run(main)

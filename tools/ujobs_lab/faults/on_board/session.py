@@ -1,0 +1,202 @@
+"""The program that tries power cuts on MicroPython; ujobs_lab.faults.power starts it and reads what it prints.
+
+Arguments: folders to import from, separated by ":", and a JSON object: `rounds` of the session, `pairs` of cuts for
+each kind of job, `sample` (how many of all tries to do, as many of each check, null for all), `seed`, `part` and
+`parts` (this process does every parts-th try), `only` (the text of one try, null for all).
+
+Prints a line "> TRY" before each try, "! WHAT" for each thing that was wrong and "| LOG" with it, "= DONE" in the end.
+"""
+
+import json
+import random
+import sys
+
+if __name__ == "__main__":
+    sys.path[:] = sys.argv[1].split(":") + [".frozen"]
+
+import job_kinds
+import vfs
+from nor_flash import ALL, BLOCK_SIZE, HALF, NOTHING, NorFlash, Power
+from trying import Try
+
+from board import FLASH
+
+_BLOCKS = 48
+_LANDS = ("nothing", "half", "all")
+_HOSTILE = 1000  # number of the first of them
+_HOSTILE_CUTS = 60  # of each kind
+_LATE_CUTS = 30  # of each kind
+_LATE = 40 * 60  # seconds; more than any step time-out of the session's handlers
+_RECOVERY = 40  # moments from the start of a recovering board, about
+
+
+class Baseline:
+    """A job without a cut: what flash and time were before it, and the moments at which the power could go."""
+
+    def __init__(self, name: str, number: int, before: bytes, began: int):
+        self.name = name
+        self.number = number
+        self.before = before
+        self.began = began
+        self._finished = self.again()
+        self._finished.run()
+        self.moments, self.whole = self._finished.moments, self._finished.whole
+
+    def leave(self) -> "tuple[bytearray, int]":
+        """Return the flash and the time after the job, once: nothing of the run is kept in memory."""
+        board, self._finished = self._finished.board, None
+        return board.content, board.now
+
+    def again(self, cuts: list = (), damage: "tuple | None" = None, off: int = 0) -> Try:
+        """Return the same job as a try with cuts."""
+        return Try(self.name, self.number, self.before, self.began, cuts, damage, off)
+
+    def text(self, check: str, cuts: list = (), rest: str = "") -> str:
+        """Return how this try is called."""
+        cuts = ["%d:%s" % (moment, _LANDS[lands]) for moment, lands in cuts]
+        return " ".join([check, self.name, str(self.number)] + cuts) + rest
+
+    def cuts(self):
+        """Yield every moment with each extent to which its operation can happen."""
+        for moment in range(1, self.moments + 1):
+            for lands in (NOTHING, ALL) if moment in self.whole else (NOTHING, HALF, ALL):
+                yield moment, lands
+
+
+def fresh_flash(blocks: int = _BLOCKS) -> bytearray:
+    """Return a formatted flash with what the session's jobs need."""
+    content = bytearray(b"\xff" * (BLOCK_SIZE * blocks))
+    device = NorFlash(content, Power())
+    vfs.VfsLfs2.mkfs(device)
+    vfs.mount(vfs.VfsLfs2(device), FLASH)
+    job_kinds.first_files()
+    vfs.umount(FLASH)
+    device.let_go()
+    return content
+
+
+def session(rounds: int) -> "tuple[list[Baseline], list[Baseline]]":
+    """Return the baselines of a session, each on the flash that the one before left, and those of hostile handlers,
+    each on the flash after the first round."""
+    content, now, ordinary, hostile = fresh_flash(), 0, [], []
+    for number in range(rounds * len(job_kinds.SESSION)):
+        baseline = Baseline(job_kinds.SESSION[number % len(job_kinds.SESSION)], number, content, now)
+        content, now = baseline.leave()
+        ordinary.append(baseline)
+        if number == len(job_kinds.SESSION) - 1:
+            hostile = [Baseline(name, _HOSTILE + index, content, now) for index, name in enumerate(job_kinds.HOSTILE)]
+    for baseline in hostile:
+        baseline.leave()
+    return ordinary, hostile
+
+
+def once(baselines: list):
+    """Each job of the session, cut at every moment."""
+    for baseline in baselines:
+        yield baseline.text("once"), baseline, (), None
+        for cut in baseline.cuts():
+            yield baseline.text("once", (cut,)), baseline, (cut,), None
+
+
+def twice(baselines: list, pairs: int):
+    """Each kind of job, cut at a random moment, and at another while the board recovers."""
+    for baseline in baselines:
+        for _ in range(pairs):
+            cuts = [(random.randint(1, most), random.randint(NOTHING, ALL)) for most in (baseline.moments, _RECOVERY)]
+            yield baseline.text("twice", cuts), baseline, cuts, None
+
+
+def late(baselines: list):
+    """Each kind of job, cut at random moments; the service's timer has run out when the power comes back."""
+    for baseline in baselines:
+        for cut in random_cuts(baseline, _LATE_CUTS):
+            yield baseline.text("late", (cut,)), baseline, (cut,), None
+
+
+def random_cuts(baseline: Baseline, most: int) -> list:
+    """Return at most so many of the cuts that there are."""
+    return choose(list(baseline.cuts()), most)
+
+
+def hostile(baselines: list):
+    """Handlers that no board deserves, cut at random moments."""
+    for baseline in baselines:
+        yield baseline.text("hostile"), baseline, (), None
+        for cut in random_cuts(baseline, _HOSTILE_CUTS):
+            yield baseline.text("hostile", (cut,)), baseline, (cut,), None
+
+
+def damaged(baselines: list):
+    """Every bit of each of the journal's files turned over, and each file cut short, in each state they can be in."""
+    seen = set()
+    for baseline in baselines:
+        if baseline.name not in ("fail", "resume"):
+            continue
+        for moment in sorted(baseline.whole):
+            cuts = ((moment, NOTHING),)
+            probe = baseline.again(cuts)
+            probe.run()
+            for name, data in probe.journal.items():
+                if (name, data) in seen:
+                    continue
+                seen.add((name, data))
+                for position in range(len(data)):
+                    for bit in (None, 0, 1, 2, 3, 4, 5, 6, 7):
+                        damage = (name, position, bit)
+                        yield baseline.text("damaged", cuts, " %s %s %s" % damage), baseline, cuts, damage
+
+
+def choose(tries: list, most: int) -> list:
+    """Return at most so many of the tries."""
+    while len(tries) > most:
+        # Their order does not matter.
+        tries[random.randrange(len(tries))] = tries[-1]
+        tries.pop()
+    return tries
+
+
+def parse(text: str, baselines: list) -> tuple:
+    """Return the try that is called so."""
+    words = text.split(" ")
+    baseline = next(one for one in baselines if [one.name, str(one.number)] == words[1:3])
+    cuts = [word.split(":") for word in words[3:] if ":" in word]
+    cuts = [(int(moment), _LANDS.index(lands)) for moment, lands in cuts]
+    damage = [word for word in words[3:] if ":" not in word]
+    if damage:
+        damage = (damage[0], int(damage[1]), None if damage[2] == "None" else int(damage[2]))
+    return text, baseline, cuts, damage or None
+
+
+def choose_all(ordinary: list, hostiles: list, options: dict) -> list:
+    """Return the tries that this process is to do."""
+    # Seeded here, since each start of a board seeds it, too: nothing may run between this and the choices.
+    random.seed(options["seed"])
+    first = ordinary[: len(job_kinds.SESSION)]
+    checks = [list(once(ordinary)), list(twice(first, options["pairs"])), list(late(first)), list(hostile(hostiles))]
+    checks.append(list(damaged(first)))
+    random.seed(options["seed"])
+    chosen = []
+    for tries in checks:
+        most = len(tries) if options["sample"] is None else options["sample"] // len(checks)
+        chosen += choose(tries, most)
+    return chosen[options["part"] :: options["parts"]]
+
+
+def main(options: dict) -> None:
+    ordinary, hostiles = session(options["rounds"])
+    if options["only"]:
+        tries = [parse(options["only"], ordinary + hostiles)]
+    else:
+        tries = choose_all(ordinary, hostiles, options)
+    for text, baseline, cuts, damage in tries:
+        print("> " + text)
+        one = baseline.again(cuts, damage, _LATE if text.startswith("late") else 0)
+        for wrong in one.run():
+            print("! " + wrong)
+        if one.wrong or options["only"]:
+            print("\n".join(["| " + line for line in one.board.log]))
+    print("= DONE")
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[2]))

@@ -1,0 +1,66 @@
+"""The program that counts what jobs cost the flash; ujobs_lab.faults.power starts it and reads what it prints.
+
+Arguments: folders to import from, separated by ":", and a JSON object: `blocks` of the flash, `jobs` of each kind.
+Prints one JSON object: for each kind of job `programs`, `erases`, `busiest` (erases of the block that had most) and
+`keep_alives`, all of them together for `jobs` jobs. Runs on MicroPython only.
+"""
+
+import json
+import sys
+
+if __name__ == "__main__":
+    sys.path[:] = sys.argv[1].split(":") + [".frozen"]
+
+import job_kinds
+from session import fresh_flash
+from witness import Witness
+
+from board import Board
+
+_KINDS = ("nothing", "quick", "large", "long")
+
+
+class _Wear:
+    # Job after job of one kind on a board that is never switched off.
+    def __init__(self, name: str, blocks: int, jobs: int):
+        self._left = jobs
+        self._document = job_kinds.make(name, 0).document
+        self._board = Board(fresh_flash(blocks))
+        self._witness = Witness(self._board)
+        self._blocks = blocks
+
+    def measure(self) -> "dict[str, int]":
+        end = self._board.start(self._count, self._register, self._over, limit=1000000)
+        flash = self._board.flash
+        if end != "over" or self._witness.wrong or self._board.service.wrong:
+            raise RuntimeError("%s %s %s" % (end, self._witness.wrong, self._board.service.wrong))
+        return {
+            "programs": flash.programs, "erases": flash.erases, "busiest": max(flash.worn),
+            "keep_alives": self._board.service.keep_alives,
+        }
+
+    def _count(self):
+        self._board.flash.worn = [0] * self._blocks
+
+    def _register(self, agent):
+        job_kinds.register(agent, self._witness)
+
+    def _over(self, agent):
+        service = self._board.service
+        if not service.done() or not agent.journal.acknowledged:
+            return False
+        if not self._left:
+            return True
+        service.executions.clear()
+        self._board.forget_messages()
+        service.queue("job-%d" % self._left, self._document)
+        self._left -= 1
+        return False
+
+
+def main(options: dict) -> None:
+    print(json.dumps({name: _Wear(name, options["blocks"], options["jobs"]).measure() for name in _KINDS}))
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[2]))

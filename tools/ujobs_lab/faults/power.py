@@ -1,0 +1,199 @@
+"""Power cuts: starts on_board/session.py on MicroPython, one process a processor, and shows what it found.
+
+What a try is and what must hold after it is on_board's; here its lines are read, counted and put into tables.
+"""
+
+import json
+import os
+import select
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ujobs_tools.board import umqtt
+from ujobs_tools.board.interpreter import compile_module, find_micropython
+
+_ON_BOARD = Path(__file__).parent / "on_board"
+_HEAP = "48m"  # also the memory that a hostile handler exhausts
+_SILENCE = 60  # seconds after which a process counts as hung; a try takes some 20 ms
+_ROUNDS = 2  # of the session, on one flash
+_PAIRS = 100  # of cuts, for each kind of job
+_SHOWN = 10  # failed tries that are shown in full
+_CHECKS = ("once", "twice", "late", "damaged", "hostile")
+_WEAR_BLOCKS = 512  # 2 MB, what a 4 MB ESP32 has for files
+_WEAR_JOBS = 1000
+_CYCLES = 100_000  # erases that NOR flash is specified for
+_JOBS_A_YEAR = 60 * 24 * 365
+
+
+@dataclass
+class Try:
+    """text: how it is called, `--only` takes it. wrong: what should not have been. log: what was printed meanwhile."""
+
+    text: str
+    wrong: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+
+def run(console: Console, sample: int | None, seed: int, only: str | None) -> int:
+    """Try, show the tables, and return the exit code: 0 when every try held what is promised, else 1."""
+    started = time.monotonic()
+    rounds = _ROUNDS if sample is None else 1
+    options = {"rounds": rounds, "pairs": _PAIRS, "sample": sample, "seed": seed, "only": only}
+    with tempfile.TemporaryDirectory() as folder:
+        compile_library(Path(folder))
+        tries = run_tries(Path(folder), options)
+        wear = None if sample is not None or only else measure_wear(Path(folder))
+    failed = [one for one in tries if one.wrong]
+    console.print(_show_tries(tries))
+    for one in failed[:_SHOWN]:
+        console.print(f"[red]{one.text}[/red]: {escape('; '.join(one.wrong))}")
+        console.print(escape("\n".join(one.log)), style="dim")
+        console.print(f'again: python -m ujobs_lab.faults power --only "{one.text}"')
+    if only:
+        console.print(escape("\n".join(tries[0].log)))
+    if wear:
+        console.print(_show_wear(wear))
+    print(f"{len(tries)} tries, {len(failed)} failed, seed {seed}, {time.monotonic() - started:.0f} s")
+    return 1 if failed or not tries else 0
+
+
+def compile_library(folder: Path) -> None:
+    """Put lib/ujobs and umqtt.simple into a folder as .mpy, as a board has them: a reset imports them anew."""
+    library = umqtt.REPOSITORY / "lib"
+    client = umqtt.find()[0]
+    for root, path in [*((library, path) for path in library.rglob("*.py")), (client, client / "umqtt" / "simple.py")]:
+        target = (folder / path.relative_to(root)).with_suffix(".mpy")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # umqtt.simple checks what it receives with `assert`, which optimising removes.
+        target.write_bytes(compile_module(path.read_bytes(), path.name, 2 if root is library else 0))
+
+
+def run_tries(folder: Path, options: dict[str, object]) -> list[Try]:
+    """Do the tries that the options ask for, see on_board/session.py. folder: of compile_library()."""
+    parts = 1 if options["only"] else os.cpu_count() or 1
+    with ThreadPoolExecutor(parts) as pool:
+        processes = [pool.submit(_run_part, folder, {**options, "part": part, "parts": parts}) for part in range(parts)]
+        return [one for process in processes for one in process.result()]
+
+
+def measure_wear(folder: Path) -> dict[str, dict[str, int]]:
+    """What jobs cost the flash, see on_board/wear.py."""
+    arguments = _command(folder, "wear.py", {"blocks": _WEAR_BLOCKS, "jobs": _WEAR_JOBS})
+    result = subprocess.run(arguments, stdout=subprocess.PIPE, check=True, env=_environment())
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def _run_part(folder: Path, options: dict[str, object]) -> list[Try]:
+    tries: list[Try] = []
+    current = before = Try("the session without cuts")
+    ended = "the process ended"
+    process = subprocess.Popen(
+        _command(folder, "session.py", options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment()
+    )
+    try:
+        for line in _lines(process):
+            mark, text = line[:2], line[2:]
+            if mark == "> ":
+                current = Try(text)
+                tries.append(current)
+            elif mark == "! ":
+                current.wrong.append(text)
+            elif mark == "= ":
+                ended = ""
+            else:
+                current.log.append(text if mark == "| " else line)
+    except TimeoutError:
+        ended = f"nothing happened for {_SILENCE} s"
+    finally:
+        process.kill()
+        process.wait()
+    if ended:
+        current.wrong.append(ended)
+        if current is before:
+            tries.append(before)
+    return tries
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """The lines that a process prints. Raises TimeoutError when it has stood still for too long."""
+    assert process.stdout is not None
+    descriptor = process.stdout.fileno()
+    rest = b""
+    while True:
+        if not select.select([descriptor], [], [], _SILENCE)[0]:
+            raise TimeoutError
+        data = os.read(descriptor, 65536)
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield line.decode(errors="replace")
+
+
+def _command(folder: Path, program: str, options: dict[str, object]) -> list[str | Path]:
+    folders = (folder, _ON_BOARD, umqtt.REPOSITORY / "tests" / "device")
+    paths = ":".join(map(str, folders))
+    return [find_micropython(), "-X", f"heapsize={_HEAP}", _ON_BOARD / program, paths, json.dumps(options)]
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
+
+
+def _show_tries(tries: list[Try]) -> Table:
+    table = Table("job", "one cut", "two cuts", "long off", "damaged journal", "hostile handler", title="Tries")
+    tried: Counter[tuple[str, str]] = Counter()
+    failed: Counter[tuple[str, str]] = Counter()
+    for one in tries:
+        check, name = one.text.split(" ")[:2]
+        for key in ((check, name), (check, "all")):
+            tried[key] += 1
+            failed[key] += bool(one.wrong)
+    names = list(dict.fromkeys(one.text.split(" ")[1] for one in sorted(tries, key=lambda one: _order(one.text))))
+    for name in [*names, "all"]:
+        if name == "all":
+            table.add_section()
+        table.add_row(name, *(_cell(tried[check, name], failed[check, name]) for check in _CHECKS))
+    return table
+
+
+def _order(text: str) -> tuple[int, int]:
+    words = text.split(" ")
+    return _CHECKS.index(words[0]) if words[0] in _CHECKS else -1, int(words[2]) if words[2].isdigit() else 0
+
+
+def _cell(tried: int, failed: int) -> str:
+    if failed:
+        return f"[red]{tried}, {failed} failed[/red]"
+    return str(tried) if tried else ""
+
+
+def _show_wear(wear: dict[str, dict[str, int]]) -> Table:
+    table = Table(
+        "job", "programs", "erases", f"most of one block in {_WEAR_JOBS} jobs", "years",
+        title=f"Flash wear, {_WEAR_BLOCKS} blocks, per job",
+    )
+    for name, cost in wear.items():
+        erases = cost["erases"] / _WEAR_JOBS
+        table.add_row(
+            f"{name}, {cost['keep_alives'] // _WEAR_JOBS} keep-alives" if cost["keep_alives"] else name,
+            f"{cost['programs'] / _WEAR_JOBS:.1f}",
+            f"{erases:.2f}",
+            str(cost["busiest"]),
+            f"{_WEAR_BLOCKS * _CYCLES / erases / _JOBS_A_YEAR:.0f}",
+        )
+    long, quick = wear["long"], wear["quick"]
+    programs, erases = ((long[cost] - quick[cost]) / long["keep_alives"] for cost in ("programs", "erases"))
+    table.add_row("a keep-alive", f"{programs:.1f}", f"{erases:.2f}")
+    table.caption = f"years: at one job a minute, {_CYCLES:,} erases a block"
+    return table

@@ -1,0 +1,31 @@
+"""`make size`: bytes of each module of lib/ujobs as a board gets it, and whether they keep to the budget."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ujobs_lab.bench import budget, flash
+from ujobs_lab.bench.sheet import as_table
+
+
+def main(
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+    budget_file: Annotated[Path, typer.Option("--budget", help="The limits.")] = budget.FILE,
+) -> None:
+    """Print the tables. Ends with code 1 when a budget is passed."""
+    console = Console(highlight=False)
+    found = flash.measure()
+    verdicts = budget.judge("flash", flash.budgets(found), budget_file)
+    for sheet in (*flash.sheets(found), budget.sheet(verdicts)):
+        console.print(as_table(sheet))
+    if json_file is not None:
+        json_file.write_text(json.dumps({"flash": found}, indent=2) + "\n")
+    if not all(verdict.kept for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

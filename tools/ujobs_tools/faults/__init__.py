@@ -1,1 +1,0 @@
-"""Breaks what the promises of docs/reliability.md must survive; `python -m ujobs_tools.faults`, see __main__."""
