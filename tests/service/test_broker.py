@@ -315,3 +315,23 @@ def test_close_ends_every_connection() -> None:
         service.close()
         assert client.is_closed()
         assert half_open.is_closed()
+
+
+def test_whoever_shows_it_learns_who_is_connected_and_why_a_connection_ended(service: BrokerService) -> None:
+    told: list[tuple[str, str | None]] = []
+    service.broker.on_presence = lambda session, why: told.append((session.client_id, why))
+    leaving = service.client("leaving")
+    leaving.send(packet(0xE0, b""))
+    leaving.wait_closed()
+    forbidden = service.client("curious")
+    forbidden.send(publish_packet("forbidden", b""))
+    forbidden.wait_closed()
+    first = service.client("twin")
+    second = service.client("twin")
+    first.wait_closed()
+    second.drop()
+    assert told[:6] == [
+        ("leaving", None), ("leaving", "the client disconnected"),
+        ("curious", None), ("curious", "publish to forbidden"),
+        ("twin", None), ("twin", "another client connected with the same client id"),
+    ]

@@ -45,7 +45,7 @@ class Broker:
     """identify(certificate as DER, or None without TLS) -> (thing, whether it may connect). authorize(session,
     "publish" | "subscribe", topic or filter). on_publish(session, topic, payload): gets messages on `$aws/` topics,
     which no subscriber sees; must not raise. store: with what an earlier broker has left in it. clock: gives epoch
-    seconds."""
+    seconds. on_presence(session, None when it connected, else why its connection ended): for whoever shows that."""
 
     def __init__(
         self, identify: Identify, authorize: Authorize, on_publish: OnPublish, store: SessionStore,
@@ -59,6 +59,7 @@ class Broker:
         self._sessions: dict[str, Session] = {}
         self._away: set[Session] = set()  # those that wait for their client to come back
         self._tree = topics.FilterTree()
+        self.on_presence: Callable[[Session, str | None], None] = lambda session, why: None
         self._retained = {message.topic: message for message in self._store.retained()}
         self._servers: list[asyncio.Server] = []
         self._connections: dict[Connection, Session | None] = {}
@@ -91,7 +92,7 @@ class Broker:
         for server in self._servers:
             server.close()
         for connection in list(self._connections):
-            connection.abort()
+            connection.abort("the service stopped")
         while self._connections:
             await asyncio.sleep(0)  # until the loop has told each that it is gone
 
@@ -126,8 +127,9 @@ class Broker:
         """Cut off the clients that are no more who they were when they connected."""
         for connection, session in list(self._connections.items()):
             if session is not None and self._identify(connection.certificate) != (session.thing, True):
-                _log.warning("%s closed: its certificate speaks for it no more", session.client_id)
-                connection.close()
+                why = "its certificate speaks for it no more"
+                _log.warning("%s closed: %s", session.client_id, why)
+                connection.close(why)
 
     def opened(self, connection: Connection) -> None:
         """It counts from here on, whether or not it ever says CONNECT (Owner.opened)."""
@@ -141,6 +143,7 @@ class Broker:
         if session is not None:
             self._connections[connection] = None
             self._disconnected(session)
+            self.on_presence(session, connection.why)
 
     def gone(self, connection: Connection) -> None:
         """There is room for another (Owner.gone)."""
@@ -174,6 +177,7 @@ class Broker:
         connection.write(packets.connack(0, session is not newcomer))
         session.attach(connection)
         _log.info("%s connected as %s", session.client_id, thing or "nobody")
+        self.on_presence(session, None)
         asked = connect.keep_alive or LONGEST_KEEP_ALIVE
         connection.allow_silence(min(max(asked, SHORTEST_KEEP_ALIVE), LONGEST_KEEP_ALIVE) * 1.5)
 
@@ -198,7 +202,7 @@ class Broker:
         old = self._sessions.get(newcomer.client_id)
         if old is not None and old.connection is not None:
             # The newcomer wins; the old connection ends as a lost one does, with its will.
-            old.connection.abort()
+            old.connection.abort("another client connected with the same client id")
         kept = self._sessions.get(newcomer.client_id)
         if kept is not None and not newcomer.clean:
             kept.thing = newcomer.thing  # that it began without TLS does not count any more
@@ -245,7 +249,7 @@ class Broker:
             case packets.DISCONNECT:
                 packets.read_empty(body)
                 session.will = None
-                connection.close()
+                connection.close("the client disconnected")
             case _:
                 raise PacketError("a second CONNECT")
 

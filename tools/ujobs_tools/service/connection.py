@@ -43,10 +43,11 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """context: for TLS, None without. name: who it is, for the log."""
+    """context: for TLS, None without. name: who it is, for the log. why: what ended it, "" while it lasts."""
 
     def __init__(self, context: ssl.SSLContext | None, owner: Owner) -> None:
         self.name = "connection"
+        self.why = ""
         self.closed = False
         self._owner = owner
         self._buffer = b""
@@ -85,12 +86,12 @@ class Connection(asyncio.Protocol):
         if self._unsent_size > _FULL:
             self._guarded(self._flush)
 
-    def close(self) -> None:
+    def close(self, why: str) -> None:
         """End the connection when what was written has been taken, but after PATIENCE at the latest."""
         if self.closed:
             return
         self._flush()
-        self._end()
+        self._end(why)
         if self._tls is not None and self._secure:
             with contextlib.suppress(ssl.SSLError):  # It misses the client's own farewell, which is not waited for.
                 self._tls.unwrap()
@@ -98,14 +99,15 @@ class Connection(asyncio.Protocol):
         self._transport.close()
         self._timer = self._loop.call_later(PATIENCE, self._transport.abort)
 
-    def abort(self) -> None:
+    def abort(self, why: str) -> None:
         """End the connection at once."""
         if not self.closed:
-            self._end()
+            self._end(why)
         self._transport.abort()
 
-    def _end(self) -> None:
+    def _end(self, why: str) -> None:
         self.closed = True
+        self.why = why
         self._unsent.clear()
         self._timer.cancel()
         self._owner.ended(self)
@@ -121,7 +123,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.closed:
             _log.debug("%s lost", self.name)
-            self._end()
+            self._end("the connection broke")
         self._timer.cancel()
         self._owner.gone(self)
 
@@ -134,21 +136,25 @@ class Connection(asyncio.Protocol):
             function(*arguments)
             return
         except (PacketError, Forbidden) as error:
-            _log.warning("%s closed: %s", self.name, error)
+            why = str(error)
+            _log.warning("%s closed: %s", self.name, why)
         except ssl.SSLError as error:
             self._secure = False
-            _log.warning("%s closed: TLS: %s", self.name, error.reason)
+            why = f"TLS: {error.reason}"
+            _log.warning("%s closed: %s", self.name, why)
         except Exception:
-            _log.exception("%s closed: the broker failed", self.name)
-        self.close()
+            why = "the broker failed"
+            _log.exception("%s closed: %s", self.name, why)
+        self.close(why)
 
     def _check_silence(self) -> None:
         left = self._heard + self._silence - self._loop.time()
         if left > 0:
             self._timer = self._loop.call_later(left, self._check_silence)
         else:
-            _log.info("%s closed: nothing heard in time", self.name)
-            self.close()
+            why = "nothing heard in time"
+            _log.info("%s closed: %s", self.name, why)
+            self.close(why)
 
     def _take(self, data: bytes) -> None:
         if self._tls is None:
@@ -180,7 +186,7 @@ class Connection(asyncio.Protocol):
             if bounds is None:
                 self._transport.resume_reading()
                 if self._farewell:
-                    self.close()
+                    self.close("the client ended TLS without DISCONNECT")
                 break
             self._heard = self._loop.time()
             start, end = bounds

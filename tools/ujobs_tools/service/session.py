@@ -95,7 +95,7 @@ class Session:
         self.connection.write(data)
         if self.connection.unread > MAX_UNSENT:
             _log.warning("%s does not read what it is sent: cut off", self.client_id)
-            self.connection.abort()
+            self.connection.abort("it did not read what it was sent")
 
     def _enqueue(self, message: Message) -> None:
         self._queued.append(message)
