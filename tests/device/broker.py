@@ -34,6 +34,8 @@ class Wire:
         self._sent = b""
 
     async def readinto(self, view):
+        # MicroPython's takes a turn of the loop even if bytes are there.
+        await asyncio.sleep(0)
         while not self.arrived and not self.ended:
             self._event.clear()
             await self._event.wait()

@@ -147,6 +147,11 @@ class Cloud:
         return {}
 
 
+def idle(agent):
+    """Whether the agent waits for a notification: it has no job, and none is pending as far as it knows."""
+    return agent._waiting is False
+
+
 def remove(directory):
     """Remove a folder of files; none is fine too."""
     try:

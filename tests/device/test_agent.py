@@ -5,7 +5,7 @@ import sys
 
 from agent_handlers import all_done, handlers
 from broker import raises, until
-from cloud import DIRECTORY, PREFIX, Cloud, remove, run
+from cloud import DIRECTORY, PREFIX, Cloud, idle, remove, run
 from ujobs.agent import Agent
 from ujobs.journal import Journal
 from ujobs.link import Link
@@ -13,11 +13,11 @@ from ujobs.link import Link
 
 def test_a_quick_job_takes_two_requests():
     async def scenario(agent, cloud):
-        await until(lambda: agent._waiting is False)
+        await until(lambda: idle(agent))
         asked = len(cloud.requests)
         cloud.queue("one", {"operation": "quick", "n": 5})
         await all_done(agent, cloud)
-        await until(lambda: agent._waiting is False)
+        await until(lambda: idle(agent))
         assert [suffix for suffix, _ in cloud.requests[asked:]] == ["start-next", "one/update"]
         execution = cloud.executions[0]
         assert execution["status"] == "SUCCEEDED"
@@ -31,7 +31,7 @@ def test_a_quick_job_takes_two_requests():
 
 def test_an_old_notification_that_nothing_is_pending_does_not_hide_a_job():
     async def scenario(agent, cloud):
-        await until(lambda: agent._waiting is False)
+        await until(lambda: idle(agent))
         cloud.queue("one", {"operation": "quick"})
         cloud.broker.send(PREFIX + b"notify-next", b'{"timestamp": 1}', 1)
         await all_done(agent, cloud)
@@ -114,7 +114,7 @@ def test_a_document_over_the_receive_limit_is_rejected_with_the_reason():
 
 def test_whatever_arrives_the_agent_goes_on():
     async def scenario(agent, cloud):
-        await until(lambda: agent._waiting is False)
+        await until(lambda: idle(agent))
         start = b"$aws/things/thing/jobs/"
         for suffix in (b"notify-next", b"notify", b"start-next/accepted", b"a/update/rejected", b"x/y/z", b""):
             for payload in (b"", b"{", b"[]", b"null", b'{"execution": 5}', b'{"execution": {"jobId": 5}}', b"\xff"):

@@ -4,19 +4,19 @@ import sys
 
 from agent_handlers import all_done, handlers
 from broker import until
-from cloud import DIRECTORY, Cloud, lose_power, remove, run
+from cloud import DIRECTORY, Cloud, idle, lose_power, remove, run
 from ujobs.journal import Journal
 from ujobs.protocol import Execution
 
 
 def test_lost_requests_and_replies_end_in_one_result():
     async def scenario(agent, cloud):
-        await until(lambda: agent._waiting is False)
+        await until(lambda: idle(agent))
         for number, (requests, replies) in enumerate(((1, 0), (0, 1), (2, 0), (0, 2))):
             cloud.lose_requests, cloud.lose_replies = requests, replies
             cloud.queue("start-%d" % number, {"operation": "quick"})
             await all_done(agent, cloud)
-            await until(lambda: agent._waiting is False)
+            await until(lambda: idle(agent))
         assert cloud.statuses() == ["SUCCEEDED"] * 4
         assert len(agent.seen) == 4
 
@@ -180,7 +180,7 @@ def test_an_execution_handed_out_again_after_its_result_is_not_run_again():
     async def scenario(agent, cloud):
         execution = cloud.queue("a", {"operation": "quick"})
         await all_done(agent, cloud)
-        await until(lambda: agent._waiting is False)
+        await until(lambda: idle(agent))
         # A service restored from a backup, say: it has forgotten the result.
         execution["status"] = "IN_PROGRESS"
         cloud._front = None
@@ -235,7 +235,7 @@ def test_a_document_too_large_on_a_flash_that_takes_nothing_fails_the_job():
 
 def test_reconnecting_asks_again():
     async def scenario(agent, cloud):
-        await until(lambda: agent._waiting is False)
+        await until(lambda: idle(agent))
         cloud.quiet = True
         cloud.broker.wires[-1].end()
         cloud.queue("a", {"operation": "quick"})

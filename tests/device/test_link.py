@@ -406,3 +406,72 @@ def test_listeners_and_sockets_that_fail_do_not_end_the_link():
         await until(lambda: len(broker.wires) == 2 and link.up.is_set())
 
     connected(scenario, before)
+
+
+LONG = b"a/" + b"x" * 300
+
+
+def test_topics_of_more_than_255_bytes():
+    async def scenario(link, broker):
+        await link.up.wait()
+        await link.subscribe(LONG, 1)
+        await link.publish(LONG, b"one")
+        await link.publish(LONG, b"two", qos=1)
+        broker.send(LONG, b"three", qos=1)
+        await until(lambda: link.got and broker.count("puback"))
+        assert [body[4:-1] for name, body in broker.packets if name == "subscribe"] == [LONG]
+        assert broker.published == [(LONG, b"one"), (LONG, b"two")]
+        assert link.got == [(LONG, b"three")]
+        await link.unsubscribe(LONG)
+        assert [body[4:] for name, body in broker.packets if name == "unsubscribe"] == [LONG]
+
+    connected(scenario)
+
+
+def test_other_tasks_have_their_turn_under_a_flood():
+    async def scenario(link, broker):
+        await link.up.wait()
+        turns = 0
+        broker.wires[-1].give(broker.packet(b"a", b"1") * 400)
+        while len(link.got) < 400:
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns >= 50, turns
+
+    connected(scenario)
+
+
+def test_a_packet_that_never_ends_is_given_up():
+    async def scenario(link, broker):
+        await link.up.wait()
+        wire = broker.wires[-1]
+        wire.give(broker.packet(b"topic", b"x" * 500)[:-400])
+        while broker.closed == 0:
+            # A byte now and then: never quiet, and never done.
+            wire.give(b"x")
+            await asyncio.sleep(0.05)
+        assert not link.got
+
+    connected(scenario)
+
+
+def test_a_topic_longer_than_its_packet_ends_the_connection():
+    async def scenario(link, broker):
+        await link.up.wait()
+        # 200 bytes of topic are said, 10 are in the packet; the next packet must not be read as a part of it.
+        broker.wires[-1].give(b"\x30\x0c\0\xc8" + b"t" * 10 + broker.packet(b"b", b"c" * 300))
+        await until(lambda: broker.closed == 1)
+        assert not link.got
+
+    connected(scenario)
+
+
+def test_many_messages_with_qos_1_are_all_acknowledged():
+    async def scenario(link, broker):
+        await link.up.wait()
+        broker.wires[-1].give(b"".join([broker.packet(b"a", b"1", 1) for _ in range(200)]))
+        await until(lambda: broker.count("puback") == 200)
+        assert len(link.got) == 200
+        assert len(set([body for name, body in broker.packets if name == "puback"])) == 200
+
+    connected(scenario)
