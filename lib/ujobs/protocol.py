@@ -178,6 +178,13 @@ def classify(prefix: bytes, topic: bytes) -> int:
 
 def parse(payload: "str | bytes | bytearray | memoryview") -> dict:
     """Return the JSON object in a payload (bytes or any buffer). Raises ValueError when it is anything else."""
+    # A copy of the whole payload would need its memory twice, so look at a piece at a time.
+    for at in range(0, len(payload), 1024):
+        if not isinstance(payload, str) and b"\\u" in bytes(payload[at : at + 1025]):
+            from .surrogates import join
+
+            payload = join(bytes(payload))
+            break
     fields = ujson.loads(payload)  # type: ignore[arg-type]
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")

@@ -1,0 +1,38 @@
+"""Escaped surrogate pairs in JSON become the character they mean; everything else stays as it is."""
+
+import ujson
+from broker import raises
+from ujobs.protocol import parse
+from ujobs.surrogates import join
+
+
+def test_pairs_are_joined():
+    assert join(b'{"a": "\\ud83d\\ude00"}') == b'{"a": "\xf0\x9f\x98\x80"}'
+    assert join(b'"\\uD83D\\uDE00x\\ud83d\\uDE01"') == b'"\xf0\x9f\x98\x80x\xf0\x9f\x98\x81"'
+    assert join(b'"\\ud800\\udc00\\udbff\\udfff"') == "\"\U00010000\U0010ffff\"".encode()
+
+
+def test_what_is_no_pair_stays():
+    for text in (
+        b"", b"{}", b'"\\u00e4\\n\\\\"', b'"\\ud83d"', b'"\\ude00\\ud83d"', b'"\\ud83d\\ud83d"', b'"\\ud83d \\ude00"',
+        b'"\\\\ud83d\\ude00"', b'"\\ud83d\\\\ude00"', b'"\\ud7ff\\udc00"', b'"\\ud83d\\ude', b'"\\',
+    ):
+        assert join(text) == text, text
+
+
+def test_a_high_half_alone_does_not_hide_a_pair():
+    assert join(b'"\\ud83d\\ud83d\\ude00"') == b'"\\ud83d\xf0\x9f\x98\x80"'
+
+
+def test_escapes_that_are_not_hexadecimal_are_not_json():
+    raises(ValueError, join, b'"\\udxyz\\ude00"')
+
+
+def test_documents_have_the_characters():
+    for filling in (0, 1, 2, 500, 1010, 1015, 1016, 1020, 3000):
+        text = b'{"a": "' + b"x" * filling + b'\\ud83d\\ude00"}'
+        for payload in (text, bytearray(text), memoryview(text)):
+            value = parse(payload)["a"]
+            assert value == "x" * filling + "\U0001f600"
+            assert len(value.encode()) == filling + 4
+            assert ujson.loads(ujson.dumps(value)) == value
