@@ -12,8 +12,8 @@ from pathlib import Path
 from ujobs_tools.board.umqtt import REPOSITORY
 
 MODULES = (
-    "agent", "job", "client", "link", "protocol", "characters", "certificates", "journal", "trial", "provisioning",
-    "streams", "cbor", "download", "fetch", "flash", "verify",
+    "agent", "job", "client", "link", "protocol", "characters", "surrogates", "certificates", "journal", "trial",
+    "provisioning", "streams", "cbor", "download", "fetch", "flash", "verify",
 )
 _LIBRARY = REPOSITORY / "lib" / "ujobs"
 _PAGE = REPOSITORY / "docs" / "api.md"
