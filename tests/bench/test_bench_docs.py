@@ -13,6 +13,8 @@ FIGURES = {
         "ways": {
             "bare loop": WAY, "bare loop with SHA-256": WAY, "MQTT stream": WAY, "HTTPS": WAY | {"mb_per_second": 0.0}
         },
+        "trickle_size": 1 << 18,
+        "trickle": {way: {"kb_per_second": 95.0, "turns": 1.25} for way in ("MQTT stream", "HTTPS")},
     },
     "start": {"rounds": 5, "steps": {"Wi-Fi": 200.0, "TLS": 50.0}, "all": 250.0},
 }
@@ -24,6 +26,7 @@ def test_their_tables() -> None:
     for what, verdict in (("HTTPS", "NOT KEPT"), ("MQTT streams", "kept")):
         [judged] = [line for line in filled.splitlines() if line.startswith(f"| MB/s over {what}, to a bare loop |")]
         assert judged.endswith(f"| {verdict} |")
+    assert "| HTTPS | 95 | 1.2 |  |" in filled
     assert "| reset to first publish | 250 |" in filled
 
 

@@ -10,7 +10,7 @@ SIZE = 32 * 1024
 
 
 def test_every_way_of_downloading() -> None:
-    found = downloads.measure(size=SIZE, rounds=1, valgrind=False)
+    found = downloads.measure(size=SIZE, rounds=1, valgrind=False, trickle_size=SIZE // 2)
     assert list(found["ways"]) == [
         "bare loop", "bare loop with SHA-256", "bare loop with asyncio", "MQTT stream", "HTTPS"
     ]
@@ -18,7 +18,10 @@ def test_every_way_of_downloading() -> None:
         assert one["mb_per_second"] > 0
         assert 4096 <= one["heap"] < SIZE * 1.5, way
         assert abs(one["heap"] - one["heap_quarter"]) < 1024, "the same for a file four times as large"
-    (sheet,) = downloads.sheets(found)
+    sheet, trickle = downloads.sheets(found)
+    assert [row[0] for row in trickle.rows] == list(found["ways"])
+    for way in ("bare loop with asyncio", "MQTT stream", "HTTPS"):
+        assert 0 < found["trickle"][way]["turns"] < 50, way
     assert [row[0] for row in sheet.rows] == list(found["ways"])
     assert sheet.rows[0][2:6] == ("1.00", "", "", "")
     assert instructions.NOT_COUNTED in sheet.note
@@ -30,15 +33,20 @@ def test_ratios_to_the_bare_loop_are_what_is_judged() -> None:
         "MQTT stream": (4.0, 240.0), "HTTPS": (6.0, 80.0),
     }
     ways = {way: {"mb_per_second": rate, "heap": 2, "heap_quarter": 1} for way, (rate, _) in rates.items()}
-    found = {"size": 1 << 20, "rounds": 5, "ways": ways}
-    assert downloads.budgets(found) == {"streams_ratio": 0.5, "https_ratio": 0.75}
+    trickle = {way: {"kb_per_second": 90.0, "turns": 1.25} for way in ways}
+    found = {"size": 1 << 20, "rounds": 5, "ways": ways, "trickle": trickle, "trickle_size": 1 << 18}
+    slow = {
+        "streams_turns_per_kb": 1.25, "streams_trickle_kb_per_second": 90.0,
+        "https_turns_per_kb": 1.25, "https_trickle_kb_per_second": 90.0,
+    }
+    assert downloads.budgets(found) == {"streams_ratio": 0.5, "https_ratio": 0.75} | slow
     for way, (_, counted) in rates.items():
         ways[way]["instructions_per_byte"] = counted
     assert downloads.budgets(found) == {
         "streams_ratio": 0.5, "streams_instructions_ratio": 0.25, "streams_same_work_ratio": 0.3,
         "https_ratio": 0.75, "https_instructions_ratio": 0.75, "https_same_work_ratio": 0.9,
-    }
-    (sheet,) = downloads.sheets(found)
+    } | slow
+    sheet, _ = downloads.sheets(found)
     assert sheet.rows[3] == ("MQTT stream", "4.0", "0.50", "240", "0.25", "0.30", "1", "2")
     assert instructions.NOT_COUNTED not in sheet.note
 

@@ -1,10 +1,15 @@
 """The sections about processor, wire, rate and wear, each with a handful of jobs: figures of every part, and sane."""
 
+import os
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from ujobs_lab.bench import cpu, instructions, on_unix, rate, tap, wear, wire
+from ujobs_lab.bench import cpu, instructions, on_unix, peers, rate, tap, wear, wire
+from ujobs_lab.bench.far import far
+from ujobs_lab.bench.file_server import file_server
 from ujobs_lab.bench.tap import Packet
 
 
@@ -59,7 +64,17 @@ def test_on_the_wire() -> None:
         assert found[who]["keep_alive"]["published"] == 1
         assert found[who]["job"]["bytes_down"] > 2 * 1024 * 0.8, "the document comes twice"
         assert found[who]["round_trips"] >= 1
-    assert wire.budgets(found) == {"publishes_per_job": 2}
+    battery = found["battery"]
+    assert battery["wake and one job"]["bytes_down"] > battery["wake to idle"]["bytes_down"] + 1024 * 0.8
+    for one in ("wake to idle", "wake and one job"):
+        assert battery[one]["tls_up"] > battery[one]["bytes_up"], "the handshake comes on top"
+        assert battery[one]["round_trips"] >= 2
+    assert found["queue_bytes"] > 50 * 160
+    limits = wire.budgets(found)
+    assert limits["publishes_per_job"] == 2
+    assert limits.keys() == {"publishes_per_job", "queue_bytes", "further_job_bytes", "wake_round_trips"}
+    _, days = wire.sheets(found)
+    assert [row[0] for row in days.rows if row][-2:] == ["a day idle, keepalive 60", "a day idle, keepalive 1200"]
 
 
 def test_round_trips_are_counted_by_what_is_waited_for() -> None:
@@ -93,14 +108,27 @@ def test_packets_are_told_apart_wherever_the_stream_is_cut() -> None:
 
 
 def test_every_device_does_the_jobs() -> None:
-    found = rate.measure(jobs=2, singles=1, rounds=2)
-    assert list(found["devices"]) == ["ujobs", "by hand", "ujobs on CPython", "AWS IoT Device SDK"]
-    for one in found["devices"].values():
+    found = rate.measure(jobs=2, singles=1, rounds=2, far_jobs=2)
+    assert {peers.UJOBS, peers.WHOLE, peers.SDK} <= found["devices"].keys()
+    if os.environ.get("UJOBS_ALL_CLIENTS"):
+        assert peers.FLOOR in found["devices"], "mosquitto's client library or a C compiler is missing"
+    for name, one in found["devices"].items():
         assert one["jobs_per_second"] > 0
+        assert 0 < one["far_jobs_per_second"] < 11, f"{name}: a job takes a round trip of 0.1 s at least"
         assert 0 < one["p50_ms"] <= one["p99_ms"]
         assert one["resident"] > 10**6
-    assert found["devices"]["ujobs"]["heap"] > found["devices"]["by hand"]["heap"] > 0
-    assert rate.budgets(found).keys() == {"jobs_ratio", "latency_ratio", "memory_ratio"}
+    assert found["devices"][peers.UJOBS]["heap"] > found["devices"]["by hand"]["heap"] > 0
+    assert rate.budgets(found).keys() == {"whole_ratio", "sdk_ratio", "far_ratio", "memory_ratio"}
+
+
+def test_a_link_that_trickles_takes_its_time_and_loses_nothing() -> None:
+    content = bytes(range(256)) * 80
+    with file_server(content) as port, far(port, 0.01, rate=200_000) as proxy:
+        began = time.monotonic()
+        with urllib.request.urlopen(f"http://127.0.0.1:{proxy.port}/file") as reply:
+            assert reply.read() == content
+        assert time.monotonic() - began > len(content) / 200_000
+        assert proxy.received > len(content) > proxy.sent > 0
 
 
 def test_the_round_in_the_middle_counts_for_each_figure() -> None:

@@ -26,6 +26,14 @@ def find(program: str) -> Path | None:
     return fetched if fetched.exists() else None
 
 
+def library() -> Path | None:
+    """mosquitto's client library for programs in C: the one that `fetch` unpacked, else the one installed."""
+    for folder in (_FOLDER / "root", Path("/")):
+        for found in sorted(folder.glob("usr/lib/*/libmosquitto.so.1")):
+            return found
+    return None
+
+
 def fetch() -> None:
     """Unpack Debian's packages, and those they need that are not installed, into build/mosquitto.
 

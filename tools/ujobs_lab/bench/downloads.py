@@ -5,9 +5,10 @@ Measured from the first byte to the file in its place, so without connection and
 checkpoints on the way and the SHA-256 of what was written, read back. Files are on the host's file system. The heap is
 looked at in a run of its own, with every piece: what is reachable then, beyond what was before the download began.
 
-MicroPython's unix port waits a millisecond in every turn of asyncio's loop while it watches a TLS socket, which a board
-does not: MB/s of what runs under asyncio say little of one, instructions say more. These are counted for two sizes of
-the file; the difference is what its bytes take: start, handshake and job fall out, TLS's work on each byte does not."""
+On loopback everything has arrived already when it is asked for. So the same is done once more on a link that trickles:
+there, how often the loop turns for each KB is what a board pays, since each turn in which nothing has arrived costs an
+ESP32 up to 10 ms. Instructions are counted for two sizes of the file; the difference is what its bytes take: start,
+handshake and job fall out, TLS's work on each byte does not."""
 
 import contextlib
 import hashlib
@@ -22,6 +23,7 @@ from typing import Any
 
 from ujobs_lab.bench import instructions, on_unix
 from ujobs_lab.bench.cloud_at_work import Work, at_work
+from ujobs_lab.bench.far import far
 from ujobs_lab.bench.file_server import file_server
 from ujobs_lab.bench.servers import UjobsServe
 from ujobs_lab.bench.sheet import Sheet
@@ -34,16 +36,20 @@ _STREAM, _HTTPS = "MQTT stream", "HTTPS"
 _PROGRAM = "downloading"
 _HEAP = "256k"  # with words of 8 bytes; what 128 KB are on a board
 _PER_BYTE = "instructions_per_byte"
+_TRICKLE_DELAY = 0.05  # seconds each way
+_TRICKLE_RATE = 100_000  # bytes a second
 _ROLE = "arn:aws:iam::000000000000:role/streams"
 
 # Prepares one download; gives the options of on_board/downloading.py.
 Prepare = Callable[[], dict[str, Any]]
 
 
-def measure(size: int = 1 << 20, rounds: int = 5, valgrind: bool | None = None) -> dict[str, Any]:
+def measure(
+    size: int = 1 << 20, rounds: int = 5, valgrind: bool | None = None, trickle_size: int = 1 << 18
+) -> dict[str, Any]:
     """Rate for a file of so many bytes, the median of so many rounds; heap for it and for one of a quarter;
     instructions for each byte that it has more than that. valgrind: whether to count them, None for where it is
-    installed.
+    installed. trickle_size: bytes of the file that comes over the link that trickles.
 
     Raises NotReady, on_unix.ProgramFailed.
     """
@@ -70,7 +76,25 @@ def measure(size: int = 1 << 20, rounds: int = 5, valgrind: bool | None = None) 
                 if count:
                     more = counted[way] - _count(folder, prepare, quarter)
                     found["ways"][way]["instructions_per_byte"] = more / (size - quarter)
-    return found
+        found["trickle"] = _trickle(folder / "trickle", trickle_size, count)
+    return found | {"trickle_size": trickle_size}
+
+
+def _trickle(folder: Path, size: int, count: bool) -> dict[str, dict[str, float]]:
+    figures: dict[str, dict[str, float]] = {}
+    with _field(folder, size, trickles=True) as ways:
+        for way, prepare in ways.items():
+            one = _run(folder.parent, prepare, size, False)
+            figures[way] = {"kb_per_second": size / (one["microseconds"] / 1e3), "turns": one["turns"] / (size / 1024)}
+            if count:
+                figures[way]["instructions"] = _count(folder.parent, prepare, size)
+    if count:
+        quarter = size // 4
+        with _field(folder / "quarter", quarter, trickles=True) as ways:
+            for way, prepare in ways.items():
+                more = figures[way].pop("instructions") - _count(folder.parent, prepare, quarter)
+                figures[way][_PER_BYTE] = more / (size - quarter)
+    return figures
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
@@ -83,6 +107,9 @@ def budgets(found: dict[str, Any]) -> dict[str, float]:
         if _PER_BYTE in one:
             ratios[f"{name}_instructions_ratio"] = loop[_PER_BYTE] / one[_PER_BYTE]
             ratios[f"{name}_same_work_ratio"] = hashing[_PER_BYTE] / one[_PER_BYTE]
+        trickling = found["trickle"][way]
+        ratios[f"{name}_turns_per_kb"] = trickling["turns"]
+        ratios[f"{name}_trickle_kb_per_second"] = trickling["kb_per_second"]
     return ratios
 
 
@@ -107,7 +134,20 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     note = "Heap: bytes, with words of 8 of them, and with the modules that the job imports."
     if _PER_BYTE not in loop:
         note += " " + instructions.NOT_COUNTED
-    return [Sheet(f"Downloads of {size >> 10} KB over TLS, median of {found['rounds']}", columns, rows, note)]
+    title = f"Downloads of {size >> 10} KB over TLS, median of {found['rounds']}"
+    return [Sheet(title, columns, rows, note), _trickle_sheet(found)]
+
+
+def _trickle_sheet(found: dict[str, Any]) -> Sheet:
+    rows = [
+        (
+            way, f"{one['kb_per_second']:.0f}", f"{one['turns']:.1f}" if one["turns"] else "",
+            f"{one[_PER_BYTE]:.0f}" if _PER_BYTE in one else "",
+        )
+        for way, one in found["trickle"].items()
+    ]
+    title = f"{found['trickle_size'] >> 10} KB at 100 KB/s, 100 ms there and back, in segments of 1,440 bytes"
+    return Sheet(title, ("", "KB/s", "turns of the loop per KB", "instructions a byte"), rows, "1 KB/s is 1,000 bytes.")
 
 
 def _heap(found: dict[str, Any]) -> int:
@@ -136,23 +176,31 @@ def _fetching(prepare: Prepare, size: int) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _field(folder: Path, size: int) -> Iterator[dict[str, Prepare]]:
+def _field(folder: Path, size: int, trickles: bool = False) -> Iterator[dict[str, Prepare]]:
     # A service, a web server and a file of so many bytes; gives how each way of fetching it is prepared.
     content = random.Random(size).randbytes(size)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = str(folder / "flash" / "file")
-    with file_server(content) as s3, at_work(folder, "--s3-url", f"http://127.0.0.1:{s3}") as service:
+    with (
+        file_server(content) as s3, at_work(folder, "--s3-url", f"http://127.0.0.1:{s3}") as service,
+        contextlib.ExitStack() as stack,
+    ):
         context = Authority(service.authority).server_context()
         context.verify_mode = ssl.CERT_NONE  # boards fetch files without a certificate of their own
         with file_server(content, context) as web:
             work = Work(service, folder)
+            mqtt = service.mqtts
+            if trickles:
+                web, mqtt = (
+                    stack.enter_context(far(port, _TRICKLE_DELAY, _TRICKLE_RATE)).port for port in (web, mqtt)
+                )
             _create_stream(service)
             entry = {"path": path, "size": size, "sha256": hashlib.sha256(content).hexdigest()}
 
             def by_job(**source: Any) -> dict[str, Any]:
                 for document in ({"operation": "held"}, {"operation": "files", "fetch": [entry | source]}):
                     work.create(json.dumps(document))
-                return work.options(True, path=path, journal=str(folder / "journal"))
+                return work.options(True, path=path, journal=str(folder / "journal")) | {"port": mqtt}
 
             def by_loop(asyncio: bool = False, sha256: bool = False) -> dict[str, Any]:
                 ca = str(work.thing.directory / "ca.der")

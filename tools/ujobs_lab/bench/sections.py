@@ -29,8 +29,8 @@ _WITH_CLIENT = frozenset(("ram", "romfs", "heap", "cpu", "wire", "rate"))
 # What a quick run does less often, or less exactly.
 QUICK: dict[str, dict[str, int]] = {
     "ram": {"jobs": 50}, "heap": {"step": 8}, "cpu": {"times": 20, "jobs": 5, "rounds": 1}, "wire": {"count": 3},
-    "rate": {"jobs": 10, "singles": 20, "rounds": 1}, "downloads": {"rounds": 1}, "wear": {"jobs": 50},
-    "start": {"rounds": 1},
+    "rate": {"jobs": 10, "singles": 20, "rounds": 1, "far_jobs": 5},
+    "downloads": {"rounds": 1, "trickle_size": 1 << 16}, "wear": {"jobs": 50}, "start": {"rounds": 1},
 }
 
 

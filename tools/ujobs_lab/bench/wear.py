@@ -15,7 +15,7 @@ from ujobs_lab.bench.sheet import Sheet
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
 
-_PROGRAM = umqtt.REPOSITORY / "tools" / "ujobs_tools" / "faults" / "on_board" / "wear.py"
+_PROGRAM = umqtt.REPOSITORY / "tools" / "ujobs_lab" / "faults" / "on_board" / "wear.py"
 _BLOCKS = 512  # of 4 KB, what a 4 MB ESP32 has for files
 _HEAP = "48m"  # the flash is in it
 _PATIENCE = 300  # seconds

@@ -10,8 +10,8 @@ import connecting
 from by_hand import Jobs
 
 
-def main() -> None:
-    """Do jobs, and print how long that took."""
+def main(kind=Jobs) -> None:
+    """Do jobs, and print how long that took. kind: of client."""
     options = json.loads(os.getenv("UJOBS_BENCH"))
     watch = connecting.Watch()
     keep_alives = options.get("keep_alives", 0)
@@ -27,7 +27,7 @@ def main() -> None:
             watch.keep_alives(keep_alives)
         return {"steps": str(len(document["steps"]))}
 
-    jobs = Jobs(options["thing"].encode(), options["host"], options["port"], connecting.tls(options), run)
+    jobs = kind(options["thing"].encode(), options["host"], options["port"], connecting.tls(options), run)
     jobs.connect()
     while not options["jobs"] or done < options["jobs"]:
         jobs.client.wait_msg()

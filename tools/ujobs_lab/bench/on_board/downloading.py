@@ -3,8 +3,8 @@
 Options: path, where the file goes; collect, whether the heap is looked at with every piece, which takes time; for a
 loop host, port and ca, whether it is one with asyncio, and whether it takes the file's SHA-256; for ujobs those of
 device_ujobs.py, and two jobs wait then: `held`, which does nothing, and `files`. Prints microseconds, from the first
-byte to the file being closed, which leaves out the connection and its handshake; and with collect, how much of the heap
-was held before and at most.
+byte to the file being closed, which leaves out the connection and its handshake, and how many turns asyncio's loop took
+meanwhile; and with collect, how much of the heap was held before and at most.
 """
 
 import asyncio
@@ -30,6 +30,11 @@ class Watch:
         self.began = None
         self.took = 0
         self.before = self.most = 0
+        self.turns = 0
+
+    def count_turns(self) -> None:
+        """Count those of asyncio's loop, from the first byte on."""
+        asyncio.core._io_queue = _Turns(asyncio.core._io_queue, self)  # type: ignore[attr-defined]
 
     def idle(self) -> None:
         gc.collect()
@@ -44,6 +49,21 @@ class Watch:
 
     def over(self) -> None:
         self.took = time.ticks_diff(time.ticks_us(), self.began)
+
+
+class _Turns:
+    # Stands for asyncio's queue of what is waited for, which the loop asks once in every turn.
+    def __init__(self, queue, watch):
+        self._queue = queue
+        self._watch = watch
+
+    def __getattr__(self, name):
+        return getattr(self._queue, name)
+
+    def wait_io_event(self, delay):
+        if self._watch.began is not None and not self._watch.took:
+            self._watch.turns += 1
+        self._queue.wait_io_event(delay)
 
 
 def by_loop(options: dict, watch: Watch) -> None:
@@ -75,6 +95,7 @@ async def by_asyncio(options: dict, watch: Watch) -> None:
     """The same with asyncio's streams."""
     context = server_context(options)
     watch.idle()
+    watch.count_turns()
     stream, _ = await asyncio.open_connection(
         options["host"], options["port"], ssl=context, server_hostname=options["host"]
     )
@@ -128,6 +149,7 @@ def by_job(options: dict, watch: Watch) -> None:
     @agent.on("held")
     async def held(job):
         watch.idle()
+        watch.count_turns()
 
     asyncio.run(agent.run(until_idle=True))
 
@@ -142,4 +164,6 @@ def main() -> None:
         asyncio.run(by_asyncio(options, watch))
     else:
         by_loop(options, watch)
-    print(json.dumps({"microseconds": watch.took, "before": watch.before, "most": watch.most}))
+    print(json.dumps({
+        "microseconds": watch.took, "before": watch.before, "most": watch.most, "turns": watch.turns,
+    }))

@@ -11,15 +11,19 @@ from typing import Any
 from awscrt import mqtt
 from awsiot import iotjobs, mqtt_connection_builder
 
+from ujobs_lab.bench.on_host import no_delay
+
 _PATIENCE = 10.0  # seconds
 
 
 class Device:
-    """options: of on_board/connecting.py, and jobs, after which it has done, 0 for never. done: is then set."""
+    """options: of on_board/connecting.py; jobs, after which it has done, 0 for never; no_delay, whether to set
+    TCP_NODELAY. done: is set when it has."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._thing = options["thing"]
         self._left = options["jobs"]
+        self._no_delay = options.get("no_delay", False)
         self.done = threading.Event()
         # Callbacks come from the SDK's own thread, the first request from this one.
         self._lock = threading.Lock()
@@ -36,6 +40,9 @@ class Device:
     def run(self) -> None:
         """Connect, subscribe, and ask for the first job."""
         self.connection.connect().result(_PATIENCE)
+        if self._no_delay:
+            # The SDK has no option for it, and its sockets are out of reach.
+            no_delay.set_on_every_socket()
         once, job = {"thing_name": self._thing}, {"thing_name": self._thing, "job_id": "+"}
         jobs = self._jobs
         self._subscribe(jobs.subscribe_to_next_job_execution_changed_events,
