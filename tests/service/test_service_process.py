@@ -54,7 +54,7 @@ def test_a_signal_ends_it_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert device.is_closed()
             assert plain.is_closed()
         lines = service.output().splitlines()
-    assert len(lines) == 3, f"where to connect, and nothing else: {lines}"
+    assert len(lines) == 4, f"where to connect, and nothing else: {lines}"
     assert list(temporary.iterdir()) == []
     assert not (tmp_path / "ready.json").exists()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import logging
 import re
@@ -45,6 +46,10 @@ def serve(
     s3_url: Annotated[
         str | None, typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="S3 that streams get files from, MiniStack's say.")
     ] = None,
+    page_password: Annotated[
+        str | None,
+        typer.Option(envvar="UJOBS_PAGE_PASSWORD", help="Password for actions on the live page; needed with --host."),
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "warning",
 ) -> None:
     """Run a local stand-in for AWS IoT Jobs until Ctrl-C or SIGTERM."""
@@ -60,6 +65,7 @@ def serve(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("ujobs_tools").setLevel(level)
     from ujobs_tools.service.database import StoreError
+    from ujobs_tools.service.page.routes import Options
     from ujobs_tools.service.server import Address, CannotListen, Service
 
     address = Address(host, http_port, mqtts_port, mqtt_port)
@@ -74,9 +80,11 @@ def serve(
                 if ready_file is not None:
                     at_end.callback(ready_file.unlink, missing_ok=True)
                     _write(ready_file, found)
-                _announce(found, names, clock_speed)
+                _announce(found, names, clock_speed, page.read_only)
 
-            asyncio.run(_run(Service(folder, clock_speed, names, s3_url), address, started))
+            # Who can reach the page from another machine may look; to act takes the password.
+            page = Options(page_password, read_only=page_password is None and not _is_this_machine(host))
+            asyncio.run(_run(Service(folder, clock_speed, names, s3_url, page), address, started))
     except (CannotListen, StoreError, OSError, ValueError) as error:
         typer.echo(f"ujobs serve: {in_words(error)}", err=True)
         raise typer.Exit(1) from None
@@ -121,7 +129,14 @@ def _write(path: Path, found: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-def _announce(found: dict[str, Any], names: list[str], clock_speed: float) -> None:
+def _is_this_machine(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _announce(found: dict[str, Any], names: list[str], clock_speed: float, read_only: bool) -> None:
+    typer.echo(f"live page:       {found['http']}/" + ("  (read-only without --page-password)" if read_only else ""))
     typer.echo(f"boto3, AWS CLI:  --endpoint-url {found['http']}")
     typer.echo(f"devices:         {(names or ['localhost'])[0]}:{found['mqtts']}  (MQTT, mutual TLS; CA {found['ca']})")
     typer.echo(f"to look around:  127.0.0.1:{found['mqtt']}  (MQTT without TLS, client id = thing)")

@@ -18,6 +18,7 @@ from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.http_model import Operations, service_of
 from ujobs_tools.service.http_operations import handlers, not_implemented
+from ujobs_tools.service.page.routes import Page
 from ujobs_tools.service.streams import Files
 
 _log = logging.getLogger(__name__)
@@ -27,16 +28,17 @@ _STATUS = {
     "InvalidRequest": 400, "VersionMismatch": 400, "MalformedPolicy": 400, "ResourceNotFound": 404,
     "UnknownOperation": 404, "CertificateState": 406, "ResourceAlreadyExists": 409, "InvalidStateTransition": 409,
     "VersionConflict": 409, "DeleteConflict": 409, "TerminalStateReached": 410, "LimitExceeded": 410,
-    "InternalFailure": 500, "NotImplemented": 501,
+    "Unauthorized": 401, "InternalFailure": 500, "NotImplemented": 501,
 }
 _EXCEPTION = {"VersionMismatch": "InvalidRequestException", "TerminalStateReached": "TerminalStateException"}
 
 
 def make_app(
-    engine: Engine, authority: Authority, endpoint: Callable[[], str], read_objects: Callable[[Files], dict[int, bytes]]
+    engine: Engine, authority: Authority, endpoint: Callable[[], str],
+    read_objects: Callable[[Files], dict[int, bytes]], page: Page | None = None,
 ) -> web.Application:
     """The aiohttp application. endpoint: gives the "host:port" where devices connect, for DescribeEndpoint.
-    read_objects: gives the contents of streams' files, see `objects`."""
+    read_objects: gives the contents of streams' files, see `objects`. page: the live page, served as well."""
     operations = Operations()
     table = handlers(engine, authority, endpoint, read_objects)
 
@@ -75,6 +77,8 @@ def make_app(
     app = web.Application(middlewares=[_errors])
     app.router.add_get("/ca.pem", ca)
     app.router.add_get("/_ujobs/executions/{thing}/{job_id}/history", history)
+    if page is not None:
+        page.add_to(app, table)
     app.router.add_route("*", "/{path:.*}", aws)
     return app
 

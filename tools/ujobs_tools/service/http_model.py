@@ -77,14 +77,18 @@ class Operation:
             if value is not None:
                 parameters[name] = value
         if self.service == CONTROL:
-            report = ParamValidator().validate(parameters, self._input)
-            if report.has_errors():
-                raise invalid(report.generate_report())
-            for name, value in parameters.items():
-                allowed = self._input.members[name].metadata.get("enum")
-                if allowed and value not in allowed:
-                    raise invalid(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+            self.check(parameters)
         return parameters
+
+    def check(self, parameters: dict[str, Any]) -> None:
+        """Raises ApiError InvalidRequest unless the parameters, under boto3's names, are as modelled."""
+        report = ParamValidator().validate(parameters, self._input)
+        if report.has_errors():
+            raise invalid(report.generate_report())
+        for name, value in parameters.items():
+            allowed = self._input.members[name].metadata.get("enum")
+            if allowed and value not in allowed:
+                raise invalid(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -117,6 +121,10 @@ class Operations:
             model: Any = session.get_service_model(service)
             found = [Operation(service, model.operation_model(name)) for name in model.operation_names]
             self._operations[service] = sorted(found, key=lambda operation: operation.specificity, reverse=True)
+
+    def named(self, service: str, name: str) -> Operation:
+        """The operation of this name."""
+        return next(operation for operation in self._operations[service] if operation.name == name)
 
     def find(self, service: str | None, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         """The operation of a request, and the parameters in its path. service: None looks in all of them.

@@ -18,6 +18,7 @@ from ujobs_tools.service import mqtt_api, objects, provisioning_api, rules, stre
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.http_api import make_app
+from ujobs_tools.service.page.routes import Options, Page
 from ujobs_tools.service.session import Session
 from ujobs_tools.service.store import Store
 
@@ -57,9 +58,13 @@ class CannotListen(Exception):
 
 class Service:
     """data: folder that holds everything that survives a restart. speed: how fast its clock runs. names: what boards
-    reach it by, if not "localhost". s3_url: of the S3 that streams get their files from, None for none."""
+    reach it by, if not "localhost". s3_url: of the S3 that streams get their files from, None for none. page: who may
+    act from the live page."""
 
-    def __init__(self, data: Path, speed: float = 1.0, names: Sequence[str] = (), s3_url: str | None = None) -> None:
+    def __init__(
+        self, data: Path, speed: float = 1.0, names: Sequence[str] = (), s3_url: str | None = None,
+        page: Options | None = None,
+    ) -> None:
         data.mkdir(parents=True, exist_ok=True)
         self._s3_url = s3_url
         self._name = names[0] if names else "localhost"
@@ -73,6 +78,8 @@ class Service:
         self._broker = Broker(self._identify, rules.authorize, self._on_publish, store, self._clock)
         self._held: list[tuple[str, bytes]] | None = None  # notifications that have to wait for a reply
         self.engine.on_identity_change = self._broker.review
+        self.page = Page(self.engine, page or Options(), lambda thing: [], self._about, {})
+        self._broker.on_presence = self.page.presence.told_of
         self._timers: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
         self.ports: dict[str, int] = {}
@@ -82,7 +89,7 @@ class Service:
         host = address.host
         self.ports["mqtts"] = await self._listen(host, "mqtts", address.mqtts_port)
         self.ports["mqtt"] = await self._listen("127.0.0.1", "mqtt", address.mqtt_port)
-        app = make_app(self.engine, self._authority, self._endpoint, self._read_objects)
+        app = make_app(self.engine, self._authority, self._endpoint, self._read_objects, self.page)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, address.http_port)
@@ -181,8 +188,12 @@ class Service:
             # Not before the reply to the request that caused it, which is what clients are used to.
             self._held.append(notification)
 
+    def _about(self) -> dict[str, Any]:
+        return self.description() | {"speed": self._clock.speed}
+
     def _changed(self) -> None:
         self._change.set()
+        self.page.changes.happened()
 
     async def _run_timers(self) -> None:
         while True:

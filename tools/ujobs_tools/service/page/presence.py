@@ -1,0 +1,80 @@
+"""Which things are connected, why their last connection ended, and the virtual boards that run in this process."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ujobs_tools.service.session import Session
+
+MAX_EVENTS = 20  # connections and disconnections remembered of each thing
+MAX_LINES = 1000  # console lines remembered of each board
+MAX_LINE = 2000  # characters of a console line
+MAX_THINGS = 10_000
+
+
+@dataclass
+class Connection:
+    """clients: ids of the clients connected as the thing. events: (epoch seconds, "" for a connection or the reason why
+    one ended), oldest first."""
+
+    clients: set[str] = field(default_factory=set)
+    events: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
+
+
+class VirtualBoard:
+    """A board that runs in this process. lines: (epoch seconds, text) of its console, oldest first."""
+
+    def __init__(self, presence: "Presence", cut_power: Callable[[], None] | None) -> None:
+        self._presence = presence
+        self.cut_power = cut_power
+        self.lines: deque[tuple[float, str]] = deque(maxlen=MAX_LINES)
+
+    def line(self, text: str) -> None:
+        """Add one line of console output. Call from the event loop's thread."""
+        self.lines.append((self._presence.clock(), text[:MAX_LINE]))
+        self._presence.on_change()
+
+
+class Presence:
+    """clock: gives the service's epoch seconds. on_change: called after each change."""
+
+    def __init__(self, clock: Callable[[], float], on_change: Callable[[], None]) -> None:
+        self.clock = clock
+        self.on_change = on_change
+        self.boards: dict[str, VirtualBoard] = {}
+        self._connections: dict[str, Connection] = {}
+
+    def told(self, thing: str, client_id: str, why: str | None) -> None:
+        """A client connected as the thing (why is None), or its connection ended for this reason."""
+        if thing not in self._connections and len(self._connections) >= MAX_THINGS:
+            self._connections.pop(next(iter(self._connections)))
+        connection = self._connections.setdefault(thing, Connection())
+        if why is None:
+            connection.clients.add(client_id)
+        else:
+            connection.clients.discard(client_id)
+        connection.events.append((self.clock(), why or ""))
+        self.on_change()
+
+    def told_of(self, session: Session, why: str | None) -> None:
+        """For Broker.on_presence."""
+        self.told(session.owner, session.client_id, why)
+
+    def of(self, thing: str) -> Connection:
+        """The thing's connection; an empty one if it has not been seen since the service started."""
+        return self._connections.get(thing, Connection())
+
+    def add_board(self, thing: str, cut_power: Callable[[], None] | None = None) -> VirtualBoard:
+        """Show a virtual board: call `line` on the result for each line that it prints.
+
+        cut_power: kills the board as a power cut does; the page has a button for it. The newest board of a thing is
+        the one shown.
+        """
+        self.boards[thing] = board = VirtualBoard(self, cut_power)
+        self.on_change()
+        return board
+
+    def remove_board(self, thing: str) -> None:
+        """The thing's board no longer runs here."""
+        self.boards.pop(thing, None)
+        self.on_change()
