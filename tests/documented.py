@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-from ujobs_tools.board.umqtt import REPOSITORY
+from ujobs_lab import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 

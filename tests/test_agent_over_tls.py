@@ -16,6 +16,7 @@ import pytest
 from ujobs.agent import Agent
 from ujobs.certificates import tls_context
 from ujobs.link import Link
+from ujobs_lab import REPOSITORY
 from ujobs_tools import cloud, fleet
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
@@ -99,7 +100,7 @@ def on_cpython(folder: Path, host: str, port: int) -> str:
 
 
 def on_micropython(folder: Path, host: str, port: int) -> str:
-    path = f"{umqtt.find()[0]}:{umqtt.REPOSITORY / 'lib'}"
+    path = f"{umqtt.find()[0]}:{REPOSITORY / 'lib'}"
     command = [find_micropython(), "-X", "heapsize=2m", "-c", TRY_LINK, path, str(folder), host, str(port)]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
     return printed.splitlines()[-1]

@@ -11,8 +11,7 @@ import typer
 
 from documented import DOCS, firmware_module, relative, table_rows
 from ujobs.agent import _BUILT_IN
-from ujobs_lab import api_reference
-from ujobs_tools.board.umqtt import REPOSITORY
+from ujobs_lab import REPOSITORY, api_reference
 from ujobs_tools.cli import app
 
 PAGES = [

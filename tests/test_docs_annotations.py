@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ujobs_lab import REPOSITORY
 from ujobs_tools.board.interpreter import compile_module
-from ujobs_tools.board.umqtt import REPOSITORY
 
 MODULES = sorted((REPOSITORY / "lib" / "ujobs").rglob("*.py"))
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -9,7 +9,7 @@ import pytest
 
 from documented import firmware_module
 from ujobs import agent
-from ujobs_tools.board.umqtt import REPOSITORY
+from ujobs_lab import REPOSITORY
 
 settings = firmware_module("settings")
 

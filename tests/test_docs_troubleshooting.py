@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from documented import DOCS, relative, table_rows
-from ujobs_tools.board.umqtt import REPOSITORY
+from ujobs_lab import REPOSITORY
 
 SOURCES = [
     *sorted((REPOSITORY / "lib" / "ujobs").rglob("*.py")),

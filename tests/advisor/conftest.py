@@ -12,7 +12,6 @@ from server_certificates import Certificate, make, server_context
 
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image
-from ujobs_tools.board.umqtt import REPOSITORY
 from ujobs_tools.pki import Authority
 from ujobs_tools.processes import running, ujobs
 
@@ -31,7 +30,7 @@ def board_files(tmp_path_factory: pytest.TempPathFactory, authority: Certificate
     (folder / "cert.der").write_bytes(issued.certificate_der)
     (folder / "key.der").write_bytes(issued.private_key_der)
     (folder / "ca.der").write_bytes(authority.der)
-    return make_board_files(REPOSITORY, {}, folder, Path(__file__).with_name("advisor_app.py"))
+    return make_board_files({}, folder, Path(__file__).with_name("advisor_app.py"))
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ujobs_lab import REPOSITORY
 from ujobs_lab.bench import docs, sections
 from ujobs_lab.bench.sections import SECTIONS
 from ujobs_lab.bench.sheet import Sheet, as_markdown
-from ujobs_tools.board.umqtt import REPOSITORY
 
 SIZES = {"source": 30, "O2": 20, "O3": 10}
 FLASH = {

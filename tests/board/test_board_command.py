@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from board_process import COMMAND, StartBoard, make_image
 
+from ujobs_tools.board import files as board_files
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import read_files
@@ -23,8 +24,8 @@ def refused(*arguments: str) -> str:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A small repository in the shape of this one."""
+def small_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files for boards come from a small repository in the shape of this one."""
     root = tmp_path / "repository"
     for name, text in {
         "boot.py": "",
@@ -36,17 +37,20 @@ def repository(tmp_path: Path) -> Path:
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    return root
+    monkeypatch.setattr(board_files, "ROOT", root)
+    monkeypatch.setattr(board_files, "LIBRARY", root / "lib" / "ujobs")
+    monkeypatch.setattr(board_files, "FIRMWARE", root / "firmware")
 
 
-def test_board_files(repository: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("small_repository")
+def test_board_files(tmp_path: Path) -> None:
     thing = tmp_path / "thing"
     thing.mkdir()
     for part in ("ca", "cert", "key"):
         (thing / f"{part}.der").write_bytes(part.encode())
     app = tmp_path / "blink.py"
     app.write_text("def setup(agent): pass\n")
-    files = make_board_files(repository, {"thing": "t", "ca": "/tls/ca.der"}, thing, app)
+    files = make_board_files({"thing": "t", "ca": "/tls/ca.der"}, thing, app)
     assert set(files) == {
         "boot.py",
         "main.py",
@@ -65,19 +69,21 @@ def test_board_files(repository: Path, tmp_path: Path) -> None:
     assert json.loads(files["settings.json"]) == {"thing": "t", "ca": "/tls/ca.der"}
 
 
-def test_board_files_as_source_with_a_folder_as_application(repository: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("small_repository")
+def test_board_files_as_source_with_a_folder_as_application(tmp_path: Path) -> None:
     app = tmp_path / "app"
     (app / "data").mkdir(parents=True)
     (app / "app.py").write_text("1")
     (app / "data" / "x.bin").write_bytes(b"\0")
-    files = make_board_files(repository, {}, None, app, compiled=False)
+    files = make_board_files({}, None, app, compiled=False)
     assert files["lib/firmware/wifi.py"] == b"x = 1\n"
     assert files["app/app.py"] == b"1"
     assert files["app/data/x.bin"] == b"\0"
 
 
-def test_asserts_stay_in_umqtt_only(repository: Path) -> None:
-    files = make_board_files(repository, {}, None, None)
+@pytest.mark.usefixtures("small_repository")
+def test_asserts_stay_in_umqtt_only() -> None:
+    files = make_board_files({}, None, None)
     assert b"AssertionError" not in files["lib/ujobs/handlers/reboot.mpy"]
     source = b"def f(x):\n    assert x\n"
     assert len(compile_module(source, "f.py", 0)) > len(compile_module(source, "f.py", 2))
@@ -160,7 +166,8 @@ def test_umqtt_is_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (folder / "umqtt" / "simple.py").write_text("")
         return folder
 
-    monkeypatch.setattr(umqtt, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(umqtt, "ROOT", tmp_path)
+    monkeypatch.setattr(umqtt, "SHIMS", tmp_path / "tests" / "shims")
     monkeypatch.delenv("UMQTT_PATH", raising=False)
     with pytest.raises(FileNotFoundError, match="no umqtt"):
         umqtt.find()

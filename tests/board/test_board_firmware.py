@@ -5,7 +5,7 @@ from pathlib import Path
 
 from board_process import StartBoard, make_image, run_board
 
-from ujobs_tools.board.umqtt import REPOSITORY
+from ujobs_lab import REPOSITORY
 
 GLUE = {
     f"lib/firmware/{name}": (REPOSITORY / "firmware" / name).read_text()

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ujobs_lab import REPOSITORY
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image
-from ujobs_tools.board.umqtt import REPOSITORY
 
 SETTINGS = {"thing": "kiln-7", "host": "127.0.0.1", "port": 1}
 
@@ -51,7 +51,7 @@ def board_says(tmp_path: Path, thing_directory: Path, start_board):
         if application is not None:
             source = tmp_path / "app.py"
             source.write_text(application)
-        contents = make_board_files(REPOSITORY, SETTINGS | settings, thing_directory, source)
+        contents = make_board_files(SETTINGS | settings, thing_directory, source)
         image = tmp_path / "flash.img"
         build_image(image, contents | (files or {}))
         board: BoardProcess = start_board(image)

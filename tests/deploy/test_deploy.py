@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from ujobs_tools.board.files import make_bare_files, make_program_files
 from ujobs_tools.board.image import read_files
-from ujobs_tools.board.umqtt import REPOSITORY
 from ujobs_tools.commands import deploy, flash
 from ujobs_tools.deploy import install
 from ujobs_tools.deploy.contents import check_version
@@ -33,7 +32,7 @@ app.command()(flash.wipe)
 @pytest.fixture(scope="module")
 def program() -> dict[str, bytes]:
     """What `ujobs deploy` brings to every board."""
-    return make_program_files(REPOSITORY)
+    return make_program_files()
 
 
 @pytest.fixture(scope="module")

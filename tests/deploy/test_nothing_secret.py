@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from ujobs_tools.board.umqtt import REPOSITORY
+from ujobs_lab import REPOSITORY
 from ujobs_tools.pki import Authority
 
 

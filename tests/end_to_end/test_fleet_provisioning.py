@@ -16,7 +16,6 @@ from provisioning_role import make_role
 from ujobs_tools import claims
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image
-from ujobs_tools.board.umqtt import REPOSITORY
 from ujobs_tools.fleet import Thing
 from ujobs_tools.processes import NotReady, wait_until
 
@@ -69,7 +68,7 @@ class Line:
             "host": "localhost", "port": self.cloud.mqtts, "app": "app", "update_interval": 0.3,
             "handlers": ["reboot"], "claim": self.claim,
         }
-        contents = make_board_files(REPOSITORY, settings, self.directory, APP)
+        contents = make_board_files(settings, self.directory, APP)
         contents["boot.py"] += boot
         path = self._folder / "line.img"
         build_image(path, contents | files)
@@ -198,7 +197,7 @@ def test_a_claim_cannot_do_jobs(line: Line) -> None:
     line.iot.create_job(jobId=name, targets=[arn], document=json.dumps({"operation": "quick", "say": "x"}))
     settings = {"thing": name, "host": "localhost", "port": line.cloud.mqtts, "app": "app"}
     image = line.directory.parent / "thing.img"
-    build_image(image, make_board_files(REPOSITORY, settings, line.directory, APP))
+    build_image(image, make_board_files(settings, line.directory, APP))
     board = line.board(image)
     says(board, "no link to localhost")
     found = line.iot.describe_job_execution(thingName=name, jobId=name)["execution"]

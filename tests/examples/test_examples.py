@@ -13,10 +13,10 @@ from board_at_work import PATIENCE, BoardAtWork, board_at_work
 from paho.mqtt.enums import CallbackAPIVersion
 
 from clouds import Cloud, ujobs_serve
+from ujobs_lab import REPOSITORY
 from ujobs_tools import fleet
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image, read_files
-from ujobs_tools.board.umqtt import REPOSITORY
 from ujobs_tools.processes import wait_until
 
 EXAMPLES = REPOSITORY / "examples"
@@ -104,7 +104,7 @@ def node(tmp_path: Path) -> Iterator[BoardAtWork]:
         thing = fleet.create_thing("node", tmp_path / "thing", cloud.endpoint_url)
         settings = json.loads((REPOSITORY / "firmware" / "settings.example.json").read_text())
         settings |= {"thing": "node", "host": "localhost", "port": cloud.mqtts}
-        files = make_board_files(REPOSITORY, settings, thing.directory, EXAMPLES / "deep_sleep" / "app.py")
+        files = make_board_files(settings, thing.directory, EXAMPLES / "deep_sleep" / "app.py")
         board = BoardAtWork(cloud, thing, tmp_path, stack)
         build_image(board.image, files | {"main.py": program.encode()})
         yield board

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ujobs_lab import REPOSITORY
 from ujobs_lab.faults import power
-from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import compile_module
 
 SEED = 20
@@ -25,7 +25,7 @@ def try_some(library: Path, sample: int | None = None, only: str | None = None) 
 
 
 def break_module(library: Path, name: str, sound: str, broken: str) -> None:
-    source = (umqtt.REPOSITORY / "lib" / "ujobs" / name).read_text()
+    source = (REPOSITORY / "lib" / "ujobs" / name).read_text()
     assert source.count(sound) == 1
     compiled = compile_module(source.replace(sound, broken).encode(), name, 2)
     (library / "ujobs" / name).with_suffix(".mpy").write_bytes(compiled)

@@ -17,7 +17,7 @@ import ujobs.trial as trial
 from ujobs.agent import Agent
 from ujobs.journal import Journal
 from ujobs.link import Link
-from ujobs_tools.board.umqtt import REPOSITORY
+from ujobs_lab import REPOSITORY
 
 sys.path.append(str(REPOSITORY))
 from firmware import settings

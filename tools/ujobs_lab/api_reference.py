@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from ujobs_tools.board.umqtt import REPOSITORY
+from ujobs_lab import REPOSITORY
 
 MODULES = (
     "agent", "job", "client", "link", "protocol", "characters", "surrogates", "certificates", "journal", "trial",

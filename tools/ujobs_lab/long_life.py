@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ujobs_lab import REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
 
@@ -25,9 +26,9 @@ def live(days: int) -> list[dict[str, float]]:
 
     Raises subprocess.CalledProcessError when the board did not survive.
     """
-    device = umqtt.REPOSITORY / "tests" / "device"
+    device = REPOSITORY / "tests" / "device"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-    environment["MICROPYPATH"] = ":".join(map(str, (umqtt.find()[0], umqtt.REPOSITORY / "lib", device, ".frozen")))
+    environment["MICROPYPATH"] = ":".join(map(str, (umqtt.find()[0], REPOSITORY / "lib", device, ".frozen")))
     command = [find_micropython(), "-X", f"heapsize={_HEAP}", device / "long_life.py", str(days)]
     result = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
     return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]

@@ -3,6 +3,8 @@ used. ESP32 firmware has it frozen in; the MicroPython unix port has not."""
 
 import subprocess
 
+from ujobs_tools.device_files import ROOT
+
 from .board import umqtt
 from .board.interpreter import find_micropython
 
@@ -11,7 +13,7 @@ _PATIENCE = 20  # seconds
 
 def main() -> None:
     """Try once with MicroPython's own package manager; a failure is no error, the double in tests/shims serves."""
-    target = umqtt.REPOSITORY / "build" / "umqtt"
+    target = ROOT / "build" / "umqtt"
     if not target.exists():
         command = [find_micropython(), "-m", "mip", "install", "--no-mpy", "--target", target, "umqtt.simple"]
         try:

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ujobs_lab import REPOSITORY
 from ujobs_lab.bench import budget, sections
 from ujobs_lab.bench.sections import SECTIONS
 from ujobs_lab.bench.sheet import as_markdown
-from ujobs_tools.board.umqtt import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "performance.md"
 _PLACE = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

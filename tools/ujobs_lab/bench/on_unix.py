@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ujobs_lab import REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import compile_module, find_micropython
 
 ON_BOARD = Path(__file__).parent / "on_board"
-LIBRARY = umqtt.REPOSITORY / "lib" / "ujobs"
+LIBRARY = REPOSITORY / "lib" / "ujobs"
 CORE = ("__init__", "protocol", "link", "journal", "client", "job", "agent")
 _OPTIMISE = 2
 _PATIENCE = 300  # seconds

@@ -11,11 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ujobs_lab import REPOSITORY
 from ujobs_lab.bench import heap_steps, on_unix
 from ujobs_lab.bench.heap_steps import CONNECTED, Step, by_name, idle_bytes
 from ujobs_lab.bench.missing import Missing
 from ujobs_lab.bench.sheet import Sheet
-from ujobs_tools.board.umqtt import REPOSITORY
 
 PACKAGES = REPOSITORY / "build" / "bench-javascript"
 _PROGRAM = Path(__file__).parent / "javascript" / "heap.mjs"

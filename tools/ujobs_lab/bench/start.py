@@ -22,7 +22,6 @@ from ujobs_lab.bench.records import Records, records
 from ujobs_lab.bench.sheet import Sheet
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image
-from ujobs_tools.board.umqtt import REPOSITORY
 from ujobs_tools.commands.board import make_settings
 from ujobs_tools.processes import NotReady, running, ujobs
 
@@ -68,7 +67,7 @@ def _files(work: Work, port: int, folder: Path) -> dict[str, bytes]:
     application = folder / "app.py"
     application.write_text("def setup(agent):\n    pass\n")
     settings = make_settings(None, {"thing": work.thing.name, "host": "localhost", "port": port}, [])
-    files = make_board_files(REPOSITORY, settings, work.thing.directory, application)
+    files = make_board_files(settings, work.thing.directory, application)
     marks = (on_unix.ON_BOARD / "start_marks.py").read_bytes()
     return files | {"boot.py": marks + b"\n" + files["boot.py"]}
 

@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ujobs_lab import REPOSITORY
 from ujobs_lab.bench import on_unix
 from ujobs_lab.bench.sheet import Sheet
-from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
 
-_PROGRAM = umqtt.REPOSITORY / "tools" / "ujobs_lab" / "faults" / "on_board" / "wear.py"
+_PROGRAM = REPOSITORY / "tools" / "ujobs_lab" / "faults" / "on_board" / "wear.py"
 _BLOCKS = 512  # of 4 KB, what a 4 MB ESP32 has for files
 _HEAP = "48m"  # the flash is in it
 _PATIENCE = 300  # seconds
@@ -28,7 +28,7 @@ def measure(jobs: int = 300) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        folders = ":".join(map(str, (folder, _PROGRAM.parent, umqtt.REPOSITORY / "tests" / "device")))
+        folders = ":".join(map(str, (folder, _PROGRAM.parent, REPOSITORY / "tests" / "device")))
         options = json.dumps({"blocks": _BLOCKS, "jobs": jobs})
         command = [find_micropython(), "-X", f"heapsize={_HEAP}", _PROGRAM, folders, options]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}

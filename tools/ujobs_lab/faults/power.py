@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ujobs_lab import REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import compile_module, find_micropython
 
@@ -69,7 +70,7 @@ def run(console: Console, sample: int | None, seed: int, only: str | None) -> in
 
 def compile_library(folder: Path) -> None:
     """Put lib/ujobs and umqtt.simple into a folder as .mpy, as a board has them: a reset imports them anew."""
-    library = umqtt.REPOSITORY / "lib"
+    library = REPOSITORY / "lib"
     client = umqtt.find()[0]
     for root, path in [*((library, path) for path in library.rglob("*.py")), (client, client / "umqtt" / "simple.py")]:
         target = (folder / path.relative_to(root)).with_suffix(".mpy")
@@ -141,7 +142,7 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 
 
 def _command(folder: Path, program: str, options: dict[str, object]) -> list[str | Path]:
-    folders = (folder, _ON_BOARD, umqtt.REPOSITORY / "tests" / "device")
+    folders = (folder, _ON_BOARD, REPOSITORY / "tests" / "device")
     paths = ":".join(map(str, folders))
     return [find_micropython(), "-X", f"heapsize={_HEAP}", _ON_BOARD / program, paths, json.dumps(options)]
 

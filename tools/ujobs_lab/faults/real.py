@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ujobs_lab import REPOSITORY
 from ujobs_lab.faults.proxy import Proxy, Weather
 from ujobs_lab.faults.sessions import ON_BOARD
 from ujobs_tools import cloud, fleet
@@ -137,7 +138,7 @@ class Board:
         return status
 
     def _start(self) -> None:
-        folders = f"{umqtt.find()[0]}:{umqtt.REPOSITORY / 'lib'}"
+        folders = f"{umqtt.find()[0]}:{REPOSITORY / 'lib'}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
         command = [str(find_micropython()), "-X", "heapsize=2m", str(ON_BOARD / "link_program.py"), folders, self.name]
         command += ["localhost", str(self._proxy.port), str(self.folder)]

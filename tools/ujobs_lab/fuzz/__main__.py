@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ujobs_tools.board.umqtt import REPOSITORY
+from ujobs_lab import REPOSITORY
 
 _TESTS = REPOSITORY / "tests" / "fuzz"
 _KEPT = REPOSITORY / "build" / "fuzz"

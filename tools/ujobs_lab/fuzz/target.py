@@ -14,7 +14,7 @@ from typing import Any
 
 import atheris
 
-from ujobs_tools.board.umqtt import REPOSITORY
+from ujobs_lab import REPOSITORY
 
 _SHOWN = 2000  # characters of each value
 _FOLDERS = ("lib", "tests/shims", "tests/device", "tests/fuzz", "")

@@ -9,12 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ujobs_tools.device_files import FIRMWARE, LIBRARY, ROOT
+
 from . import umqtt
 from .interpreter import compile_module
 
 
 def make_board_files(
-    repository_root: Path,
     settings: dict[str, Any],
     thing_directory: Path | None,
     app: Path | None,
@@ -28,7 +29,7 @@ def make_board_files(
     and firmware as .mpy (-O2, umqtt -O0: it checks replies with `assert`), else as .py. Raises
     FileNotFoundError for what is missing, InterpreterError for a module that does not compile.
     """
-    files = make_program_files(repository_root, compiled) | make_bare_files(compiled)
+    files = make_program_files(compiled) | make_bare_files(compiled)
     files["settings.json"] = json.dumps(settings).encode()
     if thing_directory is not None:
         claim = settings.get("claim")
@@ -43,13 +44,13 @@ def make_board_files(
     return files
 
 
-def make_program_files(repository_root: Path, compiled: bool = True) -> dict[str, bytes]:
+def make_program_files(compiled: bool = True) -> dict[str, bytes]:
     """The part of a board's files that every board has alike: boot.py, main.py, library and firmware.
 
     compiled: library and firmware as .mpy (-O2), else as .py. Raises FileNotFoundError, InterpreterError.
     """
-    files = {name: (repository_root / name).read_bytes() for name in ("boot.py", "main.py")}
-    for package in (repository_root / "lib" / "ujobs", repository_root / "firmware"):
+    files = {name: (ROOT / name).read_bytes() for name in ("boot.py", "main.py")}
+    for package in (LIBRARY, FIRMWARE):
         for source in sorted(package.rglob("*.py")):
             if source.name != "manifest.py":
                 name = f"{package.name}/{source.relative_to(package).as_posix()}"

@@ -13,8 +13,7 @@ from ujobs_tools.board.image import ImageError, build_image
 from ujobs_tools.board.interpreter import InterpreterError
 from ujobs_tools.board.supervisor import DEFAULT_HEAP, USAGE, Board, BoardOptions
 from ujobs_tools.commands.errors import in_words, read_text
-
-_EXAMPLE = umqtt.REPOSITORY / "firmware" / "settings.example.json"
+from ujobs_tools.device_files import SETTINGS_EXAMPLE
 
 
 class UsageError(ValueError):
@@ -103,7 +102,7 @@ def board(
             overrides = {"thing": thing, "host": host, "port": port}
             without = [] if app or settings else ["app=null"]
             contents = make_settings(settings, overrides, [*without, *(set_ or [])])
-            files = make_board_files(umqtt.REPOSITORY, contents, thing_dir, app, compiled=not source)
+            files = make_board_files(contents, thing_dir, app, compiled=not source)
             build_image(image, files)
             certificates = "" if thing_dir else "; no certificates, for want of --thing-dir"
             typer.echo(f"board: {image} built with {umqtt.find()[1]}{certificates}")
@@ -122,7 +121,7 @@ def make_settings(path: Path | None, overrides: dict[str, Any], assignments: lis
     without a claim, or an assignment is malformed; OSError, ValueError for a file that cannot be read.
     """
     try:
-        settings: dict[str, Any] = json.loads(read_text(path or _EXAMPLE))
+        settings: dict[str, Any] = json.loads(read_text(path or SETTINGS_EXAMPLE))
     except json.JSONDecodeError as error:
         raise UsageError(f"{path} is not JSON: {error}") from error
     if not isinstance(settings, dict):

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.live import Live
 
 from ujobs_tools import cloud
-from ujobs_tools.board.umqtt import REPOSITORY, find
+from ujobs_tools.board.umqtt import find
 from ujobs_tools.demo import view
 from ujobs_tools.demo.jobs import JOBS, DemoJob, History, well_under_way
+from ujobs_tools.device_files import EXAMPLES
 from ujobs_tools.executions import TERMINAL, Execution
 from ujobs_tools.processes import NotReady, kill_group, read_ready_file, running, ujobs
 
@@ -60,7 +61,7 @@ class _Demo:
             self._make_thing(found["http"])
             self.client = cloud.client("iot", found["http"])
             self._start_board("--thing", THING, "--thing-dir", self.folder / "thing", "--host", "localhost",
-                              "--port", str(found["mqtts"]), "--app", REPOSITORY / "examples" / "demo" / "app.py",
+                              "--port", str(found["mqtts"]), "--app", EXAMPLES / "demo" / "app.py",
                               "--set", f"update_interval={_UPDATE_INTERVAL}")  # fmt: skip
             for job in JOBS:
                 self._create(job)

@@ -31,9 +31,9 @@ def check_version(version: tuple[int, ...], mpy: int) -> None:
         raise BoardError(f"MicroPython {found} on the board {loads}, and mpy-cross here makes version {made}")
 
 
-def program(repository: Path) -> dict[str, bytes]:
+def program() -> dict[str, bytes]:
     """boot.py, main.py, library and board glue. Raises InterpreterError, OSError."""
-    return {f"/{name}": content for name, content in make_program_files(repository).items()}
+    return {f"/{name}": content for name, content in make_program_files().items()}
 
 
 def application(app: Path, mpy: int) -> dict[str, bytes]:

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ujobs_tools.board.umqtt import REPOSITORY
-
 from .contents import application, check_version, program
 from .plan import OWNED, SLOTS, Plan, make_plan
 from .ports import BoardError
@@ -24,7 +22,7 @@ def plan_for(remote: Remote, app: Path | None, further: Mapping[str, bytes]) -> 
     check_version(about.version, about.mpy)
     if not about.umqtt:
         raise BoardError("the board has no umqtt.simple: install it with mpremote mip install umqtt.simple")
-    files = {**program(REPOSITORY), **further}
+    files = {**program(), **further}
     new = None if app is None else application(app, about.mpy)
     single = [path for path in files if not path.startswith(OWNED)]
     places = [*OWNED, *SLOTS, *single, *(f"{path}.new" for path in single)]

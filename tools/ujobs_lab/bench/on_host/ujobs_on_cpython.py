@@ -6,9 +6,10 @@ import os
 import sys
 from typing import Any
 
+from ujobs_lab import REPOSITORY
 from ujobs_tools.board import umqtt
 
-_ROOT = umqtt.REPOSITORY
+_ROOT = REPOSITORY
 
 
 def main() -> None:
