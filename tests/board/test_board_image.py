@@ -87,3 +87,12 @@ device.writeblocks(0, b"\\x55" * 8192)
     output = subprocess.run([find_micropython(), "-c", script], capture_output=True, text=True, check=True)
     assert output.stdout.split() == ["True", "True", "2", "4096"]
     assert flash.read_bytes() == b"\x55" * 8192
+
+
+def test_only_the_owner_can_read_an_image(tmp_path: Path) -> None:
+    image = tmp_path / "flash.img"
+    image.touch(0o666)
+    build_image(image, {"settings.json": b"{}"}, blocks=32)
+    assert image.stat().st_mode & 0o777 == 0o600
+    write_file(image, "settings.json", b"{}")
+    assert image.stat().st_mode & 0o777 == 0o600

@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError
 from engine_service import MINUTE, START, Service
 from http_service import Server, refused
 
+JSON = {"Content-Type": "application/json"}
+
 
 @pytest.fixture
 def kiln(server: Server) -> str:
@@ -183,7 +185,7 @@ def test_what_is_not_implemented_is_named(server: Server) -> None:
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"targets": "x"}', b'{"targets": ["x"], "document": 5}', b"{}"])
 def test_bodies_that_boto3_would_not_send(server: Server, body: bytes) -> None:
-    request = urllib.request.Request(f"{server.url}/jobs/a", data=body, method="PUT")
+    request = urllib.request.Request(f"{server.url}/jobs/a", body, JSON, method="PUT")
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request, timeout=10)
     with caught.value as error:
@@ -194,7 +196,7 @@ def test_bodies_that_boto3_would_not_send(server: Server, body: bytes) -> None:
 
 def test_requests_without_a_signature_find_the_service_that_has_the_path(server: Server, kiln: str) -> None:
     create(server, kiln)
-    request = urllib.request.Request(f"{server.url}/things/kiln/jobs/$next", data=b"{}", method="PUT")
+    request = urllib.request.Request(f"{server.url}/things/kiln/jobs/$next", b"{}", JSON, method="PUT")
     with urllib.request.urlopen(request, timeout=10) as response:
         assert json.loads(response.read())["execution"]["jobId"] == "a"
     status, body = server.get("/no/such/path")

@@ -12,6 +12,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from ujobs_tools.private import make_private
+
 from .fakes_cache import FAKES
 from .interpreter import find_micropython
 
@@ -24,13 +26,15 @@ class ImageError(Exception):
 
 
 def build_image(path: Path, files: dict[str, bytes], blocks: int = DEFAULT_BLOCKS) -> None:
-    """Make a fresh image holding `files` (path on the board -> content), replacing one that is there.
+    """Make a fresh image holding `files` (path on the board -> content), replacing one that is there; only its
+    owner may read it, since boards hold keys and passwords.
 
     blocks: size in blocks of 4096 bytes, at least 4. The image appears whole or not at all, and
     its folder is made. Raises ImageError when the files do not fit, or a board is running on the image.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
+    make_private(part)
     part.write_bytes(b"\xff" * (BLOCK_SIZE * blocks))
     try:
         _run_tool("format", part)

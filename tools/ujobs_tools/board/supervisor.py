@@ -85,7 +85,7 @@ class Board:
         and SIGUSR2 (access point back). Raises ImageError when the image is missing, cut short or in use.
         """
         image = self._open_image()
-        partitions = os.open(self._path.with_name(self._path.name + ".partitions"), os.O_RDWR | os.O_CREAT, 0o666)
+        partitions = os.open(self._path.with_name(self._path.name + ".partitions"), os.O_RDWR | os.O_CREAT, 0o600)
         self._handle_signals()
         try:
             if self._options.serial:

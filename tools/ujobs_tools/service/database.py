@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ujobs_tools.private import make_private
+
 _VERSION = 4
 
 _SCHEMA = """
@@ -97,12 +99,15 @@ class StoreError(Exception):
 
 
 class Database:
-    """A database file, made when it is not there yet. path: a file, or ":memory:".
+    """A database file, made when it is not there yet; only its owner may read it. path: a file, or ":memory:".
 
-    Raises StoreError when the file is no database, is in use by another process, or is of another version.
+    Raises OSError when it cannot be created, StoreError when it is no database, is in use by another process, or is of
+    another version.
     """
 
     def __init__(self, path: Path | str) -> None:
+        if path != ":memory:":
+            make_private(Path(path))  # SQLite gives its journals the same permissions.
         self._connection = sqlite3.connect(path, timeout=0.2, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         try:

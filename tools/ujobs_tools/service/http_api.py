@@ -7,7 +7,7 @@ import inspect
 import json
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from ujobs_tools.pki import Authority
 from ujobs_tools.service import limits
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError
+from ujobs_tools.service.guard import guard
 from ujobs_tools.service.http_model import Operations, service_of
 from ujobs_tools.service.http_operations import handlers, not_implemented
 from ujobs_tools.service.page.routes import Page
@@ -35,10 +36,11 @@ _EXCEPTION = {"VersionMismatch": "InvalidRequestException", "TerminalStateReache
 
 def make_app(
     engine: Engine, authority: Authority, endpoint: Callable[[], str],
-    read_objects: Callable[[Files], dict[int, bytes]], page: Page | None = None,
+    read_objects: Callable[[Files], dict[int, bytes]], page: Page | None = None, names: Collection[str] = (),
 ) -> web.Application:
     """The aiohttp application. endpoint: gives the "host:port" where devices connect, for DescribeEndpoint.
-    read_objects: gives the contents of streams' files, see `objects`. page: the live page, served as well."""
+    read_objects: gives the contents of streams' files, see `objects`. page: the live page, served as well. names: what
+    this server is reached by, see `guard`."""
     operations = Operations()
     table = handlers(engine, authority, endpoint, read_objects)
 
@@ -74,7 +76,7 @@ def make_app(
             },
         )
 
-    app = web.Application(middlewares=[_errors])
+    app = web.Application(middlewares=[guard(names, pages=("/",)), _errors])
     app.router.add_get("/ca.pem", ca)
     app.router.add_get("/_ujobs/executions/{thing}/{job_id}/history", history)
     if page is not None:

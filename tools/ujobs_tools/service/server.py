@@ -67,7 +67,7 @@ class Service:
     ) -> None:
         data.mkdir(parents=True, exist_ok=True)
         self._s3_url = s3_url
-        self._name = names[0] if names else "localhost"
+        self._names = tuple(names)
         self._authority = pki.Authority(data / "pki", names)
         store = Store(str(data / "jobs.sqlite"))
         self._clock = Clock(speed, store.latest_time())
@@ -89,7 +89,8 @@ class Service:
         host = address.host
         self.ports["mqtts"] = await self._listen(host, "mqtts", address.mqtts_port)
         self.ports["mqtt"] = await self._listen("127.0.0.1", "mqtt", address.mqtt_port)
-        app = make_app(self.engine, self._authority, self._endpoint, self._read_objects, self.page)
+        names = (*self._names, host)
+        app = make_app(self.engine, self._authority, self._endpoint, self._read_objects, self.page, names)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, address.http_port)
@@ -140,7 +141,7 @@ class Service:
         return objects.contents(self._s3_url, files)
 
     def _endpoint(self) -> str:
-        return f"{self._name}:{self.ports['mqtts']}"
+        return f"{self._names[0] if self._names else 'localhost'}:{self.ports['mqtts']}"
 
     def _identify(self, certificate: bytes | None) -> tuple[str | None, bool]:
         """Who connects: a registered certificate speaks for the thing it is attached to, or is a claim by its policies;

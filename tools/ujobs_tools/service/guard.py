@@ -1,0 +1,94 @@
+"""Keeps web pages from driving the HTTP API: a browser on this machine can reach it, and so can every page open in it.
+
+The service checks no signatures, so it must tell a page's requests from a program's by what browsers send and pages
+cannot change: the Host, Origin and Sec-Fetch-Site headers, and the content types that need no permission (Fetch
+standard; Fetch Metadata Request Headers)."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+# What a form can send, and a script without asking the server first.
+_FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+_READING = ("GET", "HEAD")
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def guard(names: Collection[str], pages: Collection[str] = ()) -> Middleware:
+    """A middleware that answers 403 to what a foreign page has sent, with the reason in AWS's form.
+
+    names: host names and addresses that this server is reached by, besides localhost, the loopback addresses and the
+    address that the request came in on. pages: paths of pages that links on other sites may lead to.
+    """
+    known = {name.lower() for name in names}
+
+    @web.middleware
+    async def refuse_foreign_pages(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        reason = _reason(request, known, pages)
+        if reason is None:
+            return await handler(request)
+        return web.json_response(
+            {"message": reason}, status=403, headers={"x-amzn-ErrorType": "AccessDeniedException"}
+        )
+
+    return refuse_foreign_pages
+
+
+def _reason(request: web.Request, names: Collection[str], pages: Collection[str]) -> str | None:
+    hosts = request.headers.getall("Host", [])
+    for host in hosts:
+        name = _host_name(host)
+        if name is None or not (name in names or _is_this_machine(name) or name == _own_address(request)):
+            return f"Host {host!r} is not a name of this service: start ujobs serve with --name if it should be."
+    origin = request.headers.get("Origin")
+    if origin is not None and not _same_origin(origin, hosts):
+        return f"Origin {origin!r}: web pages of other origins may not use this service."
+    site = request.headers.get("Sec-Fetch-Site", "none").lower()
+    if site not in ("none", "same-origin") and not _follows_link(request, pages):
+        return f"Sec-Fetch-Site {site!r}: web pages of other origins may not use this service."
+    if request.method not in _READING and request.headers.get("Content-Type") and request.content_type in _FORM_TYPES:
+        return f"Content-Type {request.content_type!r} is what a form on a web page sends: use application/json."
+    return None
+
+
+def _host_name(host: str) -> str | None:
+    """The name or address in a Host header or an origin's authority, without the port; None for a malformed one."""
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port
+    except ValueError:
+        return None
+    return None if parts.netloc != host or parts.username is not None else parts.hostname
+
+
+def _is_this_machine(name: str) -> bool:
+    try:
+        address = ipaddress.ip_address(name)
+        return address.is_loopback or address.is_unspecified
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def _own_address(request: web.Request) -> str | None:
+    """The address of this machine that the client connected to."""
+    address = None if request.transport is None else request.transport.get_extra_info("sockname")
+    return address[0] if address else None
+
+
+def _same_origin(origin: str, hosts: Sequence[str]) -> bool:
+    scheme, _, authority = origin.partition("://")
+    return scheme.lower() in ("http", "https") and [authority.lower()] == [host.lower() for host in hosts]
+
+
+def _follows_link(request: web.Request, pages: Collection[str]) -> bool:
+    """Whether somebody followed a link to a page, which opens in a tab of its own and tells the other site nothing."""
+    return (
+        request.method in _READING
+        and request.path in pages
+        and request.headers.get("Sec-Fetch-Mode", "").lower() == "navigate"
+        and request.headers.get("Sec-Fetch-Dest", "").lower() == "document"
+    )
