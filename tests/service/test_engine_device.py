@@ -275,6 +275,29 @@ def test_status_details_within_the_limits(service: Service, details: dict[str, s
     assert state["statusDetails"] == details
 
 
+def test_numbers_and_booleans_as_text_which_aws_sdks_v1_send(service: Service) -> None:
+    service.job("a")
+    service.engine.start_next("kiln", {"stepTimeoutInMinutes": "5"})
+    described = service.engine.describe("kiln", "a", {"executionNumber": "1", "includeJobDocument": "false"})
+    assert described["execution"]["approximateSecondsBeforeTimedOut"] == 5 * MINUTE
+    assert "jobDocument" not in described["execution"]
+    reply = service.progress(
+        "a", expectedVersion="2", executionNumber="1", stepTimeoutInMinutes="-1", includeJobExecutionState="true",
+        includeJobDocument="true",
+    )
+    assert reply == {
+        "executionState": {"status": "IN_PROGRESS", "versionNumber": 3}, "jobDocument": {"operation": "x"},
+    }
+    assert service.progress("a", includeJobExecutionState="false", includeJobDocument="false") == {}
+
+
+def test_a_number_in_status_details_becomes_text(service: Service) -> None:
+    service.job("a")
+    details = {"uptime": 1234.56, "tries": 0, "below": -1.5e-7}
+    state = service.progress("a", statusDetails=details, includeJobExecutionState=True)["executionState"]
+    assert state["statusDetails"] == {"uptime": "1234.56", "tries": "0", "below": "-1.5e-07"}
+
+
 @pytest.mark.parametrize(
     ("details", "named"),
     [
@@ -288,7 +311,7 @@ def test_status_details_within_the_limits(service: Service, details: dict[str, s
         ({"k": "a\nb"}, "control"),
         ({"k": "a\u200bb"}, "control"),
         ({"k": "\ud800"}, "control"),
-        ({"k": 1}, "string"),
+        ({"k": float("inf")}, "string"),
         ({"k": True}, "string"),
         ({"k": None}, "string"),
         ({"k": {"nested": "v"}}, "string"),
@@ -310,8 +333,9 @@ def test_status_details_beyond_the_limits(service: Service, details: object, nam
 @pytest.mark.parametrize(
     "request_",
     [
-        {"includeJobExecutionState": "true"}, {"includeJobDocument": 1}, {"executionNumber": "1"},
-        {"executionNumber": 1.5}, {"stepTimeoutInMinutes": "5"},
+        {"includeJobExecutionState": "yes"}, {"includeJobDocument": 1}, {"includeJobDocument": "True"},
+        {"executionNumber": 1.5}, {"executionNumber": "1.5"}, {"executionNumber": ""}, {"executionNumber": " 1"},
+        {"executionNumber": True}, {"stepTimeoutInMinutes": "0"}, {"stepTimeoutInMinutes": "5m"},
     ],
 )
 def test_members_of_another_type(service: Service, request_: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ class DeviceOperations(Core):
         ResourceNotFound, VersionMismatch, InvalidStateTransition; the last two with the execution's state.
         """
         details = limits.status_details(request.get("statusDetails"))
-        expected = limits.integer(request, "expectedVersion", numeric_string=True)
+        expected = limits.integer(request, "expectedVersion")
         number = limits.integer(request, "executionNumber")
         minutes = limits.step_timeout(request, may_discard=True)
         include_state = limits.flag(request, "includeJobExecutionState", False)

@@ -65,7 +65,7 @@ def make_app(
 
     async def history(request: web.Request) -> web.Response:
         thing, job_id = request.match_info["thing"], request.match_info["job_id"]
-        number = limits.integer(request.query, "executionNumber", numeric_string=True)
+        number = limits.integer(request.query, "executionNumber")
         execution = engine.describe_job_execution(job_id, thing, number)["execution"]
         number = execution["executionNumber"]
         return _json(

@@ -3,7 +3,6 @@
 Both services use the rest-json protocol. `iot` and `iot-jobs-data` share some paths; a request says by the credential
 scope of its signature which one it means. Signatures are not checked."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 from botocore.session import get_session
 from botocore.validate import ParamValidator
 
+from ujobs_tools.service import limits
 from ujobs_tools.service.errors import ApiError, invalid
 
 CONTROL = "iot"
@@ -93,8 +93,8 @@ class Operation:
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        members = json.loads(body) if body else {}
-    except (ValueError, RecursionError):
+        members = limits.parse_json(body) if body else {}
+    except ValueError:
         raise invalid("The request body is not valid UTF-8-encoded JSON.") from None
     if not isinstance(members, dict):
         raise invalid("The request body must be a JSON object.")

@@ -3,6 +3,7 @@ and its limit. A member that is null counts as absent. Limits are those of the s
 (UpdateJobExecution, CreateJob, TimeoutConfig, JobExecutionsRetryConfig) and of its quota tables."""
 
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -56,19 +57,22 @@ def client_token(request: Request) -> str | None:
 
 
 def flag(request: Request, name: str, default: bool) -> bool:
-    """The boolean member `name`, or the default."""
+    """The boolean member `name`, or the default. "true" and "false" are accepted too: the AWS IoT Device SDK for C++ v1
+    sends them."""
     value = request.get(name)
     if value is None:
         return default
+    if value in ("true", "false"):
+        return value == "true"
     if not isinstance(value, bool):
         raise invalid(f"{name} must be true or false")
     return value
 
 
-def integer(request: Request, name: str, numeric_string: bool = False) -> int | None:
-    """The whole number `name`, or None. numeric_string: "3" will do as well, as AWS's own samples send versions."""
+def integer(request: Request, name: str) -> int | None:
+    """The whole number `name`, or None. "3" is accepted for 3: the AWS IoT Device SDKs v1 send numbers so."""
     value = request.get(name)
-    if numeric_string and isinstance(value, str) and _INTEGER.fullmatch(value):
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
     if value is None:
         return None
@@ -88,16 +92,21 @@ def step_timeout(request: Request, may_discard: bool) -> int | None:
 
 def status_details(value: object) -> dict[str, str] | None:
     """A statusDetails map: at most 10 pairs; keys of 1 to 128 characters of letters, digits, `:`, `_`, `-`; values are
-    strings of 1 to 1024 characters, none of them a control, format, surrogate, private-use or unassigned one."""
+    strings of 1 to 1024 characters, none of them a control, format, surrogate, private-use or unassigned one.
+
+    A number becomes its text, as the jobs-agent.js of the AWS IoT Device SDK for JavaScript v1 needs it."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
         raise invalid("statusDetails must be a map of strings to strings")
     if len(value) > MAX_DETAILS:
         raise invalid(f"statusDetails has {len(value)} pairs; the limit is {MAX_DETAILS}")
+    details: dict[str, str] = {}
     for key, text in value.items():
         if not _DETAILS_KEY.fullmatch(key):
             raise invalid(f"statusDetails key {key[:130]!r} must be 1 to 128 characters of a-z A-Z 0-9 : _ -")
+        if isinstance(text, int | float) and not isinstance(text, bool) and math.isfinite(text):
+            text = json.dumps(text)
         if not isinstance(text, str):
             raise invalid(f"statusDetails value of {key!r} must be a string")
         if not 1 <= len(text) <= MAX_DETAIL_VALUE:
@@ -106,7 +115,8 @@ def status_details(value: object) -> dict[str, str] | None:
             )
         if not _printable(text):
             raise invalid(f"statusDetails value of {key!r} must not contain control characters")
-    return dict(value)
+        details[key] = text
+    return details
 
 
 def _printable(text: str) -> bool:

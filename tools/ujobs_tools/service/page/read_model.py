@@ -86,7 +86,7 @@ class ReadModel:
     def execution(self, asked: Mapping[str, str]) -> View:
         """One execution with its versions, its timers, and what its board printed while it was under way."""
         thing, job_id = asked.get("thing", ""), asked.get("job", "")
-        number = limits.integer(asked, "number", numeric_string=True)
+        number = limits.integer(asked, "number")
         history = self._engine.history(thing, job_id, number)
         execution = self._engine.store.execution(thing, job_id, number)
         assert execution is not None, "history() has found it"
@@ -165,7 +165,7 @@ class ReadModel:
 
 
 def _limit(asked: Mapping[str, str]) -> int:
-    wanted = limits.integer(asked, "limit", numeric_string=True)
+    wanted = limits.integer(asked, "limit")
     return _ROWS if wanted is None else max(1, min(wanted, MAX_ROWS))
 
 
