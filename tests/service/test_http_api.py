@@ -282,3 +282,21 @@ def test_the_history_of_an_execution(server: Server, kiln: str) -> None:
     assert server.get("/_ujobs/executions/kiln/a/history?executionNumber=2")[0] == 404
     assert server.get("/_ujobs/executions/kiln/a/history?executionNumber=x")[0] == 400
     assert server.get("/_ujobs/executions/kiln/b/history")[0] == 404
+
+
+def test_clients_that_sign_the_control_plane_as_execute_api(server: Server, kiln: str) -> None:
+    def sign_as_before(request: Any, **_: Any) -> None:
+        signed = request.headers["Authorization"]
+        request.headers["Authorization"] = signed.replace(b"/iot/aws4_request", b"/execute-api/aws4_request")
+        assert b"/execute-api/" in request.headers["Authorization"]
+
+    server.iot.meta.events.register("before-send.iot", sign_as_before, "sign-as-before")
+    try:
+        create(server, kiln)
+        described = server.iot.describe_job_execution(jobId="a", thingName="kiln")["execution"]
+        assert described["thingArn"] == kiln
+        assert server.iot.list_job_executions_for_thing(thingName="kiln")["executionSummaries"][0]["jobId"] == "a"
+        with refused("ResourceNotFoundException", 404):
+            server.iot.describe_job(jobId="b")
+    finally:
+        server.iot.meta.events.unregister("before-send.iot", unique_id="sign-as-before")

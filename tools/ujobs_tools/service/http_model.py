@@ -18,13 +18,14 @@ CONTROL = "iot"
 DATA = "iot-jobs-data"
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/\d+/[^/,\s]+/([^/,\s]+)/aws4_request")
+_FORMER_SCOPES = {"execute-api": CONTROL}  # what botocore up to 1.29.76 signed, and so Debian 12's AWS CLI
 _PLACEHOLDER = re.compile(r"\\{(\w+)(\\\+)?\\}")
 
 
 def service_of(authorization: str | None) -> str | None:
     """The service an Authorization header was signed for; None when it names none."""
     match = _SCOPE.search(authorization or "")
-    return match and match[1]
+    return match and _FORMER_SCOPES.get(match[1], match[1])
 
 
 class Operation:
