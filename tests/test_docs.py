@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from documented import DOCS, firmware_module, relative, table_rows
-from ujobs.agent import _BUILT_IN
+from ujobs.handlers import _MINUTES
 from ujobs_lab import REPOSITORY, api_reference
 from ujobs_tools.cli import app
 
@@ -36,11 +36,11 @@ def test_every_setting_is_described_as_it_is() -> None:
 
 def test_every_handler_has_a_page_and_its_place() -> None:
     documents = (DOCS / "job-documents.md").read_text()
-    for name in _BUILT_IN:
+    for name in _MINUTES:
         assert f"](handlers/{name}.md)" in documents
         assert (DOCS / "handlers" / f"{name}.md").is_file()
     handlers = next(row for row in table_rows((DOCS / "settings.md").read_text()) if row[0] == "`handlers`")
-    assert handlers[2].split(", ") == sorted(_BUILT_IN)
+    assert handlers[2].split(", ") == sorted(_MINUTES)
 
 
 def commands(page: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from documented import firmware_module
-from ujobs import agent
+from ujobs import handlers
 from ujobs_lab import REPOSITORY
 
 settings = firmware_module("settings")
@@ -62,7 +62,7 @@ def test_settings_of_a_board(board: Path, capsys: pytest.CaptureFixture[str]) ->
     settings.check(found)
     assert found.items() <= settings.load(str(board)).items()
     assert capsys.readouterr().out == ""
-    assert set(found["handlers"]) <= set(agent._BUILT_IN)
+    assert set(found["handlers"]) <= set(handlers._MINUTES)
     guide = (board.parent / "README.md").read_text()
     assert f"[{board.stem}]({board.name})" in guide
     assert str(found["receive_limit"]) in guide

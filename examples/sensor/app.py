@@ -35,7 +35,7 @@ class Sensor:
         self.interval = _load()
         self.task: "asyncio.Task | None" = None
         self._link = agent.link
-        self._topic = "sensors/" + agent.client.thing
+        self._topic = "sensors/" + agent.thing
         self._changed = asyncio.Event()
 
     async def publish(self):

@@ -1,23 +1,23 @@
-"""ujobs: AWS IoT Jobs on MicroPython. A name is imported when it is first used, so that unused floors cost nothing."""
+"""ujobs: AWS IoT Jobs on MicroPython. Names are imported on first use, so unused layers cost nothing."""
 
 _WHERE = {
     "Agent": "agent",
-    "Execution": "protocol",
-    "Job": "job",
+    "Execution": "client",
+    "Job": "agent",
     "Journal": "journal",
     "JobsClient": "client",
-    "JobsError": "protocol",
+    "JobsError": "agent",
     "Link": "link",
-    "Reject": "job",
+    "Reject": "agent",
     "tls_context": "certificates",
-    "trial": "trial",
 }
 
 
 def __getattr__(name):
+    if name in _WHERE:
+        return getattr(__import__("ujobs." + _WHERE[name], None, None, (name,)), name)
     # MicroPython asks here for submodules too, before it looks for their files.
-    module = name if name in _WHERE.values() else _WHERE.get(name)
-    if module is None:
+    try:
+        return __import__("ujobs." + name, None, None, (name,))
+    except ImportError:
         raise AttributeError(name)
-    found = __import__("ujobs." + module, None, None, (name,))
-    return found if module == name else getattr(found, name)

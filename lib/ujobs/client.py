@@ -1,83 +1,146 @@
-"""`JobsClient`: the four operations of AWS IoT Jobs as coroutines, and its two notifications as callbacks.
+"""`JobsClient`: the four operations of AWS IoT Jobs as coroutines, for programs that drive jobs without an agent.
 
-Each reply is matched to its request by the client token; one request is under way at a time, others wait their turn.
-Every request ends: with the reply, with a JobsError, or with an OSError after the last try. It keeps no state of a
-job; what an answer means for one is decided above. Operation and field names are those of the API "iot-jobs-data".
+Arguments are checked before anything is sent: a wrong one is a ValueError that names the field as AWS spells it. A
+refusal is a JobsError with the service's own code. Operations and fields are those of the API "iot-jobs-data".
 """
 
 import asyncio
-import random
-from errno import ETIMEDOUT
 
-from . import protocol
-from .link import Link, explain, log, until
+from .agent import JobsError as JobsError
+from .agent import Requests, check_name, check_number, details_of, names_execution, parse
+from .agent import execution as _checked
+from .link import Link, explain, log
 
-_RETRIED = (protocol.REQUEST_THROTTLED, protocol.INTERNAL_ERROR)
+_LONG = 0x7FFFFFFFFFFFFFFF
+_NO_TIMER = 7 * 86400  # seconds: the longest that a step timer can run
 
 
-class JobsClient:
+class Execution:
+    """One job execution as the service describes it (JobExecution and JobExecutionSummary of the API).
+
+    job_id; execution_number and version_number (integers); status ("" in a summary, which has none); queued_at
+    (seconds since 1970); seconds_left (about, before the service times it out; 7 days when no timer runs); document
+    (the parsed job document, None when not asked for); status_details (dict).
+    Raises ValueError when a field that must be there is missing or of the wrong type.
+    """
+
+    def __init__(self, fields: dict):
+        _checked({"execution": fields})
+        self.job_id: str = fields["jobId"]
+        self.execution_number: int = fields["executionNumber"]
+        self.version_number: int = fields["versionNumber"]
+        self.queued_at: int = fields["queuedAt"]
+        self.status: str = fields.get("status", "")
+        self.seconds_left: int = fields.get("approximateSecondsBeforeTimedOut", _NO_TIMER)
+        self.status_details: dict = fields.get("statusDetails", {})
+        self.document: object = fields.get("jobDocument")
+        for name, value, kind in (
+            ("status", self.status, str), ("approximateSecondsBeforeTimedOut", self.seconds_left, int),
+            ("statusDetails", self.status_details, dict),
+        ):
+            if not isinstance(value, kind):
+                raise ValueError(name + " is of the wrong type")
+
+
+def _execution(reply):
+    fields = reply.get("execution")
+    return None if fields is None else Execution(fields)
+
+
+def _executions(reply, name):
+    found = reply.get(name, [])
+    if not isinstance(found, list):
+        raise ValueError(name + " is not a list")
+    return list(map(Execution, found))
+
+
+def _operation(job_id, name):
+    if job_id != "$next" or name != "/get":
+        check_name("jobId", job_id, 64)
+        if ":" in job_id:
+            raise ValueError("jobId must not contain ':'")
+    return job_id + name
+
+
+def _step_timeout(minutes):
+    if minutes is not None:
+        check_number("stepTimeoutInMinutes", minutes, 1, 10080)
+    return minutes
+
+
+class JobsClient(Requests):
     """The Jobs service, for one thing, over a link.
 
-    link: a Link whose client may use the thing's topics; subscriptions are set here. thing: thing name. attempts: how
-    often a request is sent before giving up; each waits the link's timeout. Raises ValueError for a wrong thing name.
+    link: a Link whose client may use the thing's topics; subscriptions are set here, so make it before the link
+    connects. thing: thing name. attempts: how often a request is sent before giving up; each waits the link's timeout.
+    Not beside an Agent for the same thing: a handler uses `job.client.request()`. Raises ValueError for a wrong name.
 
     on_notify: called with the payload (dict) of a `notify`, whose `jobs` lists what is pending. on_notify_next: called
     with the Execution that is next, None when nothing is pending, False when the message could not be read. on_next:
-    called with whether any is next, which costs less. They must not wait; None (the default) ignores the notification.
+    called with whether any is next, which costs less. They must not wait; None (the default) ignores the notification,
+    and `notify` is subscribed only once there is an on_notify.
     """
 
     def __init__(self, link: Link, thing: str, attempts: int = 3):
-        self.link = link
-        self.thing = thing
-        self.attempts = attempts
-        self.on_notify: "object" = None
-        self.on_notify_next: "object" = None
-        self.on_next: "object" = None
-        self._prefix = protocol.prefix(thing)
-        self._turn = asyncio.Lock()
-        self._answered = asyncio.Event()
-        self._answer = None
-        self._topic = None
-        self._resent = False
-        # A reply to a request from before a reset must not match one of now.
-        self._serial = random.getrandbits(24) << 6
-        self._token = None
-        link.route(self._prefix, self._received)
-        link.listeners.append(self._link_changed)
-        # One filter for replies and notifications: AWS also sends replies to a client that has not subscribed.
-        link.filters.append((self._prefix + b"#", 1))
+        super().__init__(link, thing, attempts)
+        link.filters.append((self._prefix + b"get/+", 0))
+        link.filters.append((self._prefix + b"notify-next", 1))
+        self.on_notify_next: object = None
+        self.on_next: object = None
+        self._on_notify: object = None
 
-    async def get_pending(self) -> "tuple[list[protocol.Execution], list[protocol.Execution]]":
+    @property
+    def on_notify(self) -> object:
+        """See the class."""
+        return self._on_notify
+
+    @on_notify.setter
+    def on_notify(self, callback: object) -> None:
+        wanted = (self._prefix + b"notify", 1)
+        if callback and wanted not in self.link.filters:
+            self.link.filters.append(wanted)
+            if self.link.up.is_set():
+                asyncio.create_task(self._subscribe(wanted))  # noqa: RUF006
+        self._on_notify = callback
+
+    async def _subscribe(self, wanted):
+        try:
+            await self.link.subscribe(*wanted)
+        except Exception as error:
+            log("notify is not subscribed:", explain(error))
+
+    async def get_pending(self) -> "tuple[list[Execution], list[Execution]]":
         """GetPendingJobExecutions. Return the executions in progress and those queued, as summaries without document.
 
         Raises JobsError when the service refuses, OSError when it does not answer.
         """
-        fields = await self._request(protocol.GET_PENDING, None, protocol.get_pending)
-        return protocol.executions(fields, "inProgressJobs"), protocol.executions(fields, "queuedJobs")
+        reply = await self.request("get")
+        return _executions(reply, "inProgressJobs"), _executions(reply, "queuedJobs")
 
     async def start_next(
         self, step_timeout: "int | None" = None, status_details: "dict | None" = None
-    ) -> "protocol.Execution | None":
+    ) -> "Execution | None":
         """StartNextPendingJobExecution. Return the execution, now IN_PROGRESS, or None when nothing is pending.
 
         An execution that was in progress already is handed out again. step_timeout: minutes, 1 to 10080.
         Raises ValueError, JobsError, OSError; MemoryError when the reply is larger than the link's receive limit.
         """
-        return protocol.execution(
-            await self._request(protocol.START_NEXT, None, protocol.start_next, step_timeout, status_details)
-        )
+        return _execution(await self.request(
+            "start-next", stepTimeoutInMinutes=_step_timeout(step_timeout), statusDetails=_details(status_details)
+        ))
 
     async def describe(
-        self, job_id: str = protocol.NEXT, execution_number: "int | None" = None, include_document: bool = True
-    ) -> "protocol.Execution | None":
+        self, job_id: str = "$next", execution_number: "int | None" = None, include_document: bool = True
+    ) -> "Execution | None":
         """DescribeJobExecution. Return the execution; None for "$next" when nothing is pending.
 
         The service describes only what is QUEUED or IN_PROGRESS, else the JobsError is TerminalStateReached or
         ResourceNotFound. Raises as start_next().
         """
-        return protocol.execution(
-            await self._request(protocol.DESCRIBE, job_id, protocol.describe, execution_number, include_document)
-        )
+        return _execution(await self.request(
+            _operation(job_id, "/get"), executionNumber=_number("executionNumber", execution_number),
+            includeJobDocument=None if include_document else False,
+        ))
 
     async def update(
         self,
@@ -90,104 +153,73 @@ class JobsClient:
         include_state: bool = False,
         include_document: bool = False,
     ) -> dict:
-        """UpdateJobExecution, see protocol.update() for the arguments. Return the reply.
+        """UpdateJobExecution. Return the reply.
 
-        With expected_version it is safe to be sent again when no reply came: the service takes only one of the copies,
-        and the refusal of the other is seen here. An accepted update raises the version number by one.
+        status: IN_PROGRESS, SUCCEEDED, FAILED or REJECTED; some AWS pages say SUCCESS for SUCCEEDED, so that is
+        accepted too and sent as SUCCEEDED. status_details: at most 10 pairs; keys 1 to 128 characters of A-Z a-z 0-9
+        : _ -; values text of 1 to 1024 characters, without control characters. They replace the stored ones, None
+        leaves those. expected_version: the service refuses with VersionMismatch if it has another. execution_number:
+        None for the latest. step_timeout: minutes, 1 to 10080, restarts the step timer; -1 discards it; None leaves it
+        running. include_state, include_document: ask for executionState and jobDocument in the reply. The ninth field,
+        clientToken, is set here.
+
+        With expected_version it is safe to be sent again when no reply came: the service applies only one of the
+        copies, and the refusal of the other is recognised here. An accepted update raises the version number by one.
         Raises ValueError, JobsError, OSError, MemoryError.
         """
+        if status == "SUCCESS":
+            status = "SUCCEEDED"
+        if status not in ("IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED"):
+            raise ValueError("status must be IN_PROGRESS, SUCCEEDED, FAILED or REJECTED")
         try:
-            return await self._request(
-                protocol.UPDATE, job_id, protocol.update, status, status_details, expected_version, execution_number,
-                step_timeout, include_state, include_document,
+            return await self.request(
+                _operation(job_id, "/update"), status=status, statusDetails=_details(status_details),
+                expectedVersion=_number("expectedVersion", expected_version),
+                executionNumber=_number("executionNumber", execution_number),
+                stepTimeoutInMinutes=step_timeout if step_timeout == -1 else _step_timeout(step_timeout),
+                includeJobExecutionState=include_state or None, includeJobDocument=include_document or None,
             )
-        except protocol.JobsError as error:
+        except JobsError as error:
             state = error.state
-            if (
-                self._resent and expected_version is not None
-                and state.get("status") == status and state.get("versionNumber") == expected_version + 1
+            if expected_version is not None and state.get("status") == status and (
+                state.get("versionNumber") == expected_version + 1
             ):
                 return {"executionState": state}
             raise
 
-    async def _request(self, operation, job_id, build, *fields):
-        self._serial += 1
-        token = "%x" % self._serial
-        body = build(*fields, client_token=token)
-        topic = protocol.topic(self._prefix, operation, job_id)
-        async with self._turn:
-            self._topic = topic
-            self._token = token
-            try:
-                answer = await self._exchange(topic, body)
-            finally:
-                self._topic = self._token = self._answer = None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def _exchange(self, topic, body):
-        answer = None
-        for attempt in range(self.attempts):
-            self._resent = attempt > 0
-            self._answered.clear()
-            try:
-                if not self.link.up.is_set():
-                    await asyncio.wait_for(self.link.up.wait(), self.link.timeout)
-                await self.link.publish(topic, body)
-                await until(self._answered, self.link.timeout)
-            except (OSError, asyncio.TimeoutError):
-                continue
-            answer = self._answer
-            if isinstance(answer, protocol.JobsError) and answer.code in _RETRIED:
-                await asyncio.sleep(random.random() * (2 << attempt))
-            elif answer is not None:
-                return answer
-        if answer is not None:
-            return answer
-        raise OSError(ETIMEDOUT)
-
-    def _link_changed(self, up):
-        if not up:
-            # Nobody will answer on this connection any more: ask again on the next one.
-            self._answer = None
-            self._answered.set()
-
-    def _received(self, topic, payload):
-        kind = protocol.classify(self._prefix, topic)
-        if kind == protocol.NOTIFY_NEXT:
+    def _notified(self, name, payload):
+        if name == b"notify-next":
             if callable(self.on_next):
-                self.on_next(payload is None or protocol.pending(payload))
+                self.on_next(names_execution(payload))
             if callable(self.on_notify_next):
-                self.on_notify_next(self._next(payload))
-        elif kind == protocol.NOTIFY:
-            if callable(self.on_notify) and payload is not None:
-                self.on_notify(protocol.parse(payload))
-        elif kind and topic[:-9] == self._topic:
-            self._reply(kind, payload)
+                self.on_notify_next(_next(payload))
+        elif name == b"notify" and callable(self.on_notify) and payload is not None:
+            self.on_notify(parse(payload))
 
-    def _next(self, payload):
-        if payload is not None:
-            try:
-                return protocol.execution(protocol.parse(payload))
-            except ValueError as error:
-                log("notify-next not understood:", explain(error))
-        return False
 
-    def _reply(self, kind, payload):
-        if payload is None:
-            self._answer = MemoryError("reply larger than receive_limit")
-        else:
-            try:
-                fields = protocol.parse(payload)
-            except MemoryError as error:
-                # Asked again it would be no smaller.
-                self._answer = error
-                self._answered.set()
-                return
-            token = fields.get("clientToken")
-            # A rejection of what the service could not parse has no token.
-            if token != self._token and (token is not None or not kind & protocol.REJECTED_REPLY):
-                return
-            self._answer = protocol.error(fields) if kind & protocol.REJECTED_REPLY else fields
-        self._answered.set()
+def _next(payload):
+    if payload is not None:
+        try:
+            return _execution(parse(payload))
+        except ValueError as error:
+            log("notify-next not understood:", explain(error))
+    return False
+
+
+def _details(details):
+    if details is not None:
+        if not isinstance(details, dict):
+            raise ValueError("statusDetails must be a dict of text")
+        found = details_of(details)
+        for key, value in details.items():
+            if not isinstance(value, str) or found[key] not in (value, value.strip()):
+                raise ValueError(
+                    "statusDetails['%s'] must be text of 1 to 1024 characters without control characters" % key
+                )
+    return details
+
+
+def _number(field, value):
+    if value is not None:
+        check_number(field, value, 0, _LONG)
+    return value

@@ -11,7 +11,7 @@ from binascii import a2b_base64, unhexlify
 
 from micropython import const
 
-from .job import Reject
+from .agent import Reject
 from .link import explain, log
 
 # What only type checkers read; the compiler leaves it out.
@@ -19,7 +19,7 @@ _TYPING = const(0)
 if _TYPING:
     from typing import Any, Callable
 
-    from .job import Job
+    from .agent import Job
 
 _EVERY = const(32768)  # bytes between two checkpoints: a flash erase or two
 _ATTEMPTS = const(5)  # in a row that bring nothing

@@ -1,10 +1,10 @@
-"""`Journal`: the one small record in flash that says which job execution is at hand and how far it got.
+"""`Journal`: the one small record in flash that says which job execution is at work and how far it got.
 
 It knows nothing of MQTT. The record is at most 128 bytes, which littlefs keeps inside the directory block: rewriting it
 costs about a tenth of an erase. A handler's checkpoint, and status details that do not fit into the record, are files
-of their own, written before the record that makes them count. Every write goes to a temporary file that is then
-renamed, so that a power cut leaves the old state or the new one. A write that fails after the handler has started is
-logged, and what it should have recorded is held in memory.
+of their own, written before the record that refers to them. Every file is written under a temporary name and then
+renamed, so that a power cut leaves the old state or the new one. Once a handler has started, a failed write is logged,
+and memory holds what it should have recorded.
 
 Record, little endian: magic "J1", state, attempt, execution number (int64), version number, queuedAt, CRC-32 of the
 file of status details (0: none), length of the job id; job id; status details as JSON; CRC-32 of all before.
@@ -17,165 +17,154 @@ from binascii import crc32
 import ujson
 from micropython import const
 
-from . import protocol
+from .link import log
 
-_FORMAT = "<2sBBqIIIB"
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import Any
+
+_FORMAT = const("<2sBBqIIIB")
 _HEAD = const(25)
 _MOST = const(128)  # bytes of the record
-_STATES = ("", protocol.IN_PROGRESS, protocol.SUCCEEDED, protocol.FAILED, protocol.REJECTED)
+_STATES = ("", "IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")
 _ACKNOWLEDGED = const(0x80)
 
 
-class Journal:
-    """The record of the execution at hand, read from flash when made.
+def _crc(data):
+    return struct.pack("<I", crc32(data))
 
-    directory: where its files are kept; made if missing. Its name should not be that of a module: MicroPython takes a
-    folder in the root for a package, and would then find `/ujobs` instead of the library.
+
+class Journal:
+    """The record of the execution at work, read from flash when made.
+
+    directory: where its files are; created if missing. Its name should not be that of a module: MicroPython treats a
+    folder in the root as a package, and would then find `/ujobs` instead of the library.
 
     job_id: empty when there never was a job; execution_number, version (the last known version number of the
     execution), queued_at: as the service gave them; attempt: how often the handler was started, from 1; status:
-    IN_PROGRESS, or the result; acknowledged: the service has the result.
+    IN_PROGRESS, or the result; details: the result's status details, until the service has them; acknowledged: the
+    service has the result.
     """
 
     def __init__(self, directory: str = "/ujobs-journal"):
         self._directory = directory
-        self.job_id = ""
+        self.job_id = self.status = ""
         self.execution_number = self.version = self.queued_at = self.attempt = 0
-        self.status = ""
         self.acknowledged = True
-        self._details: "dict | None" = None
+        self.details: "dict | None" = None
         self._short = b""  # status details within the record
         self._details_crc = 0
-        self._load()
+        data = self._read("record")
+        if not data:
+            return
+        if len(data) < _HEAD + 4 or _crc(data[:-4]) != data[-4:] or data[:2] != b"J1":
+            log("the job record in flash is damaged and was dropped")
+            return
+        (
+            _, state, self.attempt, self.execution_number, self.version, self.queued_at, self._details_crc, length
+        ) = struct.unpack(_FORMAT, data[:_HEAD])
+        self.job_id = data[_HEAD : _HEAD + length].decode()
+        self.status = _STATES[state & 0x7F]
+        self.acknowledged = state >= _ACKNOWLEDGED
+        self._short = data[_HEAD + length : -4]
+        data = self._short
+        if self._details_crc and not self.acknowledged:
+            data = self._read("details")
+            if crc32(data) != self._details_crc:
+                data = b'{"reason": "the status details were lost"}'
+        if data:
+            self.details = ujson.loads(data)
 
-    def begin(self, execution: protocol.Execution, attempt: int) -> None:
-        """Record that a handler is about to run. Raises OSError when the flash does not take it."""
-        self.job_id = execution.job_id
-        self.execution_number = execution.execution_number
-        self.version = execution.version_number
-        self.queued_at = execution.queued_at & 0xFFFFFFFF
+    def holds(self, execution: dict) -> bool:
+        """Return whether this execution, as the service describes it, is the one recorded. A job created again with the
+        id of a deleted one is not: it was queued at another time."""
+        return (self.job_id, self.execution_number, self.queued_at) == (
+            execution["jobId"], execution["executionNumber"], execution["queuedAt"] & 0xFFFFFFFF
+        )
+
+    def begin(self, execution: dict, attempt: int) -> None:
+        """Record that a handler is about to run. Raises OSError when the flash does not accept it."""
+        self.job_id = execution["jobId"]
+        self.execution_number = execution["executionNumber"]
+        self.version = execution["versionNumber"]
+        self.queued_at = execution["queuedAt"] & 0xFFFFFFFF
         self.attempt = min(attempt, 255)
-        self.status = protocol.IN_PROGRESS
         self.acknowledged = False
-        self._details = None
-        self._short = b""
-        self._details_crc = 0
+        self._hold("IN_PROGRESS", None)
         self._write("record", self._record())
 
     def set_version(self, version: int) -> None:
-        """Record the version number the service now holds."""
+        """Record the version number that the service now has."""
         self.version = version
         self._try("record", self._record())
 
     def finish(self, status: str, details: "dict | None") -> None:
         """Record a result: from here a power cut cannot lose it."""
-        self.status = status
-        self._details = details
-        self._short = ujson.dumps(details).encode() if details else b""
-        self._details_crc = 0
+        self.acknowledged = False
+        self._hold(status, details)
         record = self._record()
         if len(record) > _MOST:
-            data = self._short
-            self._short = b""
+            data, self._short = self._short, b""
             if self._try("details", data):
                 self._details_crc = crc32(data)
             record = self._record()
         self._try("record", record)
 
-    def details(self) -> "dict | None":
-        """Return the status details of the result, None when there are none."""
-        if self._details is None and (self._short or self._details_crc):
-            data = self._short or self._read("details")
-            if data is None or (self._details_crc and crc32(data) != self._details_crc):
-                self._details = {"reason": "the status details were lost"}
-            else:
-                self._details = ujson.loads(data)
-        return self._details
-
     def acknowledge(self) -> None:
         """Record that the service has the result, or that the execution ended without one from here. The identity is
-        kept, so that this execution is known should it be handed out once more."""
+        kept, so that this execution is recognised should it be handed out again."""
         self.acknowledged = True
-        self._details = None
-        self._short = b""
+        self._hold(self.status, None)
         self._try("record", self._record())
 
-    def holds(self, execution: protocol.Execution) -> bool:
-        """Return whether this execution is the one recorded. A job made anew with the id of a deleted one is not: it
-        was queued at another time."""
-        return (self.job_id, self.execution_number, self.queued_at) == (
-            execution.job_id, execution.execution_number, execution.queued_at & 0xFFFFFFFF
-        )
-
-    def save(self, value: "protocol.Any") -> None:
+    def save(self, value: "Any") -> None:
         """Keep a handler's checkpoint, anything JSON can hold; None removes it. Raises OSError."""
         data = ujson.dumps(value).encode()
-        # The identity goes into the check, so that a checkpoint never outlives its execution.
-        self._write("checkpoint", struct.pack("<I", crc32(data, crc32(self._identity()))) + data)
+        self._write("checkpoint", self._checkpoint_crc(data) + data)
 
-    def checkpoint(self) -> "protocol.Any":
+    def checkpoint(self) -> "Any":
         """Return the last checkpoint saved for this execution, None when there is none."""
         data = self._read("checkpoint")
-        if data is None or len(data) < 4:
-            return None
-        if struct.unpack("<I", data[:4])[0] != crc32(data[4:], crc32(self._identity())):
-            return None
-        return ujson.loads(data[4:])
+        if data and data[:4] == self._checkpoint_crc(data[4:]):
+            return ujson.loads(data[4:])
+        return None
 
-    def _identity(self):
-        return struct.pack("<qI", self.execution_number, self.queued_at) + self.job_id.encode()
+    def _checkpoint_crc(self, data):
+        # The identity goes into the check, so that a checkpoint never outlives its execution.
+        identity = struct.pack("<qI", self.execution_number, self.queued_at) + self.job_id.encode()
+        return struct.pack("<I", crc32(data, crc32(identity)))
 
-    def _load(self):
-        data = self._read("record")
-        if data is None:
-            return
-        if len(data) < _HEAD + 4 or crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
-            print("ujobs: the job record in flash is damaged and was dropped")
-            return
-        magic, state, attempt, number, version, queued, crc, length = struct.unpack(_FORMAT, data[:_HEAD])
-        if magic != b"J1" or state & 0x7F >= len(_STATES):
-            print("ujobs: the job record in flash is of another version and was dropped")
-            return
-        self.job_id = data[_HEAD : _HEAD + length].decode()
-        self.execution_number = number
-        self.version = version
-        self.queued_at = queued
-        self.attempt = attempt
-        self.status = _STATES[state & 0x7F]
-        self.acknowledged = bool(state & _ACKNOWLEDGED)
-        self._details_crc = crc
-        self._short = data[_HEAD + length : -4]
+    def _hold(self, status, details):
+        self.status = status
+        self.details = details
+        self._short = ujson.dumps(details).encode() if details else b""
+        self._details_crc = 0
 
     def _record(self):
         job_id = self.job_id.encode()
-        state = _STATES.index(self.status) | (_ACKNOWLEDGED if self.acknowledged else 0)
         data = struct.pack(
-            _FORMAT, b"J1", state, self.attempt, self.execution_number, self.version & 0xFFFFFFFF,
-            self.queued_at & 0xFFFFFFFF, self._details_crc, len(job_id)
+            _FORMAT, b"J1", _STATES.index(self.status) | self.acknowledged << 7, self.attempt, self.execution_number,
+            self.version & 0xFFFFFFFF, self.queued_at, self._details_crc, len(job_id)
         ) + job_id + self._short
-        return data + struct.pack("<I", crc32(data))
+        return data + _crc(data)
 
     def _try(self, name, data):
-        # Once a handler has run, a flash that takes nothing more is no reason to stop: memory still knows.
+        # Once a handler has run, a flash that accepts nothing more is no reason to stop: memory still knows.
         try:
             self._write(name, data)
             return True
         except OSError as error:
-            print("ujobs: the journal's", name, "was not written:", error)
+            log("the journal's", name, "was not written:", error)
             return False
 
     def _write(self, name, data):
         name = self._directory + "/" + name
         try:
-            file = open(name + ".tmp", "wb")
-        except OSError as error:
-            try:
-                os.mkdir(self._directory)
-            except OSError:
-                # It is there: what was wrong is what open() says.
-                raise error
-            file = open(name + ".tmp", "wb")
-        with file:
+            os.mkdir(self._directory)
+        except OSError:
+            pass  # it is there; else open() says what is wrong
+        with open(name + ".tmp", "wb") as file:
             file.write(data)
         os.rename(name + ".tmp", name)
 
@@ -184,4 +173,4 @@ class Journal:
             with open(self._directory + "/" + name, "rb") as file:
                 return file.read()
         except OSError:
-            return None
+            return b""

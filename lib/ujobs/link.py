@@ -1,9 +1,8 @@
-"""`Link`: an MQTT connection on umqtt.simple that never waits without a bound and never stalls the other tasks.
+"""`Link`: an MQTT connection on umqtt.simple that never blocks and never waits without a bound.
 
-umqtt.simple reads with blocking calls, waits for acknowledgements for ever and does not notice a dead link. `Link`
-keeps its constructor, last will, callback and packet writing, and takes over everything that waits: the base class
-writes into a buffer, which asyncio sends; one task reads; another watches the deadlines. `run()` keeps the connection
-up and restores the subscriptions. It knows nothing of jobs.
+umqtt.simple reads with blocking calls, waits for acknowledgements forever and does not notice a dead link. `Link` keeps
+its constructor, last will, callback and packets, and does all the waiting itself: umqtt.simple writes into a buffer,
+asyncio sends it, and one task reads. `run()` watches over the connection and reconnects. It knows nothing of jobs.
 """
 # MicroPython's streams have more than their stubs say; and what waits in the base class is a coroutine here.
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false, reportIncompatibleMethodOverride=false
@@ -21,14 +20,13 @@ from umqtt.simple import MQTTClient, MQTTException
 # What only type checkers read; the compiler leaves it out.
 _TYPING = const(0)
 if _TYPING:
-    from typing import Any, Callable
+    from typing import Any
 
-_FIRST_BUFFER = const(1024)  # bytes; most replies fit
-_MAX_DOUBLINGS = const(5)  # of the pause between attempts: 1 s to 32 s
-_STEADY = const(30000)  # milliseconds up after which a connection counts as sound
+_FIRST_BUFFER = const(1024)  # bytes; most packets fit
+_FILTERS = const(8)  # in one SUBSCRIBE, AWS IoT Core quota "Subscriptions per subscribe call"
 _REFUSED = const(0x80)
-_IN_A_ROW = const(4)  # packets that have arrived already, read between two turns for the other tasks
-_MOST_OWED = const(64)  # bytes of acknowledgements that wait for something else to be sent
+_CONNACK = const(0x20)
+_STEADY = const(30)  # seconds after which a connection counts as stable
 
 
 def log(*words: object) -> None:
@@ -38,14 +36,18 @@ def log(*words: object) -> None:
 
 def explain(error: BaseException) -> str:
     """Return an exception as one line of text."""
-    return " ".join((type(error).__name__ + ": " + str(error)).split())
+    return " ".join(("%s: %s" % (type(error).__name__, error)).split())
 
 
-async def until(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, which is set when so many seconds have passed: asyncio.wait_for() costs twice as much."""
+async def until(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, at most so many seconds; then the event is set as well. Return whether it came in time.
+
+    asyncio.wait_for() takes two tasks where this takes one.
+    """
     timer = asyncio.create_task(_set(event, seconds))
     try:
         await event.wait()
+        return not timer.done()
     finally:
         timer.cancel()
 
@@ -60,15 +62,27 @@ def _octets(text):
     return text.encode() if isinstance(text, str) else text
 
 
+def _string(text):
+    text = _octets(text)
+    return len(text).to_bytes(2, "big") + text
+
+
+def _packet(kind, body):
+    packet = bytearray((kind,))
+    size = len(body)
+    while size > 127:
+        packet.append(size & 127 | 128)
+        size >>= 7
+    packet.append(size)
+    return packet + body
+
+
 class _Written(Exception):
     pass
 
 
 class _Outbox:
-    # What the base class takes for its socket: a packet is gathered here, to be sent whole in one TLS record.
-    def __init__(self):
-        self.data = bytearray()
-
+    # What the base class takes for its socket: a packet is gathered here, to be sent in one TLS record.
     def write(self, data, length=None):
         self.data.extend(data if length is None else data[:length])
 
@@ -80,12 +94,15 @@ class Link(MQTTClient):
     """One MQTT connection, kept up by the task `run()`.
 
     client_id: on AWS the thing name. server, port, user, password, ssl: as in umqtt.simple; certificates.tls_context()
-    makes what ssl takes. keepalive: seconds, 1 to 1200; AWS takes less than 30 for 30. timeout: seconds for any one
-    answer, packet or send. receive_limit: bytes of the largest packet taken in; a larger one is read away and reported.
+    makes what ssl takes. keepalive: seconds, 1 to 1200; AWS treats less than 30 as 30. timeout: seconds for any one
+    answer, packet or send. receive_limit: bytes of the largest packet taken in; a larger one is discarded and reported.
 
-    up: asyncio.Event that is set while connected and subscribed. filters: list of (topic filter, qos), subscribed at
-    every connect. listeners: list of functions, called with True when the link came up and with False when it was lost.
-    Raises ValueError for a keepalive out of its limits.
+    up: asyncio.Event that is set while connected; what is published then follows the subscriptions. filters: list of
+    (topic filter, qos), subscribed at every connect. listeners: list of functions, called with True when the broker has
+    confirmed the subscriptions and with False when the connection was lost. routes: list of (start, callback): a
+    message whose topic begins with `start` (bytes) goes to callback(topic, payload), not to set_callback()'s function.
+    payload: a memoryview that is valid only during the call, None when the message was over receive_limit. Callbacks
+    must not wait, and cannot publish (publish() is a coroutine). Raises ValueError for a keepalive out of its limits.
     """
 
     def __init__(
@@ -96,53 +113,37 @@ class Link(MQTTClient):
         if not 1 <= keepalive <= 1200:
             raise ValueError("keepalive must be 1 to 1200 seconds")
         super().__init__(client_id, server, port, user, password, keepalive, ssl)
-        self.sock = self._outbox = _Outbox()
+        self.sock = _Outbox()
         self.timeout = timeout
         self.receive_limit = receive_limit
         self.up = asyncio.Event()
         self.listeners = []
-        self._routes = []
+        self.routes = []
         self.filters = []
         self._view = memoryview(bytearray(_FIRST_BUFFER))
-        self._stream = self._reader = None
-        self._sending = asyncio.Lock()
+        self._stream = self._plain = self._reader = self._error = None
         self._lost = asyncio.Event()
+        self._sending = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._answered = asyncio.Event()
-        self._code = 0
-        self._sent = self._received = 0
-        self._owed = b""
-        self._began = self._pinged = self._error = None
-        self._packets = 0
-        self._steady = False
-
-    def route(self, start: bytes, callback: "Callable[[bytes, memoryview | None], None]") -> None:
-        """Give messages whose topic begins with `start` to callback(topic, payload) instead of the umqtt callback.
-
-        topic: bytes; payload: a memoryview that is valid only during the call, or None when the message was larger
-        than receive_limit. The callback must not wait, and cannot publish (publish() is a coroutine).
-        """
-        self._routes.append((start, callback))
-
-    def unroute(self, callback: "Callable[[bytes, memoryview | None], None]") -> None:
-        """Undo route() for this callback."""
-        for route in tuple(self._routes):
-            if route[1] == callback:
-                self._routes.remove(route)
+        self._awaited = 0  # the kind of packet that answers the last one
+        self._codes = None  # what it said
+        self._overdue = None  # seconds for which an answer to a ping, or the rest of a packet, has been awaited
 
     async def subscribe(self, topic: "str | bytes", qos: int = 0) -> None:
-        """Subscribe now if connected, and again after every reconnect. Messages go to set_callback()'s function.
+        """Subscribe now if connected, and again after every reconnect.
 
         topic: filter; qos: 0 or 1. Raises MQTTException when the broker refuses, OSError when the link fails first.
         """
-        if (topic, qos) not in self.filters:
-            self.filters.append((topic, qos))
+        wanted = (topic, qos)
+        if wanted not in self.filters:
+            self.filters.append(wanted)
         if self.up.is_set():
             try:
-                await self._ask(self._write_filter, 0x82, topic, bytes((qos,)))
+                await self._subscribe((wanted,))
             except MQTTException:
                 # Kept, it would fail every reconnect.
-                self.filters.remove((topic, qos))
+                self.filters.remove(wanted)
                 raise
 
     async def unsubscribe(self, topic: "str | bytes") -> None:
@@ -151,25 +152,24 @@ class Link(MQTTClient):
             if _octets(wanted[0]) == _octets(topic):
                 self.filters.remove(wanted)
         if self.up.is_set():
-            await self._ask(self._write_filter, 0xA2, topic)
+            await self._ask(self._filters_packet, 0xA2, ((topic,),))
 
     async def publish(self, topic: "str | bytes", msg: "str | bytes", retain: bool = False, qos: int = 0) -> None:
-        """Publish; with qos 1, return once the broker has acknowledged, after sending a second time if it must be.
+        """Publish; with qos 1, return once the broker has acknowledged it. It is sent a second time if it must be.
 
-        topic, msg: str or bytes; AWS takes 128 KB. qos: 0 or 1, AWS has no 2. Raises ValueError for another qos;
-        OSError when there is no link or no answer, and then whether the message arrived is not known.
+        topic, msg: str or bytes; AWS accepts 128 KB. qos: 0 or 1, AWS has no 2. Raises ValueError for another qos;
+        OSError when there is no link or no answer, and then it is not known whether the message arrived.
         """
         if qos not in (0, 1):
             raise ValueError("qos must be 0 or 1")
-        # Not while connecting either: AWS takes nothing between CONNECT and its answer.
+        # Not while connecting either: AWS accepts nothing between CONNECT and its answer.
         if not self.up.is_set():
             raise OSError(ENOTCONN)
-        topic = _octets(topic)
-        msg = _octets(msg)
+        arguments = (super().publish, _octets(topic), _octets(msg), retain, qos)
         if qos:
-            await self._ask(super().publish, topic, msg, retain, 1)
+            await self._ask(self._written, *arguments)
         else:
-            await self._send(self._packet(super().publish, topic, msg, retain))
+            await self._send(self._written(*arguments))
 
     async def connect(self) -> None:
         """Connect once, and restore the subscriptions, within three times `timeout`.
@@ -180,9 +180,9 @@ class Link(MQTTClient):
         await asyncio.wait_for(self._connect(), 3 * self.timeout)
 
     async def disconnect(self) -> None:
-        """Take leave of the broker, which then does not publish the last will. run() must be cancelled first."""
+        """Disconnect cleanly, so that the broker does not publish the last will. run() must be cancelled first."""
         try:
-            await self._send(self._packet(super().disconnect))
+            await self._send(self._written(super().disconnect))
         finally:
             self._close()
 
@@ -191,11 +191,31 @@ class Link(MQTTClient):
 
         Between attempts it waits with exponential backoff and full jitter, up to half a minute, and logs one line.
         """
-        attempt = 0
+        most = 1
         while True:
+            held = 0
             try:
                 await self.connect()
-                await self._watch()
+                pinged = time.ticks_ms()
+                tick = min(self.keepalive, self.timeout) / 4
+                while True:
+                    try:
+                        await asyncio.wait_for(self._lost.wait(), tick)
+                        raise self._error or OSError(ECONNRESET)
+                    except asyncio.TimeoutError:
+                        pass
+                    # Counted, not measured: the time for which this program itself blocks says nothing of the link.
+                    held += tick
+                    if self._overdue is not None:
+                        self._overdue += tick
+                        if self._overdue > self.timeout:
+                            raise OSError(ETIMEDOUT)
+                    now = time.ticks_ms()
+                    if time.ticks_diff(now, pinged) >= self.keepalive * 500:
+                        pinged = now
+                        if self._overdue is None:
+                            self._overdue = 0
+                        await self._send(self._written(self.ping))
             except asyncio.TimeoutError:
                 reason = "connecting took too long"
             except Exception as error:
@@ -204,93 +224,112 @@ class Link(MQTTClient):
                 self._close()
             # A connect that was cut short left its socket behind.
             gc.collect()
-            if self._steady:
-                attempt = 0
-            # AWS takes one CONNECT a second from a client id: never less than that.
-            delay = 1 + random.random() * (1 << attempt)
-            attempt = min(attempt + 1, _MAX_DOUBLINGS)
+            if held > _STEADY:
+                most = 1
+            # AWS accepts one CONNECT a second from a client id: never less than that.
+            delay = 1 + random.random() * most
+            most = min(most * 2, 32)
             log("no link to %s: %s. Next try in %d s" % (self.server, reason, int(delay + 0.5)))
             await asyncio.sleep(delay)
 
     def wait_msg(self) -> None:
-        # The base class turns to this when it has written a packet and wants its acknowledgement.
+        # The base class calls this after writing a packet, to wait for its acknowledgement.
         raise _Written
 
     check_msg = wait_msg
 
     async def _connect(self):
         self._lost.clear()
-        self._owed = b""
-        self._steady = False
-        self._began = self._pinged = self._error = None
-        stream, _ = await asyncio.open_connection(self.server, self.port, ssl=self.ssl, server_hostname=self.server)
-        self._stream = stream
-        # The TLS handshake happens here, and takes seconds on a board.
-        await self._send(self._packet(self._write_connect), 3 * self.timeout)
-        view = self._view[:4]
-        await asyncio.wait_for(self._fill(view), self.timeout)
-        if view[0] != 0x20 or view[1] != 2:
-            raise ValueError("the answer to CONNECT is not MQTT")
-        if view[3]:
-            # 5 in MQTT 3.1.1, 7 on AWS: not authorized, by the policy or the client id.
-            raise MQTTException("CONNECT refused with code %d" % view[3])
-        self._reader = asyncio.create_task(self._read())
-        for wanted in self.filters:
-            await self._ask(self._write_filter, 0x82, wanted[0], bytes((wanted[1],)))
-        log("connected to", self.server)
-        self.up.set()
-        self._tell(True)
-
-    def _write_connect(self):
-        strings = [self.client_id]
+        self._error = self._overdue = None
+        stream, _ = await asyncio.open_connection(self.server, self.port)
+        self._stream = self._plain = stream
+        if self.ssl:
+            self._stream = type(stream)(
+                self.ssl.wrap_socket(stream.s, server_hostname=self.server, do_handshake_on_connect=False)
+            )
         flags = 2
+        strings = [self.client_id]
         if self.lw_topic:
-            strings += [self.lw_topic, self.lw_msg]
+            strings += (self.lw_topic, self.lw_msg)
             flags |= 4 | self.lw_qos << 3 | self.lw_retain << 5
         if self.user:
-            strings += [self.user, self.pswd]
+            strings += (self.user, self.pswd)
             flags |= 0xC0
-        strings = list(map(_octets, strings))
-        self._write_header(0x10, 10 + 2 * len(strings) + sum(map(len, strings)))
-        self._outbox.write(b"\0\x04MQTT\x04")
-        self._outbox.write(bytes((flags, self.keepalive >> 8, self.keepalive & 255)))
-        for string in strings:
-            self._send_str(string)
+        body = b"\0\x04MQTT\x04" + bytes((flags, self.keepalive >> 8, self.keepalive & 255))
+        self._await(_CONNACK)
+        # The TLS handshake happens here, and takes seconds on a board.
+        await self._send(_packet(0x10, body + b"".join(map(_string, strings))), 3 * self.timeout)
+        self._reader = asyncio.create_task(self._read())
+        await until(self._answered, self.timeout)
+        if not self._codes:
+            raise self._error or OSError(ETIMEDOUT)
+        if self._codes[0]:
+            # 5 in MQTT 3.1.1, 7 on AWS: not authorized, by the policy or the client id.
+            raise MQTTException("CONNECT refused with code %d" % self._codes[0])
+        # IPPROTO_TCP, TCP_NODELAY: two small packets in a row must not wait for a delayed acknowledgement.
+        self._plain.s.setsockopt(6, 1, 1)
+        # A request that waits for this leaves right behind the SUBSCRIBE, without waiting for its answer.
+        self.up.set()
+        for at in range(0, len(self.filters), _FILTERS):
+            await self._subscribe(self.filters[at : at + _FILTERS])
+        log("connected to", self.server)
+        self._tell(True)
 
-    def _write_header(self, kind, size):
-        header = bytearray((kind,))
-        while size > 127:
-            header.append(size & 127 | 128)
-            size >>= 7
-        header.append(size)
-        self._outbox.write(header)
+    async def _subscribe(self, filters):
+        codes = await self._ask(self._filters_packet, 0x82, filters)
+        for wanted, code in zip(filters, codes):  # noqa: B905
+            if code >= _REFUSED:
+                raise MQTTException("subscription refused: %s" % wanted[0])
 
-    def _write_filter(self, kind, topic, rest=b""):
-        # Not left to the base class: before its version 1.7 it cannot unsubscribe, and before 1.8 it writes a broken
-        # SUBSCRIBE for filters of more than 122 bytes.
-        topic = _octets(topic)
+    def _filters_packet(self, kind, filters):
+        # Not left to the base class: before its version 1.7 it cannot unsubscribe, before 1.8 it writes a broken
+        # SUBSCRIBE for filters of more than 122 bytes, and it sends one filter at a time.
         self.pid += 1
-        self._write_header(kind, 4 + len(topic) + len(rest))
-        self._outbox.write(bytes((self.pid >> 8, self.pid & 255)))
-        self._send_str(topic)
-        self._outbox.write(rest)
+        body = self.pid.to_bytes(2, "big")
+        for topic, *qos in filters:
+            body += _string(topic) + bytes(qos)
+        return _packet(kind, body)
 
-    async def _send(self, data, patience=None):
+    def _written(self, write, *arguments):
+        # Start with an empty buffer: leftovers of a failed write must not precede the next packet.
+        self.sock.data = bytearray()
+        try:
+            write(*arguments)
+        except _Written:
+            pass
+        return self.sock.data
+
+    def _await(self, kind):
+        self._answered.clear()
+        self._awaited = kind
+        self._codes = None
+
+    async def _ask(self, build, *arguments):
+        # One packet that is acknowledged, and sent twice if it must be. Returns the codes in the acknowledgement.
+        async with self._asking:
+            # umqtt.simple counts on for ever.
+            self.pid %= 65535
+            packet = build(*arguments)
+            for _ in range(2):
+                self._await((packet[0] & 0xF0) + 0x10)
+                await self._send(packet)
+                await until(self._answered, self.timeout)
+                if self._codes is not None:
+                    return self._codes
+                if packet[0] & 0xF0 == 0x30:
+                    packet[0] |= 8
+            raise OSError(ETIMEDOUT)
+
+    async def _send(self, data, timeout=None):
         stream = self._stream
         async with self._sending:
             # The connection this was meant for may have gone while it waited its turn.
-            if stream is None or stream is not self._stream:
+            if stream is None or stream is not self._stream or self._lost.is_set():
                 raise OSError(ENOTCONN)
-            if self._owed:
-                # Acknowledgements go along with what is sent next: in a segment of their own they would hold that up,
-                # as TCP waits for one small segment to be confirmed before it sends another.
-                data = self._owed + data
-                self._owed = b""
             try:
                 stream.write(data)
                 if stream.out_buf:
-                    await asyncio.wait_for(stream.drain(), patience or self.timeout)
-                self._sent = time.ticks_ms()
+                    await asyncio.wait_for(stream.drain(), timeout or self.timeout)
             except asyncio.TimeoutError:
                 raise OSError(ETIMEDOUT)
             finally:
@@ -298,172 +337,93 @@ class Link(MQTTClient):
                 if stream.out_buf and stream is self._stream:
                     self._lose()
 
-    def _packet(self, write, *args):
-        # Anew each time: what a write left behind that failed must not come before another packet.
-        self._outbox.data = bytearray()
-        try:
-            write(*args)
-        except _Written:
-            pass
-        return self._outbox.data
-
-    async def _ask(self, write, *args):
-        # One packet that is acknowledged, and sent twice if it must be.
-        async with self._asking:
-            if self.pid >= 65535:
-                self.pid = 0
-            data = self._packet(write, *args)
-            for _ in range(2):
-                self._answered.clear()
-                self._code = -1
-                await self._send(data)
-                try:
-                    await asyncio.wait_for(self._answered.wait(), self.timeout)
-                except asyncio.TimeoutError:
-                    if data[0] & 0xF0 == 0x30:
-                        data[0] |= 8
-                    continue
-                if self._code < 0:
-                    raise OSError(ENOTCONN)
-                if self._code >= _REFUSED:
-                    raise MQTTException("subscription refused: %s" % args[1])
-                return
-            raise OSError(ETIMEDOUT)
-
-    async def _fill(self, view, wait=False):
-        stream = self._stream
-        done = 0
-        while done < len(view):
-            rest = view[done:]
-            # What has arrived already is taken without a turn of the loop, which costs more than reading does.
-            count = await stream.readinto(rest) if wait else stream.s.readinto(rest)
-            wait = count is None
-            if count:
-                if self._began is None:
-                    self._began = time.ticks_ms()
-                done += count
-            elif not wait:
-                raise OSError(ECONNRESET)
-
     async def _read(self):
         try:
             while True:
-                self._began = None
-                await self._read_packet()
-                self._received = time.ticks_ms()
+                view = self._view
+                await self._fill(view[:2])
+                kind = view[0]
+                more = view[1]
+                size = more & 127
+                shift = 7
+                while more & 128:
+                    if shift > 21:
+                        raise ValueError("malformed packet length")
+                    await self._fill(view[:1])
+                    more = view[0]
+                    size |= (more & 127) << shift
+                    shift += 7
+                if kind & 0xF0 == 0x30:
+                    await self._read_publish(kind, size)
+                elif size > 2 + _FILTERS:
+                    raise ValueError("unexpected packet")
+                else:
+                    await self._fill(view[:size])
+                    # One answer is awaited at a time. An answer to an earlier packet is ignored.
+                    start = 1 if kind == _CONNACK else 2
+                    if kind == self._awaited and size >= 2 and (start == 1 or view[0] << 8 | view[1] == self.pid):
+                        self._codes = bytes(view[start:size])
+                        self._answered.set()
+                self._overdue = None
+                # Other tasks run as well, however fast packets come.
+                await asyncio.sleep(0)
         except Exception as error:
             self._error = error
             self._lose()
 
-    async def _read_packet(self):
-        view = self._view
-        # The other tasks have their turn now and then, however fast packets come.
-        self._packets += 1
-        await self._fill(view[:2], self._packets % _IN_A_ROW == 0)
-        kind = view[0]
-        size = view[1] & 127
-        shift = 7
-        more = view[1]
-        while more & 128:
-            if shift > 21:
-                raise ValueError("malformed packet length")
-            await self._fill(view[:1])
-            more = view[0]
-            size |= (more & 127) << shift
-            shift += 7
-        if kind & 0xF0 == 0x30:
-            await self._read_publish(kind, size)
-        elif size > 4:
-            raise ValueError("unexpected packet")
-        else:
-            await self._fill(view[:size])
-            if kind == 0xD0:
-                self._pinged = None
-            # PUBACK, SUBACK, UNSUBACK: only one is ever awaited; a late answer to an earlier packet is passed over.
-            elif size >= 2 and kind & 0xF0 in (0x40, 0x90, 0xB0) and view[0] << 8 | view[1] == self.pid:
-                self._code = view[2] if size > 2 else 0
-                self._answered.set()
+    async def _fill(self, view):
+        source = self._stream.s
+        while view:
+            # What has arrived already is read without a turn of the loop, which costs more than reading.
+            count = source.readinto(view)
+            if count is None:
+                # Waits for the socket below TLS: the unix port polls a TLS socket every millisecond.
+                await self._plain.readinto(view[:0])
+            elif not count:
+                raise OSError(ECONNRESET)
+            else:
+                view = view[count:]
+                if self._overdue is None:
+                    self._overdue = 0
 
     async def _read_publish(self, kind, size):
-        fits = size <= len(self._view) or self._grow(size)
+        if len(self._view) < size <= self.receive_limit:
+            # Grown once and kept: a new buffer for every large message would fragment the heap.
+            try:
+                self._view = memoryview(bytearray(size))
+            except MemoryError:
+                pass  # discarded, as one over the limit is
         view = self._view
-        await self._fill(view[: size if fits else 2])
-        length = view[0] << 8 | view[1]
-        start = 2 + length
+        left = size - len(view)
+        await self._fill(view[:size])
+        start = 2 + (view[0] << 8 | view[1])
         qos = kind & 6
-        body = start + 2 if qos else start
+        body = start + qos
         if qos > 2 or body > size or body > len(view):
             raise ValueError("malformed PUBLISH")
-        if not fits:
-            await self._fill(view[2:body])
         topic = bytes(view[2:start])
         packet_id = bytes(view[start:body])
-        if fits:
-            self._deliver(topic, view[body:size])
-        else:
-            size -= body
-            log("message of %d bytes is over the receive limit" % size)
-            while size:
-                piece = min(size, len(view))
-                await self._fill(view[:piece], True)
-                size -= piece
-            self._deliver(topic, None)
+        payload = view[body:size]
+        if left > 0:
+            log("message of %d bytes is over the receive limit" % (size - body))
+            payload = None
+            while left > 0:
+                await self._fill(view[:left])
+                left -= len(view)
+                await asyncio.sleep(0)
+        self._deliver(topic, payload)
         if qos:
-            self._owed += b"\x40\x02" + packet_id
-            if len(self._owed) > _MOST_OWED:
-                await self._send(b"")
-
-    def _grow(self, size):
-        # Grown once and kept: a buffer allocated anew for every large message would break up the heap.
-        if size > self.receive_limit:
-            return False
-        try:
-            self._view = memoryview(bytearray(size))
-        except MemoryError:
-            return False
-        return True
+            await self._send(b"\x40\x02" + packet_id)
 
     def _deliver(self, topic, payload):
         try:
-            for start, callback in self._routes:
+            for start, callback in self.routes:
                 if topic.startswith(start):
                     return callback(topic, payload)
             if payload is not None and self.cb:
                 self.cb(topic, payload)
         except Exception as error:
             log("callback failed:", explain(error))
-
-    def _late(self):
-        now = time.ticks_ms()
-        for since in (self._began, self._pinged):
-            if since is not None and time.ticks_diff(now, since) > self.timeout * 1000:
-                return True
-        return False
-
-    async def _watch(self):
-        since = self._received = time.ticks_ms()
-        while True:
-            try:
-                await asyncio.wait_for(self._lost.wait(), min(self.keepalive, self.timeout) / 4)
-                raise self._error or OSError(ECONNRESET)
-            except asyncio.TimeoutError:
-                pass
-            if self._late():
-                # After a long blocking call the answer may be waiting to be read: let the reader have its turn.
-                await asyncio.sleep(self.timeout / 20)
-                if self._late():
-                    raise OSError(ETIMEDOUT)
-            if self._owed:
-                await self._send(b"")
-            now = time.ticks_ms()
-            # Remembered, not reckoned at the end: ticks_ms wraps around within days.
-            self._steady = self._steady or time.ticks_diff(now, since) > _STEADY
-            idle = self.keepalive * 500
-            if self._pinged is None and (
-                time.ticks_diff(now, self._sent) >= idle or time.ticks_diff(now, self._received) >= idle
-            ):
-                self._pinged = now
-                await self._send(self._packet(self.ping))
 
     def _tell(self, up):
         for listener in self.listeners:
@@ -474,7 +434,6 @@ class Link(MQTTClient):
 
     def _lose(self):
         self._lost.set()
-        self._code = -1
         self._answered.set()
         if self.up.is_set():
             self.up.clear()

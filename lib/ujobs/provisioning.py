@@ -13,10 +13,10 @@ from errno import ETIMEDOUT
 
 import ujson
 
+from .agent import parse
 from .certificates import _der, tls_context
 from .flash import make_folders, remove
 from .link import Link, explain, log
-from .protocol import parse
 
 _PAUSE = 30  # seconds, and up to as much again: a whole line may have been switched on at once
 _CREATE = "$aws/certificates/create/json"
@@ -56,7 +56,7 @@ class Claim:
         self._answer: "dict | Exception" = {}
         self._answered = asyncio.Event()
         for topic in (_CREATE, self._register):
-            link.route(topic.encode() + b"/", self._received)
+            link.routes.append((topic.encode() + b"/", self._received))
             # Not as one filter: AWS has these two only.
             link.filters += [(topic + "/accepted", 1), (topic + "/rejected", 1)]
 
@@ -177,7 +177,7 @@ def _check(fields, names):
 def _load(name) -> dict:
     try:
         with open(name) as file:
-            record = parse(file.read())
+            record = parse(file.read().encode())
         _check(record, _GIVEN)
         return record
     except (OSError, ValueError):

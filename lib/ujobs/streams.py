@@ -91,7 +91,8 @@ async def receive(
     token = "%x" % random.getrandbits(30)
     receiver = _Receiver(file_id, size, token, write)
     prefix = ("$aws/things/%s/streams/%s/" % (thing, stream)).encode()
-    link.route(prefix, receiver.received)
+    route = (prefix, receiver.received)
+    link.routes.append(route)
     filters = (prefix + b"data/cbor", prefix + b"rejected/cbor")
     try:
         for name in filters:
@@ -108,7 +109,7 @@ async def receive(
             first += blocks
             arrived(min(first * BLOCK, size))
     finally:
-        link.unroute(receiver.received)
+        link.routes.remove(route)
         for name in filters:
             try:
                 await link.unsubscribe(name)

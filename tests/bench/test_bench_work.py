@@ -28,7 +28,7 @@ def test_instructions_are_those_of_the_work(tmp_path: Path) -> None:
     if not instructions.countable():
         pytest.skip("valgrind is missing, which counts them")
     on_unix.compile_programs(tmp_path)
-    options = {"who": "by hand", "piece": "build an update", "document": {}, "journal": ""}
+    options = {"who": "by hand", "piece": "parse a reply", "document": {}, "journal": ""}
     first, some, more = (
         instructions.count(tmp_path, "pieces", options | {"times": times}, "256k") for times in (1, 101, 201)
     )

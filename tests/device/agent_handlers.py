@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from broker import until
-from ujobs.job import Reject
+from ujobs.agent import Reject
 
 
 def handlers(agent):

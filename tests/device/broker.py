@@ -15,6 +15,9 @@ class _Socket:
     def readinto(self, view):
         return self.wire.take(view)
 
+    def setsockopt(self, level, option, value):
+        self.wire.options.append((level, option, value))
+
     def close(self):
         self.wire.closed = True
         self.wire.broker.closed += 1
@@ -29,6 +32,7 @@ class Wire:
         self.out_buf = b""
         self.closed = False
         self.arrived = b""
+        self.options = []
         self.ended = False
         self._event = asyncio.Event()
         self._sent = b""
@@ -95,6 +99,17 @@ class Wire:
             self.broker.received(self, kind, body)
 
 
+def filters(body):
+    """The topic filters in the body of a SUBSCRIBE."""
+    found = []
+    body = body[2:]
+    while body:
+        end = 2 + (body[0] << 8 | body[1])
+        found.append(bytes(body[2:end]))
+        body = body[end + 1 :]
+    return found
+
+
 class Broker:
     """mute: set of packet kinds ("connect", "subscribe", "ping", "publish") that get no answer. connack: its code.
     suback: the code granted. piece: most bytes the board gets at a time. stuck: writes do not get through.
@@ -132,7 +147,8 @@ class Broker:
         if name == "connect":
             wire.give(bytes((0x20, 2, 0, self.connack)))
         elif name == "subscribe":
-            wire.give(b"\x90\x03" + body[:2] + bytes((self.suback,)))
+            codes = bytes((self.suback,)) * len(filters(body))
+            wire.give(b"\x90" + bytes((2 + len(codes),)) + body[:2] + codes)
         elif name == "unsubscribe":
             wire.give(b"\xb0\x02" + body[:2])
         elif name == "ping":

@@ -149,7 +149,7 @@ class Cloud:
 
 def idle(agent):
     """Whether the agent waits for a notification: it has no job, and none is pending as far as it knows."""
-    return agent._waiting is False
+    return agent.link.up.is_set() and agent._patience > 600
 
 
 def remove(directory):

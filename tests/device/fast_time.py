@@ -8,7 +8,7 @@ import asyncio
 import gc
 import time
 
-import ujobs.job
+import ujobs.agent
 import ujobs.link
 
 _PERIOD = 1 << 30  # of the ticks on a board
@@ -111,7 +111,7 @@ def _run_on_cpython(clock, coroutine):
 def run(main):
     """Run the coroutine main(clock) to its end on a clock of its own and return what it returns."""
     clock = Clock()
-    modules = (ujobs.link, ujobs.job)
+    modules = (ujobs.link, ujobs.agent)
     for module in modules:
         module.time = clock
     try:

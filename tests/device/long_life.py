@@ -12,8 +12,7 @@ import sys
 import fast_time
 import ujson
 from cloud import DIRECTORY, Cloud, remove
-from ujobs.agent import Agent
-from ujobs.job import Reject
+from ujobs.agent import Agent, Reject
 from ujobs.link import Link
 
 ROUND = 3600  # seconds

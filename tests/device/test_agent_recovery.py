@@ -6,7 +6,6 @@ from agent_handlers import all_done, handlers
 from broker import until
 from cloud import DIRECTORY, Cloud, idle, lose_power, remove, run
 from ujobs.journal import Journal
-from ujobs.protocol import Execution
 
 
 def test_lost_requests_and_replies_end_in_one_result():
@@ -127,7 +126,7 @@ def test_a_board_that_a_built_in_handler_kills_on_import_is_not_killed_for_ever(
     execution = cloud.queue("a", {"operation": "deadly"})
     execution["status"] = "IN_PROGRESS"
     journal = Journal(DIRECTORY)
-    journal.begin(Execution(execution), 50)
+    journal.begin(execution, 50)
 
     def setup(agent):
         agent.use("reboot")

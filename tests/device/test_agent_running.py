@@ -27,21 +27,21 @@ def test_step_timer_is_reset_by_tick_in_a_plain_handler():
         kept = [body for body in cloud.updates() if body["status"] == "IN_PROGRESS"]
         assert len(kept) >= 2, kept
         assert cloud.statuses() == ["SUCCEEDED"]
-        await agent.client.get_pending()
+        await agent.request("get")
 
     run(scenario, handlers, update_interval=0.1)
 
 
 def test_a_keep_alive_that_fails_in_any_way_is_tried_again():
     async def scenario(agent, cloud):
-        update, failures = agent.client.update, [MemoryError(), ValueError("no such key"), OSError(5)]
+        request, failures = agent.request, [MemoryError(), ValueError("no such key"), OSError(5)]
 
-        async def failing(*arguments):
-            if failures:
+        async def failing(operation, **fields):
+            if failures and fields.get("status") == "IN_PROGRESS":
                 raise failures.pop()
-            return await update(*arguments)
+            return await request(operation, **fields)
 
-        agent.client.update = failing
+        agent.request = failing
         cloud.queue("a", {"operation": "plain", "n": 16})
         await all_done(agent, cloud)
         assert "IN_PROGRESS" in [body["status"] for body in cloud.updates()]
@@ -133,7 +133,7 @@ def test_a_hint_during_a_keep_alive_calls_for_another():
         await until(lambda: held)
         # Accepted, but the answer is on its way still when the cancellation is announced.
         cloud.end(execution)
-        await until(lambda: agent._job._hurry.is_set())
+        await until(agent._wake.is_set)
         cloud.broker.send = send
         send(*held[0])
         await until(lambda: agent.journal.acknowledged, 3)

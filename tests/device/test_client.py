@@ -3,11 +3,11 @@
 import asyncio
 
 import ujson
-from broker import until
+from broker import filters, until
 from cloud import PREFIX, Cloud
+from ujobs.agent import JobsError
 from ujobs.client import JobsClient
 from ujobs.link import Link
-from ujobs.protocol import JobsError
 
 
 def run(scenario, attempts=3):
@@ -60,10 +60,24 @@ def test_the_four_operations():
     run(scenario)
 
 
-def test_one_subscription_covers_replies_and_notifications():
+def test_replies_are_subscribed_for_brokers_that_send_them_to_subscribers_only():
     async def scenario(client, cloud):
-        filters = [body[4:-1] for name, body in cloud.broker.packets if name == "subscribe"]
-        assert filters == [PREFIX + b"#"]
+        (subscribe,) = [body for name, body in cloud.broker.packets if name == "subscribe"]
+        names = (b"start-next/+", b"+/get/+", b"+/update/+", b"get/+", b"notify-next")
+        assert filters(subscribe) == [PREFIX + name for name in names]
+
+    run(scenario)
+
+
+def test_notify_is_subscribed_once_somebody_listens():
+    async def scenario(client, cloud):
+        client.on_notify = lambda changed: None
+        client.on_notify = None
+        client.on_notify = lambda changed: None
+        await until(lambda: cloud.broker.count("subscribe") == 2)
+        await asyncio.sleep(0.05)
+        assert filters(cloud.broker.packets[-1][1]) == [PREFIX + b"notify"]
+        assert cloud.broker.count("subscribe") == 2
 
     run(scenario)
 
@@ -79,7 +93,7 @@ def test_the_longest_thing_name_can_be_subscribed():
         asyncio.open_connection = real
         name, body = cloud.broker.packets[-1]
         assert name == "subscribe"
-        assert body[4:-1] == b"$aws/things/" + b"t" * 128 + b"/jobs/#"
+        assert filters(body)[-1] == b"$aws/things/" + b"t" * 128 + b"/jobs/notify-next"
 
     asyncio.run(main())
 
@@ -193,9 +207,62 @@ def test_a_request_survives_a_reconnect():
 
 def test_wrong_arguments_are_refused_before_anything_is_sent():
     async def scenario(client, cloud):
-        assert "stepTimeoutInMinutes" in str(await fails(ValueError, client.start_next(0)))
-        assert "jobId" in str(await fails(ValueError, client.update("a b", "FAILED")))
-        assert "status" in str(await fails(ValueError, client.update("a", "QUEUED")))
+        wrong = [("stepTimeoutInMinutes", client.start_next(minutes)) for minutes in (0, -1, 10081, 1.5, "5", True)]
+        wrong += [("stepTimeoutInMinutes", client.update("a", "FAILED", step_timeout=n)) for n in (0, -2, 10081, "5")]
+        for job_id in ("", "a" * 65, "a:b", "a/b", "a b", "$next", None):
+            wrong.append(("jobId", client.update(job_id, "FAILED")))
+        wrong.append(("jobId", client.describe("a/b")))
+        for status in ("QUEUED", "TIMED_OUT", "REMOVED", "CANCELED", "FAILURE", "succeeded", "", None):
+            wrong.append(("status", client.update("a", status)))
+        for number in (-1, 1 << 63, "1"):
+            wrong.append(("expectedVersion", client.update("a", "FAILED", expected_version=number)))
+            wrong.append(("executionNumber", client.update("a", "FAILED", execution_number=number)))
+            wrong.append(("executionNumber", client.describe("a", execution_number=number)))
+        for details in (
+            {str(n): "x" for n in range(11)}, [], {"": "x"}, {"a b": "x"}, {"k" * 129: "x"}, {"k": ""},
+            {"k": "v" * 1025}, {"k": 5}, {"k": None}, {"k": "a\nb"}, {"k": "a\x7f"}, {"k": "\u200b"}, {"k": "\ue000"},
+        ):
+            wrong.append(("statusDetails", client.update("a", "FAILED", details)))
+            wrong.append(("statusDetails", client.start_next(status_details=details)))
+        for field, awaitable in wrong:
+            assert field in str(await fails(ValueError, awaitable)), field
         assert cloud.requests == []
+
+    run(scenario)
+
+
+def test_all_nine_fields_of_an_update():
+    async def scenario(client, cloud):
+        await fails(JobsError, client.update(
+            "fw-7", "FAILED", {"k" * 128: "v" * 1024, "a:b": "größer ✓ 😀"}, 4, 1 << 40, -1, True, True))
+        suffix, body = cloud.requests[0]
+        assert suffix == "fw-7/update"
+        assert len(body.pop("clientToken")) <= 64
+        assert body == {
+            "status": "FAILED", "statusDetails": {"k" * 128: "v" * 1024, "a:b": "größer ✓ 😀"}, "expectedVersion": 4,
+            "executionNumber": 1 << 40, "stepTimeoutInMinutes": -1, "includeJobExecutionState": True,
+            "includeJobDocument": True,
+        }
+        await fails(JobsError, client.update("fw-7", "IN_PROGRESS"))
+        assert sorted(cloud.requests[1][1]) == ["clientToken", "status"]
+        await client.describe("$next", 3, False)
+        assert cloud.requests[2][0] == "$next/get"
+        assert sorted(cloud.requests[2][1]) == ["clientToken", "executionNumber", "includeJobDocument"]
+
+    run(scenario)
+
+
+def test_malformed_replies_are_value_errors():
+    async def scenario(client, cloud):
+        found = {"jobId": "a", "versionNumber": 1, "executionNumber": 1}
+        for wrong in (
+            5, [], {}, {"jobId": 5}, {"versionNumber": "1"}, {"status": 5}, {"statusDetails": []},
+            {"approximateSecondsBeforeTimedOut": "soon"},
+        ):
+            inner = dict(found, **wrong) if wrong and isinstance(wrong, dict) else wrong
+            cloud._answer = lambda suffix, body, inner=inner: {"execution": inner}
+            await fails(ValueError, client.describe("a"))
+        cloud._answer = lambda suffix, body: {"queuedJobs": {}}
+        await fails(ValueError, client.get_pending())
 
     run(scenario)

@@ -6,7 +6,7 @@ from binascii import hexlify
 
 import ujobs.trial as trial
 from restarts import ROOT, with_board
-from ujobs.job import Job
+from ujobs.agent import Job
 from web import File
 
 sys.path.append(__file__.rsplit("/", 1)[0] + "/../../tools/ujobs_tools/board/fakes")

@@ -1,17 +1,18 @@
 """The flash record: what it keeps, and what it makes of damage."""
 
 import os
+import struct
+from binascii import crc32
 
 from broker import raises
 from cloud import DIRECTORY, remove
 from ujobs.journal import Journal
-from ujobs.protocol import Execution
 
 LONG = {"answer": "42" * 100}  # does not fit into the record
 
 
 def execution(job_id="job-1", number=1, queued_at=1730000000, version=2):
-    return Execution({"jobId": job_id, "executionNumber": number, "versionNumber": version, "queuedAt": queued_at})
+    return {"jobId": job_id, "executionNumber": number, "versionNumber": version, "queuedAt": queued_at}
 
 
 def fresh():
@@ -62,7 +63,7 @@ def test_a_result_is_kept_until_acknowledged():
     journal.finish("SUCCEEDED", {"answer": "42", "text": "größer"})
     journal = Journal(DIRECTORY)
     assert (journal.status, journal.acknowledged) == ("SUCCEEDED", False)
-    assert journal.details() == {"answer": "42", "text": "größer"}
+    assert journal.details == {"answer": "42", "text": "größer"}
     journal.acknowledge()
     journal = Journal(DIRECTORY)
     assert journal.acknowledged
@@ -78,7 +79,7 @@ def test_details_of_any_length_are_kept():
         journal.finish("FAILED", details)
         journal.set_version(7)
         assert len(contents("record")) <= 128
-        assert Journal(DIRECTORY).details() == details, length
+        assert Journal(DIRECTORY).details == details, length
 
 
 def test_short_details_cost_no_second_file():
@@ -94,7 +95,7 @@ def test_a_result_without_details():
     journal.finish("FAILED", {"reason": "one"})
     journal.begin(execution("job-2"), 1)
     journal.finish("SUCCEEDED", None)
-    assert Journal(DIRECTORY).details() is None
+    assert Journal(DIRECTORY).details is None
 
 
 def test_checkpoints_belong_to_their_execution():
@@ -129,9 +130,9 @@ def test_damage_is_noticed():
     journal.finish("SUCCEEDED", LONG)
     noticed("record", lambda journal: journal.job_id == "")
     noticed("checkpoint", lambda journal: journal.checkpoint() is None)
-    noticed("details", lambda journal: "lost" in journal.details()["reason"])
+    noticed("details", lambda journal: "lost" in journal.details["reason"])
     os.remove(DIRECTORY + "/details")
-    assert "lost" in Journal(DIRECTORY).details()["reason"]
+    assert "lost" in Journal(DIRECTORY).details["reason"]
     journal.finish("SUCCEEDED", {"answer": "42"})
     noticed("record", lambda journal: journal.job_id == "")
 
@@ -174,7 +175,7 @@ def test_a_cut_at_any_write_leaves_the_old_state_or_the_new():
                 assert journal.status == "SUCCEEDED"
                 assert not journal.acknowledged
                 assert journal.version == 3
-                assert journal.details() == details
+                assert journal.details == details
 
 
 def test_a_journal_that_was_deleted_is_begun_anew():
@@ -182,10 +183,42 @@ def test_a_journal_that_was_deleted_is_begun_anew():
     journal.begin(execution(), 1)
     remove(DIRECTORY)
     journal.finish("SUCCEEDED", {"answer": "42"})
-    assert Journal(DIRECTORY).details() == {"answer": "42"}
+    assert Journal(DIRECTORY).details == {"answer": "42"}
 
 
 def test_a_flash_that_cannot_be_written_is_an_os_error():
     remove(DIRECTORY)
     journal = Journal(DIRECTORY + "/missing/deeper")
     raises(OSError, journal.begin, execution(), 1)
+
+
+# What ujobs 0.1 left in flash: status details in the record, in a file of their own, and acknowledged.
+OLD = {
+    "record": b"J1\x01\x02\x01\0\0\0\0\0\0\0\x04\0\0\0\x80\xb4\x1dg\0\0\0\0\x05job-1",
+    "checkpoint": b"[1, 2, 3]",
+}
+
+
+def test_the_format_of_the_record_stays():
+    # Boards in the field have it in flash when they get a new library, and go on with it when that is rolled back.
+    journal = fresh()
+    journal.begin(execution(version=4), 2)
+    journal.save([1, 2, 3])
+    identity = b"\x01\0\0\0\0\0\0\0\x80\xb4\x1dgjob-1"
+    assert contents("record") == OLD["record"] + crc(OLD["record"])
+    assert contents("checkpoint") == crc(identity + OLD["checkpoint"]) + OLD["checkpoint"]
+    journal.finish("SUCCEEDED", {"a": "b"})
+    done = b"J1\x02" + OLD["record"][3:] + b'{"a": "b"}'
+    assert contents("record") == done + crc(done)
+    journal.acknowledge()
+    over = b"J1\x82" + OLD["record"][3:]
+    assert contents("record") == over + crc(over)
+    # Version 0.1 kept the check of the file of status details in an acknowledged record.
+    over = over[:20] + b"\1\2\3\4" + over[24:]
+    overwrite("record", over + crc(over))
+    journal = Journal(DIRECTORY)
+    assert (journal.job_id, journal.status, journal.acknowledged, journal.details) == ("job-1", "SUCCEEDED", True, None)
+
+
+def crc(data):
+    return struct.pack("<I", crc32(data))

@@ -3,12 +3,12 @@
 import gc
 import sys
 
+import ujobs.agent
 import ujobs.trial as trial
 from agent_handlers import all_done, handlers
 from broker import raises
 from cloud import Cloud, run
 from restarts import ROOT, remove_all
-from ujobs import protocol
 from ujobs.flash import check_path, make_folders
 
 # The last one just fits into the receive limit; CPython's own parser does not go as deep.
@@ -87,7 +87,7 @@ def test_documents_nested_so_deep_that_nothing_can_be_done_with_them():
                 assert execution["status"] == "SUCCEEDED", execution
             elif execution["status"] != "SUCCEEDED":
                 assert execution["status"] in ("FAILED", "REJECTED"), execution
-                protocol.check_details(execution["statusDetails"])
+                assert ujobs.agent.details_of(execution["statusDetails"]) == execution["statusDetails"]
                 assert execution["statusDetails"]["reason"]
 
 
@@ -121,7 +121,7 @@ def test_as_many_parts_as_are_allowed_and_one_more():
 
 
 def test_a_document_that_does_not_fit_into_memory_fails_its_job():
-    real = protocol.parse
+    real = ujobs.agent.parse
 
     def parse(payload):
         # 16 KB of text can become hundreds of KB of lists.
@@ -134,11 +134,11 @@ def test_a_document_that_does_not_fit_into_memory_fails_its_job():
         cloud.queue("b", {"operation": "quick"})
         await all_done(agent, cloud)
 
-    protocol.parse = parse
+    ujobs.agent.parse = parse
     try:
         cloud = run(scenario, handlers)
     finally:
-        protocol.parse = real
+        ujobs.agent.parse = real
     assert cloud.statuses() == ["REJECTED", "SUCCEEDED"]
     assert "memory" in cloud.executions[0]["statusDetails"]["reason"]
 
@@ -148,9 +148,9 @@ def test_a_text_leaves_nothing_behind_in_memory():
     points = range(0x4E00, 0x4E00 + 1000)
     strange = b"".join([bytes((0xE0 | n >> 12, 0x80 | n >> 6 & 63, 0x80 | n & 63)) for n in points]).decode()
     for use in (
-        protocol.clean,
-        lambda text: protocol.check_details({"key": text}),
-        lambda text: raises(ValueError, protocol.check_details, {text + "!": "value"}),
+        ujobs.agent.clean,
+        lambda text: ujobs.agent.details_of({"key": text}),
+        lambda text: raises(ValueError, ujobs.agent.details_of, {text + "!": "value"}),
         lambda text: raises(ValueError, check_path, "/" + text[:200], ("/data",)),
     ):
         use("plain –")  # imports what that takes

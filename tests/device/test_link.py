@@ -73,7 +73,7 @@ def test_connect_packet_carries_client_id_keepalive_will_and_password():
 def test_messages_reach_callback_or_route():
     async def scenario(link, broker):
         routed = []
-        link.route(b"$aws/", lambda topic, payload: routed.append((topic, bytes(payload))))
+        link.routes.append((b"$aws/", lambda topic, payload: routed.append((topic, bytes(payload)))))
         await link.up.wait()
         broker.send(b"a/b", b"one")
         broker.send(b"$aws/c", b"two", qos=1)
@@ -314,7 +314,7 @@ def test_no_connack_and_a_bad_code_do_not_hang():
 def test_a_message_over_the_limit_is_read_away_and_reported():
     async def scenario(link, broker):
         reported = []
-        link.route(b"big/", lambda topic, payload: reported.append((topic, payload and len(payload))))
+        link.routes.append((b"big/", lambda topic, payload: reported.append((topic, payload and len(payload)))))
         await link.up.wait()
         broker.send(b"big/1", b"x" * 2990, qos=1)
         broker.send(b"big/2", b"x" * 50000, qos=1)

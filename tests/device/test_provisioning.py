@@ -8,7 +8,7 @@ from binascii import b2a_base64
 import fast_time
 import ujobs.provisioning as provisioning
 import ujson
-from broker import Broker, raises
+from broker import Broker, filters, raises
 from cloud import remove
 from ujobs.link import Link
 
@@ -130,8 +130,9 @@ def test_a_board_becomes_a_thing():
     assert service.requests == [CREATE, REGISTER]
     assert service.bodies[0] == b""
     assert ujson.loads(service.bodies[1]) == {"certificateOwnershipToken": "token-0", "parameters": PARAMETERS}
-    filters = [body[4:-1] for name, body in service.broker.packets if name == "subscribe"]
-    assert filters == [topic + outcome for topic in (CREATE, REGISTER) for outcome in (b"/accepted", b"/rejected")]
+    (subscribe,) = [body for name, body in service.broker.packets if name == "subscribe"]
+    outcomes = (b"/accepted", b"/rejected")
+    assert filters(subscribe) == [topic + outcome for topic in (CREATE, REGISTER) for outcome in outcomes]
 
 
 def counted(service, cut_at, before):

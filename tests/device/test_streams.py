@@ -87,7 +87,7 @@ def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0):
             task.cancel()
             asyncio.open_connection = real
             await asyncio.sleep(0)
-        assert not link._routes
+        assert not link.routes
         assert not link.filters
         return service, error
 

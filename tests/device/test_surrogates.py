@@ -2,7 +2,7 @@
 
 import ujson
 from broker import raises
-from ujobs.protocol import parse
+from ujobs.agent import parse
 from ujobs.surrogates import join
 
 

@@ -4,6 +4,7 @@ Nothing in it depends on time: a keep-alive is sent when a handler says so, and 
 message. What it does is printed as "app: ..."."""
 
 import asyncio
+import json
 
 from ujobs import Reject
 
@@ -24,7 +25,7 @@ def setup(agent):
 class _Work:
     def __init__(self, agent):
         self._journal = agent.journal
-        self._client = agent.client
+        self._agent = agent
         self._acknowledge = agent.journal.acknowledge
         agent.journal.acknowledge = self._acknowledged
 
@@ -65,17 +66,25 @@ class _Work:
         """{"until": n}: waits for a `notify` that lists n pending jobs, then sends a keep-alive."""
         enough = asyncio.Event()
 
-        def notified(payload):
-            if sum(len(summaries) for summaries in payload["jobs"].values()) >= job.document["until"]:
+        def notified(topic, payload):
+            if topic != wanted:
+                self._agent._received(topic, payload)
+            elif sum(map(len, json.loads(payload)["jobs"].values())) >= job.document["until"]:
                 enough.set()
 
-        self._client.on_notify = notified
+        link = self._agent.link
+        wanted = f"$aws/things/{self._agent.thing}/jobs/notify".encode()
+        route = (wanted, notified)
+        # In front of the agent's own.
+        link.routes.insert(0, route)
+        await link.subscribe(wanted, 1)
         print("app: holds")
         try:
             await enough.wait()
             await self._keep_alive(job)
         finally:
-            self._client.on_notify = None
+            link.routes.remove(route)
+            await link.unsubscribe(wanted)
             print("app: lets go")
         return {"waited_for": str(job.document["until"])}
 

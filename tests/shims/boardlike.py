@@ -39,6 +39,9 @@ class Socket:
         # On ESP32 this also forgets a timeout that was set before.
         self.sock.setblocking(flag)
 
+    def setsockopt(self, level, option, value):
+        self.sock.setsockopt(level, option, value)
+
     def close(self):
         self.sock.close()
 

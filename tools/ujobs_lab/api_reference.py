@@ -12,8 +12,8 @@ from pathlib import Path
 from ujobs_lab import REPOSITORY
 
 MODULES = (
-    "agent", "job", "client", "link", "protocol", "characters", "surrogates", "certificates", "journal", "trial",
-    "provisioning", "streams", "cbor", "download", "fetch", "flash", "verify",
+    "agent", "client", "link", "journal", "details", "surrogates", "certificates", "trial", "provisioning",
+    "streams", "cbor", "download", "fetch", "flash", "verify",
 )
 _LIBRARY = REPOSITORY / "lib" / "ujobs"
 _PAGE = REPOSITORY / "docs" / "api.md"

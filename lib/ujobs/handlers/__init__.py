@@ -1,0 +1,29 @@
+"""Handlers that come with ujobs, one module each; a module is in memory only while it has a job."""
+
+from ..agent import Agent, Job, Reject
+from ..link import explain
+
+_ATTEMPTS = 50
+# Step timeouts. Minutes: the board may take long to connect with what is in its trial.
+_MINUTES = {"app": 30, "call": 10, "files": 10, "firmware": 30, "reboot": 10, "settings": 30, "steps": 10}
+
+
+def register(agent: Agent, names: "tuple[str, ...]", allowed: "list[str]") -> None:
+    """Have an agent accept jobs for these handlers, and add their names to `allowed`.
+
+    Raises ValueError for a name that is not one of theirs.
+    """
+    for name in names:
+        if name not in _MINUTES:
+            raise ValueError("no built-in handler is named %s" % name)
+        agent.on(name, _MINUTES[name], "fail" if name == "call" else "resume", _ATTEMPTS)(name)  # type: ignore[arg-type]
+        allowed.append(name)
+
+
+def run(name: str, job: Job, options: dict) -> object:
+    """Return the coroutine of a handler at work. Raises Reject for one that is not installed."""
+    try:
+        module = __import__("ujobs.handlers." + name, None, None, (name,))
+    except ImportError as error:
+        raise Reject(explain(error))
+    return module.run(job, options)

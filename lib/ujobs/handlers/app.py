@@ -12,13 +12,9 @@ FAILED. Options of Agent.use(): ca and signing_key, see fetch.means_for().
 import os
 
 from .. import trial
+from ..agent import Job, Reject, clean
 from ..fetch import check_source, fetch, means_for
 from ..flash import Part, check_path, room, sha256
-from ..job import Job, Reject
-from ..protocol import clean
-
-STEP_TIMEOUT = 30  # minutes
-ON_RESTART = "resume"
 
 _MAX_FILES = 64
 

@@ -4,10 +4,7 @@ Arguments may also be a list, given in order. Option of Agent.use(): functions, 
 `async`. What one returns is shown as `result`.
 """
 
-from ..job import Job, Reject
-
-STEP_TIMEOUT = 10  # minutes
-ON_RESTART = "fail"
+from ..agent import Job, Reject
 
 
 async def run(job: Job, options: dict) -> "dict | None":

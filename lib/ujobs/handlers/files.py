@@ -12,12 +12,9 @@ ca and signing_key, see fetch.means_for().
 import asyncio
 import os
 
+from ..agent import Job, Reject
 from ..fetch import check_source, fetch, means_for
 from ..flash import Part, check_path, remove, room, sha256
-from ..job import Job, Reject
-
-STEP_TIMEOUT = 10  # minutes
-ON_RESTART = "resume"
 
 _MAX_FILES = 64
 _READ = 1000  # bytes of a file that fit in a status detail

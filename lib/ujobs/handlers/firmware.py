@@ -17,13 +17,9 @@ from binascii import hexlify
 from micropython import const
 
 from .. import trial
+from ..agent import Job, Reject, clean
 from ..fetch import check_source, fetch, means_for
-from ..job import Job, Reject
 from ..link import explain, log
-from ..protocol import clean
-
-STEP_TIMEOUT = 30  # minutes
-ON_RESTART = "resume"
 
 _SECTOR = const(4096)
 _MAGIC = const(0xE9)

@@ -2,10 +2,7 @@
 
 import asyncio
 
-from ..job import Job
-
-STEP_TIMEOUT = 10  # minutes
-ON_RESTART = "resume"
+from ..agent import Job
 
 
 async def run(job: Job, options: dict) -> "dict | None":

@@ -10,10 +10,7 @@ import os
 import ujson
 
 from .. import trial
-from ..job import Job, Reject
-
-STEP_TIMEOUT = 30  # minutes: a board that cannot connect tries for a while before it goes back
-ON_RESTART = "resume"
+from ..agent import Job, Reject
 
 
 async def run(job: Job, options: dict) -> "dict | None":

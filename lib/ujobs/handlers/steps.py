@@ -10,11 +10,8 @@ steps goes on with the right one. Options of Agent.use(): functions, as for `cal
 
 from micropython import const
 
-from ..job import Job, Reject
+from ..agent import Job, Reject
 from ..link import explain, log
-
-STEP_TIMEOUT = 10  # minutes
-ON_RESTART = "resume"
 
 _MAX_STEPS = const(32)
 _MAX_CALLS = const(3)  # of one step, whose function may be what resets the board

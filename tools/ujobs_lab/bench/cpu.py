@@ -20,14 +20,10 @@ from ujobs_lab.bench.sheet import Sheet
 _HEAP = "256k"  # with words of 8 bytes; what 128 KB are on a board
 _WHO = ("ujobs", "by hand")
 _KINDS = ("instructions", "microseconds")
-_PIECES = ("classify four topics", "build an update", "parse a reply", "write the journal",
-           "write the journal, on littlefs", "run a handler", "collect garbage")  # fmt: skip
-_ONLY_UJOBS = _PIECES[3:]
+_PIECES = ("parse a reply", "write the journal", "write the journal, on littlefs", "collect garbage")
+_ONLY_UJOBS = _PIECES[1:]
 # How often a job has each of them. The journal notes that it begins, how it ended, and that the service knows.
-_OF_A_JOB = {
-    "parse a reply": 1, "write the journal": 3, "collect garbage": 1, "run a handler": 1, "build an update": 1,
-    "classify four topics": 1,
-}
+_OF_A_JOB = {"parse a reply": 1, "write the journal": 3}
 
 # Prepares a run in which something is done so many times; gives the program of on_board/ and its options.
 Prepare = Callable[[int], tuple[str, dict[str, Any]]]

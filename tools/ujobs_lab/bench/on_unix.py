@@ -13,7 +13,7 @@ from ujobs_tools.board.interpreter import compile_module, find_micropython
 
 ON_BOARD = Path(__file__).parent / "on_board"
 LIBRARY = REPOSITORY / "lib" / "ujobs"
-CORE = ("__init__", "protocol", "link", "journal", "client", "job", "agent")
+CORE = ("__init__", "link", "journal", "agent")
 _OPTIMISE = 2
 _PATIENCE = 300  # seconds
 

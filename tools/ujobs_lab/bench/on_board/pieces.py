@@ -4,24 +4,17 @@ Options: who, "ujobs" or "by hand"; piece, its name below; times, how often, the
 journal, a folder of the host.
 """
 
-import asyncio
 import gc
 import json
 import os
 import time
 
-import scripted
 import vfs
 
 from micropython import const
 
 _BLOCK = const(4096)
 _BLOCKS = const(16)
-_PREFIX = scripted.PREFIX
-_TOPICS = (
-    _PREFIX + b"notify-next", _PREFIX + b"start-next/accepted", _PREFIX + b"kiln-7-job/update/accepted", b"measured/7"
-)
-_DETAILS = {"steps": "12", "result": "done"}
 
 
 class _Flash:
@@ -50,20 +43,13 @@ def _reply(document):
 
 
 def _of_ujobs(piece, document, directory):
-    from ujobs import protocol
+    from ujobs import agent
 
     if piece == "collect garbage":
         return _collect()
-    if piece == "classify four topics":
-        return lambda: [protocol.classify(_PREFIX, topic) for topic in _TOPICS]
-    if piece == "build an update":
-        return lambda: (
-            protocol.topic(_PREFIX, protocol.UPDATE, "kiln-7-job"),
-            protocol.update(protocol.SUCCEEDED, _DETAILS, 2, 1, client_token="18a7f"),
-        )
     reply = _reply(document)
     if piece == "parse a reply":
-        return lambda: protocol.execution(protocol.parse(reply))
+        return lambda: agent.execution(agent.parse(reply))
     from ujobs.journal import Journal
 
     if piece == "write the journal, on littlefs":
@@ -72,10 +58,7 @@ def _of_ujobs(piece, document, directory):
         vfs.mount(vfs.VfsLfs2(flash), "/flash")
         directory = "/flash/journal"
     journal = Journal(directory)
-    execution = protocol.execution(protocol.parse(reply))
-    journal.begin(execution, 1)
-    if piece == "run a handler":
-        return _handler(journal, execution)
+    journal.begin(agent.execution(agent.parse(reply)), 1)
     return lambda: journal.set_version(journal.version + 1)
 
 
@@ -88,28 +71,7 @@ def _collect():
     return lambda: gc.collect() and agent
 
 
-def _handler(journal, execution):
-    from ujobs.agent import Agent
-    from ujobs.job import Job
-    from ujobs.link import Link
-
-    client = Agent("thing", link=Link("thing", "host"), directory="/tmp").client
-    loop = asyncio.get_event_loop()
-
-    async def handler(job):
-        return {"steps": "12"}
-
-    return lambda: loop.run_until_complete(Job(client, journal, execution.document, 10, 200).run(handler, 60))
-
-
 def _by_hand(piece, document, directory):
-    if piece == "classify four topics":
-        return lambda: [topic.endswith(b"notify-next") or topic.endswith(b"start-next/accepted") for topic in _TOPICS]
-    if piece == "build an update":
-        return lambda: (
-            _PREFIX + b"kiln-7-job" + b"/update",
-            json.dumps({"status": "SUCCEEDED", "statusDetails": _DETAILS}),
-        )
     reply = _reply(document)
     return lambda: json.loads(reply).get("execution")
 

@@ -146,6 +146,9 @@ class _Raw:
     def readinto(self, view):
         return self._stream.take(view)
 
+    def setsockopt(self, level, option, value):
+        pass
+
     def close(self):
         self._stream.close()
 

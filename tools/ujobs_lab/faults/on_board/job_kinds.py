@@ -173,7 +173,7 @@ def _ordinary(on, witness):
     # Imported at each start of the board: both are of that start.
     import time
 
-    from ujobs.job import Reject
+    from ujobs.agent import Reject
 
     @on()
     async def quick(job):

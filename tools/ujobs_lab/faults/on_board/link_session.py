@@ -19,13 +19,11 @@ from bad_link import BadBroker, Faults
 
 import fast_time
 import ujobs.agent
-import ujobs.client
-import ujobs.job
+import ujobs.journal
 import ujobs.link
 import ujson
 from cloud import TERMINAL, Cloud, remove
-from ujobs.agent import Agent
-from ujobs.job import Reject
+from ujobs.agent import Agent, Reject
 from ujobs.link import Link
 
 # Where there is no disk to wait for, if there is such a place: the journal is not what is tested here.
@@ -227,7 +225,7 @@ def run(seed=0, resets=0, **faults):
     def note(*words):
         log.append(" ".join([str(word) for word in words]))
 
-    modules = (ujobs.agent, ujobs.client, ujobs.job, ujobs.link)
+    modules = (ujobs.agent, ujobs.journal, ujobs.link)
     real_log, real_sys = ujobs.link.log, ujobs.agent.sys
     for module in modules:
         module.log = note

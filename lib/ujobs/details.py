@@ -16,10 +16,10 @@ def _allowed(n):
     )
 
 
-def blank(text: str) -> str:
-    """Return the text with spaces, one or more, in place of each character that is not allowed."""
-    # In bytes, as MicroPython keeps each character that is ever taken out of a text for ever.
-    data = bytearray(text.encode("utf-8", "surrogatepass"))
+def blank(text: bytes) -> str:
+    """Return UTF-8 text with spaces, one or more, in place of each character that is not allowed."""
+    # In bytes: MicroPython never frees the one-character strings made by indexing a string.
+    data = bytearray(text)
     start = 0
     while start < len(data):
         n = data[start]

@@ -1,0 +1,108 @@
+"""What the agent makes of what the service and handlers give it, and what each refusal means."""
+
+from broker import raises
+from ujobs import agent
+from ujobs.agent import ADOPT, APPLIED, ENDED, RETRY, JobsError, clean, details_of, execution, meaning, parse
+
+
+def test_names_out_of_limits_are_refused_with_field_and_limit():
+    for name in ("", "a" * 129, "a/b", "a b", "ä", "$next", None, 5):
+        error = str(raises(ValueError, agent.check_name, "thingName", name, 128))
+        assert "thingName" in error and "128" in error
+    agent.check_name("thingName", "kiln:7_a-B" + "a" * 118, 128)
+
+
+def test_numbers_out_of_limits_are_refused_with_field_and_limits():
+    for number in (0, -1, 10081, 1.5, "5", True, None):
+        error = str(raises(ValueError, agent.check_number, "stepTimeoutInMinutes", number, 1, 10080))
+        assert "stepTimeoutInMinutes" in error and "10080" in error
+    for number in (1, 10080):
+        agent.check_number("stepTimeoutInMinutes", number, 1, 10080)
+
+
+def test_a_result_becomes_text():
+    assert details_of(None) == {}
+    assert details_of({}) == {}
+    assert details_of({"n": 3, "f": 21.5, "yes": True, "no": False, "none": None, "text": "größer ✓ 😀"}) == {
+        "n": "3", "f": "21.5", "yes": "true", "no": "false", "text": "größer ✓ 😀"}
+    assert details_of({"k" * 128: "v" * 1024, "a:b_c-D": "a\nb"}) == {"k" * 128: "v" * 1024, "a:b_c-D": "a b"}
+    assert details_of({"k": "v" * 2000}) == {"k": "v" * 1024}
+    assert len(details_of({str(n): "x" for n in range(10)})) == 10
+
+
+def test_a_result_that_cannot_be_said_names_what_is_wrong():
+    for result, word in (
+        ({str(n): "x" for n in range(11)}, "10"), ([1], "dict"), ("done", "dict"), (5, "dict"), ({"": "x"}, "key"),
+        ({"a b": "x"}, "key"), ({"a.b": "x"}, "key"), ({"k" * 129: "x"}, "128"), ({"k": []}, "text"),
+        ({"k": {}}, "text"), ({5: "x"}, "key"),
+    ):
+        assert word in str(raises(ValueError, details_of, result)), result
+
+
+def test_clean_makes_any_text_a_value():
+    for text in ("", "\n", "a\nb\tc", "x" * 5000, "\u200b\ufeff", "fine", " \x00 ", "\x7f", "\ue000"):
+        value = clean(text)
+        assert 1 <= len(value) <= 1024
+        assert clean(value) == value
+    assert clean("a\nb") == "a b"
+    assert clean("fine") == "fine"
+    assert clean("größer ✓ 😀") == "größer ✓ 😀"
+    assert clean("\u200b") == "-"
+
+
+def test_replies_are_read():
+    found = execution(parse(
+        b'{"timestamp":1,"execution":{"jobId":"a","status":"IN_PROGRESS","queuedAt":1730000000,"startedAt":2,'
+        b'"versionNumber":2,"executionNumber":9876543210,"jobDocument":{"operation":"x"},"more":[1]}}'))
+    assert (found["jobId"], found["executionNumber"], found["queuedAt"]) == ("a", 9876543210, 1730000000)
+    assert execution(parse(b'{"timestamp":1}')) is None
+    assert parse(memoryview(b'xx{"a": 1}')[2:]) == {"a": 1}
+
+
+def test_malformed_replies_are_value_errors():
+    for payload in (b"", b"{", b"[]", b"5", b"null", b'"text"', b"\xff\xfe{}"):
+        raises(ValueError, parse, payload)
+    for inner in (
+        5, [], "x", {}, {"jobId": 5, "versionNumber": 1, "executionNumber": 1},
+        {"jobId": "a", "versionNumber": "1", "executionNumber": 1}, {"jobId": "a", "versionNumber": 1},
+        {"jobId": "a/b", "versionNumber": 1, "executionNumber": 1},
+        {"jobId": "a" * 65, "versionNumber": 1, "executionNumber": 1},
+        {"jobId": "a", "versionNumber": 1 << 63, "executionNumber": 1},
+        {"jobId": "a", "versionNumber": 1, "executionNumber": 1, "queuedAt": "now"},
+    ):
+        raises(ValueError, execution, {"execution": inner})
+
+
+def refused(code, status=None, version=None):
+    state = {"status": status, "versionNumber": version} if status else None
+    return JobsError(code, "why", state)
+
+
+def test_what_each_refusal_means():
+    for code, status, version, reported, means in (
+        ("VersionMismatch", "IN_PROGRESS", 7, "SUCCEEDED", ADOPT),
+        ("VersionMismatch", "QUEUED", 7, "IN_PROGRESS", ADOPT),
+        ("VersionMismatch", "IN_PROGRESS", 7, "IN_PROGRESS", ADOPT),
+        ("VersionMismatch", "SUCCEEDED", 4, "SUCCEEDED", APPLIED),
+        ("InvalidStateTransition", "FAILED", 4, "FAILED", APPLIED),
+        ("InvalidStateTransition", "CANCELED", 4, "SUCCEEDED", ENDED),
+        ("VersionMismatch", "TIMED_OUT", 4, "IN_PROGRESS", ENDED),
+        ("VersionMismatch", "REMOVED", 4, "FAILED", ENDED),
+        ("ResourceNotFound", None, None, "SUCCEEDED", ENDED),
+        ("TerminalStateReached", None, None, "IN_PROGRESS", ENDED),
+        ("RequestThrottled", None, None, "SUCCEEDED", RETRY),
+        ("InternalError", None, None, "SUCCEEDED", RETRY),
+        ("InvalidRequest", None, None, "SUCCEEDED", RETRY),
+        ("InvalidStateTransition", None, None, "SUCCEEDED", RETRY),
+        ("VersionMismatch", None, None, "SUCCEEDED", RETRY),
+        ("VersionMismatch", "IN_PROGRESS", 3, "SUCCEEDED", RETRY),
+        ("VersionMismatch", "IN_PROGRESS", "7", "SUCCEEDED", RETRY),
+        ("NeverHeardOf", None, None, "SUCCEEDED", RETRY),
+    ):
+        assert meaning(refused(code, status, version), reported, 3) == means, (code, status, version, reported)
+
+
+def test_a_refusal_says_its_code_and_text_whatever_its_state():
+    assert str(refused("VersionMismatch")) == "VersionMismatch: why"
+    for state in ("x", [], 5, None):
+        assert JobsError("a", "b", state).state == {}
