@@ -127,8 +127,8 @@ def parse(payload: "bytes | bytearray | memoryview") -> dict:
 
             payload = join(bytes(payload))
             break
-    fields = ujson.loads(payload)
-    if _LENIENT and len(ujson.loads(b"[" + payload + b",0]")) != 2 or not isinstance(fields, dict):
+    fields = ujson.loads(payload)  # type: ignore[arg-type]
+    if (_LENIENT and len(ujson.loads(b"[" + payload + b",0]")) != 2) or not isinstance(fields, dict):
         raise ValueError("not a JSON object")
     return fields
 
