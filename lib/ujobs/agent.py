@@ -688,8 +688,10 @@ class Agent(Requests):
         if ended:
             log("job", journal.job_id, "had ended already:", ended)
         else:
-            reason = (journal.details or {}).get("reason")
-            log("job %s:" % journal.job_id, journal.status, *([reason] if reason else ()))
+            said = journal.status
+            if journal.details and "reason" in journal.details:
+                said += ", " + journal.details["reason"]
+            log("job %s: %s" % (journal.job_id, said))
         journal.acknowledge()
 
     async def _update(self, status, details, step_timeout=None):
