@@ -98,6 +98,6 @@ def test_the_api_page_is_up_to_date() -> None:
     assert {path.stem for path in (REPOSITORY / "lib" / "ujobs").glob("*.py")} - {"__init__"} == set(
         api_reference.MODULES
     )
-    for name in ("class Agent, a kind of Requests", "Agent.run", "class Refused, a kind of ValueError", "Job.checkpoint"):
+    for name in ("class Agent, a kind of Requests", "Agent.run", "class Refused, a kind of ValueError"):
         assert name + "\n" in page
     assert "protocol.Any" not in page
