@@ -22,7 +22,7 @@ class PageService:
 
     def __init__(self, folder: Path, options: Options | None = None, port: int = 0, **more: Any) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.service: Service = self._call(self._start(folder, options, port, more))
         self.url = self.service.http_url

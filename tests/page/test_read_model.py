@@ -10,6 +10,7 @@ from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.page.presence import MAX_EVENTS, MAX_LINES, Presence
 from ujobs_tools.service.page.read_model import ReadModel
 from ujobs_tools.service.store import Store
+from ujobs_tools.service.wire_record import WireRecord
 
 NOW = 1_790_000_000.0
 
@@ -22,8 +23,8 @@ class Desk:
         self.changes = 0
         self.engine = Engine(Store(":memory:"), lambda: self.now)
         self.presence = Presence(lambda: self.now, self._changed)
-        self.messages: list[dict[str, Any]] = []
-        self.model = ReadModel(self.engine, self.presence, lambda thing: self.messages)
+        self.record = WireRecord(lambda: self.now)
+        self.model = ReadModel(self.engine, self.presence, self.record)
 
     def _changed(self) -> None:
         self.changes += 1

@@ -50,6 +50,9 @@ def serve(
         str | None,
         typer.Option(envvar="UJOBS_PAGE_PASSWORD", help="Password for actions on the live page; needed with --host."),
     ] = None,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Let the live page cause faults: lost replies, cut connections.")
+    ] = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "warning",
 ) -> None:
     """Run a local stand-in for AWS IoT Jobs until Ctrl-C or SIGTERM."""
@@ -84,7 +87,7 @@ def serve(
 
             # Who can reach the page from another machine may look; to act takes the password.
             page = Options(page_password, read_only=page_password is None and not _is_this_machine(host))
-            asyncio.run(_run(Service(folder, clock_speed, names, s3_url, page), address, started))
+            asyncio.run(_run(Service(folder, clock_speed, names, s3_url, page, faults), address, started))
     except (CannotListen, StoreError, OSError, ValueError) as error:
         typer.echo(f"ujobs serve: {in_words(error)}", err=True)
         raise typer.Exit(1) from None

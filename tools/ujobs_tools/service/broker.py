@@ -45,7 +45,8 @@ class Broker:
     """identify(certificate as DER, or None without TLS) -> (thing, whether it may connect). authorize(session,
     "publish" | "subscribe", topic or filter). on_publish(session, topic, payload): gets messages on `$aws/` topics,
     which no subscriber sees; must not raise. store: with what an earlier broker has left in it. clock: gives epoch
-    seconds. on_presence(session, None when it connected, else why its connection ended): for whoever shows that."""
+    seconds. on_presence(session, None when it connected, else why its connection ended) and on_message(session,
+    whether the client sent it, message): for whoever shows that."""
 
     def __init__(
         self, identify: Identify, authorize: Authorize, on_publish: OnPublish, store: SessionStore,
@@ -60,6 +61,7 @@ class Broker:
         self._away: set[Session] = set()  # those that wait for their client to come back
         self._tree = topics.FilterTree()
         self.on_presence: Callable[[Session, str | None], None] = lambda session, why: None
+        self.on_message: Callable[[Session, bool, Message], None] = lambda session, from_client, message: None
         self._retained = {message.topic: message for message in self._store.retained()}
         self._servers: list[asyncio.Server] = []
         self._connections: dict[Connection, Session | None] = {}
@@ -102,7 +104,7 @@ class Broker:
         if retain:
             self._retain(message)
         for session, granted in self._tree.find(topic).items():
-            session.deliver(message, min(qos, granted))
+            self._send(session, message, min(qos, granted))
 
     def _retain(self, message: Message) -> None:
         topic = message.topic
@@ -121,7 +123,17 @@ class Broker:
 
     def deliver(self, session: Session, topic: str, payload: bytes) -> None:
         """Send a message to one client, once, whether it has subscribed or not; at QoS 1 if it has subscribed so."""
-        session.deliver(Message(topic, payload), min(1, self._tree.find(topic).get(session, 0)))
+        self._send(session, Message(topic, payload), min(1, self._tree.find(topic).get(session, 0)))
+
+    def _send(self, session: Session, message: Message, qos: int) -> None:
+        self.on_message(session, False, message)
+        session.deliver(message, qos)
+
+    def cut(self, thing: str) -> None:
+        """Break the connections of the thing's clients."""
+        for connection, session in list(self._connections.items()):
+            if session is not None and session.owner == thing:
+                connection.abort("cut on request")
 
     def review(self) -> None:
         """Cut off the clients that are no more who they were when they connected."""
@@ -262,6 +274,7 @@ class Broker:
             raise Forbidden("QoS 2")
         if len(message.payload) > MAX_PAYLOAD:
             raise Forbidden(f"payload of {len(message.payload)} bytes")
+        self.on_message(session, True, message)
         if not self._may_publish(session, message.topic):
             raise Forbidden(f"publish to {message.topic}")
         if not message.topic.startswith("$"):
@@ -292,7 +305,7 @@ class Broker:
         for name, qos in filters:
             for topic, message in self._retained.items():
                 if topics.matches(name, topic):
-                    session.deliver(message, min(qos, message.qos))
+                    self._send(session, message, min(qos, message.qos))
 
     def _unsubscribe(self, session: Session, body: bytes) -> None:
         packet_id, filters = packets.read_unsubscribe(body)

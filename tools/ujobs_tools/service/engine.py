@@ -8,6 +8,7 @@ from typing import Any
 
 from ujobs_tools.service import model
 from ujobs_tools.service.device_operations import DeviceOperations
+from ujobs_tools.service.errors import existing
 from ujobs_tools.service.job_control import JobControl
 from ujobs_tools.service.managed_templates import ManagedTemplates
 from ujobs_tools.service.provisioning import Provisioning
@@ -35,6 +36,16 @@ class Engine(DeviceOperations, JobControl, Provisioning, ManagedTemplates, Strea
         with self._change(execution.thing for execution in due) as now:
             for execution in due:
                 self._end(execution, model.TIMED_OUT, now)
+
+    def time_out(self, thing: str) -> None:
+        """Make the thing's execution that is IN_PROGRESS TIMED_OUT, as if its timer had run out now. Raises ApiError
+        ResourceNotFound when there is none."""
+        front = next(iter(self.store.pending(thing, 1)), None)
+        execution = existing(
+            front if front and front.status == model.IN_PROGRESS else None, f"No execution of {thing} is IN_PROGRESS."
+        )
+        with self._change([thing]) as now:
+            self._end(execution, model.TIMED_OUT, now)
 
     def history(self, thing: str, job_id: str, execution_number: int | None = None) -> list[dict[str, Any]]:
         """Every version the execution (default: the latest) has had, oldest first: versionNumber, status, statusDetails

@@ -33,8 +33,11 @@ def notification(thing: str, suffix: str, payload: dict[str, Any]) -> tuple[str,
     return topic(thing, suffix), encode(payload)
 
 
-def handle(engine: Engine, thing: str, suffix: str, payload: bytes) -> list[tuple[str, bytes]]:
+def handle(
+    engine: Engine, thing: str, suffix: str, payload: bytes, refusal: ApiError | None = None
+) -> list[tuple[str, bytes]]:
     """Carry out what a thing published to `$aws/things/<thing>/jobs/<suffix>`; an empty payload stands for {}.
+    refusal: reject it with this instead.
 
     Returns the reply's topic and payload: on `<suffix>/accepted` or `<suffix>/rejected`. Bad input of any kind is
     rejected, never raised; a failure of the service itself is logged and rejected as InternalError.
@@ -45,6 +48,8 @@ def handle(engine: Engine, thing: str, suffix: str, payload: bytes) -> list[tupl
         token = limits.client_token(request)
         if token is not None:
             envelope["clientToken"] = token
+        if refusal is not None:
+            raise refusal
         reply = _carry_out(engine, thing, suffix, request)
         outcome = "accepted"
     except ApiError as error:

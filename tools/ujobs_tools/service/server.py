@@ -17,10 +17,14 @@ from ujobs_tools import pki
 from ujobs_tools.service import mqtt_api, objects, provisioning_api, rules, streams_api
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.engine import Engine
+from ujobs_tools.service.faults import Faults
 from ujobs_tools.service.http_api import make_app
+from ujobs_tools.service.packets import Message
 from ujobs_tools.service.page.routes import Options, Page
+from ujobs_tools.service.page.trouble import causes
 from ujobs_tools.service.session import Session
 from ujobs_tools.service.store import Store
+from ujobs_tools.service.wire_record import WireRecord
 
 _GRACE = 1.0  # seconds that HTTP requests under way get when the service stops
 
@@ -59,11 +63,11 @@ class CannotListen(Exception):
 class Service:
     """data: folder that holds everything that survives a restart. speed: how fast its clock runs. names: what boards
     reach it by, if not "localhost". s3_url: of the S3 that streams get their files from, None for none. page: who may
-    act from the live page."""
+    act from the live page. faults: whether the page can cause any."""
 
     def __init__(
         self, data: Path, speed: float = 1.0, names: Sequence[str] = (), s3_url: str | None = None,
-        page: Options | None = None,
+        page: Options | None = None, faults: bool = False,
     ) -> None:
         data.mkdir(parents=True, exist_ok=True)
         self._s3_url = s3_url
@@ -78,8 +82,14 @@ class Service:
         self._broker = Broker(self._identify, rules.authorize, self._on_publish, store, self._clock)
         self._held: list[tuple[str, bytes]] | None = None  # notifications that have to wait for a reply
         self.engine.on_identity_change = self._broker.review
-        self.page = Page(self.engine, page or Options(), lambda thing: [], self._about, {})
+        self.faults = Faults()
+        self._held_replies: set[asyncio.TimerHandle] = set()
+        self.record = WireRecord(self._clock)
+        trouble = causes(self.faults, self.engine, self._broker.cut, speed) if faults else {}
+        self.page = Page(self.engine, page or Options(), self.record, self._about, trouble)
+        self.record.on_change = self.page.changes.happened
         self._broker.on_presence = self.page.presence.told_of
+        self._broker.on_message = self._record
         self._timers: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
         self.ports: dict[str, int] = {}
@@ -109,6 +119,8 @@ class Service:
             await asyncio.gather(self._timers, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
+        for handle in self._held_replies:
+            handle.cancel()
         await self._broker.close()
         self.engine.store.close()
 
@@ -173,13 +185,33 @@ class Service:
     def _answer(self, session: Session, service: str, suffix: str, payload: bytes) -> None:
         thing = session.owner
         if service == "jobs":
-            for reply_topic, reply in mqtt_api.handle(self.engine, thing, suffix, payload):
-                self._broker.deliver(session, reply_topic, reply)
+            for reply_topic, reply in mqtt_api.handle(
+                self.engine, thing, suffix, payload, self.faults.refusal(thing)
+            ):
+                self._reply(session, reply_topic, reply)
         elif service == "provisioning":
             self._broker.deliver(session, *provisioning_api.handle(self.engine, self._authority, suffix, payload))
         else:
             for message_topic, message in streams_api.handle(self.engine, thing, suffix, payload):
                 self._broker.publish(message_topic, message, 1)
+
+    def _reply(self, session: Session, topic: str, payload: bytes) -> None:
+        delay = self.faults.delay(session.owner, self._clock())
+        if delay is None:
+            return
+        if not delay:
+            self._broker.deliver(session, topic, payload)
+            return
+
+        def late() -> None:
+            self._held_replies.discard(handle)
+            self._broker.deliver(session, topic, payload)
+
+        handle = asyncio.get_running_loop().call_later(delay / self._clock.speed, late)
+        self._held_replies.add(handle)
+
+    def _record(self, session: Session, from_client: bool, message: Message) -> None:
+        self.record.add(session.owner, from_client, message.topic, message.payload)
 
     def _notify(self, thing: str, suffix: str, payload: dict[str, Any]) -> None:
         notification = mqtt_api.notification(thing, suffix, payload)

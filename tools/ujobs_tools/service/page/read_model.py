@@ -11,6 +11,7 @@ from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import invalid
 from ujobs_tools.service.model import Execution
 from ujobs_tools.service.page.presence import Presence
+from ujobs_tools.service.wire_record import Joined, WireRecord
 
 MAX_ROWS = 5000
 _ROWS = 100
@@ -25,12 +26,12 @@ View = dict[str, Any]
 
 
 class ReadModel:
-    """wire: gives the recorded MQTT messages of a thing, oldest first, as JSON values."""
+    """record: of the MQTT messages."""
 
-    def __init__(self, engine: Engine, presence: Presence, wire: Callable[[str], list[View]]) -> None:
+    def __init__(self, engine: Engine, presence: Presence, record: WireRecord) -> None:
         self._engine = engine
         self._presence = presence
-        self._wire = wire
+        self._record = record
         self._views: dict[str, Callable[[Mapping[str, str]], View]] = {
             "jobs": self.jobs, "job": self.job, "execution": self.execution, "things": self.things,
             "thing": self.thing, "wire": self.wire, "new": self.choices,
@@ -144,7 +145,8 @@ class ReadModel:
     def wire(self, asked: Mapping[str, str]) -> View:
         """The MQTT messages of one thing."""
         thing = limits.thing_name(asked.get("thing", ""))
-        return {"thing": thing, "messages": self._wire(thing)[-_limit(asked):]}
+        found, limit = self._record.of(thing), _limit(asked)
+        return {"thing": thing, "messages": [_message(entry) for entry in found[-limit:]], "more": len(found) > limit}
 
     def choices(self, asked: Mapping[str, str]) -> View:
         """What a new job can be made of: targets and AWS's managed templates."""
@@ -181,6 +183,19 @@ def _row(execution: Execution) -> View:
         "retry": execution.retry_attempt, "reason": _reason(execution), "at": execution.last_updated_at,
         "progress": [int(progress[1]), int(progress[2])] if progress and int(progress[2]) else None,
         "stepDeadline": execution.step_deadline, "jobDeadline": execution.job_deadline,
+    }
+
+
+def _message(entry: Joined) -> View:
+    message, reply = entry.message, entry.reply
+    answer = ""
+    if reply is not None:
+        outcome = reply.topic.rpartition("/")[2]
+        code = reply.members.get("code", "") if outcome == "rejected" else ""
+        answer = f"{outcome} {code}".strip() + f" after {max(0.0, reply.at - message.at) * 1000:.0f} ms"
+    return {
+        "serial": message.serial, "at": message.at, "from": message.from_thing, "topic": message.topic,
+        "payload": message.text, "reply": answer, "mark": entry.mark,
     }
 
 

@@ -26,6 +26,7 @@ from ujobs_tools.service.http_model import CONTROL, Operations
 from ujobs_tools.service.http_operations import not_implemented
 from ujobs_tools.service.page.presence import Presence
 from ujobs_tools.service.page.read_model import ReadModel
+from ujobs_tools.service.wire_record import WireRecord
 
 ACTIONS = ("CreateJob", "CancelJob", "DeleteJob", "CancelJobExecution", "DeleteJobExecution")
 PASSWORD_HEADER = "X-Ujobs-Password"
@@ -80,17 +81,17 @@ class Changes:
 class Page:
     """The page of one service; `presence` is told who is connected, `changes` when something else happened.
 
-    wire: gives the recorded messages of a thing, see ReadModel. about: what the page has to know of the service, asked
+    record: of the MQTT messages. about: what the page has to know of the service, asked
     for each stream. faults: by name; empty without `serve --faults`.
     """
 
     def __init__(
-        self, engine: Engine, options: Options, wire: Callable[[str], list[dict[str, Any]]],
+        self, engine: Engine, options: Options, record: WireRecord,
         about: Callable[[], dict[str, Any]], faults: Mapping[str, Fault],
     ) -> None:
         self.changes = Changes()
         self.presence = Presence(engine.clock, self.changes.happened)
-        self._model = ReadModel(engine, self.presence, wire)
+        self._model = ReadModel(engine, self.presence, record)
         self._options = options
         self._about = about
         self._faults = faults

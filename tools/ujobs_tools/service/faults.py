@@ -1,0 +1,56 @@
+"""Faults that somebody asks for: replies that come late or never, requests that are throttled.
+
+The server asks here before it carries out a device's request on Jobs topics, and before it sends the reply."""
+
+from dataclasses import dataclass
+
+from ujobs_tools.service.errors import ApiError
+
+
+@dataclass
+class _Trouble:
+    refusals: int = 0
+    code: str = ""
+    lost: int = 0
+    held_until: float = 0.0
+
+
+class Faults:
+    """Faults by thing. Times are seconds of whatever clock the caller has."""
+
+    def __init__(self) -> None:
+        self._troubles: dict[str, _Trouble] = {}
+
+    def refuse(self, thing: str, times: int = 1, code: str = "RequestThrottled") -> None:
+        """Reject the thing's next requests with this code (ErrorResponse in "Jobs device MQTT API")."""
+        trouble = self._of(thing)
+        trouble.refusals, trouble.code = times, code
+
+    def lose_replies(self, thing: str, times: int = 1) -> None:
+        """Carry out the thing's next requests, but send no reply."""
+        self._of(thing).lost = times
+
+    def hold_replies(self, thing: str, until: float) -> None:
+        """Send no reply to the thing before that moment; 0 ends it for later replies."""
+        self._of(thing).held_until = until
+
+    def refusal(self, thing: str) -> ApiError | None:
+        """The error to answer the request with that has just come; None to carry it out."""
+        trouble = self._troubles.get(thing)
+        if trouble is None or not trouble.refusals:
+            return None
+        trouble.refusals -= 1
+        return ApiError(trouble.code, "Refused on request: see ujobs serve --faults.")
+
+    def delay(self, thing: str, now: float) -> float | None:
+        """Seconds to hold back a reply; None to lose it."""
+        trouble = self._troubles.get(thing)
+        if trouble is None:
+            return 0.0
+        if trouble.lost:
+            trouble.lost -= 1
+            return None
+        return max(0.0, trouble.held_until - now)
+
+    def _of(self, thing: str) -> _Trouble:
+        return self._troubles.setdefault(thing, _Trouble())

@@ -1,0 +1,35 @@
+"""The faults that the page can cause with `ujobs serve --faults`, and what a board is expected to make of each."""
+
+from collections.abc import Callable
+
+from ujobs_tools.service.engine import Engine
+from ujobs_tools.service.faults import Faults
+from ujobs_tools.service.page.routes import Fault
+
+_HOLD = 20  # seconds
+_THROTTLED = 3  # requests
+
+
+def causes(faults: Faults, engine: Engine, cut: Callable[[str], None], speed: float) -> dict[str, Fault]:
+    """The faults by name. cut: breaks a thing's connections. speed: of the engine's clock."""
+    return {
+        "hold": Fault(
+            f"Hold back replies for {_HOLD} s", "It stops waiting and asks again; late replies change nothing.",
+            lambda thing: faults.hold_replies(thing, engine.clock() + _HOLD * speed),
+        ),
+        "lose": Fault(
+            "Lose the next reply", "It asks again; what had already counted is not reported twice.",
+            faults.lose_replies,
+        ),
+        "throttle": Fault(
+            f"Throttle the next {_THROTTLED} requests", "Each is rejected with RequestThrottled; it asks again later.",
+            lambda thing: faults.refuse(thing, _THROTTLED),
+        ),
+        "cut": Fault(
+            "Cut the connection", "It connects again, reconciles its job with the service and continues.", cut
+        ),
+        "time-out": Fault(
+            "Time out the step now", "It stops the handler, reports this job no more and takes the next one.",
+            engine.time_out,
+        ),
+    }
