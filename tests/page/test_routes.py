@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -141,11 +142,26 @@ def test_an_action_that_cannot_be_done_says_why(
     assert says in reply["message"]
 
 
-def test_no_form_of_another_page_acts(served: PageService) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "text/plain"}, {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Origin": "http://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "elsewhere.example"},
+    ],
+)
+def test_no_page_of_somebody_else_acts(served: PageService, headers: dict[str, str]) -> None:
     served.job("j", "kiln")
-    for content_type in ("text/plain", "application/x-www-form-urlencoded"):
-        assert served.post("do/CancelJob", {"jobId": "j"}, **{"Content-Type": content_type})[0] in (400, 403)
+    assert served.post("do/CancelJob", {"jobId": "j"}, **headers)[0] == 403
     assert served.iot.describe_job(jobId="j")["job"]["status"] == "IN_PROGRESS"
+
+
+def test_a_link_on_another_site_may_lead_to_the_page_but_no_script_there_reads_it(served: PageService) -> None:
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    with urllib.request.urlopen(urllib.request.Request(served.url, headers=followed)) as response:
+        assert response.status == 200
+    stream = urllib.request.Request(f"{served.url}/_ujobs/page/events?view=jobs", headers=followed)
+    with pytest.raises(urllib.error.HTTPError, check=lambda error: error.code == 403):
+        urllib.request.urlopen(stream)
 
 
 def test_read_only_means_that_nobody_acts_and_everybody_sees_why(tmp_path: Path) -> None:
