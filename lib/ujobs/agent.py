@@ -466,8 +466,9 @@ class Agent(Requests):
         a board that sleeps. Raises RuntimeError when a handler does not stop: only a reset ends it then.
         """
         self._until_idle = until_idle
-        if not until_idle:
-            self.link.filters.append((self._prefix + b"notify-next", 1))
+        wanted = (self._prefix + b"notify-next", 1)
+        if not until_idle and wanted not in self.link.filters:
+            self.link.filters.append(wanted)
         connection = asyncio.create_task(self.link.run())
         retry = _RETRY
         try:
@@ -559,7 +560,11 @@ class Agent(Requests):
         # Before anything of the handler is imported: that may be what crashes the board.
         if not fault and (attempt > handler[3] or (attempt > 1 and handler[2] == "fail")):
             status = _FAILED
-            fault = "the board was reset during attempt %d" % (attempt - 1)
+            loaded = set(sys.modules)
+            from .handlers.reboot import reset_cause
+
+            fault = "the board was reset during attempt %d: %s" % (attempt - 1, reset_cause())
+            _let_go(loaded)
         try:
             journal.begin(found, attempt)
             if not fault and handler[2] != "resume" and journal.checkpoint() is not None:

@@ -356,7 +356,7 @@ class Link(MQTTClient):
                 if kind & 0xF0 == 0x30:
                     await self._read_publish(kind, size)
                 elif size > 2 + _FILTERS:
-                    raise ValueError("unexpected packet")
+                    raise ValueError("not an MQTT packet")
                 else:
                     await self._fill(view[:size])
                     # One answer is awaited at a time. An answer to an earlier packet is ignored.

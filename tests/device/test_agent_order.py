@@ -64,6 +64,36 @@ def test_a_finished_step_is_not_done_again_after_a_reset():
     assert execution["status"] == "SUCCEEDED"
 
 
+class Watchdog:
+    PWRON_RESET, WDT_RESET = 1, 3
+
+    @staticmethod
+    def reset_cause():
+        return 3
+
+
+def test_the_reason_says_what_reset_the_board():
+    seen = []
+
+    def setup(agent):
+        @agent.on("hang", max_attempts=2)
+        async def hang(job):
+            seen.append(job.attempt)
+            await asyncio.sleep(60)
+
+    def started(agent):
+        return agent._job and seen[-1:] == [agent.journal.attempt]
+
+    sys.modules["machine"] = Watchdog
+    try:
+        execution = resets(setup, started, 2, {"operation": "hang"})
+    finally:
+        del sys.modules["machine"]
+    assert execution["status"] == "FAILED"
+    assert execution["statusDetails"]["reason"] == "the board was reset during attempt 2: WDT_RESET"
+    assert "ujobs.handlers.reboot" not in sys.modules
+
+
 def test_rerun_forgets_the_checkpoint():
     found = []
 
