@@ -114,6 +114,14 @@ build/fuzz/.ready: $(READY) requirements-fuzz.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-fuzz.txt
 	@touch $@
 
+mutants: build/mutants/.ready ## put faults into the library, one at a time: do the tests notice? COUNT=120 SEED=1 ONLY=link
+	@$(BIN)/python -m ujobs_lab.mutants $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
+build/mutants/.ready: $(READY) requirements-mutants.txt
+	@mkdir -p build/mutants
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-mutants.txt
+	@touch $@
+
 long-life: setup ## a year of a board's life in fast time: does it hold more memory at the end than at the beginning?
 	@$(BIN)/python -m ujobs_lab.long_life
 
@@ -139,4 +147,4 @@ clean: ## remove everything that set-up and tests made
 	rm -rf $(VENV) build tools/*.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo serve test clients lint typings api size bench bench-docs bench-service faults fuzz long-life clean flash provision deploy repl logs wipe
+.PHONY: help setup demo serve test clients lint typings api size bench bench-docs bench-service faults fuzz mutants long-life clean flash provision deploy repl logs wipe

@@ -1,0 +1,38 @@
+"""What `make mutants` puts into a file: faults that are valid Python, each in its place, and none in what is not run."""
+
+import ast
+
+from ujobs_lab.mutants.mutations import mutated, mutations
+
+SOURCE = b'''"""A docstring with 1 number."""
+
+
+def connect(host: "str | None" = None, most: int = 5):
+    """Another."""
+    if not host or len(host) > 253:
+        raise ValueError("host")
+    stream = open_connection(host, 8883, server_hostname=host)
+    log("connected")
+    stream.count += most
+    return stream
+'''
+
+
+def test_each_fault_is_valid_and_changes_the_text() -> None:
+    found = mutations(SOURCE)
+    for one in found:
+        text = mutated(SOURCE, one)
+        assert text != SOURCE
+        ast.parse(text)
+        assert SOURCE[: one.start].count(b"\n") + 1 <= one.line + 1
+
+
+def test_the_faults_of_a_function() -> None:
+    whats = [one.what for one in mutations(SOURCE)]
+    for what in (
+        "5 is one more", "condition negated", "not left out", "or is and", "> is >=", "253 is one more",
+        "raise left out", "server_hostname= left out", "8883 is one more", "assignment left out", "returns None",
+    ):
+        assert what in whats, what
+    lines = {one.line for one in mutations(SOURCE)}
+    assert not lines & {1, 5, 9}, "docstrings and the console are left alone"
