@@ -1,4 +1,4 @@
-"""What `make mutants` puts into a file: faults that are valid Python, each in its place, and none in what is not run."""
+"""What `make mutants` puts into a file: faults that are valid Python, and none in what is not run."""
 
 import ast
 

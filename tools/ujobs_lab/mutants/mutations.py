@@ -47,6 +47,8 @@ class _Finder:
             self._starts.append(self._starts[-1] + len(line))
 
     def of(self, node: ast.AST) -> Iterator[Mutation]:
+        if isinstance(node, ast.Expr) and self._called(node.value) in _HARMLESS_CALLS:
+            return
         yield from self._own(node)
         for child in self._children(node):
             yield from self.of(child)
@@ -87,7 +89,7 @@ class _Finder:
                 yield self._replace(node, str(number + 1).encode(), f"{number} is one more")
             case ast.Constant(value=str() | bytes() as text) if text and len(text) < 30 and " " not in repr(text):
                 yield self._replace(node, repr(type(text)()).encode(), f"{text!r} emptied")
-            case ast.Expr(value=ast.Call() | ast.Await()) if self._called(node.value) not in _HARMLESS_CALLS:
+            case ast.Expr(value=ast.Call() | ast.Await()):
                 yield self._replace(node, b"pass", "call left out")
             case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]) | ast.AugAssign():
                 yield self._replace(node, b"pass", "assignment left out")
@@ -95,7 +97,7 @@ class _Finder:
                 yield self._replace(node, b"return None", "returns None")
             case ast.Raise():
                 yield self._replace(node, b"pass", "raise left out")
-            case ast.Call() if self._called(node) not in _HARMLESS_CALLS:
+            case ast.Call():
                 yield from self._without_keywords(node)
             case _:
                 return
