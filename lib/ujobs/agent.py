@@ -409,7 +409,7 @@ class Agent(Requests):
         self._interval = min(update_interval or _LONGEST_INTERVAL, _LONGEST_INTERVAL)
         # By operation: function, or name of one that comes with ujobs; step timeout; on_restart; attempts; time limit.
         self._handlers = {}
-        self._options = {"ca": ca, "allowed": []}
+        self._options = {"ca": ca, "cert": cert, "key": key, "allowed": []}
         self._job: "Any" = None
         self._over = asyncio.Event()  # the handler has ended
         self._wake = asyncio.Event()  # something has happened that run() wants to know

@@ -1,7 +1,7 @@
 """Downloads over HTTPS, in pieces and from any offset. It knows nothing of jobs or files: the bytes go to a function.
 
-One buffer, whatever the size. Each wait has a bound. What a download brings is not to be trusted before its size and
-SHA-256 have been checked; that is the caller's.
+One buffer, whatever the size of the file. The caller checks size and SHA-256 before it trusts what has arrived.
+Sources: RFC 9110 (ranges, If-Range, redirects), RFC 9112 (heads, chunks), RFC 3986 section 5.2 (relative redirects).
 """
 # MicroPython's streams have more than their stubs say.
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
@@ -18,13 +18,14 @@ if _TYPING:
 
     from tls import SSLContext
 
-_BUFFER = const(4096)  # bytes; also the most that the head of an answer may have
+_BUFFER = const(4096)  # bytes; also the longest URL that a redirect may have
 _MAX_REDIRECTS = const(5)
-_READS = const(4)  # in a row, between two turns for the other tasks: 16 KB, the most that a TLS record has
+_MAX_CHUNK_LINE = const(128)
+_READS = const(4)  # in a row before the other tasks get a turn: 16 KB, the most that a TLS record has
 
 
 class Refused(ValueError):
-    """The server will not give what was asked for. status: of HTTP; asking again as it is would not help."""
+    """The server does not give the file; the same request would be refused again. status: of HTTP."""
 
     def __init__(self, status: int):
         super().__init__("HTTP status %d" % status)
@@ -32,188 +33,252 @@ class Refused(ValueError):
 
 
 async def download(
-    url: str, write: "Callable[[int, memoryview, int | None], None]", start: int = 0,
-    context: "SSLContext | None" = None, timeout: float = 10,
+    url: str, begin: "Callable[[int, int | None, str | None], None]", write: "Callable[[int, memoryview], None]",
+    start: int = 0, etag: "str | None" = None, context: "SSLContext | None" = None, timeout: float = 10,
 ) -> None:
-    """Fetch what is at a URL, from byte `start` on, and follow up to five redirects.
+    """Fetch the file at a URL, from byte `start` on, and follow up to five redirects.
 
-    write: called as `write(offset, piece, total)`; offset of the piece in the whole, which is 0 again when the server
-    cannot begin at `start`; piece: a memoryview that is valid only during the call; total: bytes in the whole, None
-    when the server does not say; what it raises ends the download. context: TLS context for https URLs. timeout:
-    seconds for any one answer.
-    Raises ValueError for a URL, certificate or answer that will not do, Refused for an HTTP status, OSError when the
-    link or the server fails, after which it is worth going on from where it stopped.
+    begin: called once, before the first byte, as `begin(offset, total, etag)`: offset is 0 when the server does not
+    continue at `start`; total is the size of the whole file, None when the server does not say; etag is its strong
+    validator, None without one. write: called as `write(offset, piece)`; piece is a memoryview, valid only during the
+    call. Whatever they raise ends the download. etag: what an earlier begin() was given; the server then continues
+    only if the file is still the same (If-Range). context: TLS context for https URLs. timeout: seconds that the head
+    of a response, or any part of its body, may keep us waiting, up to twice; connecting may take three times as long.
+    Raises ValueError for a URL, certificate or response that cannot be used, Refused for an HTTP status, and OSError
+    when the link or the server fails: the caller may continue from where it stopped.
     """
-    for _ in range(_MAX_REDIRECTS + 1):
-        secure, host, port, path = _parts(url)
-        if secure and not context:
-            raise ValueError("https needs a TLS context")
-        response = _Response(timeout)
-        try:
-            await response.open(host, port, context if secure else None)
-            location = await response.get(host if port in (80, 443) else "%s:%d" % (host, port), path, start, write)
-        finally:
-            response.close()
-        if location is None:
-            return
-        url = _absolute(url, location)
-    raise ValueError("more than %d redirects" % _MAX_REDIRECTS)
-
-
-def _parts(url):
-    scheme, _, rest = url.partition("://")
-    authority, _, path = rest.partition("/")
-    host, colon, port = authority.partition(":")
-    if scheme not in ("http", "https") or not host or "@" in authority or not all(32 < c < 127 for c in url.encode()):
-        raise ValueError("not an http or https URL")
+    what = "url"
+    response = _Response(begin, write, start, etag)
+    guard = asyncio.create_task(response.guard(asyncio.current_task(), timeout))
     try:
-        number = int(port) if colon else 443 if scheme == "https" else 80
-    except ValueError:
-        raise ValueError("not a port number in the URL")
-    return scheme == "https", host, number, "/" + path.partition("#")[0]
+        for _ in range(_MAX_REDIRECTS + 1):
+            location = await response.get(url, context)
+            if location is None:
+                return
+            what = "redirect"
+            location = _absolute(url, location)
+            if url[:5].lower() == "https" != location[:5].lower():
+                raise ValueError("it leaves https")
+            url = location
+        raise ValueError("more than %d" % _MAX_REDIRECTS)
+    except (LookupError, ValueError) as error:
+        if isinstance(error, Refused):
+            raise
+        # A server's certificate that does not verify is a ValueError, too.
+        text = isinstance(error, ValueError) and str(error).strip()
+        raise ValueError("%s: %s" % (what, text or "the response is not HTTP"))
+    except asyncio.CancelledError:
+        if response.rounds < 0:
+            raise OSError(ETIMEDOUT)
+        raise
+    finally:
+        guard.cancel()
+        response.close()
+
+
+def split_url(url: str) -> tuple:
+    """Return whether a URL is https, its host, its port, and its path with the query. Raises ValueError.
+
+    Messages never show the URL: it may be presigned.
+    """
+    scheme, _, rest = url.partition("://")
+    secure = scheme.lower() == "https"
+    if not secure and scheme.lower() != "http":
+        raise ValueError("the scheme must be http or https")
+    if min(url.encode()) < 33 or max(url.encode()) > 126:
+        raise ValueError("blanks and what is not ASCII must be escaped")
+    authority = rest.split("/")[0].split("?")[0].split("#")[0]
+    host, _, port = authority.partition(":")
+    if not host or "@" in authority:
+        raise ValueError("it needs a host, and no user name")
+    number = 443 if secure else 80
+    if port:
+        number = int(port) if port.isdigit() else 0
+        if not 0 < number < 65536:
+            raise ValueError("the port must be 1 to 65535")
+    path = rest[len(authority) :].split("#")[0]
+    return secure, host, number, path if path[:1] == "/" else "/" + path
 
 
 def _absolute(url, location):
-    # RFC 9110, section 10.2.2: relative to what was asked for. Only what servers do in practice.
+    if "://" in location.split("?")[0]:
+        return location
     scheme, _, rest = url.partition("://")
-    if location.startswith("//"):
-        location = scheme + ":" + location
-    elif location.startswith("/"):
-        location = scheme + "://" + rest.partition("/")[0] + location
-    if scheme == "https" and not location.startswith("https://"):
-        raise ValueError("redirected from https to what is not")
-    return location
+    parts = rest.split("?")[0].split("/")  # host, folders, name
+    if location[:2] == "//":
+        return scheme + ":" + location
+    if location[:1] == "?":
+        location = parts.pop() + location
+    else:
+        parts[1:] = parts[1:-1] if location[:1] != "/" else ()
+        name, _, behind = location.partition("/")
+        while name in ("", ".", "..") and behind:
+            location = behind
+            if name == "..":
+                parts[1:] = parts[1:-1]
+            name, _, behind = location.partition("/")
+    return scheme + "://" + "/".join(parts + [location])
+
+
+def _number(text, base=10):
+    try:
+        number = int(text, base)
+        if not number >> 53:  # neither negative nor beyond what JSON's numbers are exact for
+            return number
+    except ValueError:
+        pass
+    raise ValueError("the response has a bad number")
 
 
 class _Response:
-    def __init__(self, timeout):
-        self._timeout = timeout
+    def __init__(self, begin, write, start, etag):
+        self._announce = begin
+        self._write = write
+        self._start = start
+        self._etag = etag
         self._view = memoryview(bytearray(_BUFFER))
-        self._begin = self._end = self._reads = 0
+        self._begin = self._end = self._reads = self._offset = 0
         self._stream = None
-        self._over = False  # closed by the server, and not by what went wrong
+        self.rounds = 0  # of the guard before it gives up; -1 once it has
 
-    async def open(self, host, port, context):
-        # The TLS handshake takes seconds on a board.
-        self._stream = await self._within(
-            3 * self._timeout,
-            asyncio.open_connection(host, port, ssl=context, server_hostname=host if context else None),
-        )
-        self._stream = self._stream[0]
+    async def guard(self, task, timeout):
+        """Cancel the task when nothing has moved for too long: one timer for all reads, which costs them nothing."""
+        while self.rounds:
+            self.rounds -= 1
+            await asyncio.sleep(timeout)
+        self.rounds = -1
+        task.cancel()
 
     def close(self):
         if self._stream:
             self._stream.s.close()
 
-    async def get(self, host, path, start, write):
+    async def get(self, url, context):
         """Return the location of a redirect, None when all has been written."""
+        secure, host, port, path = split_url(url)
+        if secure and not context:
+            raise ValueError("https needs a TLS context")
+        self.close()
+        self.rounds = 3
+        self._begin = self._end = 0
+        self._stream, _ = await asyncio.open_connection(
+            host, port, ssl=context if secure else None, server_hostname=host if secure else None
+        )
+        if port != (443 if secure else 80):
+            host += ":%d" % port
         request = "GET %s HTTP/1.1\r\nHost: %s\r\nAccept-Encoding: identity\r\nConnection: close\r\n" % (path, host)
-        if start:
-            request += "Range: bytes=%d-\r\n" % start
+        if self._start:
+            request += "Range: bytes=%d-\r\n" % self._start
+            if self._etag:
+                request += "If-Range: %s\r\n" % self._etag
         self._stream.write((request + "\r\n").encode())
-        await self._within(3 * self._timeout, self._stream.drain())
-        try:
-            status, headers = await self._head()
-            if status in (301, 302, 303, 307, 308) and b"location" in headers:
-                return headers[b"location"].decode()
-            if status >= 500 or status == 429:
-                raise OSError("HTTP status %d" % status)
-            if status not in (200, 206):
-                raise Refused(status)
-            await self._body(status, headers, start, write)
-        except (LookupError, UnicodeError):
-            raise ValueError("the answer is not HTTP")
-
-    async def _body(self, status, headers, start, write):
-        length = headers.get(b"content-length")
-        length = total = None if length is None else int(length)
-        if length is not None and length < 0:
-            raise ValueError("the answer is not HTTP")
-        offset = 0
+        await self._stream.drain()
+        self.rounds = 1
+        while True:
+            line = await self._line(_BUFFER)
+            if line[:7] != b"HTTP/1.":
+                raise LookupError
+            status = _number(line.split()[1])
+            location = length = etag = None
+            span = coding = transfer = b""
+            while line:
+                line = await self._line(_BUFFER)
+                name, _, value = line.partition(b":")
+                name = name.lower()
+                value = value.strip()
+                if name == b"location":
+                    if len(line) == _BUFFER:
+                        raise ValueError("the redirect is over %d bytes" % _BUFFER)
+                    location = value.decode()
+                elif name == b"content-length":
+                    length = _number(value)
+                elif name == b"content-range":
+                    span = value
+                elif name == b"content-encoding":
+                    coding = value.lower()
+                elif name == b"transfer-encoding":
+                    transfer = value.lower()
+                elif name == b"etag" and value[:1] == b'"':
+                    etag = value.decode()
+            if status >= 200:  # after a 1xx the response itself follows
+                break
+        if location and status in (301, 302, 303, 307, 308):
+            return location
+        if status >= 500 or status in (408, 429):
+            raise OSError("HTTP status %d" % status)
+        if status not in (200, 206):
+            raise Refused(status)
+        if coding not in (b"", b"identity"):
+            raise ValueError("the file is stored with Content-Encoding " + coding.decode())
+        if transfer not in (b"", b"chunked"):
+            raise ValueError("the server sends Transfer-Encoding " + transfer.decode())
+        total = length
+        self._offset = 0
         if status == 206:
             # "bytes 100-199/200"
-            begin, _, whole = headers[b"content-range"].split()[-1].partition(b"/")
-            offset = int(begin.split(b"-")[0])
-            total = None if whole == b"*" else int(whole)
-            if offset != start:
-                raise ValueError("the server sent another range than it was asked for")
-        if b"chunked" in headers.get(b"transfer-encoding", b"").lower():
-            while True:
-                size = int((await self._line()).split(b";")[0], 16)
-                if not size:
-                    return
-                offset = await self._pass_on(size, offset, None, write)
-                await self._line()
-        await self._pass_on(length, offset, total, write)
+            first, _, total = span.split()[-1].partition(b"/")
+            self._offset = _number(first.split(b"-")[0])
+            if self._offset != self._start:
+                raise ValueError("the server sent another range than requested")
+            total = None if total == b"*" else _number(total)
+        self._announce(self._offset, total, etag)
+        if not transfer:
+            await self._pass_on(length)
+        while transfer:
+            length = _number((await self._line(_MAX_CHUNK_LINE)).split(b";")[0], 16)
+            if not length:
+                break
+            await self._pass_on(length)
+            await self._line(_MAX_CHUNK_LINE)
+        if total is not None and self._offset < total:
+            raise OSError(ECONNRESET)
+        return None
 
-    async def _pass_on(self, size, offset, total, write):
-        end = None if size is None else offset + size
-        while end is None or offset < end:
+    async def _pass_on(self, size):
+        end = None if size is None else self._offset + size
+        while end is None or self._offset < end:
             if self._begin == self._end:
-                try:
-                    await self._more()
-                except OSError:
-                    if end is None and self._over:
-                        return offset
-                    raise
+                self.rounds = 1
+                if not await self._more():
+                    if end is None:
+                        return
+                    raise OSError(ECONNRESET)
             piece = self._view[self._begin : self._end]
             if end is not None:
-                piece = piece[: end - offset]
-            write(offset, piece, total)
-            offset += len(piece)
+                piece = piece[: end - self._offset]
+            self._write(self._offset, piece)
+            self._offset += len(piece)
             self._begin += len(piece)
-        return offset
 
-    async def _head(self):
+    async def _line(self, most):
+        """Return the next line without its end; of a longer one only the first `most` bytes, the rest is discarded."""
+        line = None
         while True:
-            lines = bytes(self._view[: self._end]).split(b"\r\n")
-            if b"" in lines[:-1]:
-                break
-            await self._more()
-        lines = lines[: lines.index(b"")]
-        self._begin = sum([len(line) + 2 for line in lines]) + 2
-        headers = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(b":")
-            headers[name.lower()] = value.strip()
-        if not lines[0].startswith(b"HTTP/1."):
-            raise LookupError
-        return int(lines[0].split()[1]), headers
-
-    async def _line(self):
-        while True:
-            text = bytes(self._view[self._begin : min(self._end, self._begin + 128)])
-            end = text.find(b"\r\n")
+            text = bytes(self._view[self._begin : min(self._end, self._begin + most)])
+            end = text.find(b"\n")
             if end >= 0:
-                self._begin += end + 2
-                return text[:end]
-            if len(text) == 128:
-                raise LookupError
-            await self._more()
+                self._begin += end + 1
+                return text[:end].strip() if line is None else line
+            if len(text) == most:
+                line = line or text
+                self._begin += most
+            if (self._begin == self._end or len(text) < most) and not await self._more():
+                raise OSError(ECONNRESET)
 
     async def _more(self):
+        """Read behind the bytes that are left; return how many arrived, 0 when the server has closed."""
         view = self._view
         left = self._end - self._begin
-        if self._begin:
-            view[:left] = view[self._begin : self._end]
-            self._begin = 0
-            self._end = left
-        if left == _BUFFER:
-            raise ValueError("the head of the answer is over %d bytes" % _BUFFER)
-        # What has arrived already is taken without a wait; but the other tasks want a turn now and then.
+        view[:left] = view[self._begin : self._end]
+        self._begin = 0
+        self._end = left
         self._reads += 1
-        if self._reads % _READS == 0:
-            await asyncio.sleep(0)
         count = self._stream.s.readinto(view[left:])
         while count is None:
-            count = await self._within(self._timeout, self._stream.readinto(view[left:]))
-        if not count:
-            self._over = True
-            raise OSError(ECONNRESET)
+            self._reads = 0
+            count = await self._stream.readinto(view[left:])
+        if self._reads == _READS:
+            self._reads = 0
+            await asyncio.sleep(0)
         self._end += count
-
-    async def _within(self, seconds, waiting):
-        try:
-            return await asyncio.wait_for(waiting, seconds)
-        except asyncio.TimeoutError:
-            raise OSError(ETIMEDOUT)
+        return count

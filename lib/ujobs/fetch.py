@@ -26,35 +26,56 @@ _ATTEMPTS = const(5)  # in a row that bring nothing
 
 
 class _Progress:
-    # Where the file has got to, and what is told and kept of it.
-    def __init__(self, job, sink, size, position, save):
+    # How much of the file has arrived, what proves that the next part belongs to it, and the checkpoints.
+    def __init__(self, job, sink, size, position, save, checked):
         self.job = job
         self.sink = sink
-        self.size = size
+        self.size = self.limit = size
         self.position = self.saved = position
         self.save = save
+        self.checked = checked
+        self.etag = None
         self.failed = False
 
-    def write(self, offset, data, total):
-        if self.size is not None and offset + len(data) > self.size:
-            raise ValueError("the file has more than the %d bytes announced" % self.size)
+    def flash(self, change, *arguments):
+        # An error of the flash, unlike one of the link, is not worth a retry.
         try:
-            self.sink.write(offset, data)
+            change(*arguments)
         except OSError:
-            # Of the flash, not of the link: trying again would not help.
             self.failed = True
             raise
-        self.job.note(offset + len(data), total)
 
-    def in_order(self, offset, data, total):
-        self.write(offset, data, total)
+    def begin(self, offset, total, etag):
+        if self.size is not None and total not in (None, self.size):
+            raise ValueError("the file has %d bytes and not %d" % (total, self.size))
+        if offset and not self.checked and etag != self.etag:
+            self.position = 0
+            raise OSError("the file has changed")
+        self.etag = etag
+        if self.size is None:
+            self.limit = total
+        if not offset:
+            self.flash(self.sink.restart)
+        if total is not None:
+            self.flash(self.sink.room, total - offset)
+
+    def write(self, offset, data):
+        if self.limit is not None and offset + len(data) > self.limit:
+            raise ValueError("the file has more than the %d bytes announced" % self.limit)
+        self.flash(self.sink.write, offset, data)
+        self.job.note(offset + len(data), self.limit)
+
+    def in_order(self, offset, data):
+        self.write(offset, data)
         self.arrived(offset + len(data))
 
     def arrived(self, position):
         self.position = position
         if not 0 <= position - self.saved < _EVERY:
-            self.sink.flush()
-            self.save(position)
+            if self.limit is None:
+                self.flash(self.sink.room, _EVERY)
+            self.flash(self.sink.flush)
+            self.flash(self.save, position)
             self.saved = position
 
 
@@ -69,6 +90,20 @@ def check_source(source: object, options: dict, trusted: bool = False) -> None:
     for name in ("url", "stream"):
         if not isinstance(source.get(name, ""), str):
             raise ValueError(name + " must be text")
+    if "url" in source:
+        from .download import split_url
+
+        try:
+            split_url(source["url"])
+        except ValueError as error:
+            raise ValueError("url: " + str(error))
+    else:
+        # Part of a topic.
+        if not source["stream"] or any([mark in source["stream"] for mark in "/+#"]):
+            raise ValueError("stream is not the name of a stream")
+        number = source.get("file", 0)
+        if not isinstance(number, int) or not 0 <= number <= 255:
+            raise ValueError("file must be 0 to 255")
     signed = bool(options.get("signing_key"))
     if signed:
         if not isinstance(source.get("signature"), str):
@@ -79,7 +114,7 @@ def check_source(source: object, options: dict, trusted: bool = False) -> None:
             raise ValueError("signature is not base64")
     digest = source.get("sha256")
     if "sha256" not in source:
-        if not signed and not (trusted and str(source.get("url")).startswith("https:")):
+        if not signed and not (trusted and source.get("url", "")[:6].lower() == "https:"):
             raise ValueError("sha256 is missing")
     elif not isinstance(digest, str) or len(digest) != 64:
         raise ValueError("sha256 must be 64 hexadecimal digits")
@@ -95,7 +130,7 @@ def means_for(sources: "list[dict] | tuple[dict, ...]", options: dict) -> tuple:
     see verify.load_key(). Raises Reject when ca is missing, ValueError when it will not do, OSError.
     """
     context = None
-    if any([source.get("url", "").startswith("https:") for source in sources]):
+    if any([source.get("url", "")[:6].lower() == "https:" for source in sources]):
         if not options.get("ca"):
             raise Reject("https needs the option ca")
         from .certificates import tls_context
@@ -116,21 +151,27 @@ async def fetch(
     Raises ValueError for a source that will not do or content that is not what was announced, OSError.
     """
     source = locate(job.document)
-    progress = _Progress(job, sink, source.get("size"), position, save)
+    size = source.get("size")
+    # Else only an ETag proves that two parts are of the same version, and none is kept over a reset.
+    checked = bool("sha256" in source or means[1])
+    progress = _Progress(job, sink, size, position if checked else 0, save, checked)
+    if size is not None:
+        sink.room(size - progress.position)
     renewed = -1  # position at which a presigned URL was last renewed
-    failures = 0
-    # All of it may be there, and only the check be missing.
-    while progress.position != progress.size:
-        before = progress.position
+    failures = furthest = 0
+    # After a reset, all of it may be there, and only the check be missing.
+    while progress.position != size:
+        furthest = max(furthest, progress.position)
         try:
             await _once(job, source, progress, means[0])
             break
         except OSError as error:
-            failures = failures + 1 if progress.position <= before else 0
+            failures = failures + 1 if progress.position <= furthest else 0
             if progress.failed or failures == _ATTEMPTS:
                 raise
             log("download:", explain(error))
             await asyncio.sleep(random.random() * (2 << failures))
+            await job.progress()
         except ValueError as error:
             status = getattr(error, "status", 0)
             if status == 416 and progress.position:
@@ -141,7 +182,6 @@ async def fetch(
                 source = locate(job.document)
             else:
                 raise
-    size = source.get("size")
     if size is not None and sink.size != size:
         raise ValueError("the file has %d bytes and not %d" % (sink.size, size))
     digest = await sink.sha256()
@@ -167,4 +207,5 @@ async def _once(job, source, progress, context):
         return
     from .download import download
 
-    await download(source["url"], progress.in_order, progress.position, context)
+    start = progress.position if progress.checked or progress.etag else 0
+    await download(source["url"], progress.begin, progress.in_order, start, progress.etag, context)

@@ -1,4 +1,4 @@
-"""Files that jobs write: which paths they may use, and how a file comes into its place whole or not at all."""
+"""Files that jobs write: which paths they may use, and how a file is installed whole or not at all."""
 
 import asyncio
 import hashlib
@@ -16,22 +16,59 @@ _PIECE = const(1024)  # bytes read at a time
 _TURN = const(32768)  # bytes hashed between two turns for the other tasks
 _MAX_PATH = const(255)
 _SPARE = const(8192)  # bytes of flash left for the journal and for what littlefs needs to work
+# Besides what begins with app, ujobs or trial.
+_RESERVED = ("lib", "firmware", "cert", "main", "boot", "umqtt")
 
 
-def check_path(path: object, roots: "list[str] | tuple[str, ...]") -> str:
-    """Return a path that a job document gives, if a job may write there.
+def check_root(path: str) -> None:
+    """Check that jobs may write below a folder, given as an absolute path. Raises ValueError naming the folder.
 
-    roots: folders, absolute and without a slash at the end. Raises ValueError when the path is not text of up to 255
-    characters, is not plain and absolute ("..", ".", "//", control characters), or leads out of all the roots.
+    Out of every job's reach, because they guard the board or make it start: its library, application, firmware glue,
+    certificates, journal, settings and trial, and any new folder that would hide a module: MicroPython takes a folder
+    in the root for a package. Case does not count, as on a FAT file system.
+    """
+    name = path.split("/")[1]
+    low = name.lower()
+    if "." not in low and low not in _RESERVED and low[:3] != "app" and low[:5] not in ("ujobs", "trial"):
+        try:
+            os.stat("/" + name)
+            return
+        except OSError:
+            pass
+        try:
+            __import__(name)
+        except ImportError:
+            return
+    raise ValueError("folder /" + name + " is out of the reach of jobs")
+
+
+def check_plain(path: object) -> str:
+    """Return a path that a job document gives, if it is plain and absolute.
+
+    Raises ValueError when it is not text of 2 to 255 characters, or has "..", ".", "//", backslashes, control
+    characters, or a name with a dot or blank at its end, which a FAT file system drops.
     """
     if not isinstance(path, str) or not 1 < len(path) <= _MAX_PATH:
         raise ValueError("a path must be text of 2 to %d characters" % _MAX_PATH)
     names = path.split("/")
-    if names[0] or any(name in ("", ".", "..") for name in names[1:]) or "\\" in path or min(path.encode()) < 32:
+    if names[0] or "\\" in path or min(path.encode()) < 32 or not all([n and n.rstrip(". ") == n for n in names[1:]]):
         raise ValueError("path " + repr(path) + " is not plain and absolute")
-    if not any(path.startswith(root + "/") for root in roots):
-        raise ValueError("path " + path + " is outside of the folders that jobs may write")
     return path
+
+
+def check_paths(paths: "list | tuple", roots: "list[str] | tuple[str, ...]", guarded: "list | tuple" = ()) -> None:
+    """Check all paths that one job writes, reads or removes. Raises ValueError naming the path and what is wrong.
+
+    roots: folders, absolute and without a slash at the end, below which jobs may write. guarded: files that no job may
+    touch, wherever they are. No path may be another one with ".part" behind it: that is how a file arrives.
+    """
+    for path in paths:
+        check_plain(path)
+        if path in guarded or not any([path.startswith(root + "/") for root in roots]):
+            raise ValueError("path " + path + " is outside of the folders that jobs may write")
+        check_root(path)
+        if path + ".part" in paths:
+            raise ValueError("path " + path + ".part is in the way of the file without .part")
 
 
 def make_folders(path: str) -> None:
@@ -82,9 +119,9 @@ async def sha256(path: str) -> str:
 
 
 class Part:
-    """A file that is still coming in, beside the place it is meant for: `path` with ".part" after it.
+    """A file that is still arriving, next to its place: `path` with ".part" behind it.
 
-    path: absolute. resume: go on with what an earlier attempt left, if it left anything. Raises OSError.
+    path: absolute. resume: continue what an earlier attempt left, if it left anything. Raises OSError.
     """
 
     def __init__(self, path: str, resume: bool = False):
@@ -99,6 +136,16 @@ class Part:
             self.size = self._file.seek(0, 2)
         except OSError:
             self._file = open(self.name, "w+b")
+
+    def room(self, size: int) -> None:
+        """Raise OSError when the file system has not that many bytes free, and some to spare."""
+        room(self.path, size)
+
+    def restart(self) -> None:
+        """Drop what there is so far. Raises OSError."""
+        self._file.close()
+        self._file = open(self.name, "w+b")
+        self.size = 0
 
     def write(self, offset: int, data: "bytes | memoryview") -> None:
         """Write at an offset. Raises OSError."""
@@ -123,7 +170,7 @@ class Part:
         return await sha256(self.name)
 
     def install(self) -> None:
-        """Put the file into its place, in one step."""
+        """Move the file to its place, in one step. Raises OSError."""
         self._file.close()
         os.rename(self.name, self.path)
 

@@ -14,7 +14,7 @@ from errno import ETIMEDOUT
 import ujson
 
 from .agent import parse
-from .certificates import _der, tls_context
+from .certificates import CERTIFICATE, KEY, der_blocks, tls_context
 from .flash import make_folders, remove
 from .link import Link, explain, log
 
@@ -107,13 +107,13 @@ class Claim:
 
     def _install(self, record):
         make_folders(self._key)
-        _write(self._key, _der(record["privateKey"].encode(), b"PRIVATE KEY")[0])
+        _write(self._key, der_blocks(record["privateKey"].encode(), KEY)[0])
         with open(self._settings) as file:
             settings = ujson.load(file)
         settings["thing"] = record["thingName"]
         _write(self._settings, ujson.dumps(settings))
         # Last: that it is there says that all is.
-        _write(self._cert, _der(record["certificatePem"].encode(), b"CERTIFICATE")[0])
+        _write(self._cert, der_blocks(record["certificatePem"].encode(), CERTIFICATE)[0])
         remove(self._record)
 
     async def _ask(self, topic, body) -> dict:

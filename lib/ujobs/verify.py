@@ -8,10 +8,11 @@ stored: of a certificate only the key is read, not validity, issuer or extension
 Sources: RFC 8017 (RSA), RFC 5480 (keys), SEC 1 section 4.1.4 (ECDSA), FIPS 186-5 and SP 800-186 (P-256).
 """
 
-from binascii import a2b_base64
 from hashlib import sha256
 
 from micropython import const
+
+from .certificates import der_blocks
 
 # The first and the last are members of AWS's job documents for over-the-air updates ("afr_ota").
 RSA = "sig-sha256-rsa"
@@ -41,20 +42,21 @@ def load_key(source: "str | bytes") -> tuple:
 
     source: file name or bytes, DER or PEM, of which the first block counts. An RSA key must have 2048 to 3072 bits, a
     multiple of 8, and the exponent 3 or 65537; an EC key must be an uncompressed point on P-256.
-    Raises OSError for a file that cannot be read, ValueError for a key that will not do.
+    Raises OSError for a file that cannot be read, ValueError for a key that cannot be used; both name the file.
     """
-    if isinstance(source, str):
-        with open(source, "rb") as file:
-            source = file.read()
     try:
-        algorithm, key = _public_key(_der(source))
-    except (IndexError, ValueError):
-        raise ValueError("neither a certificate nor a public key, or damaged")
-    if algorithm == _RSA_KEY:
-        return _rsa_key(key)
-    if algorithm == _P256_KEY:
-        return _p256_key(key)
-    raise ValueError("the key is neither RSA nor EC on P-256")
+        try:
+            algorithm, key = _public_key(der_blocks(source)[0])
+        except IndexError:
+            raise ValueError("neither a certificate nor a public key, or damaged")
+        if algorithm == _RSA_KEY:
+            return _rsa_key(key)
+        if algorithm == _P256_KEY:
+            return _p256_key(key)
+        raise ValueError("the key is neither RSA nor EC on P-256")
+    except (OSError, ValueError) as error:
+        name = source if isinstance(source, str) else "signing key"
+        raise (ValueError if isinstance(error, ValueError) else OSError)("%s: %s" % (name, error))
 
 
 def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = None) -> bool:
@@ -84,12 +86,6 @@ def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = No
     return scheme == RSA_PSS and _check_pss(block, digest)
 
 
-def _der(source):
-    if b"-----BEGIN " in source:
-        return a2b_base64(source.split(b"-----BEGIN ")[1].split(b"-----")[1])
-    return source
-
-
 def _element(data, offset, tag):
     # Where the content of the DER element at offset begins and ends.
     begin = offset + 2
@@ -100,9 +96,9 @@ def _element(data, offset, tag):
         begin += count
         # DER wants the shortest form; no key or certificate needs more than two bytes.
         if not 1 <= count <= 2 or not size >> (8 * count - 8 or 7):
-            raise ValueError
+            raise IndexError
     if data[offset] != tag or begin + size > len(data):
-        raise ValueError
+        raise IndexError
     return begin, begin + size
 
 
@@ -113,7 +109,7 @@ def _two_integers(data):
         begin, end = _element(data, 0, _SEQUENCE)
         begin, first = _integer(data, begin)
         begin, second = _integer(data, begin)
-    except (IndexError, ValueError):
+    except IndexError:
         return 0, 0
     return (first, second) if begin == end == len(data) else (0, 0)
 
@@ -123,7 +119,7 @@ def _integer(data, offset):
     begin, end = _element(data, offset, _INTEGER)
     # The highest bit is the sign, and DER wants the shortest form.
     if data[begin] > 127 or (data[begin] == 0 and end - begin > 1 and data[begin + 1] < 128):
-        raise ValueError
+        raise IndexError
     return end, int.from_bytes(data[begin:end], "big")
 
 
@@ -131,7 +127,7 @@ def _public_key(data):
     # AlgorithmIdentifier and key of a SubjectPublicKeyInfo, which may be inside a certificate.
     begin, end = _element(data, 0, _SEQUENCE)
     if end != len(data):
-        raise ValueError
+        raise IndexError
     inner, inner_end = _element(data, begin, _SEQUENCE)
     if data[inner] in (_VERSION, _INTEGER):
         if data[inner] == _VERSION:
@@ -143,7 +139,7 @@ def _public_key(data):
         inner, inner_end = _element(data, begin, _SEQUENCE)
     begin, key_end = _element(data, inner_end, _BIT_STRING)
     if key_end != end or data[begin]:
-        raise ValueError
+        raise IndexError
     return data[inner:inner_end], data[begin + 1 : end]
 
 

@@ -10,7 +10,7 @@ from broker import until
 from cloud import PREFIX, Cloud, remove, run
 from test_streams import CONTENT as STREAMED
 from test_streams import Service
-from ujobs.flash import check_path
+from ujobs.flash import check_paths
 from web import File, Web, head
 
 FOLDER = "/tmp/ujobs-files-%s" % os.urandom(4).hex()
@@ -144,10 +144,17 @@ def test_wrong_content_never_comes_into_place():
 
 
 def test_no_more_is_written_than_was_announced():
-    execution = work({"fetch": [source(size=5000)]})
-    assert execution["status"] == "FAILED"
-    assert "5000 bytes announced" in execution["statusDetails"]["reason"]
-    assert names() == []
+    chunks = head(200, {"Transfer-Encoding": "chunked"}) + b"1000\r\n" + CONTENT[:4096] + b"\r\n1000\r\n" + CONTENT
+    for answer, reason in (
+        (File(CONTENT), "the file has 100000 bytes and not 5000"),
+        (lambda connection: chunks, "more than the 5000 bytes announced"),
+    ):
+        web = Web(answer)
+        execution = work({"fetch": [source(size=5000)]}, web)
+        assert execution["status"] == "FAILED"
+        assert reason in execution["statusDetails"]["reason"]
+        assert len(web.connections) == 1
+        assert names() == []
 
 
 def test_an_expired_url_is_asked_for_anew():
@@ -201,13 +208,13 @@ def test_documents_that_will_not_do_are_rejected_before_anything_is_touched():
 def test_paths_cannot_escape():
     roots = ("/data", "/log")
     for path in ("/data/a", "/data/a/b.txt", "/log/..a", "/data/\xe9"):
-        assert check_path(path, roots) == path
+        check_paths([path], roots)
     for path in (
         None, 5, "", "/", "data/a", "/data", "/data/", "/data//a", "/data/./a", "/data/../a", "/data/a/..", "/dataa/x",
         "/lib/a", "/data/a\0b", "/data/a\nb", "/data/" + "a" * 255, "//data/a", "/DATA/a", "/data/a\\..\\b",
     ):
         try:
-            check_path(path, roots)
+            check_paths([path], roots)
         except ValueError:
             continue
         raise AssertionError(path)

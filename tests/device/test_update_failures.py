@@ -207,12 +207,8 @@ def test_no_signature_where_one_is_required():
 
 
 def test_a_signing_key_that_is_gone_or_damaged():
-    try:
-        os.stat("/no/such/key")
-    except OSError as error:
-        reason = explain(error)
     for kind in KINDS:
-        fails(signed(kind, "/no/such/key", vectors.P256_SIGNATURE, IMAGE), reason)
+        fails(signed(kind, "/no/such/key", vectors.P256_SIGNATURE, IMAGE), "/no/such/key: [Errno 2]")
         fails(signed(kind, b"\0" * 91, vectors.P256_SIGNATURE, IMAGE), "damaged")
 
 

@@ -43,6 +43,8 @@ HEADERS = st.fixed_dictionaries(
     optional={
         "Content-Length": NUMBERS, "Content-Range": RANGES,
         "Transfer-Encoding": st.sampled_from(["chunked", "gzip", ""]),
+        "Content-Encoding": st.sampled_from(["gzip", ""]),
+        "ETag": st.sampled_from(['"tag"', '"other"', 'W/"tag"', "\u0416"]),
         "Location": st.sampled_from(["/x", "//x/y", "http://", "http://a:99999/", "https://a/", "x", "/ b", "\u0416"]),
         "X": st.sampled_from(["", "\0", "y" * 3000, "y" * 5000]),
     },
@@ -64,20 +66,25 @@ def test_any_answer_of_a_server(answers: list[bytes], piece: int, start: int, en
     if piece < 100:
         answers = [answer[: 40 * piece] for answer in answers]  # one piece at a time takes its time
     given_out = list(answers)
-    written: list[tuple[int, int]] = []
+    written: list[int] = []
 
-    def write(offset: int, data: memoryview, total: int | None) -> None:
-        assert isinstance(offset, int)
-        assert offset in (0, start, sum(written[-1]) if written else 0)
+    def begin(offset: int, total: int | None, etag: str | None) -> None:
+        assert offset in (0, start)
+        assert total is None or 0 <= total < 2**53
+        assert etag is None or etag.startswith('"')
+        assert not written
+        written.append(offset)
+
+    def write(offset: int, data: memoryview) -> None:
+        assert offset == sum(written)
         assert 0 < len(data) <= 4096
-        assert total is None or isinstance(total, int)
-        written.append((offset, len(data)))
+        written.append(len(data))
 
     async def main(clock: fast_time.Clock) -> None:
         web = Web(lambda connection: (given_out.pop(0) if given_out else SOUND, ends), piece)
         with mock.patch.object(asyncio, "open_connection", web.open_connection):
             try:
-                await asyncio.wait_for(download("http://files/x", write, start), LONGEST)
+                await asyncio.wait_for(download("http://files/x", begin, write, start, '"tag"'), LONGEST)
             except (OSError, ValueError) as error:
                 assert not isinstance(error, asyncio.TimeoutError)
                 assert str(error)
@@ -158,7 +165,7 @@ def test_any_messages_of_a_stream(messages: list[list[tuple[bytes, Any]]], serve
     coming = list(messages)
     places: set[int] = set()
 
-    def write(offset: int, data: memoryview, total: int) -> None:
+    def write(offset: int, data: memoryview) -> None:
         assert offset % streams.BLOCK == 0
         assert 0 <= offset < SIZE
         assert len(data) == min(streams.BLOCK, SIZE - offset)

@@ -24,6 +24,7 @@ class SSLContext:
     def __init__(self, protocol):
         self._context = ssl.SSLContext(protocol)
         self._context.check_hostname = True
+        self._chain = b""
 
     @property
     def verify_mode(self):
@@ -43,13 +44,20 @@ class SSLContext:
         for data in (cert, key):
             if b"-----BEGIN" in data:
                 raise ValueError("invalid key" if data is key else "invalid cert")
+        from cryptography import x509
         from cryptography.hazmat.primitives import serialization
 
         try:
             loaded = serialization.load_der_private_key(bytes(key), None)
         except ValueError as error:
             raise ValueError("invalid key") from error
-        pem = ssl.DER_cert_to_PEM_cert(bytes(cert)).encode() + loaded.private_bytes(
+        # A second call adds the next certificate of the chain.
+        try:
+            self._chain += ssl.DER_cert_to_PEM_cert(bytes(cert)).encode()
+            x509.load_der_x509_certificate(bytes(cert))
+        except ValueError as error:
+            raise ValueError("invalid cert") from error
+        pem = self._chain + loaded.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         file, name = tempfile.mkstemp()
@@ -57,8 +65,9 @@ class SSLContext:
             os.write(file, pem)
             os.close(file)
             self._context.load_cert_chain(name)
-        except ssl.SSLError as error:
-            raise ValueError("invalid cert") from error
+        except ssl.SSLError:
+            # Of another key: mbedTLS does not look. The server refuses it, as it does for no certificate.
+            pass
         finally:
             os.unlink(name)
 

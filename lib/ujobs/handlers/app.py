@@ -14,7 +14,7 @@ import os
 from .. import trial
 from ..agent import Job, Reject, clean
 from ..fetch import check_source, fetch, means_for
-from ..flash import Part, check_path, room, sha256
+from ..flash import Part, check_plain, room, sha256
 
 _MAX_FILES = 64
 
@@ -33,21 +33,24 @@ async def run(job: Job, options: dict) -> "dict | None":
     if trial.slot() == folder:
         return version
     sources = _sources(job.document)
+    paths = [source["path"] for source in sources]
     try:
         for source in sources:
             check_source(source, options)
             if "sha256" not in source:
                 raise ValueError("sha256 is missing")
-            check_path(folder + "/" + source["path"], (folder,))
+            check_plain("/" + source["path"])
+            if source["path"] + ".part" in paths:
+                raise ValueError("two of the files need " + source["path"] + ".part")
+        means = means_for(sources, options)
     except ValueError as error:
         raise Reject(str(error))
     if checkpoint is None:
         if await _is_running(sources):
             return version
-        _clear(trial.root + folder, [trial.root + folder + "/" + source["path"] for source in sources])
+        _clear(trial.root + folder, [trial.root + folder + "/" + path for path in paths])
         room(trial.root + folder, sum([source.get("size", 0) for source in sources]))
         job.save((folder, 0, 0))
-    means = means_for(sources, options)
     for number in range(index, len(sources)):
         await _bring(job, number, sources[number], folder, position if number == index else 0, means)
         job.save((folder, number + 1, 0))

@@ -4,9 +4,9 @@
      "fetch": [{"path": "/data/table.bin", "url": "https://…", "size": 4711, "sha256": "…"}],
      "delete": ["/data/old.bin"], "list": "/data", "read": "/data/errors.log"}
 
-All parts may be left out. Everything is checked before anything is changed; a file that is there already, with the same
-SHA-256, is not fetched again. Options of Agent.use(): roots, the folders that jobs may write, ("/data",) if not given;
-ca and signing_key, see fetch.means_for().
+All parts are optional. Everything is checked before anything is changed; a file that is already there, with the same
+SHA-256, is not fetched again. Options of Agent.use(): roots, the folders that jobs may write, ("/data",) by default; ca
+and signing_key, see fetch.means_for().
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import os
 
 from ..agent import Job, Reject
 from ..fetch import check_source, fetch, means_for
-from ..flash import Part, check_path, remove, room, sha256
+from ..flash import Part, check_paths, remove, sha256
 
 _MAX_FILES = 64
 _READ = 1000  # bytes of a file that fit in a status detail
@@ -23,7 +23,6 @@ _READ = 1000  # bytes of a file that fit in a status detail
 async def run(job: Job, options: dict) -> "dict | None":
     """Do what the document says. Returns how many files were fetched and deleted, and what was listed and read."""
     document = job.document
-    roots = options.get("roots", ("/data",))
     sources = document.get("fetch", ())
     deleted = document.get("delete", ())
     listed = document.get("list")
@@ -34,37 +33,48 @@ async def run(job: Job, options: dict) -> "dict | None":
                 raise ValueError("%s must be a list of at most %d" % (name, _MAX_FILES))
         for source in sources:
             check_source(source, options, trusted=True)
-        for path in [source.get("path") for source in sources] + list(deleted):
-            check_path(path, roots)
+        paths = [source.get("path") for source in sources] + list(deleted)
         if listed is not None:
-            check_path(str(listed) + "/-", roots)
+            paths.append(str(listed) + "/-")
         if shown is not None:
-            check_path(shown, roots)
+            paths.append(shown)
+        guarded = [options.get(name) for name in ("ca", "cert", "key", "signing_key")]
+        check_paths(paths, options.get("roots", ("/data",)), guarded)
+        means = means_for(sources, options)
     except ValueError as error:
         raise Reject(str(error))
     result = {}
     if sources:
-        await _fetch_all(job, sources, options)
+        checkpoint = job.checkpoint or (0, 0)
+        for index in range(checkpoint[0], len(sources)):
+            if not await _is_there(sources[index]):
+                await _fetch(job, index, checkpoint[1] if index == checkpoint[0] else 0, means)
+            job.save((index + 1, 0))
         result["fetched"] = str(len(sources))
     if deleted:
         result["deleted"] = str(sum([remove(path) for path in deleted]))
-    if listed is not None:
-        entries = ["%s %d" % (name, os.stat(listed + "/" + name)[6]) for name in sorted(os.listdir(listed))]
-        job.noted("list", ", ".join(entries))
-    if shown is not None:
-        with open(shown, "rb") as file:
-            file.seek(max(file.seek(0, 2) - _READ, 0))
-            job.noted("read", "".join([chr(byte) if byte < 127 else "?" for byte in file.read()]))
+    try:
+        if listed is not None:
+            entries = ["%s %d" % (name, os.stat(listed + "/" + name)[6]) for name in sorted(os.listdir(listed))]
+            job.noted("list", ", ".join(entries))
+        if shown is not None:
+            listed = shown
+            with open(shown, "rb") as file:
+                file.seek(max(file.seek(0, 2) - _READ, 0))
+                job.noted("read", _text(file.read()))
+    except OSError as error:
+        raise OSError("%s: %s" % (listed, error))
     return result
 
 
-async def _fetch_all(job, sources, options):
-    means = means_for(sources, options)
-    checkpoint = job.checkpoint or (0, 0)
-    for index in range(checkpoint[0], len(sources)):
-        if not await _is_there(sources[index]):
-            await _fetch(job, index, checkpoint[1] if index == checkpoint[0] else 0, means)
-        job.save((index + 1, 0))
+def _text(data):
+    # The first character may have been cut.
+    for cut in range(4):
+        try:
+            return str(data[cut:], "utf-8")
+        except UnicodeError:
+            pass
+    return str(bytes([byte if byte < 127 else 63 for byte in data]), "utf-8")
 
 
 async def _is_there(source):
@@ -75,9 +85,7 @@ async def _is_there(source):
 
 
 async def _fetch(job, index, position, means):
-    source = job.document["fetch"][index]
-    room(source["path"], source.get("size", 0) - position)
-    part = Part(source["path"], resume=position > 0)
+    part = Part(job.document["fetch"][index]["path"], position > 0)
     try:
         await fetch(
             job, lambda document: document["fetch"][index], part, min(position, part.size),

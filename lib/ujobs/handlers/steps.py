@@ -94,7 +94,8 @@ def _plan(action, options):
     elif kind == "runCommand":
         # A comma separates arguments; "\\," is a comma.
         words = str(given.get("command")).replace("\\,", "\0").split(",")
-        name, arguments = words[0], [word.replace("\0", ",").strip() for word in words[1:]]
+        words = [word.replace("\0", ",").strip() for word in words]
+        name, arguments = words[0], words[1:]
     else:
         raise Reject("action type %s is not known" % kind)
     if name.endswith(".sh"):
