@@ -1,6 +1,7 @@
 """`download()` against an HTTP server in memory: ranges, redirects, chunks, and servers and links that fail."""
 
-from errno import ECONNRESET
+import asyncio
+from errno import ECONNRESET, ETIMEDOUT
 
 from ujobs.download import Refused, download
 from web import File, Web, head, with_web
@@ -174,6 +175,150 @@ def test_redirects_are_followed():
     assert web.connections[2].request.startswith(b"GET /d ")
 
 
+def test_the_server_has_to_have_the_host_name():
+    _, web, _ = fetch(lambda connection: head(302, {"Location": "https://other.example.com/c"}))
+    assert [connection.name for connection in web.connections[:2]] == ["files.example.com", "other.example.com"]
+
+
+def test_redirects_may_be_relative():
+    for location, host, path in (
+        ("//other.example.com/c?d", b"other.example.com", b"/c?d"), ("/c", b"files.example.com", b"/c"),
+        ("c", b"files.example.com", b"/a/c"), ("./c", b"files.example.com", b"/a/c"),
+        ("../c", b"files.example.com", b"/c"), ("../../c", b"files.example.com", b"/c"),
+        ("?c=1", b"files.example.com", b"/a/b?c=1"), ("c?d=//e", b"files.example.com", b"/a/c?d=//e"),
+        ("HTTPS://other.example.com", b"other.example.com", b"/"),
+        ("https://other.example.com?c", b"other.example.com", b"/?c"), ("c#part", b"files.example.com", b"/a/c"),
+    ):
+
+        def answer(connection, location=location):
+            return head(302, {"Location": location}) if len(web) == 1 else File(CONTENT)(connection)
+
+        web = []
+        counted = lambda connection: web.append(connection) or answer(connection)  # noqa: E731
+        target, _, error = fetch(counted)
+        assert error is None, location
+        assert web[1].request.startswith(b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\n"), web[1].request
+
+
+def test_a_location_without_a_redirect_is_no_redirect():
+    target, web, error = fetch(
+        lambda connection: head(200, {"Location": "https://other.example.com/", "Content-Length": 4}) + b"four"
+    )
+    assert error is None
+    assert bytes(target.data) == b"four"
+    assert len(web.connections) == 1
+
+
+def test_heads_of_any_size_pass():
+    # As of release files on GitHub: a long policy, and a presigned URL to go to.
+    def answer(connection):
+        if b"/a/b" not in connection.request:
+            return File(CONTENT)(connection)
+        fields = {"Content-Security-Policy": "x" * 9000}
+        fields.update({"X-%d" % number: "y" * 200 for number in range(50)})
+        fields["Location"] = "https://other.example.com/" + "z" * 3000
+        return head(302, fields)
+
+    for piece in (1 << 20, 100, 4096, 4097):
+        target, web, error = fetch(answer, piece=piece)
+        assert error is None
+        assert bytes(target.data) == CONTENT
+        assert len(web.connections[1].request) > 3000
+    _, _, error = fetch(lambda connection: head(302, {"Location": "/" + "z" * 5000}))
+    assert "4096 bytes" in str(error)
+
+
+def test_what_comes_before_the_response_is_skipped():
+    early = head(103, {"Link": "</style.css>"}) + head(100, {})
+    target, _, error = fetch(lambda connection: early + File(CONTENT)(connection))
+    assert error is None
+    assert bytes(target.data) == CONTENT
+
+
+def test_a_head_has_a_deadline_as_a_whole():
+    class Trickling(Web):
+        async def open_connection(self, *arguments, **named):
+            stream, _ = await super().open_connection(*arguments, **named)
+
+            async def readinto(view):
+                await asyncio.sleep(0.02)
+                stream.answer += b"X: y\r\n"
+                return stream.take(view)
+
+            stream.readinto = readinto
+            return stream, stream
+
+    web = Trickling(lambda connection: (b"HTTP/1.1 200 OK\r\n", False))
+    target = Target()
+
+    async def scenario():
+        try:
+            await asyncio.wait_for(download(URL, target.begin, target.write, context="TLS", timeout=0.1), 10)
+        except Exception as error:
+            return error
+
+    # Its own deadline, not the one around it.
+    assert with_web(web, scenario).errno == ETIMEDOUT
+    assert web.connections[0].closed
+
+
+def test_encoded_bodies_are_refused_by_name():
+    for name in ("Content-Encoding", "Transfer-Encoding"):
+        target, _, error = fetch(lambda connection, name=name: head(200, {name: "gzip", "Content-Length": 4}) + b"four")
+        assert isinstance(error, ValueError)
+        assert name + " gzip" in str(error)
+        assert not target.calls
+    for coding in ("identity", ""):
+        headers = {"Content-Encoding": coding, "Content-Length": 4}
+        assert fetch(lambda connection, headers=headers: head(200, headers) + b"four")[2] is None
+    # What a redirect says of its own body does not matter.
+    assert fetch(lambda connection: head(302, {"Location": "/x", "Content-Encoding": "gzip"}))[1].connections[1:]
+
+
+def test_lengths_are_checked():
+    chunk = {"Transfer-Encoding": "chunked"}
+    for answer in (
+        head(200, {"Content-Length": 2**53}), head(200, {"Content-Length": "9" * 40}),
+        head(206, {"Content-Range": "bytes 0-3/-4"}) + b"four", head(206, {"Content-Range": "bytes -1-3/4"}) + b"four",
+        head(200, chunk) + b"-4\r\nfour\r\n0\r\n\r\n", head(200, chunk) + b"20000000000000\r\nfour",
+    ):
+        target, _, error = fetch(lambda connection, answer=answer: answer)
+        assert isinstance(error, ValueError), answer
+        assert not target.calls
+
+
+def test_a_range_that_is_not_the_rest_is_not_the_end():
+    answer = head(206, {"Content-Length": 3, "Content-Range": "bytes 5-7/100"}) + b"abc"
+    target, _, error = fetch(lambda connection: answer, start=5)
+    assert isinstance(error, OSError)
+    assert bytes(target.data[-3:]) == b"abc"
+
+
+def test_only_strong_validators_are_handed_on():
+    for etag, found in (('"1"', '"1"'), ('W/"1"', None), (None, None)):
+        headers = {"Content-Length": 4}
+        if etag:
+            headers["ETag"] = etag
+        target, _, _ = fetch(lambda connection, headers=headers: head(200, headers) + b"four")
+        assert target.etag == found
+    _, web, _ = fetch(File(CONTENT), start=5000, data=CONTENT[:5000], etag='"1"')
+    assert web.connections[0].header("If-Range") == '"1"'
+    _, web, _ = fetch(File(CONTENT), etag='"1"')
+    assert web.connections[0].header("If-Range") is None
+
+
+def test_reasons_name_the_fault_and_whose_it_is():
+    faults = (
+        ("https://h/a b", "blanks"), ("https://h:0/", "port"), ("https://h:70000/", "port"), ("https://h:x/", "port"),
+        ("ftp://h/", "scheme"), ("https://u@h/", "user name"), ("https:///a", "host"), ("https://h/\xe4", "ASCII"),
+    )
+    for url, fault in faults:
+        _, _, error = fetch(File(CONTENT), url=url)
+        assert str(error).startswith("url: ") and fault in str(error), error
+        _, _, error = fetch(lambda connection, url=url: head(302, {"Location": url}))
+        assert str(error).startswith("redirect: "), (url, error)
+
+
 def test_redirects_end():
     _, web, error = fetch(lambda connection: head(302, {"Location": "/again"}))
     assert isinstance(error, ValueError)
@@ -238,6 +383,13 @@ def test_urls_that_will_not_do_are_refused_before_anything_is_sent():
         _, web, error = fetch(File(CONTENT), url=url)
         assert isinstance(error, ValueError), url
         assert not web.connections
+
+
+def test_schemes_may_be_of_any_case():
+    for url, port in (("HTTPS://files.example.com/", 443), ("Http://files.example.com", 80)):
+        _, web, error = fetch(File(CONTENT), url=url)
+        assert error is None
+        assert web.connections[0].target[1] == port
 
 
 def test_plain_http_opens_no_tls():

@@ -5,12 +5,14 @@ import hashlib
 import os
 from binascii import hexlify
 
+import ujobs.fetch
 import ujobs.flash
-from broker import until
+from broker import raises, until
 from cloud import PREFIX, Cloud, remove, run
+from restarts import remove_all
 from test_streams import CONTENT as STREAMED
 from test_streams import Service
-from ujobs.flash import check_paths
+from ujobs.flash import check_paths, check_root
 from web import File, Web, head
 
 FOLDER = "/tmp/ujobs-files-%s" % os.urandom(4).hex()
@@ -46,7 +48,7 @@ async def finished(agent, cloud):
     await until(lambda: cloud.done() and agent.journal.acknowledged)
 
 
-def work(document, web=None, scenario=finished, cloud=None, keep=False):
+def work(document, web=None, scenario=finished, cloud=None, keep=False, options=None):
     """Run one files job, or go on with the one in `cloud` as after a reset; return its execution.
 
     keep: with the files and the journal that are there.
@@ -64,14 +66,14 @@ def work(document, web=None, scenario=finished, cloud=None, keep=False):
         await scenario(agent, cloud)
 
     if not keep:
-        remove(FOLDER + "/deep")
-        remove(FOLDER)
+        remove_all(FOLDER)
     if cloud is None:
         cloud = Cloud()
         document = dict(document)
         document["operation"] = "files"
         cloud.queue("files-1", document)
-    run(main, lambda agent: agent.use("files", roots=(FOLDER,)), cloud=cloud, keep=keep)
+    options = {"roots": (FOLDER,)} if options is None else options
+    run(main, lambda agent: agent.use("files", **options), cloud=cloud, keep=keep)
     return cloud.executions[0]
 
 
@@ -91,7 +93,7 @@ def test_several_files_are_fetched():
 
 
 def test_deleting_listing_and_reading():
-    remove(FOLDER)
+    remove_all(FOLDER)
     os.mkdir(FOLDER)
     for name, content in (("old", b"1"), ("log", b"x" * 2000 + b"error 5\n\xff")):
         with open(FOLDER + "/" + name, "wb") as file:
@@ -218,6 +220,138 @@ def test_paths_cannot_escape():
         except ValueError:
             continue
         raise AssertionError(path)
+
+
+def test_what_guards_the_board_is_out_of_reach():
+    for name in (
+        "lib", "LIB", "app", "app-b", "App-slot", "firmware", "cert", "ujobs", "ujobs-journal", "trial", "main", "boot",
+        "settings.json", "settings.old", "asyncio", "json",
+    ):
+        path = "/" + name + "/x"
+        assert "/" + name + " " in str(raises(ValueError, check_paths, [path], ["/" + name])), path
+        raises(ValueError, check_root, "/" + name)
+    for name in ("data", "sd", "logs", "lib2", "certificates"):
+        check_root("/" + name)
+        check_paths(["/" + name + "/x"], ["/" + name])
+
+
+def test_keys_are_out_of_reach_wherever_they_are():
+    for name in ("ca", "cert", "key", "signing_key"):
+        options = {"roots": (FOLDER,), name: FOLDER + "/guard"}
+        for document in (
+            {"fetch": [source("guard", signature="AA==")]}, {"delete": [FOLDER + "/guard"]}, {"read": FOLDER + "/guard"}
+        ):
+            execution = work(document, options=options)
+            assert execution["status"] == "REJECTED"
+            assert "guard is outside" in execution["statusDetails"]["reason"]
+
+
+def test_jobs_may_write_to_data_only_if_nothing_else_is_said():
+    assert work({"fetch": [source()]}, options={})["status"] == "REJECTED"
+
+
+def test_a_file_is_not_in_the_way_of_another_that_arrives():
+    web = Web(File(CONTENT))
+    for document in (
+        {"fetch": [source("a"), source("a.part")]}, {"fetch": [source("b.part"), source("b")]},
+        {"fetch": [source("c")], "delete": [FOLDER + "/c.part"]},
+    ):
+        assert work(document, web)["status"] == "REJECTED"
+    assert not web.connections
+
+
+def test_all_sources_are_checked_before_the_first_byte():
+    for fields, reason in (
+        ({"url": "http://files.example.com/a b"}, "url: blanks"), ({"url": "http://h:0/"}, "url: the port"),
+        ({"url": "gopher://files.example.com/"}, "url: the scheme"), ({"url": "https://files.example.com/"}, "ca"),
+        ({"path": "/lib/ujobs/agent.py"}, "outside"), ({"url": None}, "url"),
+    ):
+        web = Web(File(CONTENT))
+        execution = work({"fetch": [source("a"), source("b", **fields)]}, web)
+        assert execution["status"] == "REJECTED"
+        assert reason in execution["statusDetails"]["reason"], execution["statusDetails"]
+        assert not web.connections
+        assert names() == []
+
+
+def test_names_and_texts_keep_their_characters():
+    name = "caf\xe9 \U0001f600"
+    content = "\U0001f600".encode() * 1000
+    work({"fetch": [source(name, content, url=URL)]}, Web(File(content)))
+    assert names() == [name]
+    details = work({"list": FOLDER, "read": FOLDER + "/" + name}, keep=True)["statusDetails"]
+    assert details["list"] == name + " 4000"
+    assert details["read"] == "\U0001f600" * 250
+
+
+def test_a_missing_file_is_named():
+    for document in ({"list": FOLDER + "/none"}, {"read": FOLDER + "/none"}):
+        execution = work(document)
+        assert execution["status"] == "FAILED"
+        assert FOLDER + "/none: " in execution["statusDetails"]["reason"]
+
+
+def test_a_file_is_closed_before_it_is_moved_to_its_place():
+    class Watched:
+        def __getattr__(self, name):
+            return getattr(os, name)
+
+        def rename(self, old, new):
+            raises((OSError, ValueError), part._file.write, b"more")
+            os.rename(old, new)
+
+    part = ujobs.flash.Part(FOLDER + "/moved")
+    part.write(0, b"content")
+    ujobs.flash.os = Watched()
+    try:
+        part.install()
+    finally:
+        ujobs.flash.os = os
+    assert stored("moved") == b"content"
+    remove_all(FOLDER)
+
+
+def unchecked(server):
+    """Fetch a file whose document has no SHA-256, as AWS's own, over HTTPS, which is plain here."""
+    entry = source(url="https://files.example.com/new")
+    for name in ("size", "sha256"):
+        del entry[name]
+    real = ujobs.fetch.means_for
+    ujobs.fetch.means_for = lambda sources, options: ("TLS", None)
+    try:
+        web = Web(server)
+        return work({"fetch": [entry]}, web), web
+    finally:
+        ujobs.fetch.means_for = real
+
+
+def test_halves_of_two_versions_are_never_put_together():
+    class Changing(File):
+        etag = '"1"'
+
+        def __call__(self, connection):
+            answer = super().__call__(connection)
+            assert connection.header("If-Range") == (self.etag if connection.header("Range") else None)
+            head_, _, body = answer.partition(b"\r\n\r\n")
+            return head_ + (b"\r\nETag: " + self.etag.encode() if self.etag else b"") + b"\r\n\r\n" + body
+
+    for etag, ranges in (('"1"', [None, "bytes=60000-"]), (None, [None, None]), ('W/"1"', [None, None])):
+        server = Changing(CONTENT)
+        server.etag = etag
+        server.breaks_at = [60000]
+        execution, web = unchecked(server)
+        assert execution["status"] == "SUCCEEDED"
+        assert stored() == CONTENT
+        assert [connection.header("Range") for connection in web.connections] == ranges
+
+
+def test_what_was_longer_is_cut():
+    long, short = File(CONTENT), File(bytes(reversed(CONTENT[:5000])))
+    long.breaks_at = [60000]
+    servers = [long, short]
+    execution, _ = unchecked(lambda connection: servers.pop(0)(connection))
+    assert execution["status"] == "SUCCEEDED"
+    assert stored() == short.content
 
 
 def test_a_full_flash_fails_the_job_and_leaves_nothing():

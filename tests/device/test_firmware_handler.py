@@ -2,10 +2,13 @@
 
 import hashlib
 import sys
-from binascii import hexlify
+from binascii import b2a_base64, hexlify
 
+import signature_vectors as vectors
 import ujobs.trial as trial
+from cloud import PREFIX
 from restarts import ROOT, with_board
+from test_streams import Service
 from ujobs.agent import Job
 from web import File
 
@@ -159,6 +162,79 @@ def test_a_board_with_one_partition_says_so():
 
     real = Partition.get_next_update
     with_chip(scenario, job())
+
+
+SIGNED = image_header() + vectors.MESSAGE * 20
+
+
+def afr_ota(protocols=("HTTP",), **fields):
+    """AWS's document for an over-the-air update. fields: of its first file; None leaves one out."""
+    entry = {
+        "filepath": "firmware.bin", "filesize": len(SIGNED), "fileid": 0, "certfile": "/cert.pem",
+        "update_data_url": URL, "auth_scheme": "aws.s3.presigned",
+        "sig-sha256-ecdsa": b2a_base64(vectors.IMAGE_P256_SIGNATURE).decode().strip(),
+    }
+    entry.update(fields)
+    entry = {name: value for name, value in entry.items() if value is not None}
+    return {"operation": "firmware", "afr_ota": {
+        "protocols": list(protocols), "streamname": "AFR_OTA-1", "files": [entry]
+    }}
+
+
+def with_key(key):
+    return lambda agent: agent.use("firmware", signing_key=key)
+
+
+def test_updates_of_aws_are_installed_over_http():
+    def scenario(board, chip):
+        assert chip.finish(board) == "SUCCEEDED", board.reason()
+        assert chip.content("ota_1", len(SIGNED)) == SIGNED
+        assert board.web.connections[0].target[:2] == ("files.example.com", 80)
+
+    with_chip(scenario, afr_ota(), File(SIGNED), with_key(vectors.IMAGE_P256))
+    rsa = b2a_base64(vectors.IMAGE_RSA_SIGNATURE).decode().strip()
+    document = afr_ota(**{"sig-sha256-ecdsa": None, "sig-sha256-rsa": rsa})
+    with_chip(scenario, document, File(SIGNED), with_key(vectors.IMAGE_RSA))
+
+
+def test_updates_of_aws_are_installed_by_stream():
+    def scenario(board, chip):
+        jobs = board.cloud.broker.on_publish
+        streams = Service(board.cloud.broker, SIGNED, b"$aws/things/thing/streams/AFR_OTA-1/")
+
+        def published(topic, payload):
+            (jobs if topic.startswith(PREFIX) else streams.published)(topic, payload)
+
+        board.cloud.broker.on_publish = published
+        assert chip.finish(board) == "SUCCEEDED", board.reason()
+        assert chip.content("ota_1", len(SIGNED)) == SIGNED
+        assert not board.web.connections
+
+    with_chip(scenario, afr_ota(("MQTT", "HTTP")), setup=with_key(vectors.IMAGE_P256))
+
+
+def test_updates_of_aws_need_the_right_signature():
+    for key in (vectors.P256, vectors.IMAGE_RSA):
+        def scenario(board, chip):
+            assert chip.finish(board) == "FAILED"
+            assert "signature" in board.reason()
+            assert chip.power_on() == "ota_0"
+
+        with_chip(scenario, afr_ota(), File(SIGNED), with_key(key))
+
+
+def test_updates_of_aws_that_cannot_be_checked_are_rejected():
+    def scenario(board, chip):
+        assert chip.finish(board) == "REJECTED"
+        assert reason in board.reason(), board.reason()
+        assert not board.web.connections
+
+    for document, key, reason in (
+        (afr_ota(), None, "afr_ota needs a signing_key"),
+        (afr_ota(**{"sig-sha256-ecdsa": None}), vectors.IMAGE_P256, "signature is missing"),
+        ({"operation": "firmware", "afr_ota": {"files": []}}, vectors.IMAGE_P256, "afr_ota is not"),
+    ):
+        with_chip(scenario, document, setup=with_key(key))
 
 
 def test_a_download_that_is_cut_short_goes_on_after_the_reset():

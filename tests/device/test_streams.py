@@ -113,6 +113,14 @@ def test_a_file_arrives_with_a_short_last_block():
     assert {request["f"] for request in service.requests} == {3}
 
 
+def test_answers_are_subscribed_to_before_the_first_request():
+    _, service, _, error = fetch(content=CONTENT[:BLOCK])
+    assert error is None
+    packets = [(name, body) for name, body in service.broker.packets if name in ("subscribe", "publish")]
+    assert [name for name, _ in packets] == ["subscribe", "subscribe", "publish"]
+    assert [body[4:-1] for name, body in packets[:2]] == [PREFIX + b"data/cbor", PREFIX + b"rejected/cbor"]
+
+
 def test_small_and_even_sizes():
     for size in (0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 4 * BLOCK):
         written, _, _, error = fetch(content=CONTENT[:size])

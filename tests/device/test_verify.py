@@ -176,6 +176,13 @@ def test_keys_that_will_not_do():
         assert reason in str(raises(ValueError, load_key, wrong)), (hexlify(wrong), reason)
 
 
+def test_numbers_that_begin_with_80_are_read():
+    # DER puts a zero before the highest bit: 00 80 is the smallest that needs one.
+    key = vectors.RSA_2048.replace(b"\x02\x82\x01\x01\x00\xf2", b"\x02\x82\x01\x01\x00\x80")
+    assert key != vectors.RSA_2048
+    assert load_key(key)[1] >> 2040 == 0x80
+
+
 def test_keys_cut_off_anywhere():
     for whole in (vectors.P256, vectors.P256_CERTIFICATE, vectors.RSA_E3):
         for size in range(0, len(whole), 3):

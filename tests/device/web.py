@@ -20,10 +20,11 @@ class _Socket:
 class Connection:
     """One connection as the board sees it: an asyncio stream whose other end is the server."""
 
-    def __init__(self, web, host, port, secure):
+    def __init__(self, web, host, port, secure, name):
         self.web = web
         self.s = _Socket(self)
         self.target = (host, port, secure)
+        self.name = name  # that the server's certificate has to have
         self.out_buf = b""
         self.closed = False
         self.request = b""
@@ -76,7 +77,7 @@ class Web:
 
     async def open_connection(self, host, port, ssl=None, server_hostname=None):
         await asyncio.sleep(0)
-        connection = Connection(self, host, port, ssl)
+        connection = Connection(self, host, port, ssl, server_hostname)
         self.connections.append(connection)
         return connection, connection
 
