@@ -147,6 +147,14 @@ def test_commas_in_a_command_can_be_escaped():
     run(steps(command("blink,Hello\\, world,2")), check)
 
 
+def test_every_word_of_a_command_is_trimmed():
+    def check(board, calls):
+        assert board.execution["status"] == "SUCCEEDED"
+        assert calls == [(("Hello", "2"), {})]
+
+    run(steps(command(" blink , Hello ,2 ")), check)
+
+
 def test_what_makes_no_sense_on_a_board_is_rejected_before_the_first_step():
     def check(board, calls):
         assert board.execution["status"] == "REJECTED"
