@@ -1,26 +1,36 @@
-# Drives everything: `make help` lists what there is. Needs only Python 3.11 or later with venv, and Node.js for `lint`
-# and for the tests with clients written in JavaScript.
+# Drives everything: `make help` lists what there is. Needs only Python 3.11 to 3.13 with venv, and Node.js for `lint` and
+# for the tests with clients written in JavaScript. `make PYTHON=python3.12 TARGET` names the Python.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TEST_READY := $(VENV)/.test-ready
 ON_PORT = $(if $(PORT),--port $(PORT))
 JAVASCRIPT := $(if $(shell command -v npm 2>/dev/null),build/javascript/.ready)
+
+# An environment that came from another folder, or whose Python has gone, is set up again.
+ifeq ($(shell [ "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c '' 2>/dev/null && echo works),)
+STALE := $(shell rm -f $(READY) $(TEST_READY))
+endif
 
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  make %-13s %s\n' "$$name" "$$text"; done
 
-setup: $(READY) ## install what is needed into .venv, nothing outside it
+setup: $(READY) ## install what users need into .venv, nothing outside it; PYTHON=python3.12 chooses the Python
 
 $(READY): requirements.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(PYTHON) tools/setup_venv.py requirements.txt
 	@$(BIN)/python -m ujobs_tools.setup_umqtt
+	@pwd -P > $@
+
+setup-tests: $(TEST_READY) ## install what tests and measurements need as well
+
+$(TEST_READY): $(READY) requirements-test.txt
+	@$(PYTHON) tools/setup_venv.py requirements-test.txt
 	@touch $@
 
 demo: setup ## a day in the life of a board: service, board and seven jobs, in under a minute
@@ -32,14 +42,14 @@ serve: setup ## run the local Jobs service until Ctrl-C
 # Mostly waiting for one another: boards, services and clients in processes of their own.
 REAL_PROCESSES := $(addprefix tests/,advisor bench board clients deploy end_to_end examples)
 
-test: setup clients ## run all tests, in two halves at once
+test: setup-tests clients ## run all tests, in two halves at once
 	@mkdir -p build
 	@$(BIN)/pytest $(REAL_PROCESSES) tests/security > build/real-processes.txt 2>&1 & half=$$!; \
 	$(BIN)/pytest $(addprefix --ignore=,$(REAL_PROCESSES)); rest=$$?; \
 	wait $$half; half=$$?; cat build/real-processes.txt; exit $$((rest || half))
 
 # Without npm or apt-get one of them is missing; the tests that need it say so and are skipped.
-clients: setup build/aws-cli/.ready $(JAVASCRIPT) ## AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto: into build/
+clients: setup-tests build/aws-cli/.ready $(JAVASCRIPT) ## AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto: into build/
 	@$(BIN)/python -m ujobs_lab.mosquitto
 
 build/aws-cli/.ready: requirements-aws-cli.txt
@@ -55,7 +65,7 @@ build/javascript/.ready: tests/clients/javascript/package.json tests/clients/jav
 	npm ci --prefix build/javascript --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
-lint: setup typings ## ruff and pyright: the tools, and device code for the ESP32 and for Linux, where it is tested
+lint: setup-tests typings ## ruff and pyright: the tools, and device code for the ESP32 and for Linux, where it is tested
 	$(BIN)/ruff check .
 	$(BIN)/pyright --project pyrightconfig.tools.json
 	$(BIN)/pyright --project pyrightconfig.device.json
@@ -74,19 +84,19 @@ build/typings-unix/.ready: $(READY) requirements-typings-unix.txt
 		-r requirements-typings-unix.txt
 	@touch $@
 
-api: setup ## docs/api.md, from the docstrings of the library
+api: setup-tests ## docs/api.md, from the docstrings of the library
 	@$(BIN)/python -m ujobs_lab.api_reference
 
-size: setup ## bytes of each library module as .mpy; fails when the budget is passed
+size: setup-tests ## bytes of each library module as .mpy; fails when the budget is passed
 	@$(BIN)/python -m ujobs_lab.size $(if $(JSON),--json $(JSON))
 
-bench: setup $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## memory, speed and wear beside what else one would take; ONLY=ram, QUICK=1, JSON=FILE
+bench: setup-tests $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## memory, speed and wear beside what else one would take; ONLY=ram, QUICK=1, JSON=FILE
 	@$(BIN)/python -m ujobs_lab.bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
 bench-docs: build/plots/.ready ## tables and plots of docs/performance.md, from what `make bench JSON=FILE` has written
 	@$(BIN)/python -m ujobs_lab.bench.docs $(or $(JSON),build/bench.json)
 
-build/plots/.ready: $(READY) requirements-plots.txt
+build/plots/.ready: $(TEST_READY) requirements-plots.txt
 	@mkdir -p build/plots
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-plots.txt
 	@touch $@
@@ -98,18 +108,18 @@ build/bench-javascript/.ready: tools/ujobs_lab/bench/javascript/package.json too
 	npm ci --prefix build/bench-javascript --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
-bench-service: setup ## what the local Jobs service carries: 1,000 things, next to the same messages through mosquitto
+bench-service: setup-tests ## what the local Jobs service carries: 1,000 things, next to the same messages through mosquitto
 	@$(BIN)/python -m ujobs_lab.mosquitto
 	@$(BIN)/python -m ujobs_lab.bench.service
 
-faults: setup ## cut the power and break the link everywhere, count what fails; SEED=2 chooses other random ones
+faults: setup-tests ## cut the power and break the link everywhere, count what fails; SEED=2 chooses other random ones
 	@$(BIN)/python -m ujobs_lab.faults power $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m ujobs_lab.faults.link $(if $(SEED),--seed $(SEED))
 
 fuzz: build/fuzz/.ready ## give all that comes from outside inputs chosen by coverage, SECONDS=60 for each of the tests
 	@$(BIN)/python -m ujobs_lab.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-build/fuzz/.ready: $(READY) requirements-fuzz.txt
+build/fuzz/.ready: $(TEST_READY) requirements-fuzz.txt
 	@mkdir -p build/fuzz
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-fuzz.txt
 	@touch $@
@@ -117,12 +127,12 @@ build/fuzz/.ready: $(READY) requirements-fuzz.txt
 mutants: build/mutants/.ready ## put faults into the library, one at a time: do the tests notice? COUNT=120 SEED=1 ONLY=link
 	@$(BIN)/python -m ujobs_lab.mutants $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
-build/mutants/.ready: $(READY) requirements-mutants.txt
+build/mutants/.ready: $(TEST_READY) requirements-mutants.txt
 	@mkdir -p build/mutants
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-mutants.txt
 	@touch $@
 
-long-life: setup ## a year of a board's life in fast time: does it hold more memory at the end than at the beginning?
+long-life: setup-tests ## a year of a board's life in fast time: does it hold more memory at the end than at the beginning?
 	@$(BIN)/python -m ujobs_lab.long_life
 
 flash: setup ## MicroPython onto an ESP32: PORT=/dev/ttyUSB0 FIRMWARE=FILE.bin; what was on it is erased
@@ -144,7 +154,7 @@ wipe: setup ## remove all files from a board, after asking: PORT=; DRY_RUN=1 lis
 	@$(BIN)/ujobs wipe $(ON_PORT) $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
 clean: ## remove everything that set-up and tests made
-	rm -rf $(VENV) build tools/*.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo serve test clients lint typings api size bench bench-docs bench-service faults fuzz mutants long-life clean flash provision deploy repl logs wipe
+.PHONY: help setup setup-tests demo serve test clients lint typings api size bench bench-docs bench-service faults fuzz mutants long-life clean flash provision deploy repl logs wipe

@@ -10,9 +10,9 @@ from board_process import COMMAND, StartBoard, make_image
 from ujobs_tools.board import files as board_files
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.files import make_board_files
-from ujobs_tools.board.image import read_files
-from ujobs_tools.board.interpreter import InterpreterError, compile_module
-from ujobs_tools.commands.board import UsageError, make_settings
+from ujobs_tools.board.image import build_image, read_files
+from ujobs_tools.board.interpreter import InterpreterError, compile_module, find_micropython
+from ujobs_tools.board.settings import UsageError, make_settings
 
 
 def refused(*arguments: str) -> str:
@@ -125,9 +125,59 @@ def test_settings_default_to_the_example(tmp_path: Path) -> None:
         make_settings(None, {}, ["nonsense"])
 
 
+def test_options_change_the_settings_on_an_image_that_exists(tmp_path: Path, start_board: StartBoard) -> None:
+    image = tmp_path / "board.img"
+    build_image(image, {"main.py": b"print(1)", "settings.json": b'{"host": "a", "port": 1}'})
+    board = start_board(image, "--port", "8884", "--set", "wifi.ssid=lab", "--set", "handlers=[]")
+    board.wait_for("board: the program ended")
+    changed = {"host": "a", "port": 8884, "wifi": {"ssid": "lab"}, "handlers": []}
+    assert json.loads(read_files(image)["/settings.json"]) == changed
+    assert board.lines[0] == f"board: settings on {image} changed"
+
+
+def test_a_board_that_does_not_start_its_work_ends_with_exit_code_1(tmp_path: Path) -> None:
+    image = make_image(tmp_path, "print('not started: setting host is missing')")
+    assert subprocess.run([*COMMAND, str(image)], capture_output=True, timeout=20).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("echo micropython 1 23", "is micropython 1.23: the virtual board needs MicroPython 1.24 or later"),
+        ("echo cpython 3 12", "is cpython 3.12"),
+        ("exit 1", "does not run as MicroPython does"),
+    ],
+)
+def test_a_micropython_that_is_named_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, message: str
+) -> None:
+    program = tmp_path / "micropython"
+    program.write_text(f"#!/bin/sh\n{answer}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("UJOBS_MICROPYTHON", str(program))
+    with pytest.raises(InterpreterError, match=message):
+        find_micropython()
+    program.write_text("#!/bin/sh\necho micropython 1 24\n")
+    program.rename(tmp_path / "newer")
+    monkeypatch.setenv("UJOBS_MICROPYTHON", str(tmp_path / "newer"))
+    assert find_micropython() == tmp_path / "newer"
+
+
+def test_without_micropython_the_message_says_where_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UJOBS_MICROPYTHON", str(tmp_path / "none"))
+    with pytest.raises(InterpreterError, match="is not a program: the virtual board needs MicroPython"):
+        find_micropython()
+    monkeypatch.delenv("UJOBS_MICROPYTHON")
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InterpreterError, match="MicroPython is not installed"):
+        find_micropython()
+
+
 def test_refusals_say_what_to_do(tmp_path: Path) -> None:
     image = make_image(tmp_path, "")
-    assert "leave out --host, or add --fresh" in refused(str(image), "--host", "localhost")
+    assert "leave out --app, or add --fresh" in refused(str(image), "--app", str(tmp_path))
+    assert "has no settings.json" in refused(str(image), "--host", "localhost")
     assert "write a size such as 160k" in refused(str(image), "--heap", "lots")
     assert "needs the thing" in refused(str(tmp_path / "new.img"))
     new = str(tmp_path / "new.img")
@@ -204,5 +254,5 @@ def test_the_application_is_started_that_there_is(
     given = [*options, *(str(values[option]) for option in options if option in values)]
     board = start_board(image, *given, "--thing", "t", "--host", "localhost", "--once")
     board.wait_for("board: start, PWRON_RESET")
-    assert board.lines[0].endswith("; no certificates, for want of --thing-dir")
+    assert board.lines[0].endswith("; it has no certificates: --thing-dir was not given")
     assert json.loads(read_files(image)["/settings.json"])["app"] == name

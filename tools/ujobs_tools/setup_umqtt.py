@@ -6,7 +6,7 @@ import subprocess
 from ujobs_tools.device_files import ROOT
 
 from .board import umqtt
-from .board.interpreter import find_micropython
+from .board.interpreter import InterpreterError, find_micropython
 
 _PATIENCE = 20  # seconds
 
@@ -15,7 +15,12 @@ def main() -> None:
     """Try once with MicroPython's own package manager; a failure is no error, the double in tests/shims serves."""
     target = ROOT / "build" / "umqtt"
     if not target.exists():
-        command = [find_micropython(), "-m", "mip", "install", "--no-mpy", "--target", target, "umqtt.simple"]
+        try:
+            micropython = find_micropython()
+        except InterpreterError as error:
+            print(error)
+            return
+        command = [micropython, "-m", "mip", "install", "--no-mpy", "--target", target, "umqtt.simple"]
         try:
             subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)
         except subprocess.TimeoutExpired:

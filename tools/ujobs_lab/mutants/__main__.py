@@ -16,10 +16,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ujobs_lab import REPOSITORY
 from ujobs_lab.bench.sheet import Sheet, as_table
 from ujobs_lab.mutants.mutations import Mutation, mutations
 from ujobs_lab.mutants.tried import Copy, Runners
-from ujobs_tools.board.umqtt import REPOSITORY
 
 _HARMLESS = Path(__file__).with_name("harmless.toml")
 _GOAL = 0.95

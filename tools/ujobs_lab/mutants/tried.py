@@ -7,10 +7,10 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import coverage
+import coverage  # pyright: ignore[reportMissingImports]
 
+from ujobs_lab import REPOSITORY
 from ujobs_lab.mutants.mutations import Mutation, mutated
-from ujobs_tools.board.umqtt import REPOSITORY
 
 TESTS = "tests/device"
 _COPIED = ("lib", "firmware", "tests", "tools", "boot.py", "main.py", "pyproject.toml", "examples")

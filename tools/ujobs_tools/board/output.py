@@ -15,6 +15,8 @@ class SerialLine:
     def __init__(self, log: Path | None) -> None:
         self._log = log.open("ab", buffering=0) if log else None
         self._rest = b""
+        self.not_started = False
+        """Whether main.py said at its last start that it cannot do its work."""
         self._hidden = f'  File "{HIDDEN_NAME}"'.encode()
 
     def feed(self, data: bytes) -> None:
@@ -37,6 +39,9 @@ class SerialLine:
     def _emit(self, line: bytes) -> None:
         if line.startswith(self._hidden):
             return
+        self.not_started = line.startswith(b"not started: ") or (
+            self.not_started and not line.startswith(b"board: start, ")
+        )
         line += b"\n"
         if self._log:
             self._log.write(line)

@@ -26,8 +26,8 @@ from .output import SerialLine
 from .serial import SerialPort
 
 STOPPED, PROGRAM_FAILED, USAGE, PROCESS_DIED = range(4)
-"""Exit codes: stopped, or main.py ended; ended with an exception; bad arguments or image; MicroPython
-died."""
+"""Exit codes: stopped, or main.py ended; main.py did not start its work, or an exception ended it; bad arguments or
+image; MicroPython died."""
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
 DEFAULT_HEAP = 160 * 1024
@@ -174,7 +174,7 @@ class Board:
                 return self._restart("watchdog")
         else:
             self._serial.say(f"the program {how}")
-        return STOPPED if returncode == process.ENDED else PROGRAM_FAILED
+        return STOPPED if returncode == process.ENDED and not self._serial.not_started else PROGRAM_FAILED
 
     def _start_settings(self, image: int, partitions: int) -> process.Start:
         return process.Start(

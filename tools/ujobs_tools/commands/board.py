@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,16 +10,12 @@ import typer
 
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.files import make_bare_files, make_board_files
-from ujobs_tools.board.image import ImageError, build_image
 from ujobs_tools.board.interpreter import InterpreterError
-from ujobs_tools.board.supervisor import DEFAULT_HEAP, USAGE, Board, BoardOptions
-from ujobs_tools.commands.errors import in_words, read_text
-from ujobs_tools.device_files import SETTINGS_EXAMPLE
+from ujobs_tools.board.settings import UsageError, change_settings, make_settings, parse_settings
+from ujobs_tools.commands.errors import in_words
 
-
-class UsageError(ValueError):
-    """Options that do not go together or are missing; the message says what to do."""
-
+_DEFAULT_HEAP = 160  # KB
+_NOT_DONE, _USAGE = 1, 2
 
 def board(
     image: Annotated[Path, typer.Argument(help="Flash image; built on the first start.")],
@@ -43,7 +40,7 @@ def board(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Build the image anew; what was on it is lost.")
     ] = False,
-    heap: Annotated[str, typer.Option(help="Heap of the program, such as 160k; see above.")] = "160k",
+    heap: Annotated[str, typer.Option(help="Heap of the program, such as 160k; see above.")] = f"{_DEFAULT_HEAP}k",
     wifi_ssid: Annotated[
         str | None, typer.Option(help="The access point's name; without it any will do.")
     ] = None,
@@ -63,101 +60,71 @@ def board(
 ) -> None:
     """Run boot.py and main.py on a virtual board whose flash is the file IMAGE.
 
-    The first start builds the image: this repository's boot.py and main.py, library and firmware compiled,
-    umqtt, settings, certificates and application. Later starts run the image as it is.
+    The first start builds the image: boot.py, main.py, the library and firmware compiled, umqtt, settings,
+    certificates and application. Later starts run the image; --thing, --host, --port and --set change its settings
+    first.
 
-    Heap: objects of the 64-bit interpreter here are up to twice as large as on a 32-bit board, never smaller,
-    so what runs in 160k here runs in 160 KB there, and may run in as little as 80 KB. TLS buffers are outside
-    it.
+    Heap: objects of the 64-bit interpreter here are up to twice as large as on a 32-bit board and never smaller, so
+    a program that runs in 160k here runs in 160 KB there, and may run in 80 KB. TLS buffers are not part of it.
 
     Signals: SIGTERM and Ctrl-C stop the board, SIGUSR1 takes the access point away, SIGUSR2 brings it back;
-    SIGKILL is a power cut. Exit codes: 0 stopped, or main.py ended; 1 boot.py or main.py ended with an
+    SIGKILL is a power cut.
+
+    Exit codes: 0 stopped, or main.py ended; 1 main.py did not start its work, or boot.py or main.py ended with an
     exception; 2 bad options or image; 3 the MicroPython process died.
     """
+    if sys.platform != "linux":
+        typer.echo("ujobs board: the virtual board runs on Linux only; all other commands work here", err=True)
+        raise typer.Exit(_NOT_DONE)
+    from ujobs_tools.board.image import ImageError, build_image
+    from ujobs_tools.board.supervisor import Board, BoardOptions
+
     try:
         options = BoardOptions(_heap_bytes(heap), wifi_ssid, wifi_password, ntp_fails, log, once, stay, serial)
+        overrides = {"thing": thing, "host": host, "port": port}
         building = {
-            "--thing-dir": thing_dir,
-            "--thing": thing,
-            "--host": host,
-            "--port": port,
-            "--settings": settings,
-            "--set": set_,
-            "--app": app,
-            "--source": source,
-            "--bare": bare,
-        }
+            "--thing-dir": thing_dir, "--settings": settings, "--app": app, "--source": source, "--bare": bare,
+        }  # fmt: skip
         given = [name for name, value in building.items() if value]
         if image.exists() and not fresh:
             if given:
-                raise UsageError(
-                    f"{image} exists and is run as it is: leave out {', '.join(given)}, or add --fresh"
-                )
+                raise UsageError(f"{image} exists: leave out {', '.join(given)}, or add --fresh to build it again")
+            if set_ or any(overrides.values()):
+                _change_image(image, overrides, set_ or [])
         elif bare:
-            if len(given) > 1:
+            if len(given) > 1 or set_ or any(overrides.values()):
                 raise UsageError("--bare leaves nothing for other options to say")
             build_image(image, make_bare_files())
             typer.echo(f"board: {image} built bare, with {umqtt.find()[1]}")
         else:
-            overrides = {"thing": thing, "host": host, "port": port}
             without = [] if app or settings else ["app=null"]
             contents = make_settings(settings, overrides, [*without, *(set_ or [])])
-            files = make_board_files(contents, thing_dir, app, compiled=not source)
-            build_image(image, files)
-            certificates = "" if thing_dir else "; no certificates, for want of --thing-dir"
+            build_image(image, make_board_files(contents, thing_dir, app, compiled=not source))
+            certificates = "" if thing_dir else "; it has no certificates: --thing-dir was not given"
             typer.echo(f"board: {image} built with {umqtt.find()[1]}{certificates}")
         code = Board(image, options).run()
     except (ValueError, ImageError, InterpreterError, OSError) as error:
         typer.echo(f"ujobs board: {in_words(error)}", err=True)
-        code = USAGE
+        code = _NOT_DONE if isinstance(error, InterpreterError) else _USAGE
     raise typer.Exit(code)
 
 
-def make_settings(path: Path | None, overrides: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
-    """The board's settings: those of the file `path`, else of the example; then the options; then KEY=VALUE
-    texts.
+def _change_image(image: Path, overrides: dict[str, Any], assignments: list[str]) -> None:
+    """Change the settings on an existing image. Raises UsageError, ImageError."""
+    from ujobs_tools.board.image import read_files, write_file
 
-    overrides: None values are left out. Raises UsageError when the file holds no settings, host is missing, thing
-    without a claim, or an assignment is malformed; OSError, ValueError for a file that cannot be read.
-    """
-    try:
-        settings: dict[str, Any] = json.loads(read_text(path or SETTINGS_EXAMPLE))
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{path} is not JSON: {error}") from error
-    if not isinstance(settings, dict):
-        raise UsageError(f"{path} has to be a JSON object: {{…}}")
-    if path is None:
-        del settings["thing"], settings["host"]
-    settings |= {name: value for name, value in overrides.items() if value is not None}
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not key or not equals:
-            raise UsageError(f"--set {assignment}: write KEY=VALUE")
-        _assign(settings, key.split("."), _parse(text))
-    for name in ("thing", "host"):
-        if not settings.get(name) and not (name == "thing" and settings.get("claim")):
-            raise UsageError(f"a new image needs the {name}: give --{name}, or --settings with it")
-    return settings
-
-
-def _assign(settings: dict[str, Any], keys: list[str], value: Any) -> None:
-    for key in keys[:-1]:
-        if not isinstance(settings.get(key), dict):
-            settings[key] = {}
-        settings = settings[key]
-    settings[keys[-1]] = value
-
-
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    files = read_files(image)
+    if "/settings.json" not in files:
+        raise UsageError(f"{image} has no settings.json, so there is nothing to change: add --fresh to build it again")
+    settings = parse_settings(files["/settings.json"], f"settings.json on {image}")
+    change_settings(settings, overrides, assignments)
+    write_file(image, "settings.json", json.dumps(settings).encode())
+    typer.echo(f"board: settings on {image} changed")
 
 
 def _heap_bytes(text: str) -> int:
     """Bytes of a size such as 163840, 160k or 1m."""
     match = re.fullmatch(r"(\d+)([km]?)", text.lower())
     if match is None or int(match[1]) == 0:
-        raise UsageError(f"--heap {text}: write a size such as {DEFAULT_HEAP // 1024}k")
+        raise UsageError(f"--heap {text}: write a size such as {_DEFAULT_HEAP}k")
     return int(match[1]) * {"": 1, "k": 1024, "m": 1024 * 1024}[match[2]]

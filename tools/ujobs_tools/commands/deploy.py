@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ujobs_tools.commands.board import UsageError, make_settings
+from ujobs_tools.board.settings import UsageError, make_settings
 from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import EndpointUrl, Profile, Region
 

@@ -6,7 +6,6 @@ import ipaddress
 import json
 import logging
 import re
-import resource
 import signal
 import tempfile
 from collections.abc import Callable
@@ -109,12 +108,17 @@ async def _run(service: "Service", address: "Address", started: Callable[[dict[s
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        with contextlib.suppress(NotImplementedError):  # Windows; there Ctrl-C ends asyncio.run
+            loop.add_signal_handler(number, stop.set)
     await run(service, address, stop, started)
 
 
 def _allow_open_files() -> None:
-    """Most systems start a program with 1024, and let it have more if it asks."""
+    """Most systems start a program with 1024, and let it have more if it asks; Windows has no such limit."""
+    try:
+        import resource
+    except ImportError:
+        return
     from ujobs_tools.service.broker import MAX_CONNECTIONS, SPARE_FILES
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
