@@ -1,6 +1,7 @@
 """Fixtures of the tests with clients that others have written: `ujobs serve`, and things with their certificates."""
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,16 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[clouds.Cloud]:
 def iot(cloud: clouds.Cloud) -> Any:
     """A boto3 client of its control plane."""
     return cloud.iot()
+
+
+@pytest.fixture
+def open_thing(thing: fleet.Thing, iot: Any) -> fleet.Thing:
+    """A thing without jobs whose certificate may use any client id that is no thing's, and any topic: for tests of the
+    broker. A device has what `thing` has."""
+    statement = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
+    fleet.make_policy(iot, "everything", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    iot.attach_policy(policyName="everything", target=thing.certificate_arn)
+    return thing
 
 
 @pytest.fixture

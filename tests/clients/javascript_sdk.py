@@ -5,7 +5,6 @@ import os
 import queue
 import subprocess
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +63,7 @@ class Client(Heard):
 @contextmanager
 def jobs_client(name: str, thing: Thing) -> Iterator[JobsClient]:
     """The client of CLIENTS that is called so, connected for the thing."""
-    found = {"client": name, "clientId": f"{thing.name}-{uuid.uuid4()}", "thing": thing.name}
+    found = {"client": name, "clientId": thing.name, "thing": thing.name}
     found |= {"host": thing.host, "port": thing.port}
     found |= {part: str(thing.directory / f"{part}.pem") for part in ("ca", "cert", "key")}
     process = subprocess.Popen(

@@ -134,5 +134,5 @@ CLIENTS: dict[str, Callable[[mqtt.Connection, str], JobsClient]] = {
 @contextmanager
 def jobs_client(name: str, thing: Thing) -> Iterator[JobsClient]:
     """The client of CLIENTS that is called so, connected for the thing; its client id is not the thing's name."""
-    with connected(thing, f"{thing.name}-{uuid.uuid4()}") as connection:
+    with connected(thing, thing.name) as connection:
         yield CLIENTS[name](connection, thing.name)

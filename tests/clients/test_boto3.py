@@ -25,6 +25,11 @@ CONTROL: list[tuple[str, str, dict[str, Any]]] = [
     ("AttachThingPrincipal", "ResourceNotFound", {"thingName": "none", "principal": f"{ARN}:cert/{'0' * 64}"}),
     ("DescribeCertificate", "ResourceNotFound", {"certificateId": "0" * 64}),
     ("CreatePolicy", "MalformedPolicy", {"policyName": "new", "policyDocument": "{"}),
+    ("CreatePolicyVersion", "ResourceNotFound", {"policyName": "none", "policyDocument": "{}"}),
+    ("DeletePolicyVersion", "DeleteConflict", {"policyName": THING, "policyVersionId": "1"}),
+    ("SetDefaultPolicyVersion", "ResourceNotFound", {"policyName": THING, "policyVersionId": "9"}),
+    ("ListTargetsForPolicy", "ResourceNotFound", {"policyName": "none"}),
+    ("ListPrincipalThings", "ResourceNotFound", {"principal": f"{ARN}:cert/{'0' * 64}"}),
     ("CreatePolicy", "ResourceAlreadyExists", {"policyName": THING, "policyDocument": "{}"}),
     ("DeletePolicy", "DeleteConflict", {"policyName": THING}),
     ("GetPolicy", "ResourceNotFound", {"policyName": "none"}),
@@ -71,7 +76,7 @@ def services(cloud: Cloud) -> dict[str, Any]:
     iot = found["iot"]
     target = iot.create_thing(thingName=THING)["thingArn"]
     principal = iot.create_keys_and_certificate(setAsActive=True)["certificateArn"]
-    iot.create_policy(policyName=THING, policyDocument="{}")
+    iot.create_policy(policyName=THING, policyDocument='{"Version": "2012-10-17", "Statement": []}')
     iot.attach_policy(policyName=THING, target=principal)
     iot.attach_thing_principal(thingName=THING, principal=principal)
     iot.create_thing_group(thingGroupName=THING)

@@ -76,9 +76,9 @@ class Subscriber:
 
 
 @pytest.fixture
-def shell(thing: Thing) -> Shell:
+def shell(open_thing: Thing) -> Shell:
     """Clients that connect as a thing without jobs."""
-    return Shell(thing)
+    return Shell(open_thing)
 
 
 def test_a_job_done_from_the_shell(shell: Shell, iot: Any) -> None:

@@ -83,12 +83,12 @@ MakeClient = Callable[..., Client]
 
 
 @pytest.fixture
-def client(thing: Thing) -> Iterator[MakeClient]:
+def client(open_thing: Thing) -> Iterator[MakeClient]:
     """Connects clients of one thing, by the end of their client ids."""
     made: list[Client] = []
 
     def connect(client_id: str, **options: Any) -> Client:
-        made.append(Client(thing, client_id, **options))
+        made.append(Client(open_thing, client_id, **options))
         return made[-1]
 
     yield connect
@@ -166,12 +166,10 @@ def test_eight_filters_in_one_subscribe_are_granted(client: MakeClient, thing: T
     [
         (tuple("abcdefghi"), 1),
         (("a",), 2),
-        (("$aws/things/lathe/jobs/notify",), 1),
-        (("$aws/things/+/jobs/notify",), 1),
         (("$aws/#",), 0),
         (("$SYS/#",), 0),
     ],
-    ids=["nine", "QoS 2", "another thing's", "every thing's", "$aws", "$SYS"],
+    ids=["nine", "QoS 2", "$aws", "$SYS"],
 )
 def test_what_closes_the_connection_of_who_subscribes_it(
     client: MakeClient, filters: tuple[str, ...], qos: int

@@ -10,20 +10,47 @@ from typing import Any
 from mqtt_wire import TIMEOUT, WireClient
 
 from ujobs_tools.service.broker import Broker
+from ujobs_tools.service.packets import Message
 from ujobs_tools.service.session import Session
 from ujobs_tools.service.session_store import SessionStore
 
 
+class AnyClient:
+    """A client that may do whatever its BrokerService does not forbid."""
+
+    def __init__(self, service: "BrokerService", client_id: str) -> None:
+        self.name = client_id
+        self._service = service
+
+    def connect(self, clean_session: bool, will: Message | None) -> str:
+        if will is not None and "forbidden" in will.topic:
+            return "its will is forbidden"
+        return self.review()
+
+    def review(self) -> str:
+        return "unwelcome" if self.name in self._service.unwelcome else ""
+
+    def publish(self, topic: str, retain: bool) -> str:
+        return "it is not allowed" if "forbidden" in topic else ""
+
+    def subscribe(self, name: str) -> str:
+        return "it is not allowed" if "forbidden" in name else ""
+
+    def receive(self, topic: str) -> str:
+        return "it is not allowed" if topic in self._service.unheard else ""
+
+
 class BrokerService:
     """Listens on a free port without TLS. Topics with `forbidden` in them are; what is published on `$aws/` topics is
-    answered on `<topic>/accepted` with the same payload. next_thing: what the certificate of who connects next says.
-    path, clock: of the broker's store, and its clock.
+    answered on `<topic>/accepted` with the same payload. unwelcome: client ids that may not be connected. unheard:
+    topics that nobody may receive. path, clock: of the broker's store, and its clock.
     """
 
     def __init__(self, path: Path | str = ":memory:", clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock
-        self.next_thing: str | None = None
+        self.unwelcome: set[str] = set()
+        self.unheard: set[str] = set()
         self.published: list[tuple[str, str, bytes]] = []
         self.port = 0
         self._started = threading.Event()
@@ -35,7 +62,7 @@ class BrokerService:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self.store = SessionStore(self._path)
-        self.broker = Broker(self._identify, self._authorize, self._on_publish, self.store, self._clock)
+        self.broker = Broker(self._identify, self._on_publish, self.store, self._clock)
         self.port = await self.broker.listen("127.0.0.1", 0, None)
         self._started.set()
         await self._stop.wait()
@@ -60,11 +87,8 @@ class BrokerService:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
-    def _identify(self, certificate: bytes | None) -> tuple[str | None, bool]:
-        return self.next_thing, True
-
-    def _authorize(self, session: Session, action: str, topic: str) -> bool:
-        return "forbidden" not in topic
+    def _identify(self, certificate: bytes | None, client_id: str, address: str | None) -> "AnyClient":
+        return AnyClient(self, client_id)
 
     def _on_publish(self, session: Session, topic: str, payload: bytes) -> None:
         if payload == b"bug":

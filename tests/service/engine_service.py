@@ -8,6 +8,7 @@ from ujobs_tools.service.store import Store
 
 MINUTE = 60
 START = 1_790_000_000.0
+NOTHING = '{"Version": "2012-10-17", "Statement": []}'  # a policy that allows nothing
 
 
 class Clock:

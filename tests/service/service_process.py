@@ -11,8 +11,8 @@ from typing import Any
 
 from mqtt_wire import WireClient, publish_packet
 
-from ujobs_tools import cloud
-from ujobs_tools.pki import Authority, Issued
+from ujobs_tools import cloud, credentials, fleet
+from ujobs_tools.pki import Issued
 from ujobs_tools.processes import read_ready_file, running, ujobs
 
 
@@ -43,15 +43,25 @@ class ServiceProcess:
         return self.context(issued.certificate_pem.decode(), issued.private_key_pem.decode())
 
     def context_of_thing(self, thing: str) -> ssl.SSLContext:
-        """The TLS context of a thing, which is made together with an attached certificate."""
-        self.iot.create_thing(thingName=thing)
-        made = self.iot.create_keys_and_certificate(setAsActive=True)
-        self.iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
-        return self.context(made["certificatePem"], made["keyPair"]["PrivateKey"])
+        """The TLS context of a thing with a new certificate, which may do what `ujobs thing create` lets it do, and
+        publish and subscribe topics that begin with `workshop/`."""
+        made, key = self.certificate()
+        arn, principal = self.iot.create_thing(thingName=thing)["thingArn"], made["certificateArn"]
+        for policy in (fleet.make_device_policy(self.iot, arn), self._workshop_policy(arn.partition(":thing/")[0])):
+            self.iot.attach_policy(policyName=policy, target=principal)
+        self.iot.attach_thing_principal(thingName=thing, principal=principal)
+        return self.context(made["certificatePem"], key)
 
-    def common_name_context(self, name: str) -> ssl.SSLContext:
-        """The TLS context of who has a certificate that the service does not know, but its authority has signed."""
-        return self.context_of(Authority(Path(self.found["ca"]).parent).issue(name))
+    def certificate(self) -> tuple[dict[str, Any], str]:
+        """An ACTIVE certificate, as the registry gives it, and its key as PEM; nothing is attached to it."""
+        key, request = credentials.key_and_request()
+        return self.iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True), key
+
+    def _workshop_policy(self, prefix: str) -> str:
+        resources = [f"{prefix}:{kind}/workshop/*" for kind in ("topic", "topicfilter")]
+        actions = ["iot:Publish", "iot:RetainPublish", "iot:Subscribe", "iot:Receive"]
+        fleet.make_policy(self.iot, "workshop", policy(actions, resources))
+        return "workshop"
 
     def device(self, thing: str, context: ssl.SSLContext) -> "Device":
         """A thing's connection over mutual TLS."""
@@ -90,6 +100,12 @@ class Device(WireClient):
         outcome, payload = self.reply()
         assert outcome == f"{suffix}/accepted", payload
         return payload
+
+
+def policy(actions: str | list[str], resources: str | list[str], **members: Any) -> str:
+    """The document of a policy with one statement."""
+    statement = {"Effect": "Allow", "Action": actions, "Resource": resources} | members
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 @contextmanager

@@ -145,13 +145,35 @@ def test_a_clean_session_ends_the_persistent_one(service: BrokerService) -> None
         assert client.connect("kiln", clean=False) == (0, 0)
 
 
-def test_a_session_that_began_without_tls_is_the_things_from_then_on(service: BrokerService) -> None:
-    service.client("kiln", clean=False).drop()
-    service.next_thing = "kiln"
-    with WireClient(service.port) as client:
-        assert client.connect("kiln", clean=False) == (1, 0)
-        assert service.run(lambda broker: broker._sessions["kiln"].thing) == "kiln"
-        assert [row[:2] for row in service.run(lambda broker: service.store.sessions())] == [("kiln", "kiln")]
+def test_who_comes_back_gets_only_what_it_may_receive_now(service: BrokerService) -> None:
+    with service.client("sender") as sender:
+        first = service.client("kiln", clean=False)
+        first.subscribe("a", "b")
+        sender.publish("a", b"sent", qos=1)
+        first.message(acknowledge=False)
+        first.drop()
+        for topic, payload in (("b", b"1"), ("a", b"2"), ("b", b"3")):
+            sender.publish(topic, payload, qos=1)
+        service.unheard.add("a")
+        with WireClient(service.port) as second:
+            assert second.connect("kiln", clean=False) == (1, 0)
+            assert [second.message(acknowledge=True).payload for _ in range(2)] == [b"1", b"3"]
+            sender.publish("a", b"4")
+            second.ping()
+    assert service.run(lambda broker: service.store.messages("kiln")) == []
+
+
+def test_a_client_that_may_not_be_connected_any_more_is_cut_off(
+    service: BrokerService, caplog: pytest.LogCaptureFixture
+) -> None:
+    with service.client("kiln") as kiln, service.client("lathe") as lathe:
+        service.unwelcome.add("kiln")
+        service.run(lambda broker: broker.review())
+        kiln.wait_closed()
+        lathe.ping()
+    assert "kiln closed: unwelcome" in caplog.text
+    with WireClient(service.port) as again:
+        assert again.connect("kiln") == (0, 7)
 
 
 def test_a_persistent_session_is_forgotten_in_time(
@@ -204,16 +226,6 @@ def test_the_newcomer_takes_over_a_client_id(service: BrokerService) -> None:
             watcher.publish("a", b"x", qos=1)
             assert second.message().payload == b"x"
             second.ping()
-
-
-def test_a_client_id_in_use_by_another_thing_is_refused(service: BrokerService) -> None:
-    service.next_thing = "kiln"
-    with service.client("kiln") as first:
-        service.next_thing = "lathe"
-        with WireClient(service.port) as second:
-            assert second.connect("kiln") == (0, 7)
-            assert second.is_closed()
-        first.ping()
 
 
 def test_a_will_is_sent_when_the_connection_is_lost_and_not_after_disconnect(service: BrokerService) -> None:
@@ -332,6 +344,6 @@ def test_whoever_shows_it_learns_who_is_connected_and_why_a_connection_ended(ser
     second.drop()
     assert told[:6] == [
         ("leaving", None), ("leaving", "the client disconnected"),
-        ("curious", None), ("curious", "publish to forbidden"),
+        ("curious", None), ("curious", "publish to forbidden: it is not allowed"),
         ("twin", None), ("twin", "another client connected with the same client id"),
     ]

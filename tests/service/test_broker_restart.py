@@ -16,7 +16,7 @@ from broker_service import BrokerService
 from engine_service import Clock
 from mqtt_wire import WireClient, publish_packet
 from paho.mqtt.enums import CallbackAPIVersion
-from service_process import Device, ServiceProcess, serving
+from service_process import Device, ServiceProcess, policy, serving
 
 from ujobs_tools.processes import wait_until
 from ujobs_tools.service import session as session_module
@@ -163,6 +163,9 @@ def test_what_was_not_acknowledged_comes_again_with_dup(killed: Start) -> None:
 def test_what_the_service_itself_has_to_say_waits_too(killed: Start) -> None:
     with killed() as service:
         context = service.context_of_thing("kiln")
+        principal = service.iot.list_thing_principals(thingName="kiln")["principals"][0]
+        service.iot.create_policy(policyName="everything", policyDocument=policy("iot:*", "*"))
+        service.iot.attach_policy(policyName="everything", target=principal)
         with WireClient(service.found["mqtts"], context) as reader:
             assert reader.connect("kiln-reader", clean=False) == (0, 0)
             reader.subscribe("$aws/things/kiln/jobs/+")

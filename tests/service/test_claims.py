@@ -10,6 +10,8 @@ import pytest
 from mqtt_wire import WireClient, publish_packet, subscribe_packet
 from service_process import ServiceProcess, serving
 
+from ujobs_tools import claims, policy
+
 CREATE = "$aws/certificates/create/"
 PROVISION = "$aws/provisioning-templates/line/provision/"
 FORMS = {"json": (lambda members: json.dumps(members).encode(), json.loads), "cbor": (cbor2.dumps, cbor2.loads)}
@@ -18,6 +20,7 @@ TEMPLATE = {
     "Resources": {
         "thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": {"Ref": "SerialNumber"}}},
         "certificate": {"Type": "AWS::IoT::Certificate"},
+        "policy": {"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": "device"}},
     },
 }
 
@@ -36,9 +39,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
 def made(service: ServiceProcess) -> dict[str, Any]:
     """A certificate with a policy that makes it a claim."""
     certificate = service.iot.create_keys_and_certificate(setAsActive=True)
-    resource = f"arn:aws:iot:us-east-1:000000000000:topic/{PROVISION}*"
-    statement = {"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"], "Resource": [resource]}
-    service.iot.create_policy(policyName="claim", policyDocument=json.dumps({"Statement": [statement]}))
+    prefix = "arn:aws:iot:us-east-1:000000000000"
+    service.iot.create_policy(policyName="claim", policyDocument=claims.claim_policy(prefix, "line"))
+    service.iot.create_policy(policyName="device", policyDocument=policy.device_policy(f"{prefix}:thing/kiln"))
     service.iot.attach_policy(policyName="claim", target=certificate["certificateArn"])
     return certificate
 
@@ -123,7 +126,7 @@ def test_a_rejection_says_why(service: ServiceProcess, claim: ssl.SSLContext) ->
         publish_packet("application"), publish_packet("$aws/provisioning-templates/other/provision/json"),
         publish_packet(CREATE + "json/accepted"), publish_packet(CREATE + "xml"), publish_packet(CREATE + "from-csr"),
         subscribe_packet("$aws/things/claim-other/jobs/#"), subscribe_packet("#"), subscribe_packet("application"),
-        subscribe_packet("$aws/provisioning-templates/+/provision/json/accepted"), subscribe_packet(CREATE + "json/"),
+        subscribe_packet("$aws/provisioning-templates/+/provision/json/accepted"),
     ],
 )
 def test_a_claim_may_do_nothing_else(service: ServiceProcess, claim: ssl.SSLContext, packet: bytes) -> None:

@@ -1,9 +1,9 @@
-"""Things, certificates and policies, and which thing a certificate speaks for."""
+"""Things, certificates, and which is attached to which."""
 
 from typing import Any
 
 import pytest
-from engine_service import START, Service
+from engine_service import NOTHING, START, Service
 
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError
@@ -67,28 +67,38 @@ def test_deleting_things_keeps_their_executions() -> None:
     assert len(service.engine.list_job_executions_for_thing("kiln")["executionSummaries"]) == 1
 
 
-def test_a_certificate_speaks_for_its_thing_while_active_and_attached(engine: Engine) -> None:
+def test_what_changes_who_a_client_is_or_what_it_may_do_is_told(engine: Engine) -> None:
+    reviews: list[int] = []
+    engine.on_identity_change = lambda: reviews.append(engine.rights_version)
     engine.create_thing("kiln")
+    engine.create_thing_group("kilns")
     arn = engine.register_certificate(ID, "PEM", active=False)
-    assert engine.thing_of_certificate(ID) is None
-    engine.attach_thing_principal("kiln", arn)
-    assert engine.thing_of_certificate(ID) is None
-    engine.update_certificate(ID, "ACTIVE")
-    assert engine.thing_of_certificate(ID) == "kiln"
-    assert engine.list_thing_principals("kiln") == {"principals": [arn]}
-    engine.update_certificate(ID, "REVOKED")
-    assert engine.thing_of_certificate(ID) is None
-    engine.update_certificate(ID, "ACTIVE")
-    engine.detach_thing_principal("kiln", arn)
-    assert engine.thing_of_certificate(ID) is None
-    assert engine.thing_of_certificate("cd" * 32) is None
+    engine.create_policy("connect", NOTHING)
+    group = engine.arn("thinggroup", "kilns")
+    more = (
+        lambda: engine.update_certificate(ID, "ACTIVE"), lambda: engine.attach_thing_principal("kiln", arn),
+        lambda: engine.attach_policy("connect", arn), lambda: engine.attach_policy("connect", group),
+        lambda: engine.add_thing_to_thing_group("kilns", thingName="kiln"),
+    )
+    less = (
+        lambda: engine.remove_thing_from_thing_group("kilns", thingName="kiln"),
+        lambda: engine.detach_policy("connect", group), lambda: engine.detach_policy("connect", arn),
+        lambda: engine.detach_thing_principal("kiln", arn), lambda: engine.update_certificate(ID, "REVOKED"),
+        lambda: engine.update_thing("kiln", {"attributes": {"a": "1"}}),
+    )
+    for change in more + less:
+        version = engine.rights_version
+        reviews.clear()
+        change()
+        assert engine.rights_version > version, "a client asks anew"
+        assert bool(reviews) == (change in less), "only what takes a right away is worth asking every client about"
 
 
 def test_a_certificate_and_its_thing_are_deleted_in_order(engine: Engine) -> None:
     engine.create_thing("kiln")
     arn = engine.register_certificate(ID, "PEM", active=True)
     engine.attach_thing_principal("kiln", arn)
-    engine.create_policy("connect", "{}")
+    engine.create_policy("connect", NOTHING)
     engine.attach_policy("connect", arn)
     with refused("InvalidRequest"):
         engine.delete_thing("kiln")
@@ -112,19 +122,6 @@ def test_describe_certificate(engine: Engine) -> None:
     arn = engine.register_certificate(ID, "PEM", active=True)
     described = engine.describe_certificate(ID)["certificateDescription"]
     assert (described["certificateArn"], described["status"], described["creationDate"]) == (arn, "ACTIVE", START)
-
-
-def test_policies(engine: Engine) -> None:
-    document = '{"Version": "2012-10-17", "Statement": []}'
-    created = engine.create_policy("connect", document)
-    assert (created["policyName"], created["policyDocument"], created["policyVersionId"]) == ("connect", document, "1")
-    assert engine.get_policy("connect")["policyDocument"] == document
-    with refused("ResourceAlreadyExists"):
-        engine.create_policy("connect", document)
-    with refused("MalformedPolicy"):
-        engine.create_policy("other", "[]")
-    with refused("InvalidRequest"):
-        engine.create_policy("a b", document)
 
 
 def test_attaching_what_does_not_exist(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 """Every operation that the HTTP API has answers in the shape that its service model gives it."""
 
+from engine_service import NOTHING
 from http_service import Server
 
 from ujobs_tools import credentials
@@ -12,7 +13,7 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
     certificate = iot.create_keys_and_certificate(setAsActive=True)
     principal = certificate["certificateArn"]
     iot.create_certificate_from_csr(certificateSigningRequest=credentials.key_and_request()[1], setAsActive=True)
-    iot.create_policy(policyName="shaped", policyDocument="{}")
+    iot.create_policy(policyName="shaped", policyDocument=NOTHING)
     iot.create_thing_group(thingGroupName="group")
     iot.attach_policy(policyName="shaped", target=principal)
     iot.attach_thing_principal(thingName=thing, principal=principal)
@@ -29,7 +30,16 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
         (iot.list_things_in_thing_group, {"thingGroupName": "group"}),
         (iot.describe_certificate, {"certificateId": certificate["certificateId"]}),
         (iot.list_thing_principals, {"thingName": thing}),
+        (iot.list_principal_things, {"principal": principal}),
         (iot.get_policy, {"policyName": "shaped"}),
+        (iot.list_policies, {"pageSize": 1}),
+        (iot.list_attached_policies, {"target": principal}),
+        (iot.list_targets_for_policy, {"policyName": "shaped"}),
+        (iot.create_policy_version, {"policyName": "shaped", "policyDocument": NOTHING, "setAsDefault": True}),
+        (iot.get_policy_version, {"policyName": "shaped", "policyVersionId": "1"}),
+        (iot.list_policy_versions, {"policyName": "shaped"}),
+        (iot.set_default_policy_version, {"policyName": "shaped", "policyVersionId": "1"}),
+        (iot.delete_policy_version, {"policyName": "shaped", "policyVersionId": "2"}),
         (iot.list_managed_job_templates, {}),
         (iot.describe_managed_job_template, {"templateName": "AWS-Reboot"}),
     ):

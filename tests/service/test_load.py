@@ -25,10 +25,10 @@ def test_every_job_succeeds_once_though_the_service_is_killed_again_and_again(tm
     names = [f"thing-{number}" for number in range(50)]
     jobs = {f"job-{number}": names for number in range(3)}
     with ujobs_serve(tmp_path) as service, ControlPlane(service.endpoint_url) as control:
-        control.create_things(names)
+        certificates = control.create_things(names)
         for job_id in jobs:
             control.create_job(job_id, names).result()
-        with Things(servers.contexts(service.authority, names), service.mqtts) as things:
+        with Things(servers.contexts(service.authority, certificates), service.mqtts) as things:
             things.connect()
             tally = things.tally
             for goal in (20, 100):

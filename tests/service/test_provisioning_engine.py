@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from engine_service import Service
+from engine_service import NOTHING, Service
 
 from ujobs_tools.service.errors import ApiError
 
@@ -12,7 +12,6 @@ ROLE = "arn:aws:iam::000000000000:role/provisioning"
 NAME = {"Fn::Join": ["-", ["kiln", {"Ref": "Line"}, {"Ref": "SerialNumber"}]]}
 POLICY = {"Version": "2012-10-17", "Statement": []}
 ID = "ab" * 32
-CLAIM = "cd" * 32
 
 
 def template(**resources: Any) -> dict[str, Any]:
@@ -55,10 +54,10 @@ def test_a_certificate_waits_for_register_thing_and_is_then_the_things(line: Lin
     line.template()
     token = line.token()
     assert line.status_of() == "PENDING_ACTIVATION"
-    assert line.engine.thing_of_certificate(ID) is None
+    assert line.engine.store.things_of(ID) == []
     assert line.register(token) == {"deviceConfiguration": {}, "thingName": "kiln-1-77"}
     assert line.status_of() == "ACTIVE"
-    assert line.engine.thing_of_certificate(ID) == "kiln-1-77"
+    assert line.engine.store.things_of(ID) == ["kiln-1-77"]
 
 
 def test_a_token_does_for_one_success_only(line: Line) -> None:
@@ -121,7 +120,7 @@ def test_all_that_a_template_can_say(line: Line) -> None:
     assert line.status_of() == "INACTIVE"
     assert line.engine.describe_thing("kiln-1-77")["attributes"] == {"serial": "77"}
     assert line.engine.list_things_in_thing_group("kilns")["things"] == ["kiln-1-77"]
-    [policy] = line.engine.store.policies_of(ID)
+    [policy] = line.engine.store.policies_of("cert", ID)
     assert json.loads(line.engine.get_policy(policy)["policyDocument"]) == POLICY
 
 
@@ -143,7 +142,9 @@ def test_what_cannot_be_made_leaves_the_token_good(line: Line) -> None:
     thing = {"Properties": {"ThingName": NAME, "ThingGroups": ["kilns"]}}
     line.template(template(Thing=thing, Policy={"Properties": {"PolicyName": "boards"}}))
     token = line.token()
-    for make in (lambda: line.engine.create_policy("boards", "{}"), lambda: line.engine.create_thing_group("kilns")):
+    for make in (
+        lambda: line.engine.create_policy("boards", NOTHING), lambda: line.engine.create_thing_group("kilns")
+    ):
         with refused("ProvisioningFailed"):
             line.register(token)
         assert line.status_of() == "PENDING_ACTIVATION"
@@ -151,7 +152,7 @@ def test_what_cannot_be_made_leaves_the_token_good(line: Line) -> None:
     with refused("ProvisioningFailed", "thingName"):
         line.register(token, SerialNumber="7/7")
     line.register(token)
-    assert line.engine.store.policies_of(ID) == ["boards"]
+    assert line.engine.store.policies_of("cert", ID) == ["boards"]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_a_thing_that_exists(line: Line, override: str | None, attributes: dict[
     else:
         line.register(line.token())
         assert line.engine.describe_thing("kiln-1-77")["attributes"] == attributes
-        assert line.engine.thing_of_certificate(ID) == "kiln-1-77"
+        assert line.engine.store.things_of(ID) == ["kiln-1-77"]
 
 
 def test_templates_as_the_control_plane_has_them(line: Line) -> None:
@@ -222,35 +223,3 @@ def test_bodies_that_are_none(line: Line, body: Any) -> None:
 def test_what_it_lacks_it_says_when_the_template_is_made(line: Line, body: Any, text: str) -> None:
     with refused("NotImplemented", text):
         line.engine.create_provisioning_template("line", json.dumps(body), ROLE)
-
-
-def claimed(line: Line, statement: Any, status: str = "ACTIVE") -> list[str]:
-    line.engine.register_certificate(CLAIM, "PEM", True)
-    line.engine.create_policy("claim", json.dumps({"Statement": statement}))
-    line.engine.attach_policy("claim", line.engine.arn("cert", CLAIM))
-    line.engine.update_certificate(CLAIM, status)
-    return line.engine.claimed_templates(CLAIM)
-
-
-TOPIC = "arn:aws:iot:us-east-1:000000000000:topic/$aws/provisioning-templates/line/provision/"
-
-
-@pytest.mark.parametrize(
-    ("statement", "templates"),
-    [
-        ({"Effect": "Allow", "Action": "iot:Publish", "Resource": TOPIC + "*"}, ["line"]),
-        ([{"Effect": "Allow", "Action": ["iot:Receive", "iot:Publish"], "Resource": ["x", TOPIC + "json"]}], ["line"]),
-        ({"Effect": "Allow", "Action": "iot:*", "Resource": TOPIC.replace("line", "line-*") + "*"}, ["line-*"]),
-        ({"Effect": "Deny", "Action": "iot:Publish", "Resource": TOPIC + "*"}, []),
-        ({"Effect": "Allow", "Action": "iot:Subscribe", "Resource": TOPIC + "*"}, []),
-        ({"Effect": "Allow", "Action": "iot:Publish", "Resource": "*"}, []),
-        ("text", []), (None, []),
-    ],
-)
-def test_a_claim_is_known_by_its_policy(line: Line, statement: Any, templates: list[str]) -> None:
-    assert claimed(line, statement) == templates
-
-
-def test_a_claim_that_is_not_active_is_none(line: Line) -> None:
-    assert claimed(line, {"Effect": "Allow", "Action": "iot:Publish", "Resource": TOPIC + "*"}, "INACTIVE") == []
-    assert line.engine.claimed_templates("ef" * 32) == []

@@ -26,7 +26,7 @@ def test_the_ready_file_says_where_to_connect(tmp_path: Path) -> None:
         assert service.found.keys() == {"http", "mqtts", "mqtt", "ca"}
         assert service.found["ca"] == str(tmp_path / "data" / "pki" / "ca.pem")
         assert service.iot.list_things()["things"] == []
-        with service.device("kiln", service.common_name_context("kiln")) as device:
+        with service.device("kiln", service.context_of_thing("kiln")) as device:
             device.ask("get")
     assert not (tmp_path / "ready.json").exists()
 
@@ -38,7 +38,7 @@ def test_a_signal_ends_it_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TMPDIR", str(temporary))
     with serving(tmp_path) as service:
         assert list(temporary.iterdir()), "without --data its files are in a temporary folder"
-        context = service.common_name_context("kiln")
+        context = service.context_of_thing("kiln")
         http_port = int(service.found["http"].rpartition(":")[2])
         with (
             service.device("kiln", context) as device,
@@ -101,8 +101,8 @@ def test_what_else_keeps_it_from_starting(tmp_path: Path) -> None:
 
 def test_warnings_are_logged_and_more_on_demand(tmp_path: Path) -> None:
     with serving(tmp_path, "--log-level", "info") as service:
-        with service.device("kiln", service.common_name_context("kiln")) as device:
-            device.subscribe("a")
+        with service.device("kiln", service.context_of_thing("kiln")) as device:
+            device.subscribe("workshop/a")
             device.send(b"\x30\x03\x00\x01+")
             assert device.is_closed()
         assert "INFO ujobs_tools.service.broker: kiln connected as kiln" in service.output()
@@ -138,7 +138,7 @@ def test_nothing_acknowledged_is_lost_wherever_the_kill_comes(tmp_path: Path) ->
         with serving(tmp_path, "--data", data) as service:
             if not round_number:
                 service.create_job("long", "kiln")
-            context = service.common_name_context("kiln")
+            context = service.context_of_thing("kiln")
             with service.device("kiln", context) as device:
                 device.request("long/get")
                 found = device.reply()[1]["execution"]["versionNumber"]
@@ -160,7 +160,7 @@ def test_a_fast_clock_times_out_by_itself_and_says_so(tmp_path: Path) -> None:
         assert "600 times as fast" in service.output()
         service.create_job("stepped", "kiln")
         service.create_job("limited", "kiln", timeoutConfig={"inProgressTimeoutInMinutes": 1})
-        with service.device("kiln", service.common_name_context("kiln")) as device:
+        with service.device("kiln", service.context_of_thing("kiln")) as device:
             device.subscribe(device.topic("notify-next"))
             for job_id, request in (("stepped", {"stepTimeoutInMinutes": 1}), ("limited", {})):
                 assert device.ask("start-next", **request)["execution"]["jobId"] == job_id
@@ -172,7 +172,7 @@ def test_timers_run_on_while_the_service_is_down(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with serving(tmp_path, "--data", data, "--clock-speed", "60") as first:
         first.create_job("one", "kiln")
-        with first.device("kiln", first.common_name_context("kiln")) as device:
+        with first.device("kiln", first.context_of_thing("kiln")) as device:
             device.ask("start-next", stepTimeoutInMinutes=2)
         first.process.kill()
         first.process.wait()

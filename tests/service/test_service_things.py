@@ -7,11 +7,16 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from mqtt_wire import WireClient, publish_packet, subscribe_packet
 from paho.mqtt.enums import CallbackAPIVersion
-from service_process import ServiceProcess, serving
+from service_process import ServiceProcess, policy, serving
 
-from ujobs_tools import cloud, credentials
+from ujobs_tools import cloud, credentials, fleet
 from ujobs_tools.pki import Authority
 
 
@@ -26,9 +31,9 @@ def kiln(service: ServiceProcess) -> ssl.SSLContext:
     return service.context_of_thing("kiln")
 
 
-def connect_code(service: ServiceProcess, context: ssl.SSLContext) -> int:
+def connect_code(service: ServiceProcess, context: ssl.SSLContext, client_id: str) -> int:
     with WireClient(service.found["mqtts"], context) as client:
-        return client.connect("any-client-id")[1]
+        return client.connect(client_id)[1]
 
 
 def test_where_to_connect(service: ServiceProcess) -> None:
@@ -111,64 +116,108 @@ def test_what_else_a_thing_may_do(service: ServiceProcess, kiln: ssl.SSLContext)
         assert device.message().payload == b"900"
 
 
-def test_who_a_certificate_speaks_for(service: ServiceProcess) -> None:
-    service.create_job("by-name", "drill")
-    with service.device("drill", service.common_name_context("drill")) as device:
-        assert device.ask("start-next")["execution"]["jobId"] == "by-name"
+def test_which_certificates_connect(service: ServiceProcess) -> None:
+    arn = service.iot.create_thing(thingName="drill")["thingArn"]
+    made, key = service.certificate()
+    certificate_id, principal = made["certificateId"], made["certificateArn"]
+    context = service.context(made["certificatePem"], key)
+    service.iot.attach_thing_principal(thingName="drill", principal=principal)
+    assert connect_code(service, context, "drill") == 7, "no policy"
+    policy = fleet.make_device_policy(service.iot, arn)
+    service.iot.attach_policy(policyName=policy, target=principal)
+    assert connect_code(service, context, "drill") == 0
+    assert connect_code(service, context, "another") == 7, "the policy allows the thing's name only"
+    service.iot.detach_thing_principal(thingName="drill", principal=principal)
+    assert connect_code(service, context, "drill") == 7, "attached to no thing"
+    service.iot.attach_thing_principal(thingName="drill", principal=principal)
+    service.iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
+    assert connect_code(service, context, "drill") == 7, "not active"
+    for line in (
+        "no policy is attached to its certificate, so iot:Connect is not allowed",
+        f"no statement of policy {policy} allows iot:Connect on arn:aws:iot:us-east-1:000000000000:client/another; "
+        "${iot:Connection.Thing.ThingName} has no value",
+        "its certificate is not attached to the thing drill, whose name is its client id",
+        "its certificate is INACTIVE",
+    ):
+        assert f"refused with code 7: {line}" in service.output()
 
-    made = service.iot.create_keys_and_certificate(setAsActive=True)
-    context = service.context(made["certificatePem"], made["keyPair"]["PrivateKey"])
-    assert connect_code(service, context) == 7, "attached to no thing"
-    service.iot.attach_thing_principal(thingName="drill", principal=made["certificateArn"])
-    assert connect_code(service, context) == 0
-    service.iot.update_certificate(certificateId=made["certificateId"], newStatus="INACTIVE")
-    assert connect_code(service, context) == 7, "not active"
 
-    assert connect_code(service, service.common_name_context("no thing's name!")) == 7
+def test_a_certificate_that_was_deleted_is_nobodys(service: ServiceProcess) -> None:
+    """Though this authority has signed it, and it names a thing."""
+    service.iot.create_thing(thingName="sander")
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sander")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    request_pem = request.public_bytes(Encoding.PEM).decode()
+    made = service.iot.create_certificate_from_csr(certificateSigningRequest=request_pem)
+    service.iot.delete_certificate(certificateId=made["certificateId"])
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    assert connect_code(service, service.context(made["certificatePem"], pem), "sander") == 7
+    assert "refused with code 7: its certificate is not registered" in service.output()
 
 
-def test_a_certificate_by_signing_request_is_as_good(service: ServiceProcess) -> None:
-    service.iot.create_thing(thingName="planer")
-    key, request = credentials.key_and_request()
-    made = service.iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True)
-    service.iot.attach_thing_principal(thingName="planer", principal=made["certificateArn"])
-    assert connect_code(service, service.context(made["certificatePem"], key)) == 0
+def test_a_request_for_a_certificate_that_cannot_be_read_is_refused(service: ServiceProcess) -> None:
+    request = credentials.key_and_request()[1]
     for wrong in ("x", request[:-100]):
         with pytest.raises(service.iot.exceptions.InvalidRequestException, match="certificateSigningRequest"):
             service.iot.create_certificate_from_csr(certificateSigningRequest=wrong)
 
 
-def test_a_client_whose_certificate_is_no_longer_good_is_cut_off(service: ServiceProcess) -> None:
-    service.iot.create_thing(thingName="lathe")
-    for undo in ("deactivate", "detach"):
-        made = service.iot.create_keys_and_certificate(setAsActive=True)
-        service.iot.attach_thing_principal(thingName="lathe", principal=made["certificateArn"])
-        context = service.context(made["certificatePem"], made["keyPair"]["PrivateKey"])
-        saw = service.common_name_context("saw")
-        with service.device("lathe", context) as device, service.device("saw", saw) as other:
-            if undo == "deactivate":
-                service.iot.update_certificate(certificateId=made["certificateId"], newStatus="INACTIVE")
-            else:
-                service.iot.detach_thing_principal(thingName="lathe", principal=made["certificateArn"])
-            device.wait_closed()
-            other.ping()
+def test_a_certificate_of_several_things_acts_for_the_one_its_client_id_names(service: ServiceProcess) -> None:
+    context = service.context_of_thing("left")
+    [principal] = service.iot.list_thing_principals(thingName="left")["principals"]
+    service.iot.create_thing(thingName="right")
+    service.iot.attach_thing_principal(thingName="right", principal=principal)
+    for thing, other in (("left", "right"), ("right", "left")):
+        service.create_job(f"for-{thing}", thing)
+        with service.device(thing, context) as device:
+            assert device.ask("start-next")["execution"]["jobId"] == f"for-{thing}"
+            device.send(publish_packet(f"$aws/things/{other}/jobs/start-next", b"{}"))
+            assert device.is_closed(), "the policy is about the thing that the client id names"
+
+
+@pytest.mark.parametrize("undo", ["deactivate", "detach the thing", "detach the policy"])
+def test_a_client_whose_certificate_is_no_longer_good_is_cut_off(service: ServiceProcess, undo: str) -> None:
+    context, saw = service.context_of_thing("lathe"), service.context_of_thing("saw")
+    principal = service.iot.list_thing_principals(thingName="lathe")["principals"][-1]
+    with service.device("lathe", context) as device, service.device("saw", saw) as other:
+        if undo == "deactivate":
+            service.iot.update_certificate(certificateId=principal.rpartition("/")[2], newStatus="INACTIVE")
+        elif undo == "detach the thing":
+            service.iot.detach_thing_principal(thingName="lathe", principal=principal)
+        else:
+            for policy in service.iot.list_attached_policies(target=principal)["policies"]:
+                service.iot.detach_policy(policyName=policy["policyName"], target=principal)
+        device.wait_closed()
+        other.ping()
+    service.iot.update_certificate(certificateId=principal.rpartition("/")[2], newStatus="INACTIVE")
+    service.iot.detach_thing_principal(thingName="lathe", principal=principal)
 
 
 def test_a_client_of_another_authority_is_refused(service: ServiceProcess, tmp_path: Path) -> None:
     stranger = service.context_of(Authority(tmp_path).issue("kiln"))
     with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
-        connect_code(service, stranger)
+        connect_code(service, stranger, "kiln")
     nobody = ssl.create_default_context(cafile=service.found["ca"])
     with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
-        connect_code(service, nobody)
+        connect_code(service, nobody, "kiln")
     assert "Traceback" not in service.output()
 
 
 def test_a_client_id_of_another_thing_is_refused(service: ServiceProcess, kiln: ssl.SSLContext) -> None:
+    thief = service.context_of_thing("thief")
+    principal = service.iot.list_thing_principals(thingName="thief")["principals"][0]
+    service.iot.create_policy(policyName="everything", policyDocument=policy("iot:*", "*"))
+    service.iot.attach_policy(policyName="everything", target=principal)
+    assert connect_code(service, thief, "any-client-id") == 0, "the policy allows it"
     with service.device("kiln", kiln) as device:
-        with WireClient(service.found["mqtts"], service.common_name_context("thief")) as thief:
-            assert thief.connect("kiln") == (0, 7)
+        assert connect_code(service, thief, "kiln") == 7
         device.ping()
+    assert connect_code(service, thief, "kiln") == 7, "also while that thing is away"
+    with service.device("any-client-id", thief) as device:
+        device.send(publish_packet("$aws/things/kiln/jobs/start-next", b"{}"))
+        assert device.is_closed()
+    assert "it does not act for the thing kiln" in service.output()
 
 
 def test_without_tls_the_client_id_names_the_thing(service: ServiceProcess, kiln: ssl.SSLContext) -> None:
@@ -186,7 +235,7 @@ def test_without_tls_the_client_id_names_the_thing(service: ServiceProcess, kiln
 def test_paho_over_mutual_tls(service: ServiceProcess) -> None:
     service.create_job("for-paho", "press")
     client = paho.Client(CallbackAPIVersion.VERSION2, "press")
-    client.tls_set_context(service.common_name_context("press"))
+    client.tls_set_context(service.context_of_thing("press"))
     replies: list[tuple[str, bytes]] = []
 
     def ask(*_: object) -> None:
@@ -206,7 +255,7 @@ def test_paho_over_mutual_tls(service: ServiceProcess) -> None:
 def test_the_data_plane_over_http_notifies_things_over_mqtt(service: ServiceProcess) -> None:
     service.create_job("by-http", "mill")
     data = cloud.client("iot-jobs-data", service.found["http"])
-    with service.device("mill", service.common_name_context("mill")) as device:
+    with service.device("mill", service.context_of_thing("mill")) as device:
         device.subscribe(device.topic("notify-next"))
         assert data.start_next_pending_job_execution(thingName="mill")["execution"]["jobId"] == "by-http"
         data.update_job_execution(thingName="mill", jobId="by-http", status="FAILED")

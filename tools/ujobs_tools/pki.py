@@ -1,6 +1,6 @@
 """A certificate authority for the local service: its own certificate and the server's, kept in a folder, and device
-certificates on demand. All EC P-256 with SHA-256, which the TLS of a microcontroller can read; no key leaves but in
-what it issues."""
+certificates on demand. All EC P-256 with SHA-256, which the TLS of a microcontroller can read, unless RSA is asked for;
+no key leaves but in what it issues."""
 
 import datetime
 import ipaddress
@@ -87,6 +87,11 @@ class Authority:
         """
         return _make(common_name, (self._certificate, self._key), hosts, not_before, not_after)
 
+    def issue_rsa(self, common_name: str) -> Issued:
+        """As `issue` for a device, with an RSA key of 2048 bits, as AWS makes keys; that takes up to a second."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return _make(common_name, (self._certificate, self._key), key=key)
+
     def sign(self, request_pem: bytes) -> bytes:
         """A device certificate (PEM) with the subject and key of a certificate signing request (PEM), for twenty years.
 
@@ -125,23 +130,18 @@ class Authority:
         return context
 
 
-def common_name(certificate_der: bytes) -> str | None:
-    """The CN of a certificate's subject, None without one."""
-    subject = x509.load_der_x509_certificate(certificate_der).subject
-    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[0].value) if names else None
-
-
 def _make(
     name: str,
     issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None,
     hosts: Sequence[str] = (),
     not_before: datetime.datetime | None = None,
     not_after: datetime.datetime | None = None,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
 ) -> Issued:
-    key = ec.generate_private_key(ec.SECP256R1())
+    made = ec.generate_private_key(ec.SECP256R1())
+    key = key or made
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    issuer_name, issuer_key = (issuer[0].subject, issuer[1]) if issuer else (subject, key)
+    issuer_name, issuer_key = (issuer[0].subject, issuer[1]) if issuer else (subject, made)
     builder = _builder(subject, key.public_key(), issuer_name, issuer_key, issuer is None, not_before, not_after)
     if issuer is not None:
         usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH

@@ -10,10 +10,13 @@ import json
 
 _THING = "${iot:Connection.Thing.ThingName}"
 _JOBS = f"$aws/things/{_THING}/jobs"
-# The four operations: GetPendingJobExecutions, StartNextPendingJobExecution, DescribeJobExecution,
-# UpdateJobExecution. Replies and notifications are only received: AWS forbids devices to publish them.
-_REQUESTS = ("get", "start-next", "*/get", "*/update")
 _STREAMS = f"$aws/things/{_THING}/streams"
+# The four operations: GetPendingJobExecutions, StartNextPendingJobExecution, DescribeJobExecution,
+# UpdateJobExecution; and the request for a stream's blocks, which the library makes in CBOR. Replies and notifications
+# are only received: AWS forbids devices to publish them.
+_REQUESTS = (
+    f"{_JOBS}/get", f"{_JOBS}/start-next", f"{_JOBS}/*/get", f"{_JOBS}/*/update", f"{_STREAMS}/*/get/cbor",
+)
 
 
 def device_policy(thing_arn: str) -> str:
@@ -24,12 +27,7 @@ def device_policy(thing_arn: str) -> str:
     prefix = thing_arn.partition(":thing/")[0]
     statements = [
         {"Action": "iot:Connect", "Resource": f"{prefix}:client/{_THING}"},
-        {
-            "Action": "iot:Publish",
-            "Resource": [
-                *(f"{prefix}:topic/{_JOBS}/{name}" for name in _REQUESTS), f"{prefix}:topic/{_STREAMS}/*/get/json",
-            ],
-        },
+        {"Action": "iot:Publish", "Resource": [f"{prefix}:topic/{topic}" for topic in _REQUESTS]},
         {"Action": "iot:Receive", "Resource": [f"{prefix}:topic/{_JOBS}/*", f"{prefix}:topic/{_STREAMS}/*"]},
         {
             "Action": "iot:Subscribe",

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any, Self
 
 from ujobs_lab.bench.things import FINAL_VERSION
-from ujobs_tools import cloud
+from ujobs_tools import cloud, credentials, fleet
 
 MAX_TARGETS = 100  # AWS's limit for one CreateJob ("Jobs limits")
 DOCUMENT = '{"operation":"measure","of":"ujobs","rounds":2}'
@@ -20,8 +20,17 @@ def _connect(endpoint_url: str) -> None:
     _iot = cloud.client("iot", endpoint_url)
 
 
-def _create_things(names: list[str]) -> dict[str, str]:
-    return {name: _iot.create_thing(thingName=name)["thingArn"] for name in names}
+def _create_things(names: list[str]) -> dict[str, tuple[str, str]]:
+    return {name: _create_thing(name) for name in names}
+
+
+def _create_thing(name: str) -> tuple[str, str]:
+    arn = _iot.create_thing(thingName=name)["thingArn"]
+    key, request = credentials.key_and_request()
+    made = _iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True)
+    _iot.attach_policy(policyName=fleet.make_device_policy(_iot, arn), target=made["certificateArn"])
+    _iot.attach_thing_principal(thingName=name, principal=made["certificateArn"])
+    return arn, made["certificatePem"] + key
 
 
 def _create_job(job_id: str, targets: list[str]) -> float:
@@ -62,9 +71,12 @@ class ControlPlane:
     def __exit__(self, *_: object) -> None:
         self._process.shutdown(cancel_futures=True)
 
-    def create_things(self, names: list[str]) -> None:
-        """CreateThing for each; no error for one that is there already."""
-        self._arns = self._process.submit(_create_things, names).result()
+    def create_things(self, names: list[str]) -> dict[str, str]:
+        """Create things that may do what `ujobs thing create` lets them do; gives certificate and key of each, EC
+        P-256 and PEM."""
+        made = self._process.submit(_create_things, names).result()
+        self._arns = {name: arn for name, (arn, _) in made.items()}
+        return {name: pem for name, (_, pem) in made.items()}
 
     def create_job(self, job_id: str, things: list[str]) -> "Future[float]":
         """A SNAPSHOT job for at most MAX_TARGETS things; gives the time.monotonic() of the call."""

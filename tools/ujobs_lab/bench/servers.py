@@ -153,17 +153,16 @@ class _Control(MqttClient):
         return began
 
 
-def contexts(authority_folder: Path, names: list[str]) -> dict[str, ssl.SSLContext]:
-    """A TLS context for each thing with a certificate of its own, whose common name is the thing's.
+def contexts(authority_folder: Path, certificates: dict[str, str]) -> dict[str, ssl.SSLContext]:
+    """A TLS context for each thing; certificates: as ControlPlane.create_things gives them.
 
-    TLS 1.2, as boards speak it, and EC P-256 on both sides; sessions are not resumed.
+    TLS 1.2, as boards speak it; sessions are not resumed.
     """
     authority = Authority(authority_folder)
     path = authority_folder / "thing.pem"
     made = {}
-    for name in names:
-        issued = authority.issue(name)
-        path.write_bytes(issued.certificate_pem + issued.private_key_pem)
+    for name, pem in certificates.items():
+        path.write_text(pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.load_verify_locations(cadata=authority.ca_pem.decode("ascii"))

@@ -50,8 +50,7 @@ def _measure_all(folder: Path, names: list[str], jobs_per_thing: int, say: Calla
     plain = dict.fromkeys(names)
     with ujobs_serve(folder) as service, ControlPlane(service.endpoint_url) as control:
         say(f"making {len(names)} things and their certificates")
-        control.create_things(names)
-        secure = servers.contexts(service.authority, names)
+        secure = servers.contexts(service.authority, control.create_things(names))
         results, jobs = [], {}
         for name, contexts in (("serve TLS", secure), ("serve", plain)):
             say(name)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from ujobs_tools.service import packets, topics
 from ujobs_tools.service.connection import Connection, Forbidden
 from ujobs_tools.service.packets import Connect, Message, PacketError
-from ujobs_tools.service.session import Session
+from ujobs_tools.service.session import Client, Session
 from ujobs_tools.service.session_store import SessionStore
 
 MAX_PAYLOAD = 128 * 1024
@@ -36,24 +36,21 @@ REFUSED_PROTOCOL, REFUSED_CLIENT_ID, UNAVAILABLE, NOT_AUTHORIZED = 1, 2, 3, 7
 
 _log = logging.getLogger(__name__)
 
-Authorize = Callable[[Session, str, str], bool]
 OnPublish = Callable[[Session, str, bytes], None]
-Identify = Callable[[bytes | None], tuple[str | None, bool]]
+Identify = Callable[[bytes | None, str, str | None], Client]
 
 
 class Broker:
-    """identify(certificate as DER, or None without TLS) -> (thing, whether it may connect). authorize(session,
-    "publish" | "subscribe", topic or filter). on_publish(session, topic, payload): gets messages on `$aws/` topics,
-    which no subscriber sees; must not raise. store: with what an earlier broker has left in it. clock: gives epoch
-    seconds. on_presence(session, None when it connected, else why its connection ended) and on_message(session,
-    whether the client sent it, message): for whoever shows that."""
+    """identify(certificate as DER, or None without TLS, client id, IP address): who that is, and what it may do.
+    on_publish(session, topic, payload): gets messages on `$aws/` topics, which no subscriber sees; must not raise.
+    store: with what an earlier broker has left in it. clock: gives epoch seconds.
+    on_presence(session, None when it connected, else why its connection ended) and on_message(session, whether the
+    client sent it, message): for whoever shows that."""
 
     def __init__(
-        self, identify: Identify, authorize: Authorize, on_publish: OnPublish, store: SessionStore,
-        clock: Callable[[], float],
+        self, identify: Identify, on_publish: OnPublish, store: SessionStore, clock: Callable[[], float]
     ) -> None:
         self._identify = identify
-        self._authorize = authorize
         self._on_publish = on_publish
         self._store = store
         self._clock = clock
@@ -69,8 +66,8 @@ class Broker:
 
     def _restore_sessions(self) -> None:
         latest_end = self._clock() + SESSION_LIFE
-        for client_id, thing, expires_at in self._store.sessions():
-            session = self._sessions[client_id] = Session(client_id, thing, self._store)
+        for client_id, expires_at in self._store.sessions():
+            session = self._sessions[client_id] = Session(client_id, None, self._store)
             session.restore(self._store.messages(client_id))
             for name, qos in self._store.subscriptions(client_id).items():
                 self._add_filter(session, name, qos)
@@ -132,16 +129,16 @@ class Broker:
     def cut(self, thing: str) -> None:
         """Break the connections of the thing's clients."""
         for connection, session in list(self._connections.items()):
-            if session is not None and session.owner == thing:
+            if session is not None and session.client_id == thing:
                 connection.abort("cut on request")
 
     def review(self) -> None:
         """Cut off the clients that are no more who they were when they connected."""
         for connection, session in list(self._connections.items()):
-            if session is not None and self._identify(connection.certificate) != (session.thing, True):
-                why = "its certificate speaks for it no more"
-                _log.warning("%s closed: %s", session.client_id, why)
-                connection.close(why)
+            reason = session.client.review() if session is not None and session.client is not None else ""
+            if reason:
+                _log.warning("%s closed: %s", connection.name, reason)
+                connection.close(reason)
 
     def opened(self, connection: Connection) -> None:
         """It counts from here on, whether or not it ever says CONNECT (Owner.opened)."""
@@ -172,23 +169,26 @@ class Broker:
             raise PacketError("the first packet is not CONNECT")
 
     def _connect(self, connection: Connection, connect: Connect) -> None:
-        thing, welcome = self._identify(connection.certificate)
-        store = None if connect.clean_session else self._store
-        newcomer = Session(connect.client_id or f"auto-{uuid.uuid4()}", thing, store)
-        code = _refusal(connect) or (0 if welcome else NOT_AUTHORIZED) or self._denial(newcomer, connect.will)
+        client_id = connect.client_id or f"auto-{uuid.uuid4()}"
+        client = self._identify(connection.certificate, client_id, connection.address)
+        newcomer = Session(client_id, client, None if connect.clean_session else self._store)
+        code, reason = _refusal(connect), ""
+        if not code:
+            reason = client.connect(connect.clean_session, connect.will)
+            code = NOT_AUTHORIZED if reason else self._denial(newcomer, connect.will)
         if code:
             connection.write(packets.connack(code))
-            raise Forbidden(f"CONNECT of {connect.client_id!r} refused with code {code}")
+            raise Forbidden(f"CONNECT of {connect.client_id!r} refused with code {code}{reason and ': '}{reason}")
         session = self._open_session(newcomer)
         self._away.discard(session)
         if not session.clean:
-            self._store.save_session(session.client_id, session.thing, None)
+            self._store.save_session(session.client_id, None)
         session.will = connect.will
         self._connections[connection] = session
         connection.name = session.client_id
         connection.write(packets.connack(0, session is not newcomer))
         session.attach(connection)
-        _log.info("%s connected as %s", session.client_id, thing or "nobody")
+        _log.info("%s connected as %s", session.client_id, client.name)
         self.on_presence(session, None)
         asked = connect.keep_alive or LONGEST_KEEP_ALIVE
         connection.allow_silence(min(max(asked, SHORTEST_KEEP_ALIVE), LONGEST_KEEP_ALIVE) * 1.5)
@@ -201,10 +201,8 @@ class Broker:
         old = self._sessions.get(newcomer.client_id)
         if old is None and len(self._sessions) >= MAX_SESSIONS:
             return UNAVAILABLE
-        if old is not None and old.owner != newcomer.owner:
-            return NOT_AUTHORIZED
         if will is not None and (
-            will.qos > 1 or will.topic.startswith("$") or not self._may_publish(newcomer, will.topic)
+            will.qos > 1 or will.topic.startswith("$") or not topics.valid_topic(will.topic)
         ):
             return NOT_AUTHORIZED
         return 0
@@ -217,7 +215,7 @@ class Broker:
             old.connection.abort("another client connected with the same client id")
         kept = self._sessions.get(newcomer.client_id)
         if kept is not None and not newcomer.clean:
-            kept.thing = newcomer.thing  # that it began without TLS does not count any more
+            kept.client = newcomer.client
             return kept
         if kept is not None:
             self._forget(kept)
@@ -232,7 +230,7 @@ class Broker:
             self._forget(session)
         else:
             self._away.add(session)
-            self._store.save_session(session.client_id, session.thing, session.expires_at)
+            self._store.save_session(session.client_id, session.expires_at)
         if will is not None:
             self.publish(will.topic, will.payload, will.qos, will.retain)
 
@@ -246,13 +244,15 @@ class Broker:
         del self._sessions[session.client_id]
 
     def _serve(self, session: Session, connection: Connection, first: int, body: bytes) -> None:
+        client = session.client
+        assert client is not None, "a session with a connection has a client"
         match first >> 4:
             case packets.PUBLISH:
-                self._published(session, first, body)
+                self._published(session, client, first, body)
             case packets.PUBACK:
                 session.acknowledged(packets.read_puback(body))
             case packets.SUBSCRIBE:
-                self._subscribe(session, body)
+                self._subscribe(session, client, body)
             case packets.UNSUBSCRIBE:
                 self._unsubscribe(session, body)
             case packets.PINGREQ:
@@ -265,18 +265,17 @@ class Broker:
             case _:
                 raise PacketError("a second CONNECT")
 
-    def _may_publish(self, session: Session, topic: str) -> bool:
-        return topics.valid_topic(topic) and self._authorize(session, "publish", topic)
-
-    def _published(self, session: Session, first: int, body: bytes) -> None:
+    def _published(self, session: Session, client: Client, first: int, body: bytes) -> None:
         message, packet_id = packets.read_publish(first, body)
         if message.qos > 1:
             raise Forbidden("QoS 2")
         if len(message.payload) > MAX_PAYLOAD:
             raise Forbidden(f"payload of {len(message.payload)} bytes")
         self.on_message(session, True, message)
-        if not self._may_publish(session, message.topic):
+        if not topics.valid_topic(message.topic):
             raise Forbidden(f"publish to {message.topic}")
+        if reason := client.publish(message.topic, message.retain):
+            raise Forbidden(f"publish to {message.topic}: {reason}")
         if not message.topic.startswith("$"):
             self.publish(message.topic, message.payload, message.qos, message.retain)
         elif message.retain:
@@ -286,7 +285,7 @@ class Broker:
         if packet_id:
             session.write(packets.puback(packet_id))
 
-    def _subscribe(self, session: Session, body: bytes) -> None:
+    def _subscribe(self, session: Session, client: Client, body: bytes) -> None:
         packet_id, filters = packets.read_subscribe(body)
         if len(filters) > MAX_FILTERS_IN_SUBSCRIBE:
             raise Forbidden(f"{len(filters)} filters in one SUBSCRIBE")
@@ -295,8 +294,10 @@ class Broker:
         for name, qos in filters:
             if qos > 1:
                 raise Forbidden("SUBSCRIBE with QoS 2")
-            if not topics.valid_filter(name) or not self._authorize(session, "subscribe", name):
+            if not topics.valid_filter(name):
                 raise Forbidden(f"subscribe to {name}")
+            if reason := client.subscribe(name):
+                raise Forbidden(f"subscribe to {name}: {reason}")
         for name, qos in filters:
             if not session.clean and session.filters.get(name) != qos:
                 self._store.save_subscription(session.client_id, name, qos)

@@ -65,6 +65,12 @@ class Connection(asyncio.Protocol):
         return None if self._tls is None else self._tls.getpeercert(binary_form=True)
 
     @property
+    def address(self) -> str | None:
+        """The client's IP address."""
+        peer = self._transport.get_extra_info("peername")
+        return peer[0] if peer else None
+
+    @property
     def unread(self) -> int:
         """Bytes written that the system has not taken yet."""
         return self._unsent_size + self._transport.get_write_buffer_size()

@@ -27,8 +27,8 @@ class Core:
 
     clock: gives epoch seconds. region, account: for ARNs. on_notification(thing, "notify" | "notify-next", payload) is
     called for each notification, after the change that causes it is stored; on_change() after each stored change of
-    executions; on_identity_change() when a certificate speaks for a thing no more. Nothing is kept in memory that a
-    restart would lose.
+    executions; on_identity_change() when some clients may do less than before. rights_version: another number after
+    each change of what clients may do. Nothing else is kept in memory that a restart would lose.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Core:
         self.on_notification: Callable[[str, str, dict[str, Any]], None] = lambda thing, suffix, payload: None
         self.on_change: Callable[[], None] = lambda: None
         self.on_identity_change: Callable[[], None] = lambda: None
+        self.rights_version = 0
 
     def arn(self, kind: str, name: str) -> str:
         """The ARN of a "thing", "thinggroup", "job", "stream", "cert", "policy" or "provisioningtemplate"."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from ujobs_tools.private import make_private
 
-_VERSION = 4
+_VERSION = 5
 
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -52,10 +52,18 @@ CREATE TABLE certificate_things (
     certificate TEXT NOT NULL REFERENCES certificates (id), thing TEXT NOT NULL REFERENCES things (name),
     PRIMARY KEY (certificate, thing)) WITHOUT ROWID;
 CREATE INDEX certificate_things_by_thing ON certificate_things (thing);
-CREATE TABLE policies (name TEXT PRIMARY KEY, document TEXT NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE policies (name TEXT PRIMARY KEY, default_version INTEGER NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE policy_versions (
+    policy TEXT NOT NULL REFERENCES policies (name) ON DELETE CASCADE, version INTEGER NOT NULL, document TEXT NOT NULL,
+    created_at REAL NOT NULL, PRIMARY KEY (policy, version)) WITHOUT ROWID;
 CREATE TABLE policy_certificates (
     policy TEXT NOT NULL REFERENCES policies (name), certificate TEXT NOT NULL REFERENCES certificates (id),
     PRIMARY KEY (policy, certificate)) WITHOUT ROWID;
+CREATE INDEX policy_certificates_by_certificate ON policy_certificates (certificate);
+CREATE TABLE policy_groups (
+    policy TEXT NOT NULL REFERENCES policies (name),
+    thing_group TEXT NOT NULL REFERENCES thing_groups (name) ON DELETE CASCADE,
+    PRIMARY KEY (policy, thing_group)) WITHOUT ROWID;
 CREATE TABLE provisioning_templates (
     name TEXT PRIMARY KEY, body TEXT NOT NULL, role_arn TEXT NOT NULL, enabled INTEGER NOT NULL, description TEXT,
     created_at REAL NOT NULL) WITHOUT ROWID;
@@ -69,7 +77,7 @@ CREATE TABLE stream_files (
     stream TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE, file_id INTEGER NOT NULL, content BLOB NOT NULL,
     PRIMARY KEY (stream, file_id));
 CREATE TABLE retained_messages (topic TEXT PRIMARY KEY, payload BLOB NOT NULL);
-CREATE TABLE sessions (client_id TEXT PRIMARY KEY, thing TEXT, expires_at REAL) WITHOUT ROWID;
+CREATE TABLE sessions (client_id TEXT PRIMARY KEY, expires_at REAL) WITHOUT ROWID;
 CREATE TABLE subscriptions (
     client_id TEXT NOT NULL REFERENCES sessions (client_id) ON DELETE CASCADE, filter TEXT NOT NULL,
     qos INTEGER NOT NULL, PRIMARY KEY (client_id, filter)) WITHOUT ROWID;

@@ -141,6 +141,7 @@ class Groups(Registry):
             self.store.add_member(group.name, thing)
             for job in self._continuous_jobs(group):
                 self._queue(thing, job.job_id, now)
+        self._rights_changed(fewer=False)
         return {}
 
     def remove_thing_from_thing_group(
@@ -161,6 +162,7 @@ class Groups(Registry):
                     latest = self.store.execution(thing, job.job_id, None)
                     if latest is not None and latest.status == model.QUEUED and not self._is_target(job, thing):
                         self._end(latest, model.REMOVED, now)
+        self._rights_changed()
 
     def _continuous_jobs(self, group: ThingGroup) -> list[Job]:
         """The CONTINUOUS jobs under way that are for this group or one above it, the oldest first."""

@@ -30,9 +30,11 @@ _ENGINE_OPERATIONS = (
     "CreateThing", "DescribeThing", "UpdateThing", "ListThings", "DeleteThing",
     "CreateThingGroup", "DescribeThingGroup", "UpdateThingGroup", "DeleteThingGroup", "ListThingGroups",
     "ListThingGroupsForThing", "AddThingToThingGroup", "RemoveThingFromThingGroup", "ListThingsInThingGroup",
-    "AttachThingPrincipal", "DetachThingPrincipal", "ListThingPrincipals",
+    "AttachThingPrincipal", "DetachThingPrincipal", "ListThingPrincipals", "ListPrincipalThings",
     "DescribeCertificate", "UpdateCertificate", "DeleteCertificate",
-    "CreatePolicy", "GetPolicy", "DeletePolicy", "AttachPolicy", "DetachPolicy",
+    "CreatePolicy", "GetPolicy", "ListPolicies", "DeletePolicy", "AttachPolicy", "DetachPolicy",
+    "ListAttachedPolicies", "ListTargetsForPolicy", "CreatePolicyVersion", "GetPolicyVersion", "ListPolicyVersions",
+    "SetDefaultPolicyVersion", "DeletePolicyVersion",
     "CreateProvisioningTemplate", "DescribeProvisioningTemplate", "ListProvisioningTemplates",
     "DeleteProvisioningTemplate",
     "DescribeStream", "ListStreams", "DeleteStream",
@@ -50,8 +52,8 @@ def handlers(
         (CONTROL, name): getattr(engine, xform_name(name)) for name in _ENGINE_OPERATIONS
     }
 
-    def create_keys_and_certificate(setAsActive: bool = False) -> dict[str, Any]:
-        issued = authority.issue(COMMON_NAME)
+    async def create_keys_and_certificate(setAsActive: bool = False) -> dict[str, Any]:
+        issued = await asyncio.to_thread(authority.issue_rsa, COMMON_NAME)
         certificate_id = hashlib.sha256(issued.certificate_der).hexdigest()
         pem = issued.certificate_pem.decode("ascii")
         public_key = load_pem_private_key(issued.private_key_pem, None).public_key()

@@ -1,18 +1,18 @@
 """Fleet provisioning: a new certificate for whoever has a claim, and the thing that a template makes of it.
 
-Method and parameter names of the control plane are boto3's for the `iot` client. A claim is a certificate that speaks
-for no thing and whose policies allow it to publish to a provisioning template's topics."""
+Method and parameter names of the control plane are boto3's for the `iot` client. A claim is a certificate whose
+policies allow it to publish to a provisioning template's topics."""
 
 import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ujobs_tools.service import limits, paging, provisioning_template
 from ujobs_tools.service.errors import ApiError, already_exists, existing, invalid
-from ujobs_tools.service.groups import Groups
+from ujobs_tools.service.policies import Policies
 from ujobs_tools.service.provisioning_store import ProvisioningTemplate
 from ujobs_tools.service.registry_store import Certificate
 
@@ -22,10 +22,9 @@ MAX_DESCRIPTION = 500
 FLEET = "FLEET_PROVISIONING"
 
 _NAME = re.compile(r"[0-9A-Za-z_-]{1,36}")
-_CLAIMED = re.compile(r".*:topic/\$aws/provisioning-templates/([0-9A-Za-z_*-]+)/provision/(?:\*|json|cbor)")
 
 
-class Provisioning(Groups):
+class Provisioning(Policies):
     """CreateProvisioningTemplate and its like, and what devices ask for; all raise ApiError."""
 
     def create_provisioning_template(
@@ -79,15 +78,6 @@ class Provisioning(Groups):
         self._known_provisioning_template(templateName)
         self.store.delete_provisioning_template(templateName)
         return {}
-
-    def claimed_templates(self, certificate_id: str) -> list[str]:
-        """The templates, `*` standing for any text, that an ACTIVE certificate is a claim for; none when it is none."""
-        certificate = self.store.certificate(certificate_id)
-        if certificate is None or certificate.status != "ACTIVE":
-            return []
-        documents = [self.store.policy(name) for name in self.store.policies_of(certificate_id)]
-        resources = [resource for document in documents for resource in _allowed_resources(document or "{}")]
-        return sorted({match[1] for resource in resources if (match := _CLAIMED.fullmatch(resource))})
 
     def issue_ownership_token(self, certificate_id: str, pem: str) -> str:
         """Keep a certificate that was issued to a claim, PENDING_ACTIVATION; returns the token that proves whose it
@@ -167,27 +157,14 @@ class Provisioning(Groups):
         """The name of a policy resource, which is made when it has a document; its name is then a hash of that."""
         document = properties.get("PolicyDocument")
         if document is None:
-            self._policy(properties.get("PolicyName", ""))
+            self._versions(properties.get("PolicyName", ""))
             return properties["PolicyName"]
         text = document if isinstance(document, str) else json.dumps(document)
         name = hashlib.sha256(text.encode()).hexdigest()
-        if self.store.policy(name) is None:
+        if not self.store.policy_versions(name):
             self.create_policy(name, text)
         return name
 
 
 def _bad_token(what: str) -> ApiError:
     return ApiError("InvalidCertificateOwnershipToken", f"Certificate ownership token {what}.")
-
-
-def _allowed_resources(document: str) -> Iterator[str]:
-    """The resources that a policy's statements allow to publish to."""
-    for statement in _listed(json.loads(document).get("Statement")):
-        if not isinstance(statement, dict) or statement.get("Effect") != "Allow":
-            continue
-        if {"iot:Publish", "iot:*", "*"} & set(map(str, _listed(statement.get("Action")))):
-            yield from map(str, _listed(statement.get("Resource")))
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -41,7 +41,7 @@ def handle(engine: Engine, authority: Authority, topic: str, payload: bytes) -> 
 
 
 def _create(engine: Engine, authority: Authority) -> dict[str, Any]:
-    issued = authority.issue(COMMON_NAME)
+    issued = authority.issue_rsa(COMMON_NAME)
     certificate_id = hashlib.sha256(issued.certificate_der).hexdigest()
     pem = issued.certificate_pem.decode("ascii")
     return {

@@ -1,9 +1,8 @@
-"""The registry: things, their certificates, and policies.
+"""The registry: things and their certificates.
 
-Method and parameter names are boto3's for the `iot` client. Policies are kept and attached but not evaluated: what a
-thing may do is fixed in the broker. A certificate speaks for the thing it is attached to while it is ACTIVE."""
+Method and parameter names are boto3's for the `iot` client. A certificate acts for the things that it is attached to
+while it is ACTIVE; what it may do, its policies say."""
 
-import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +14,6 @@ from ujobs_tools.service.registry_store import Certificate, Thing
 
 MAX_ATTRIBUTES = 3  # of a thing without a thing type
 STATUSES = ("ACTIVE", "INACTIVE", "REVOKED")
-
-_POLICY = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 
 
 class Registry(Core):
@@ -50,6 +47,7 @@ class Registry(Core):
         thing.attributes = limits.attributes(attributePayload, MAX_ATTRIBUTES, thing.attributes)
         thing.version += 1
         self.store.save_thing(thing)
+        self._rights_changed()
         return {}
 
     def _known_thing(self, name: str) -> Thing:
@@ -82,6 +80,7 @@ class Registry(Core):
         if self.store.certificates_of(thingName):
             raise invalid(f"Cannot delete. Thing {thingName} is still attached to one or more principals")
         self.store.delete_thing(thingName)
+        self._rights_changed(fewer=False)
         return {}
 
     def register_certificate(self, certificate_id: str, pem: str, active: bool) -> str:
@@ -90,13 +89,11 @@ class Registry(Core):
         self.store.add_certificate(Certificate(certificate_id, pem, "ACTIVE" if active else "INACTIVE", now, now))
         return self.arn("cert", certificate_id)
 
-    def thing_of_certificate(self, certificate_id: str) -> str | None:
-        """The thing that a client with this certificate is, None while the certificate is unknown, not ACTIVE or
-        attached to none; the first by name when it is attached to several."""
-        certificate = self.store.certificate(certificate_id)
-        if certificate is None or certificate.status != "ACTIVE":
-            return None
-        return next(iter(self.store.things_of(certificate_id)), None)
+    def _rights_changed(self, fewer: bool = True) -> None:
+        """What clients may do has changed. fewer: whether some may do less now, and perhaps not even be connected."""
+        self.rights_version += 1
+        if fewer:
+            self.on_identity_change()
 
     def _known_certificate(self, certificate_id: str) -> Certificate:
         return existing(self.store.certificate(certificate_id), f"CertificateId {certificate_id} does not exist")
@@ -125,7 +122,7 @@ class Registry(Core):
             raise invalid(f"newStatus must be one of {', '.join(STATUSES)}")
         certificate = self._known_certificate(certificateId)
         self.store.save_certificate_status(certificate.id, newStatus, self.clock())
-        self.on_identity_change()
+        self._rights_changed(fewer=newStatus != "ACTIVE")
         return {}
 
     def delete_certificate(self, certificateId: str) -> dict[str, Any]:
@@ -136,7 +133,7 @@ class Registry(Core):
                 "CertificateState", "Certificate must be deactivated (not ACTIVE) before deletion.",
                 resourceId=certificateId,
             )
-        if self.store.things_of(certificateId) or self.store.policies_of(certificateId):
+        if self.store.things_of(certificateId) or self.store.policies_of("cert", certificateId):
             raise ApiError(
                 "DeleteConflict", "Things and policies must be detached from the certificate before deletion."
             )
@@ -147,13 +144,14 @@ class Registry(Core):
         """Let a certificate, by its ARN, speak for a thing."""
         thing = self._known_thing(thingName)
         self.store.attach_thing(self._principal(principal), thing.name)
+        self._rights_changed(fewer=False)
         return {}
 
     def detach_thing_principal(self, thingName: str, principal: str) -> dict[str, Any]:
         """Undo attach_thing_principal."""
         thing = self._known_thing(thingName)
         self.store.detach_thing(self._principal(principal), thing.name)
-        self.on_identity_change()
+        self._rights_changed()
         return {}
 
     def list_thing_principals(
@@ -163,52 +161,9 @@ class Registry(Core):
         names = self.store.certificates_of(self._known_thing(thingName).name)
         return paging.page_of_names("principals", names, lambda name: self.arn("cert", name), maxResults, nextToken)
 
-    def create_policy(self, policyName: str, policyDocument: str) -> dict[str, Any]:
-        """Keep a policy: a JSON object."""
-        if not _POLICY.fullmatch(policyName):
-            raise invalid("policyName must be 1 to 128 characters of a-z A-Z 0-9 _ + = , . @ -")
-        if self.store.policy(policyName) is not None:
-            raise already_exists(
-                f"Policy cannot be created - name already exists (name={policyName})",
-                policyName, self.arn("policy", policyName),
-            )
-        try:
-            if not isinstance(limits.parse_json(policyDocument), dict):
-                raise ValueError("not an object")
-        except ValueError as error:
-            raise ApiError("MalformedPolicy", f"policyDocument must be a JSON object: {error}") from None
-        self.store.add_policy(policyName, policyDocument, self.clock())
-        return {
-            "policyName": policyName, "policyArn": self.arn("policy", policyName),
-            "policyDocument": policyDocument, "policyVersionId": "1",
-        }
-
-    def get_policy(self, policyName: str) -> dict[str, Any]:
-        """The policy with its document."""
-        return {
-            "policyName": policyName, "policyArn": self.arn("policy", policyName),
-            "policyDocument": self._policy(policyName), "defaultVersionId": "1",
-        }
-
-    def _policy(self, name: str) -> str:
-        return existing(self.store.policy(name), f"Policy not found (name={name})")
-
-    def delete_policy(self, policyName: str) -> dict[str, Any]:
-        """Delete a policy that is attached to nothing."""
-        self._policy(policyName)
-        if self.store.certificates_with(policyName):
-            raise ApiError("DeleteConflict", f"Cannot delete the policy because it is attached (name={policyName})")
-        self.store.delete_policy(policyName)
-        return {}
-
-    def attach_policy(self, policyName: str, target: str) -> dict[str, Any]:
-        """Attach a policy to a certificate, by its ARN."""
-        self._policy(policyName)
-        self.store.attach_policy(policyName, self._principal(target))
-        return {}
-
-    def detach_policy(self, policyName: str, target: str) -> dict[str, Any]:
-        """Undo attach_policy."""
-        self.store.detach_policy(policyName, self._principal(target))
-        self.on_identity_change()
-        return {}
+    def list_principal_things(
+        self, principal: str, maxResults: int | None = None, nextToken: str | None = None
+    ) -> dict[str, Any]:
+        """The names of the things that a certificate is attached to."""
+        names = self.store.things_of(self._principal(principal))
+        return paging.page_of_names("things", names, str, maxResults, nextToken)

@@ -1,4 +1,4 @@
-"""Things, certificates, policies and what is attached to what, in the database; no rules."""
+"""Things, certificates and which is attached to which, in the database; no rules."""
 
 import sqlite3
 from dataclasses import asdict, dataclass
@@ -82,25 +82,3 @@ class RegistryStore(Database):
 
     def things_of(self, certificate_id: str) -> list[str]:
         return self._column("SELECT thing FROM certificate_things WHERE certificate = ? ORDER BY thing", certificate_id)
-
-    def add_policy(self, name: str, document: str, now: float) -> None:
-        self._insert("policies", name=name, document=document, created_at=now)
-
-    def policy(self, name: str) -> str | None:
-        """The policy's document."""
-        return self._value("SELECT document FROM policies WHERE name = ?", name)
-
-    def delete_policy(self, name: str) -> None:
-        self._execute("DELETE FROM policies WHERE name = ?", name)
-
-    def attach_policy(self, name: str, certificate_id: str) -> None:
-        self._execute("INSERT OR IGNORE INTO policy_certificates VALUES (?, ?)", name, certificate_id)
-
-    def detach_policy(self, name: str, certificate_id: str) -> None:
-        self._execute("DELETE FROM policy_certificates WHERE policy = ? AND certificate = ?", name, certificate_id)
-
-    def certificates_with(self, policy: str) -> list[str]:
-        return self._column("SELECT certificate FROM policy_certificates WHERE policy = ?", policy)
-
-    def policies_of(self, certificate_id: str) -> list[str]:
-        return self._column("SELECT policy FROM policy_certificates WHERE certificate = ?", certificate_id)

@@ -3,7 +3,6 @@
 Stands in for AWS IoT Core's device side; see `engine`, `broker` and `http_api`, which can each be read alone."""
 
 import asyncio
-import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from ujobs_tools import pki
-from ujobs_tools.service import mqtt_api, objects, provisioning_api, rules, streams_api
+from ujobs_tools.service import access, mqtt_api, objects, provisioning_api, reserved_topics, streams_api
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.faults import Faults
@@ -79,7 +78,7 @@ class Service:
         self.engine.on_notification = self._notify
         self.engine.on_change = self._changed
         self._change = asyncio.Event()
-        self._broker = Broker(self._identify, rules.authorize, self._on_publish, store, self._clock)
+        self._broker = Broker(access.clients(self.engine), self._on_publish, store, self._clock)
         self._held: list[tuple[str, bytes]] | None = None  # notifications that have to wait for a reply
         self.engine.on_identity_change = self._broker.review
         self.faults = Faults()
@@ -155,48 +154,31 @@ class Service:
     def _endpoint(self) -> str:
         return f"{self._names[0] if self._names else 'localhost'}:{self.ports['mqtts']}"
 
-    def _identify(self, certificate: bytes | None) -> tuple[str | None, bool]:
-        """Who connects: a registered certificate speaks for the thing it is attached to, or is a claim by its policies;
-        another one of this authority speaks for the thing that its common name names."""
-        if certificate is None:
-            return None, True
-        certificate_id = hashlib.sha256(certificate).hexdigest()
-        thing = self.engine.thing_of_certificate(certificate_id)
-        if thing is None and (templates := self.engine.claimed_templates(certificate_id)):
-            return rules.claim(templates), True
-        if thing is None and self.engine.store.certificate(certificate_id) is None:
-            name = pki.common_name(certificate)
-            thing = name if rules.is_thing_name(name) else None
-        return thing, thing is not None
-
     def _on_publish(self, session: Session, topic: str, payload: bytes) -> None:
-        thing = session.owner
-        request = rules.request(thing, topic)
+        request = reserved_topics.request(topic)
         if request is None:
-            raise ValueError(f"{topic} is no request of {thing}'s: rules.authorize lets no such message through")
+            raise ValueError(f"{topic} asks nothing: access.Client lets no such message through")
         self._held = []
         try:
-            self._answer(session, *request, payload)
+            self._answer(session, request, payload)
         finally:
             held, self._held = self._held, None
             for notification in held:
                 self._broker.publish(*notification, 1)
 
-    def _answer(self, session: Session, service: str, suffix: str, payload: bytes) -> None:
-        thing = session.owner
-        if service == "jobs":
-            for reply_topic, reply in mqtt_api.handle(
-                self.engine, thing, suffix, payload, self.faults.refusal(thing)
-            ):
-                self._reply(session, reply_topic, reply)
-        elif service == "provisioning":
-            self._broker.deliver(session, *provisioning_api.handle(self.engine, self._authority, suffix, payload))
+    def _answer(self, session: Session, request: reserved_topics.Request, payload: bytes) -> None:
+        thing, rest = request.thing, request.rest
+        if thing is None:
+            self._broker.deliver(session, *provisioning_api.handle(self.engine, self._authority, rest, payload))
+        elif request.service == "jobs":
+            for topic, reply in mqtt_api.handle(self.engine, thing, rest, payload, self.faults.refusal(thing)):
+                self._reply(session, thing, topic, reply)
         else:
-            for message_topic, message in streams_api.handle(self.engine, thing, suffix, payload):
+            for message_topic, message in streams_api.handle(self.engine, thing, rest, payload):
                 self._broker.publish(message_topic, message, 1)
 
-    def _reply(self, session: Session, topic: str, payload: bytes) -> None:
-        delay = self.faults.delay(session.owner, self._clock())
+    def _reply(self, session: Session, thing: str, topic: str, payload: bytes) -> None:
+        delay = self.faults.delay(thing, self._clock())
         if delay is None:
             return
         if not delay:
@@ -211,7 +193,7 @@ class Service:
         self._held_replies.add(handle)
 
     def _record(self, session: Session, from_client: bool, message: Message) -> None:
-        self.record.add(session.owner, from_client, message.topic, message.payload)
+        self.record.add(session.client_id, from_client, message.topic, message.payload)
 
     def _notify(self, thing: str, suffix: str, payload: dict[str, Any]) -> None:
         notification = mqtt_api.notification(thing, suffix, payload)

@@ -6,6 +6,7 @@ bounded, and are sent again with DUP after a reconnect (MQTT 3.1.1 section 4.4).
 import logging
 from collections import deque
 from collections.abc import Iterable
+from typing import Protocol
 
 from ujobs_tools.service import packets
 from ujobs_tools.service.connection import Connection
@@ -23,13 +24,36 @@ MAX_UNSENT = 1 << 20
 _log = logging.getLogger(__name__)
 
 
-class Session:
-    """client_id: as in CONNECT. thing: who the client is by its certificate, a thing or what rules.claim gives;
-    None for one without. store: keeps a persistent session's messages; None for a clean session."""
+class Client(Protocol):
+    """Who a client is, and what it may do. Each answer is the reason why not, for people, or "" when it may."""
 
-    def __init__(self, client_id: str, thing: str | None, store: SessionStore | None) -> None:
+    @property
+    def name(self) -> str:
+        """Who it is, for the log."""
+        ...
+
+    def connect(self, clean_session: bool, will: Message | None) -> str:
+        """Asked first, once."""
+        ...
+
+    def review(self) -> str:
+        """Whether it may stay connected."""
+        ...
+
+    def publish(self, topic: str, retain: bool) -> str: ...
+
+    def subscribe(self, name: str) -> str: ...
+
+    def receive(self, topic: str) -> str: ...
+
+
+class Session:
+    """client_id: as in CONNECT. client: who is connected, or was last; None for a session of an earlier service. store:
+    keeps a persistent session's messages; None for a clean session."""
+
+    def __init__(self, client_id: str, client: Client | None, store: SessionStore | None) -> None:
         self.client_id = client_id
-        self.thing = thing
+        self.client = client
         self.clean = store is None
         self.filters: dict[str, int] = {}
         self.connection: Connection | None = None
@@ -42,11 +66,6 @@ class Session:
         self._queued_bytes = 0
         self._packet_id = 0
 
-    @property
-    def owner(self) -> str:
-        """Who the client acts for: the thing of its certificate, or without TLS the one its client id names."""
-        return self.client_id if self.thing is None else self.thing
-
     def restore(self, messages: Iterable[tuple[int | None, Message]]) -> None:
         """Take up what SessionStore.messages gives."""
         for packet_id, message in messages:
@@ -58,8 +77,11 @@ class Session:
     def attach(self, connection: Connection) -> None:
         """Go on over a new connection: what was not acknowledged is sent again, then what has waited."""
         self.connection = connection
-        for packet_id, message in self._in_flight.items():
-            self.write(packets.publish(message, packet_id, duplicate=True))
+        for packet_id, message in list(self._in_flight.items()):
+            if self._receives(message):
+                self.write(packets.publish(message, packet_id, duplicate=True))
+            else:
+                self._forget(packet_id)
         self._send_queued()
 
     def detach(self) -> None:
@@ -70,7 +92,8 @@ class Session:
         """Send a message at this QoS. Without a connection QoS 1 waits, QoS 0 is lost."""
         message = Message(message.topic, message.payload, qos, message.retain)
         if not qos:
-            self.write(packets.publish(message, 0))
+            if self._receives(message):
+                self.write(packets.publish(message, 0))
         elif len(self._queued) >= MAX_QUEUED or self._queued_bytes + message.size > MAX_QUEUED_BYTES:
             _log.warning("%s: too many messages wait for it; one was dropped", self.client_id)
         else:
@@ -81,12 +104,14 @@ class Session:
 
     def acknowledged(self, packet_id: int) -> None:
         """PUBACK came."""
-        message = self._in_flight.pop(packet_id, None)
-        if message is not None:
-            self._in_flight_bytes -= message.size
-            if self._store is not None:
-                self._store.delete_message(self.client_id, packet_id)
+        if packet_id in self._in_flight:
+            self._forget(packet_id)
             self._send_queued()
+
+    def _forget(self, packet_id: int) -> None:
+        self._in_flight_bytes -= self._in_flight.pop(packet_id).size
+        if self._store is not None:
+            self._store.delete_message(self.client_id, packet_id)
 
     def write(self, data: bytes) -> None:
         """Send bytes if there is a connection; cut it off when the client does not read."""
@@ -113,7 +138,19 @@ class Session:
             message = self._queued.popleft()
             self._queued_bytes -= message.size
             self._set_in_flight(packet_id, message)
-            self.write(packets.publish(message, packet_id))
+            if self._receives(message):
+                self.write(packets.publish(message, packet_id))
+            else:
+                self._forget(packet_id)
+
+    def _receives(self, message: Message) -> bool:
+        """Whether its client may have a message; the log says why not. AWS asks at every delivery (iot:Receive)."""
+        if self.connection is None or self.client is None:
+            return True
+        reason = self.client.receive(message.topic)
+        if reason:
+            _log.warning("%s: a message on %s is not delivered: %s", self.client_id, message.topic, reason)
+        return not reason
 
     def _room_for(self, message: Message) -> bool:
         return len(self._in_flight) < MAX_IN_FLIGHT and self._in_flight_bytes + message.size <= MAX_IN_FLIGHT_BYTES

@@ -18,21 +18,20 @@ class SessionStore(Database):
     def retained(self) -> list[Message]:
         return [Message(*row, qos=1, retain=True) for row in self._all("SELECT topic, payload FROM retained_messages")]
 
-    def save_session(self, client_id: str, thing: str | None, expires_at: float | None) -> None:
+    def save_session(self, client_id: str, expires_at: float | None) -> None:
         """Add or change a session. expires_at: in epoch seconds; None while its client is connected."""
         self._execute(
-            "INSERT INTO sessions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET thing = excluded.thing, "
-            "expires_at = excluded.expires_at",
-            client_id, thing, expires_at,
+            "INSERT INTO sessions VALUES (?, ?) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at",
+            client_id, expires_at,
         )
 
     def delete_session(self, client_id: str) -> None:
         """Delete a session with its subscriptions and messages."""
         self._execute("DELETE FROM sessions WHERE client_id = ?", client_id)
 
-    def sessions(self) -> list[tuple[str, str | None, float | None]]:
-        """(client id, thing, expires_at) as save_session was given them."""
-        return [tuple(row) for row in self._all("SELECT client_id, thing, expires_at FROM sessions")]
+    def sessions(self) -> list[tuple[str, float | None]]:
+        """(client id, expires_at) as save_session was given them."""
+        return [tuple(row) for row in self._all("SELECT client_id, expires_at FROM sessions")]
 
     def save_subscription(self, client_id: str, name: str, qos: int) -> None:
         self._execute("INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?)", client_id, name, qos)

@@ -3,13 +3,14 @@ policies, provisioning templates, streams, the broker's sessions and retained me
 
 from ujobs_tools.service.group_store import GroupStore
 from ujobs_tools.service.job_store import JobStore
+from ujobs_tools.service.policy_store import PolicyStore
 from ujobs_tools.service.provisioning_store import ProvisioningStore
 from ujobs_tools.service.registry_store import RegistryStore
 from ujobs_tools.service.session_store import SessionStore
 from ujobs_tools.service.stream_store import StreamStore
 
 
-class Store(JobStore, RegistryStore, GroupStore, ProvisioningStore, StreamStore, SessionStore):
+class Store(JobStore, RegistryStore, GroupStore, PolicyStore, ProvisioningStore, StreamStore, SessionStore):
     """The service's memory. path: a file, made when it is not there yet, or ":memory:".
 
     Changes that belong together go inside `with store.transaction():`, any other is a transaction of its own; what is

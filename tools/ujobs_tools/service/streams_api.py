@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 def handle(engine: Engine, thing: str, suffix: str, payload: bytes) -> Iterator[tuple[str, bytes]]:
     """Carry out what a thing published to `$aws/things/<thing>/streams/<suffix>`; suffix: "<stream>/get/json" or the
-    like, see rules. Gives topics and payloads; bad input of any kind is rejected, never raised."""
+    like, see reserved_topics. Gives topics and payloads; bad input of any kind is rejected, never raised."""
     stream_id, operation, form = suffix.split("/")
     envelope: dict[str, Any] = {}
 

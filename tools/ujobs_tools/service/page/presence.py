@@ -58,7 +58,7 @@ class Presence:
 
     def told_of(self, session: Session, why: str | None) -> None:
         """For Broker.on_presence."""
-        self.told(session.owner, session.client_id, why)
+        self.told(session.client_id, session.client_id, why)  # A client acts for the thing that its id names.
 
     def of(self, thing: str) -> Connection:
         """The thing's connection; an empty one if it has not been seen since the service started."""

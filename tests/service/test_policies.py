@@ -1,0 +1,124 @@
+"""Policies in the registry: their versions, and what they are attached to."""
+
+import json
+from typing import Any
+
+import pytest
+from engine_service import NOTHING, START, Service
+
+from ujobs_tools.service.engine import Engine
+from ujobs_tools.service.errors import ApiError
+
+ID = "ab" * 32
+OTHER = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
+
+
+@pytest.fixture
+def engine() -> Engine:
+    found = Service().engine
+    found.register_certificate(ID, "PEM", active=True)
+    return found
+
+
+@pytest.fixture
+def certificate(engine: Engine) -> str:
+    return engine.arn("cert", ID)
+
+
+def refused(code: str) -> Any:
+    return pytest.raises(ApiError, match=f"^{code}: ")
+
+
+def test_a_policy(engine: Engine) -> None:
+    created = engine.create_policy("connect", NOTHING)
+    assert (created["policyName"], created["policyDocument"], created["policyVersionId"]) == ("connect", NOTHING, "1")
+    assert engine.get_policy("connect")["policyDocument"] == NOTHING
+    assert [policy["policyName"] for policy in engine.list_policies()["policies"]] == ["connect"]
+    with refused("ResourceAlreadyExists"):
+        engine.create_policy("connect", NOTHING)
+    with refused("MalformedPolicy"):
+        engine.create_policy("other", "[" * 10_000)
+    with refused("InvalidRequest"):
+        engine.create_policy("a b", NOTHING)
+    engine.delete_policy("connect")
+    with refused("ResourceNotFound"):
+        engine.get_policy("connect")
+
+
+def test_a_policy_that_could_not_be_evaluated_says_why_when_it_is_made(engine: Engine) -> None:
+    condition = {"NumericLessThan": {"a": "1"}}
+    statement = {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*", "Condition": condition}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    for make in (engine.create_policy, engine.create_policy_version):
+        with pytest.raises(ApiError, match=r"^NotImplemented: .*NumericLessThan"):
+            make("connect", document)
+        if make == engine.create_policy:
+            engine.create_policy("connect", NOTHING)
+
+
+def test_versions(engine: Engine, certificate: str) -> None:
+    engine.create_policy("connect", NOTHING)
+    engine.attach_policy("connect", certificate)
+    assert engine.create_policy_version("connect", OTHER)["policyVersionId"] == "2"
+    assert engine.policies_for(ID, None) == {"connect": NOTHING}
+    version = engine.rights_version
+    engine.set_default_policy_version("connect", "2")
+    assert engine.rights_version > version
+    assert engine.policies_for(ID, None) == {"connect": OTHER}
+    assert engine.get_policy("connect")["defaultVersionId"] == "2"
+    assert engine.get_policy_version("connect", "1")["policyDocument"] == NOTHING
+    assert engine.list_policy_versions("connect")["policyVersions"] == [
+        {"versionId": "2", "isDefaultVersion": True, "createDate": START},
+        {"versionId": "1", "isDefaultVersion": False, "createDate": START},
+    ]
+    with refused("DeleteConflict"):
+        engine.delete_policy_version("connect", "2")
+    engine.delete_policy_version("connect", "1")
+    assert engine.create_policy_version("connect", NOTHING, setAsDefault=True)["policyVersionId"] == "3"
+    assert engine.policies_for(ID, None) == {"connect": NOTHING}
+    for _ in range(3):
+        engine.create_policy_version("connect", OTHER)
+    with refused("VersionsLimitExceeded"):
+        engine.create_policy_version("connect", OTHER)
+    engine.detach_policy("connect", certificate)
+    with refused("DeleteConflict"):
+        engine.delete_policy("connect")
+    for call in (engine.get_policy_version, engine.delete_policy_version, engine.set_default_policy_version):
+        with refused("ResourceNotFound"):
+            call("connect", "9")
+
+
+def test_a_policy_of_a_thing_group_is_for_the_things_in_it_and_below(engine: Engine) -> None:
+    for group, parent in (("site", None), ("hall", "site"), ("office", "site")):
+        engine.create_thing_group(group, parent)
+        engine.create_policy(group, NOTHING)
+        engine.attach_policy(group, engine.arn("thinggroup", group))
+    engine.create_thing("kiln")
+    engine.add_thing_to_thing_group("hall", thingName="kiln")
+    assert set(engine.policies_for(ID, "kiln")) == {"site", "hall"}
+    assert engine.policies_for(ID, None) == {}
+    hall = engine.arn("thinggroup", "hall")
+    assert [one["policyName"] for one in engine.list_attached_policies(hall)["policies"]] == ["hall"]
+    found = engine.list_attached_policies(hall, recursive=True)["policies"]
+    assert [one["policyName"] for one in found] == ["hall", "site"]
+    engine.delete_thing_group("hall")
+    assert engine.policies_for(ID, "kiln") == {}
+    engine.delete_policy("hall")
+
+
+def test_what_a_policy_is_attached_to(engine: Engine, certificate: str) -> None:
+    group = engine.create_thing_group("kilns")["thingGroupArn"]
+    engine.create_policy("connect", NOTHING)
+    for target in (certificate, group, certificate):
+        engine.attach_policy("connect", target)
+    first = engine.list_targets_for_policy("connect", pageSize=1)
+    rest = engine.list_targets_for_policy("connect", marker=first["nextMarker"])
+    assert first["targets"] + rest["targets"] == [certificate, group]
+    with refused("DeleteConflict"):
+        engine.delete_policy("connect")
+    for target in (certificate, group):
+        engine.detach_policy("connect", target)
+    engine.delete_policy("connect")
+    for target in ("arn:aws:iot:us-east-1:000000000000:thing/kiln", "kiln"):
+        with refused("InvalidRequest"):
+            engine.list_attached_policies(target)

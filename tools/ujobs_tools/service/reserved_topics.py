@@ -1,0 +1,44 @@
+"""The topics that begin with `$`: which of them a client can ask something on, and which it can subscribe to.
+
+Whatever the policies say, the others are refused to everybody ("Reserved topics")."""
+
+import re
+from dataclasses import dataclass
+
+_THING = re.compile(r"\$aws/things/([^/]+)/(jobs|streams)/(.+)", re.DOTALL)
+_STREAM_REQUEST = re.compile(r"[a-zA-Z0-9_-]{1,128}/(describe|get)/(json|cbor)")
+_PROVISIONING = re.compile(
+    r"\$aws/(?:certificates/create|provisioning-templates/[0-9A-Za-z_-]{1,36}/provision)/(?:json|cbor)"
+)
+_SUBSCRIBABLE = ("$aws/things/", "$aws/certificates/create/", "$aws/provisioning-templates/", "$aws/events/")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asks by publishing. service: "jobs", "streams" or "provisioning". thing: the one it is about, None
+    for provisioning. rest: what follows `$aws/things/{thing}/{service}/` in the topic; the whole topic for
+    provisioning."""
+
+    service: str
+    thing: str | None
+    rest: str
+
+
+def request(topic: str) -> Request | None:
+    """What publishing to a topic asks; None for a topic that only the service publishes to, or nobody."""
+    if _PROVISIONING.fullmatch(topic):
+        return Request("provisioning", None, topic)
+    match = _THING.fullmatch(topic)
+    if match is None:
+        return None
+    thing, service, rest = match.groups()
+    if service == "jobs":
+        asks = rest not in ("notify", "notify-next") and not rest.endswith(("/accepted", "/rejected"))
+    else:
+        asks = _STREAM_REQUEST.fullmatch(rest) is not None
+    return Request(service, thing, rest) if asks else None
+
+
+def can_subscribe(name: str) -> bool:
+    """Whether a topic filter is about topics that clients can receive from."""
+    return not name.startswith("$") or name.startswith(_SUBSCRIBABLE)
