@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +88,15 @@ class BoardAtWork:
 
 @contextlib.contextmanager
 def board_at_work(
-    cloud: Cloud, thing_name: str, folder: Path, app: Path = _APP, tapped: bool = False, **settings: Any
+    cloud: Cloud, thing_name: str, folder: Path, app: Path = _APP, tapped: bool = False, topics: Sequence[str] = (),
+    **settings: Any,
 ) -> Iterator[BoardAtWork]:
     """Make a thing, build the board's image with these settings, power it on; switch it off at the end.
 
-    app: the application. tapped: the board reaches the cloud through a WireTap, which is `tap` then.
+    app: the application. tapped: the board reaches the cloud through a WireTap, which is `tap` then. topics: of the
+    application's own.
     """
-    thing = fleet.create_thing(thing_name, folder / "thing", cloud.endpoint_url)
+    thing = fleet.create_thing(thing_name, folder / "thing", cloud.endpoint_url, topics=topics)
     with contextlib.ExitStack() as stack:
         board = BoardAtWork(cloud, thing, folder, stack)
         port, directory = cloud.mqtts, thing.directory

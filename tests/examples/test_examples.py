@@ -37,13 +37,13 @@ def test_blink(serve: Cloud, tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def readings_of(thing: fleet.Thing) -> "Iterator[queue.Queue[dict[str, int]]]":
-    """What the thing publishes, as somebody else receives it."""
+def readings_of(board: BoardAtWork, folder: Path) -> "Iterator[queue.Queue[dict[str, int]]]":
+    """What the board publishes, as another thing receives it."""
     readings: queue.Queue[dict[str, int]] = queue.Queue()
+    thing = fleet.create_thing("listener", folder, board.cloud.endpoint_url, topics=["sensors/*"])
     listener = paho.Client(CallbackAPIVersion.VERSION2, "listener")
-    folder = thing.directory
     listener.tls_set(str(folder / "ca.pem"), str(folder / "cert.pem"), str(folder / "key.pem"))
-    listener.on_connect = lambda client, *_: client.subscribe(f"sensors/{thing.name}", 1)
+    listener.on_connect = lambda client, *_: client.subscribe(f"sensors/{board.thing.name}", 1)
     listener.on_message = lambda _, __, message: readings.put(json.loads(message.payload))
     assert thing.port is not None
     listener.connect(thing.host, thing.port)
@@ -57,8 +57,11 @@ def readings_of(thing: fleet.Thing) -> "Iterator[queue.Queue[dict[str, int]]]":
 
 def test_sensor(serve: Cloud, tmp_path: Path) -> None:
     with (
-        board_at_work(serve, "sensor", tmp_path, EXAMPLES / "sensor" / "app.py") as board,
-        readings_of(board.thing) as readings,
+        board_at_work(
+            serve, "sensor", tmp_path, EXAMPLES / "sensor" / "app.py",
+            topics=["sensors/${iot:Connection.Thing.ThingName}"],
+        ) as board,
+        readings_of(board, tmp_path / "listener") as readings,
     ):
         found = board.wait_for(board.give("interval", seconds=1))
         assert (found["status"], found["details"]) == ("SUCCEEDED", {"interval": "1", "before": "60"})

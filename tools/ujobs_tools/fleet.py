@@ -5,7 +5,7 @@ only, and the certificate of the authority that the server is verified with.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ujobs_tools import cloud, credentials
 from ujobs_tools.cloud import CloudError
-from ujobs_tools.policy import device_policy, policy_name
+from ujobs_tools.policy import device_policy, policy_name, topics_policy
 
 MQTTS_PORT = 8883
 _NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
@@ -54,12 +54,14 @@ def create_thing(
     region: str | None = None,
     profile: str | None = None,
     ca: Path | None = None,
+    topics: Sequence[str] = (),
 ) -> Thing:
     """Make a thing with an active certificate, and write its key and certificates.
 
     name: 1 to 128 characters of [a-zA-Z0-9:_-]. out: folder for ca, cert and key as .pem and .der; keys only for their
     owner to read, and never overwritten. endpoint_url: of a stand-in, None for AWS. region, profile: as boto3 takes
     them. ca: file, PEM or DER, with the certificate of the server's authority; None: the stand-in is asked for it.
+    topics: of the application's own, see policy.topics_policy.
 
     What was made in the cloud is removed again when a later step fails. Raises ValueError for a wrong name, CloudError
     for what the cloud refuses or lacks, OSError for files.
@@ -72,15 +74,20 @@ def create_thing(
         host, port = mqtt_endpoint(iot, endpoint_url)
         arn = _make_thing(iot, name)
         undo(f"thing {name}", iot.delete_thing, thingName=name)
-        policy = make_device_policy(iot, arn)
+        policies = [make_device_policy(iot, arn)]
+        if topics:
+            document = topics_policy(arn, topics)
+            policies.append(policy_name(document, "topics"))
+            make_policy(iot, policies[-1], document)
         made = make_certificate(iot, undo)
         number, certificate_arn = made["certificateId"], made["certificateArn"]
-        iot.attach_policy(policyName=policy, target=certificate_arn)
-        undo(f"policy of {number}", iot.detach_policy, policyName=policy, target=certificate_arn)
+        for policy in policies:
+            iot.attach_policy(policyName=policy, target=certificate_arn)
+            undo(f"policy of {number}", iot.detach_policy, policyName=policy, target=certificate_arn)
         iot.attach_thing_principal(thingName=name, principal=certificate_arn)
         undo(f"thing of {number}", iot.detach_thing_principal, thingName=name, principal=certificate_arn)
         credentials.write(out, authority, made["certificatePem"].encode(), made["keyPair"]["PrivateKey"].encode())
-    return Thing(name, arn, certificate_arn, policy, host, port, out)
+    return Thing(name, arn, certificate_arn, policies[0], host, port, out)
 
 
 def authority_certificate(ca: Path | None, endpoint_url: str | None) -> bytes:

@@ -7,7 +7,9 @@ the thing that the certificate is attached to, when the client id is that thing'
 
 import hashlib
 import json
+from collections.abc import Sequence
 
+PREFIX = "ujobs-"  # of the names of all policies that the tools make
 _THING = "${iot:Connection.Thing.ThingName}"
 _JOBS = f"$aws/things/{_THING}/jobs"
 _STREAMS = f"$aws/things/{_THING}/streams"
@@ -38,6 +40,28 @@ def device_policy(thing_arn: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": allowed})
 
 
-def policy_name(document: str) -> str:
-    """A name that goes with the content, so that a policy of this name is this policy and can be shared."""
-    return "ujobs-device-" + hashlib.sha256(document.encode()).hexdigest()[:8]
+def topics_policy(thing_arn: str, topics: Sequence[str]) -> str:
+    """The policy document, as JSON text, that lets an application publish, subscribe and receive on its own topics.
+
+    thing_arn: as for device_policy. topics: as policies have them, where `*` is any text and
+    `${iot:Connection.Thing.ThingName}` the thing; none of them reserved (`$`).
+    """
+    for topic in topics:
+        if not topic or topic.startswith("$aws"):
+            raise ValueError(f"topic {topic!r} must be an application's own: $aws topics are not")
+    prefix = thing_arn.partition(":thing/")[0]
+    messages = [f"{prefix}:topic/{topic}" for topic in topics]
+    filters = [f"{prefix}:topicfilter/{topic}" for topic in topics]
+    allowed = [
+        {"Effect": "Allow", "Action": ["iot:Publish", "iot:RetainPublish", "iot:Receive"], "Resource": messages},
+        {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": filters},
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": allowed})
+
+
+def policy_name(document: str, kind: str = "device") -> str:
+    """A name that goes with the content, so that a policy of this name is this policy and can be shared.
+
+    kind: "device", or "topics" for a topics_policy.
+    """
+    return f"{PREFIX}{kind}-" + hashlib.sha256(document.encode()).hexdigest()[:8]

@@ -25,6 +25,10 @@ def create(
     ] = None,
     region: Region = None,
     profile: Profile = None,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(help="Topic of the application's own that it may use; * is any text. Can be repeated."),
+    ] = None,
 ) -> None:
     """Make a thing with key, certificate and a policy that allows its own Jobs topics only.
 
@@ -33,7 +37,7 @@ def create(
     from ujobs_tools import cloud, fleet
 
     with one_line("thing create", cloud.CloudError):
-        made = fleet.create_thing(name, out, endpoint_url, region, profile, ca)
+        made = fleet.create_thing(name, out, endpoint_url, region, profile, ca, topic or ())
     typer.echo(_report(made))
 
 
