@@ -26,7 +26,12 @@ class Device:
     """A thing that fetches streams, over mutual TLS. messages: (kind, payload decoded) in the order they came."""
 
     def __init__(self, served: Cloud, folder: Path, thing: str, qos: int = 1) -> None:
-        fleet.create_thing(thing, folder / thing, endpoint_url=served.endpoint_url)
+        made = fleet.create_thing(thing, folder / thing, endpoint_url=served.endpoint_url)
+        # What boards do not use, and their policy does not allow: descriptions, and JSON.
+        iot, topic = served.iot(), made.arn.replace(":thing/", ":topic/$aws/things/") + "/streams/*"
+        statement = {"Effect": "Allow", "Action": "iot:Publish", "Resource": topic}
+        fleet.make_policy(iot, thing, json.dumps({"Version": "2012-10-17", "Statement": statement}))
+        iot.attach_policy(policyName=thing, target=made.certificate_arn)
         self.prefix = f"$aws/things/{thing}/streams/table/"
         self.messages: list[tuple[str, Any]] = []
         self.changed = threading.Condition()
