@@ -1,5 +1,7 @@
 """ujobs: AWS IoT Jobs on MicroPython. Names are imported on first use, so unused layers cost nothing."""
 
+import sys
+
 _WHERE = {
     "Agent": "agent",
     "Execution": "client",
@@ -21,3 +23,22 @@ def __getattr__(name):
         return __import__("ujobs." + name, None, None, (name,))
     except ImportError:
         raise AttributeError(name)
+
+
+def lend(module, name, *arguments):
+    # Call a function of a module that is needed for this only: what it does with it is not kept in memory.
+    loaded = set(sys.modules)
+    try:
+        return getattr(__import__("ujobs." + module, None, None, (name,)), name)(*arguments)
+    finally:
+        let_go(loaded)
+
+
+def let_go(loaded):
+    # Forget the modules of ujobs that were imported meanwhile. An imported module is held in two places.
+    for name in list(sys.modules):
+        if name.startswith("ujobs.") and name not in loaded:
+            del sys.modules[name]
+            package, _, module = name.rpartition(".")
+            if hasattr(sys.modules.get(package), module):
+                delattr(sys.modules[package], module)

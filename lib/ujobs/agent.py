@@ -16,13 +16,16 @@ from errno import ETIMEDOUT
 import ujson
 from micropython import const
 
+from . import lend, let_go
 from .journal import Journal
-from .link import Link, explain, log, until
+from .link import explain, log, until
 
 # What only type checkers read; the compiler leaves it out.
 _TYPING = const(0)
 if _TYPING:
     from typing import Any, Callable
+
+    from .link import Link
 
 _IN_PROGRESS = const("IN_PROGRESS")
 _FAILED = const("FAILED")
@@ -31,7 +34,6 @@ _LONG = 0x7FFFFFFFFFFFFFFF
 _MOST_DETAILS = const(10)
 _MOST_VALUE = const(1024)
 _EMPTY = const(64)  # bytes; a notification of nothing has only a timestamp
-_ATTEMPTS = const(3)  # to send one request; each waits for the link's timeout
 _ASK_ANYWAY = const(3600)  # seconds; otherwise a lost notification would never be noticed
 _LONGEST_INTERVAL = const(3600)  # seconds between two progress updates; ticks_ms wraps around after days
 _TIME_LIMIT = const(1440)  # minutes
@@ -42,10 +44,10 @@ _LENIENT = sys.implementation.version < (1, 26)
 _LEAST_PAUSE = 1000  # milliseconds between two progress updates, however many notifications come
 
 # What a refused update means, see meaning().
-ADOPT = const(0)
-APPLIED = const(1)
-ENDED = const(2)
-RETRY = const(3)
+_ADOPT = const(0)
+_APPLIED = const(1)
+_ENDED = const(2)
+_RETRY_LATER = const(3)
 
 
 class Reject(Exception):
@@ -73,20 +75,24 @@ class JobsError(Exception):
         return "%s: %s" % (self.code, self.message)
 
 
+# What goes wrong outside of this program: logged, and tried again.
+_EXPECTED = (OSError, ValueError, MemoryError, JobsError, asyncio.TimeoutError)
+
+
 def meaning(error: JobsError, status: str, version: int) -> int:
     """Return what the refusal of an update means, which said this status and expected this version.
 
-    ADOPT: the execution goes on with another version number: adopt it and send the update again. APPLIED: the service
-    has this result already, and its reply was lost. ENDED: the execution is over or gone: drop it. RETRY: the refusal
-    says nothing about the execution (throttling, an internal error, an unknown code): keep everything, try again later.
+    0: the execution goes on with another version number: adopt it and send the update again. 1: the service has this
+    result already, and its reply was lost. 2: the execution is over or gone: drop it. 3: the refusal says nothing about
+    the execution (throttling, an internal error, an unknown code): keep everything, and try again later.
     """
     state = error.state.get("status")
     if state in ("QUEUED", _IN_PROGRESS):
         new = error.state.get("versionNumber")
-        return ADOPT if isinstance(new, int) and new != version else RETRY
+        return _ADOPT if isinstance(new, int) and new != version else _RETRY_LATER
     if state:
-        return APPLIED if state == status else ENDED
-    return ENDED if error.code in ("ResourceNotFound", "TerminalStateReached") else RETRY
+        return _APPLIED if state == status else _ENDED
+    return _ENDED if error.code in ("ResourceNotFound", "TerminalStateReached") else _RETRY_LATER
 
 
 def check_name(field: str, value: object, most: int) -> None:
@@ -94,12 +100,6 @@ def check_name(field: str, value: object, most: int) -> None:
     # MicroPython never frees the one-character strings made by indexing a string, so do not index.
     if not isinstance(value, str) or not 1 <= len(value) <= most or value.strip(_WORD):
         raise ValueError("%s must be 1 to %d characters of A-Z a-z 0-9 : _ -" % (field, most))
-
-
-def check_number(field: str, value: object, low: int, high: int) -> None:
-    """Check that a value is an integer within these limits. Raises ValueError naming the field and the limits."""
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError("%s must be an integer from %d to %d" % (field, low, high))
 
 
 def execution(reply: dict) -> "dict | None":
@@ -114,7 +114,9 @@ def execution(reply: dict) -> "dict | None":
         check_name("jobId", found.get("jobId"), 64)
         found.setdefault("queuedAt", 0)
         for name in ("executionNumber", "versionNumber", "queuedAt"):
-            check_number(name, found.get(name), 0, _LONG)
+            value = found.get(name)
+            if not isinstance(value, int) or not 0 <= value <= _LONG:
+                raise ValueError("%s is not a number" % name)
     return found
 
 
@@ -122,20 +124,13 @@ def parse(payload: "bytes | bytearray | memoryview") -> dict:
     """Return the JSON object in a payload. Raises ValueError when it is anything else, or breaks off."""
     # A copy of the whole payload would need its memory twice, so look at a piece at a time.
     for at in range(0, len(payload), 1024):
-        if b"\\u" in bytes(payload[at : at + 1025]):
-            from .surrogates import join
-
-            payload = join(bytes(payload))
+        if _LENIENT or b"\\u" in bytes(payload[at : at + 1025]):
+            payload = lend("surrogates", "whole", payload)
             break
     fields = ujson.loads(payload)  # type: ignore[arg-type]
-    if (_LENIENT and len(ujson.loads(b"[" + payload + b",0]")) != 2) or not isinstance(fields, dict):
+    if not isinstance(fields, dict):
         raise ValueError("not a JSON object")
     return fields
-
-
-def names_execution(payload: "memoryview | None") -> bool:
-    """Return whether a notify-next names an execution. Told by its length, its job document need not be parsed."""
-    return payload is None or len(payload) > _EMPTY or b'"execution"' in bytes(payload)
 
 
 def clean(text: str) -> str:
@@ -143,9 +138,7 @@ def clean(text: str) -> str:
     text = text[:_MOST_VALUE]
     data = text.encode("utf-8", "surrogatepass")
     if data and (min(data) < 32 or max(data) > 126):
-        from .details import blank
-
-        text = blank(data)[:_MOST_VALUE]
+        text = lend("details", "blank", data)[:_MOST_VALUE]
     return text.strip() or "-"
 
 
@@ -163,7 +156,7 @@ def details_of(result: "dict | None") -> dict:
             if value is not None:
                 details[key] = clean(value)
     except (AttributeError, LookupError, TypeError):
-        raise ValueError("a handler must return a dict of text, numbers and booleans, or None")
+        raise ValueError("a result must be a dict of text, numbers and booleans")
     if len(details) > _MOST_DETAILS:
         raise ValueError("statusDetails must have at most %d pairs" % _MOST_DETAILS)
     return details
@@ -172,15 +165,16 @@ def details_of(result: "dict | None") -> dict:
 class Requests:
     """Requests to the Jobs service for one thing: one at a time, each matched to its reply by a client token.
 
-    link: a Link whose client may use the thing's topics; thing: its name; attempts: how often a request is sent.
-    Raises ValueError for a wrong thing name.
+    link: a Link whose client may use the thing's topics; thing: its name; attempts: how often a request is sent, each
+    time waiting for the link's timeout. Raises ValueError for a wrong thing name.
     """
 
-    def __init__(self, link: Link, thing: str, attempts: int = _ATTEMPTS):
+    attempts = 3
+
+    def __init__(self, link: "Link", thing: str):
         check_name("thingName", thing, 128)
         self.link = link
         self.thing = thing
-        self.attempts = attempts
         self._prefix = b"$aws/things/" + thing.encode() + b"/jobs/"
         self._sending = asyncio.Lock()
         self._answered = asyncio.Event()
@@ -246,7 +240,7 @@ class Requests:
                 return
             if refused:
                 answer = JobsError(
-                    str(answer.get("code", "InternalError")), str(answer.get("message")), answer.get("executionState")
+                    str(answer.get("code")), str(answer.get("message")), answer.get("executionState")
                 )
         except MemoryError as error:
             # A retry would return the same oversized reply.
@@ -396,14 +390,7 @@ class Agent(Requests):
         if update_interval is not None and update_interval <= 0:
             raise ValueError("update_interval must be more than 0 seconds")
         if link is None:
-            if not ca:
-                raise ValueError("ca is missing: the server could not be verified")
-            loaded = set(sys.modules)
-            from .certificates import tls_context
-
-            ssl = tls_context(ca, cert, key)
-            _let_go(loaded)
-            link = Link(thing, host, port, keepalive=keepalive, ssl=ssl, receive_limit=receive_limit)
+            link = lend("certificates", "secure_link", thing, host, cert, key, ca, port, keepalive, receive_limit)
         super().__init__(link, thing)
         self.journal = Journal(directory)
         self._interval = min(update_interval or _LONGEST_INTERVAL, _LONGEST_INTERVAL)
@@ -429,11 +416,7 @@ class Agent(Requests):
         time_limit: minutes, 1 to 7200, after which an `async` function is stopped and FAILED; what hangs in a plain one
         is the watchdog's. Raises ValueError.
         """
-        check_number("step_timeout, in minutes,", step_timeout, 1, 10080)
-        check_number("max_attempts", max_attempts, 1, 255)
-        check_number("time_limit, in minutes,", time_limit, 1, 7200)
-        if on_restart not in ("rerun", "resume", "fail"):
-            raise ValueError("on_restart must be rerun, resume or fail")
+        lend("handlers", "check_options", step_timeout, on_restart, max_attempts, time_limit)
 
         def register(function):
             self._handlers[operation] = (function, step_timeout, on_restart, max_attempts, time_limit)
@@ -446,12 +429,8 @@ class Agent(Requests):
 
         options: what those handlers are to know, see each; `ca` is the agent's if not given. Raises ValueError.
         """
-        loaded = set(sys.modules)
-        from .handlers import register
-
         self._options.update(options)
-        register(self, names, self._options["allowed"])
-        _let_go(loaded)
+        lend("handlers", "register", self, names, self._options["allowed"])
 
     def confirm(self) -> None:
         """Say that the application works: a version in its trial takes effect (see trial). Raises OSError."""
@@ -479,7 +458,7 @@ class Agent(Requests):
                         return await self.link.disconnect()
                     await self._next()
                     retry = _RETRY
-                except (OSError, ValueError, MemoryError, JobsError, asyncio.TimeoutError) as error:
+                except _EXPECTED as error:
                     log(explain(error))
                     self._patience = 0
                     if self.link.up.is_set():
@@ -498,7 +477,7 @@ class Agent(Requests):
             if not journal.acknowledged:
                 if journal.status != _IN_PROGRESS:
                     return await self._report()
-                found = await self._interrupted()
+                found = await lend("restore", "interrupted", self)
             elif self._patience:
                 if not await until(self._wake, self._patience):
                     self._patience = 0
@@ -516,21 +495,6 @@ class Agent(Requests):
             found = execution(await self.request("$next/get", includeJobDocument=False))
         if found:
             await self._execute(found, fault)
-
-    async def _interrupted(self):
-        # A reset came while a handler ran. The service says whether the execution is still ours.
-        journal = self.journal
-        try:
-            found = execution(await self.request(journal.job_id + "/get", executionNumber=journal.execution_number))
-            if found and journal.holds(found) and found.get("status") == _IN_PROGRESS:
-                return found
-            reason = found.get("status") if found else "no longer there"
-        except JobsError as error:
-            if meaning(error, "", 0) != ENDED:
-                raise
-            reason = error
-        log("job", journal.job_id, "was interrupted and is dropped:", reason)
-        journal.acknowledge()
 
     async def _execute(self, found, fault):
         journal = self.journal
@@ -560,11 +524,7 @@ class Agent(Requests):
         # Before anything of the handler is imported: that may be what crashes the board.
         if not fault and (attempt > handler[3] or (attempt > 1 and handler[2] == "fail")):
             status = _FAILED
-            loaded = set(sys.modules)
-            from .handlers.reboot import reset_cause
-
-            fault = "the board was reset during attempt %d: %s" % (attempt - 1, reset_cause())
-            _let_go(loaded)
+            fault = "the board was reset during attempt %d: %s" % (attempt - 1, lend("restore", "reset_cause"))
         try:
             journal.begin(found, attempt)
             if not fault and handler[2] != "resume" and journal.checkpoint() is not None:
@@ -573,7 +533,7 @@ class Agent(Requests):
             status = _FAILED
             fault = "journal: " + explain(error)
         if fault:
-            return self._finish(status, {"reason": clean(fault)})
+            return self._finish(status, {"reason": fault})
         log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
         self._over.clear()
         self._wake.clear()
@@ -587,7 +547,7 @@ class Agent(Requests):
         try:
             await self._attend(handler[1], handler[4], hurry)
         finally:
-            _let_go(loaded)
+            let_go(loaded)
 
     async def _attend(self, step_timeout, time_limit, hurry):
         # Keep the step timer alive while the handler runs, and stop the handler when its time is up.
@@ -619,7 +579,7 @@ class Agent(Requests):
                     # A notification, or the link is back: the execution may have ended elsewhere.
                     pause = min(pause, _LEAST_PAUSE)
                 self._wake.clear()
-            except (OSError, ValueError, MemoryError, JobsError, asyncio.TimeoutError) as error:
+            except _EXPECTED as error:
                 log("keep-alive not answered:", explain(error))
         # Two handlers must never run at once. A plain one cannot be stopped: what hangs in it is the watchdog's.
         stuck = False
@@ -712,12 +672,12 @@ class Agent(Requests):
                 version += 1
             except JobsError as error:
                 verdict = meaning(error, status, version)
-                if verdict == ENDED:
+                if verdict == _ENDED:
                     return str(error.state.get("status", error.code))
-                if verdict == RETRY or not more:
+                if verdict == _RETRY_LATER or not more:
                     raise
                 version = error.state["versionNumber"]
-                if verdict == ADOPT:
+                if verdict == _ADOPT:
                     journal.set_version(version)
                     continue
             if status == _IN_PROGRESS:
@@ -726,8 +686,9 @@ class Agent(Requests):
 
     def _notified(self, name, payload):
         if name == b"notify-next":
-            # AWS does not promise the order of messages: "nothing pending" must not override "a job is pending".
-            if names_execution(payload):
+            # AWS does not promise the order of messages: "nothing pending" must not override "a job is pending". Told
+            # apart by length, a job document need not be parsed.
+            if payload is None or len(payload) > _EMPTY or b'"execution"' in bytes(payload):
                 self._patience = 0
             elif self._patience:
                 self._patience = _ASK_ANYWAY
@@ -739,13 +700,3 @@ class Agent(Requests):
         if not up or not self._sending.locked():
             self._patience = 0
         self._wake.set()
-
-
-def _let_go(loaded):
-    # What was imported for one purpose is not kept in memory. An imported module is held in two places.
-    for name in list(sys.modules):
-        if name.startswith("ujobs.") and name not in loaded:
-            del sys.modules[name]
-            package, _, module = name.rpartition(".")
-            if hasattr(sys.modules.get(package), module):
-                delattr(sys.modules[package], module)

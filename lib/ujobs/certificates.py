@@ -6,6 +6,8 @@ from binascii import a2b_base64
 
 import tls
 
+from .link import Link
+
 CERTIFICATE = b"CERTIFICATE"
 KEY = b"PRIVATE KEY"
 
@@ -45,6 +47,16 @@ def tls_context(
         name = name if isinstance(name, str) else "certificate or key"
         raise (ValueError if isinstance(error, ValueError) else OSError)("%s: %s" % (name, error))
     return context
+
+
+def secure_link(
+    thing: str, host: str, cert: "str | bytes | None", key: "str | bytes | None", ca: "str | bytes | None", port: int,
+    keepalive: int, receive_limit: int,
+) -> Link:
+    """Return a Link to an account's endpoint, see Agent for the arguments. Raises as tls_context()."""
+    if not ca:
+        raise ValueError("ca is missing: the server could not be verified")
+    return Link(thing, host, port, keepalive=keepalive, ssl=tls_context(ca, cert, key), receive_limit=receive_limit)
 
 
 def der_blocks(source: "str | bytes", label: bytes = b"") -> "list[bytes]":

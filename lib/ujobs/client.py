@@ -7,12 +7,18 @@ refusal is a JobsError with the service's own code. Operations and fields are th
 import asyncio
 
 from .agent import JobsError as JobsError
-from .agent import Requests, check_name, check_number, details_of, names_execution, parse
+from .agent import Requests, check_name, details_of, parse
 from .agent import execution as _checked
 from .link import Link, explain, log
 
 _LONG = 0x7FFFFFFFFFFFFFFF
 _NO_TIMER = 7 * 86400  # seconds: the longest that a step timer can run
+
+
+def check_number(field: str, value: object, low: int, high: int) -> None:
+    """Check that a value is an integer within these limits. Raises ValueError naming the field and the limits."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError("%s must be an integer from %d to %d" % (field, low, high))
 
 
 class Execution:
@@ -76,17 +82,17 @@ class JobsClient(Requests):
     Not beside an Agent for the same thing: a handler uses `job.client.request()`. Raises ValueError for a wrong name.
 
     on_notify: called with the payload (dict) of a `notify`, whose `jobs` lists what is pending. on_notify_next: called
-    with the Execution that is next, None when nothing is pending, False when the message could not be read. on_next:
-    called with whether any is next, which costs less. They must not wait; None (the default) ignores the notification,
-    and `notify` is subscribed only once there is an on_notify.
+    with the Execution that is next, None when nothing is pending, False when the message could not be read. They
+    must not wait; None (the default) ignores the notification, and `notify` is subscribed only once there is an
+    on_notify.
     """
 
     def __init__(self, link: Link, thing: str, attempts: int = 3):
-        super().__init__(link, thing, attempts)
+        super().__init__(link, thing)
+        self.attempts = attempts
         link.filters.append((self._prefix + b"get/+", 0))
         link.filters.append((self._prefix + b"notify-next", 1))
         self.on_notify_next: object = None
-        self.on_next: object = None
         self._on_notify: object = None
 
     @property
@@ -189,8 +195,6 @@ class JobsClient(Requests):
 
     def _notified(self, name, payload):
         if name == b"notify-next":
-            if callable(self.on_next):
-                self.on_next(names_execution(payload))
             if callable(self.on_notify_next):
                 self.on_notify_next(_next(payload))
         elif name == b"notify" and callable(self.on_notify) and payload is not None:

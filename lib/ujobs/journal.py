@@ -17,6 +17,7 @@ from binascii import crc32
 import ujson
 from micropython import const
 
+from . import lend
 from .link import log
 
 # What only type checkers read; the compiler leaves it out.
@@ -24,11 +25,9 @@ _TYPING = const(0)
 if _TYPING:
     from typing import Any
 
-_FORMAT = const("<2sBBqIIIB")
-_HEAD = const(25)
+FORMAT = "<2sBBqIIIB"
 _MOST = const(128)  # bytes of the record
-_STATES = ("", "IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")
-_ACKNOWLEDGED = const(0x80)
+STATES = ("", "IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")
 
 
 def _crc(data):
@@ -55,26 +54,7 @@ class Journal:
         self.details: "dict | None" = None
         self._short = b""  # status details within the record
         self._details_crc = 0
-        data = self._read("record")
-        if not data:
-            return
-        if len(data) < _HEAD + 4 or _crc(data[:-4]) != data[-4:] or data[:2] != b"J1":
-            log("the job record in flash is damaged and was dropped")
-            return
-        (
-            _, state, self.attempt, self.execution_number, self.version, self.queued_at, self._details_crc, length
-        ) = struct.unpack(_FORMAT, data[:_HEAD])
-        self.job_id = data[_HEAD : _HEAD + length].decode()
-        self.status = _STATES[state & 0x7F]
-        self.acknowledged = state >= _ACKNOWLEDGED
-        self._short = data[_HEAD + length : -4]
-        data = self._short
-        if self._details_crc and not self.acknowledged:
-            data = self._read("details")
-            if crc32(data) != self._details_crc:
-                data = b'{"reason": "the status details were lost"}'
-        if data:
-            self.details = ujson.loads(data)
+        lend("restore", "load", self)
 
     def holds(self, execution: dict) -> bool:
         """Return whether this execution, as the service describes it, is the one recorded. A job created again with the
@@ -103,13 +83,11 @@ class Journal:
         """Record a result: from here a power cut cannot lose it."""
         self.acknowledged = False
         self._hold(status, details)
-        record = self._record()
-        if len(record) > _MOST:
+        if len(self._record()) > _MOST:
             data, self._short = self._short, b""
             if self._try("details", data):
                 self._details_crc = crc32(data)
-            record = self._record()
-        self._try("record", record)
+        self._try("record", self._record())
 
     def acknowledge(self) -> None:
         """Record that the service has the result, or that the execution ended without one from here. The identity is
@@ -144,7 +122,7 @@ class Journal:
     def _record(self):
         job_id = self.job_id.encode()
         data = struct.pack(
-            _FORMAT, b"J1", _STATES.index(self.status) | self.acknowledged << 7, self.attempt, self.execution_number,
+            FORMAT, b"J1", STATES.index(self.status) | self.acknowledged << 7, self.attempt, self.execution_number,
             self.version & 0xFFFFFFFF, self.queued_at, self._details_crc, len(job_id)
         ) + job_id + self._short
         return data + _crc(data)

@@ -1,8 +1,21 @@
-"""Characters outside Unicode's basic plane, such as emoji, in JSON text. Imported only for text with escapes.
+"""JSON text that MicroPython's json reads wrongly. Imported only for text with escapes, and before MicroPython 1.26.
 
 AWS writes such a character as two escapes, a surrogate pair. MicroPython's json makes two characters of them, whose
 UTF-8 is not valid.
 """
+
+import sys
+
+import ujson
+
+
+def whole(text: "bytes | bytearray | memoryview") -> bytes:
+    """Return JSON text as json can read it. Raises ValueError for text that breaks off."""
+    text = join(bytes(text))
+    # Before 1.26 json accepts that; but a second element then lands inside of the first.
+    if sys.implementation.version < (1, 26) and len(ujson.loads(b"[" + text + b",0]")) != 2:
+        raise ValueError("the JSON breaks off")
+    return text
 
 
 def join(text: bytes) -> bytes:

@@ -2,7 +2,10 @@
 
 from broker import raises
 from ujobs import agent
-from ujobs.agent import ADOPT, APPLIED, ENDED, RETRY, JobsError, clean, details_of, execution, meaning, parse
+from ujobs.agent import JobsError, clean, details_of, execution, meaning, parse
+from ujobs.client import check_number
+
+ADOPT, APPLIED, ENDED, RETRY = 0, 1, 2, 3
 
 
 def test_names_out_of_limits_are_refused_with_field_and_limit():
@@ -14,10 +17,10 @@ def test_names_out_of_limits_are_refused_with_field_and_limit():
 
 def test_numbers_out_of_limits_are_refused_with_field_and_limits():
     for number in (0, -1, 10081, 1.5, "5", True, None):
-        error = str(raises(ValueError, agent.check_number, "stepTimeoutInMinutes", number, 1, 10080))
+        error = str(raises(ValueError, check_number, "stepTimeoutInMinutes", number, 1, 10080))
         assert "stepTimeoutInMinutes" in error and "10080" in error
     for number in (1, 10080):
-        agent.check_number("stepTimeoutInMinutes", number, 1, 10080)
+        check_number("stepTimeoutInMinutes", number, 1, 10080)
 
 
 def test_a_result_becomes_text():

@@ -100,7 +100,7 @@ def test_any_status_details_are_sent_or_refused(details: Any) -> None:
     try:
         found = details_of(details)
     except ValueError as error:
-        assert re.match("statusDetails|a handler must return", str(error))
+        assert re.match("statusDetails|a result must be", str(error))
         return
     assert len(found) <= 10
     for key, value in found.items():

@@ -12,7 +12,7 @@ from pathlib import Path
 from ujobs_lab import REPOSITORY
 
 MODULES = (
-    "agent", "client", "link", "journal", "details", "surrogates", "certificates", "trial", "provisioning",
+    "agent", "client", "link", "journal", "details", "surrogates", "restore", "certificates", "trial", "provisioning",
     "streams", "cbor", "download", "fetch", "flash", "verify",
 )
 _LIBRARY = REPOSITORY / "lib" / "ujobs"

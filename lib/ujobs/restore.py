@@ -1,0 +1,76 @@
+"""What a reset has left: the record in flash, what became of its execution, what the cause was. Not kept in memory."""
+
+import struct
+from binascii import crc32
+
+import ujson
+
+from .journal import FORMAT, STATES, Journal
+from .link import log
+
+# What only type checkers read.
+_TYPING = False
+if _TYPING:
+    from .agent import Agent
+
+
+def load(journal: Journal) -> None:
+    """Read the record in flash. One that is damaged is dropped, and said so on the console."""
+    data = journal._read("record")
+    if not data:
+        return
+    head = struct.calcsize(FORMAT)
+    if len(data) < head + 4 or struct.pack("<I", crc32(data[:-4])) != data[-4:] or data[:2] != b"J1":
+        log("the job record in flash is damaged and was dropped")
+        return
+    (
+        _, state, journal.attempt, journal.execution_number, journal.version, journal.queued_at, details_crc, length
+    ) = struct.unpack(FORMAT, data[:head])
+    journal.job_id = data[head : head + length].decode()
+    journal.status = STATES[state & 0x7F]
+    journal.acknowledged = state > 0x7F
+    journal._short = data = data[head + length : -4]
+    if details_crc and not journal.acknowledged:
+        journal._details_crc = details_crc
+        data = journal._read("details")
+        if crc32(data) != details_crc:
+            data = b'{"reason": "the status details were lost"}'
+    if data:
+        journal.details = ujson.loads(data)
+
+
+async def interrupted(agent: "Agent") -> "dict | None":
+    """Return the execution whose handler a reset has cut short, if the service says that it is still this board's.
+
+    Else the record is closed. Raises JobsError, OSError, MemoryError.
+    """
+    from .agent import JobsError, execution, meaning
+
+    journal = agent.journal
+    try:
+        found = execution(await agent.request(journal.job_id + "/get", executionNumber=journal.execution_number))
+        if found and journal.holds(found) and found.get("status") == "IN_PROGRESS":
+            return found
+        reason = found.get("status") if found else "no longer there"
+    except JobsError as error:
+        if meaning(error, "", 0) != 2:
+            raise
+        reason = error
+    log("job", journal.job_id, "was interrupted and is dropped:", reason)
+    journal.acknowledge()
+    return None
+
+
+def reset_cause() -> str:
+    """Return the name of the last reset's cause, such as WDT_RESET; its number if it has no name here."""
+    try:
+        import machine
+
+        cause = machine.reset_cause()
+    except (ImportError, AttributeError):
+        return "cause unknown"  # no board
+    # The numbers differ from port to port; the names do not.
+    for name in ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET"):
+        if getattr(machine, name, None) == cause:
+            return name
+    return str(cause)
