@@ -1,3 +1,5 @@
+from typing import Any
+
 from . import trial as trial
 from .agent import Agent as Agent
 from .agent import Job as Job
@@ -8,3 +10,6 @@ from .client import Execution as Execution
 from .client import JobsClient as JobsClient
 from .journal import Journal as Journal
 from .link import Link as Link
+
+def lend(module: str, name: str, *arguments: Any) -> Any: ...
+def let_go(loaded: set[str]) -> None: ...

@@ -391,7 +391,7 @@ class Agent(Requests):
             raise ValueError("update_interval must be more than 0 seconds")
         if link is None:
             link = lend("certificates", "secure_link", thing, host, cert, key, ca, port, keepalive, receive_limit)
-        super().__init__(link, thing)
+        super().__init__(link, thing)  # type: ignore[arg-type]
         self.journal = Journal(directory)
         self._interval = min(update_interval or _LONGEST_INTERVAL, _LONGEST_INTERVAL)
         # By operation: function, or name of one that comes with ujobs; step timeout; on_restart; attempts; time limit.
