@@ -53,6 +53,51 @@ def list_things(endpoint_url: EndpointUrl = None, region: Region = None, profile
                 typer.echo(thing["thingName"])
 
 
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Thing name.")],
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> None:
+    """Show a thing: its attributes, groups, certificates and their policies.
+
+    Exit codes: 0 shown; 1 no such thing, or the service did not answer; 2 bad arguments.
+    """
+    from ujobs_tools import cloud, removal
+
+    with one_line("thing show", cloud.CloudError):
+        thing = removal.show_thing(cloud.client("iot", endpoint_url, region, profile), name)
+    typer.echo(f"thing        {thing.arn}")
+    for attribute, value in sorted(thing.attributes.items()):
+        typer.echo(f"attribute    {attribute}={value}")
+    for group in thing.groups:
+        typer.echo(f"group        {group}")
+    for certificate in thing.certificates:
+        typer.echo(f"certificate  {certificate.arn} {certificate.status}")
+        for policy in certificate.policies:
+            typer.echo(f"policy       {policy}")
+
+
+@app.command()
+def delete(
+    name: Annotated[str, typer.Argument(help="Thing name.")],
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> None:
+    """Delete a thing, its certificates, and the policies of `ujobs` that nothing else uses.
+
+    The board can no longer connect. The key and certificate files in your folder stay. Exit codes: 0 deleted; 1 not
+    or only partly deleted (run it again); 2 bad arguments.
+    """
+    from ujobs_tools import cloud, removal
+
+    with one_line("thing delete", cloud.CloudError):
+        for what in removal.delete_thing(cloud.client("iot", endpoint_url, region, profile), name):
+            typer.echo(f"deleted      {what}")
+
+
 def _report(thing: "Thing") -> str:
     port = str(thing.port) if thing.port else "PORT"
     lines = [
