@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from ujobs_lab import REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
 
@@ -61,7 +62,7 @@ def on_cpython(url: str, *files: Path) -> str:
 
 
 def on_micropython(url: str, *files: Path) -> str:
-    path = f"{umqtt.find()[0]}:{umqtt.REPOSITORY / 'lib'}"
+    path = f"{umqtt.find()[0]}:{REPOSITORY / 'lib'}"
     command = [find_micropython(), "-X", "heapsize=2m", "-c", BEFORE + PROGRAM + AFTER, path, url, *files]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     return (done.stdout or done.stderr).splitlines()[-1]

@@ -1,7 +1,5 @@
 """CBOR (RFC 8949) as far as streams need it: a flat map of numbers, texts and byte strings, read without a copy."""
 
-import struct
-
 from micropython import const
 
 # The first byte of an item: its kind in three bits, then a number, or in how many bytes more the number comes.
@@ -12,29 +10,6 @@ _MAP = const(0xA0)
 _SIMPLE = const(0xE0)
 _ENDLESS = const(31)  # a map that goes on until a break
 _BREAK = const(0xFF)
-
-
-def encode(fields: "dict[str, int | str | bytes]") -> bytes:
-    """Write a map. fields: at most 23; numbers from 0 to 4294967295."""
-    data = bytes((_MAP | len(fields),))
-    for name, value in fields.items():
-        data += _written(name) + _written(value)
-    return data
-
-
-def _written(item):
-    if isinstance(item, int):
-        return _head(0, item)
-    data = item.encode() if isinstance(item, str) else item
-    return _head(_TEXT if isinstance(item, str) else _BYTES, len(data)) + data
-
-
-def _head(kind, number):
-    if number < 24:
-        return bytes((kind | number,))
-    if number < 65536:
-        return struct.pack(">BH", kind | 25, number)
-    return struct.pack(">BI", kind | 26, number)
 
 
 def decode(data: memoryview) -> "dict[str, int | str | memoryview | None]":

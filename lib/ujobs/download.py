@@ -86,11 +86,11 @@ def split_url(url: str) -> tuple:
     if not secure and scheme.lower() != "http":
         raise ValueError("the scheme must be http or https")
     if min(url.encode()) < 33 or max(url.encode()) > 126:
-        raise ValueError("blanks and what is not ASCII must be escaped")
+        raise ValueError("a blank or not ASCII")
     authority = rest.split("/")[0].split("?")[0].split("#")[0]
     host, _, port = authority.partition(":")
     if not host or "@" in authority:
-        raise ValueError("it needs a host, and no user name")
+        raise ValueError("no host, or a user name")
     number = 443 if secure else 80
     if port:
         number = int(port) if port.isdigit() else 0
@@ -123,11 +123,11 @@ def _absolute(url, location):
 def _number(text, base=10):
     try:
         number = int(text, base)
-        if not number >> 53:  # neither negative nor beyond what JSON's numbers are exact for
-            return number
     except ValueError:
-        pass
-    raise ValueError("the response has a bad number")
+        raise LookupError
+    if number >> 53:  # negative, or beyond what JSON's numbers are exact for
+        raise LookupError
+    return number
 
 
 class _Response:
@@ -188,7 +188,7 @@ class _Response:
                 value = value.strip()
                 if name == b"location":
                     if len(line) == _BUFFER:
-                        raise ValueError("the redirect is over %d bytes" % _BUFFER)
+                        raise ValueError("it is over 4096 bytes")
                     location = value.decode()
                 elif name == b"content-length":
                     length = _number(value)
@@ -209,9 +209,9 @@ class _Response:
         if status not in (200, 206):
             raise Refused(status)
         if coding not in (b"", b"identity"):
-            raise ValueError("the file is stored with Content-Encoding " + coding.decode())
+            raise ValueError("stored with Content-Encoding " + coding.decode())
         if transfer not in (b"", b"chunked"):
-            raise ValueError("the server sends Transfer-Encoding " + transfer.decode())
+            raise ValueError("Transfer-Encoding " + transfer.decode())
         total = length
         self._offset = 0
         if status == 206:
@@ -219,7 +219,7 @@ class _Response:
             first, _, total = span.split()[-1].partition(b"/")
             self._offset = _number(first.split(b"-")[0])
             if self._offset != self._start:
-                raise ValueError("the server sent another range than requested")
+                raise ValueError("not the range requested")
             total = None if total == b"*" else _number(total)
         self._announce(self._offset, total, etag)
         if not transfer:

@@ -100,7 +100,7 @@ def check_source(source: object, options: dict, trusted: bool = False) -> None:
     else:
         # Part of a topic.
         if not source["stream"] or any([mark in source["stream"] for mark in "/+#"]):
-            raise ValueError("stream is not the name of a stream")
+            raise ValueError("stream is not a name")
         number = source.get("file", 0)
         if not isinstance(number, int) or not 0 <= number <= 255:
             raise ValueError("file must be 0 to 255")
@@ -120,7 +120,7 @@ def check_source(source: object, options: dict, trusted: bool = False) -> None:
         raise ValueError("sha256 must be 64 hexadecimal digits")
     size = source.get("size")
     if ("stream" in source or "size" in source) and (not isinstance(size, int) or size < 0):
-        raise ValueError("size must be the number of bytes in the file")
+        raise ValueError("size must be a number of bytes")
 
 
 def means_for(sources: "list[dict] | tuple[dict, ...]", options: dict) -> tuple:

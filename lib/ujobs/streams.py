@@ -8,11 +8,12 @@ the file. One block is in memory at a time. The caller checks the SHA-256 before
 import asyncio
 import gc
 import random
+import struct
 from errno import ETIMEDOUT
 
 from micropython import const
 
-from .cbor import decode, encode
+from .cbor import decode
 from .link import Link, explain, log
 
 # What only type checkers read; the compiler leaves it out.
@@ -21,7 +22,7 @@ if _TYPING:
     from typing import Callable
 
 BLOCK = const(4096)  # bytes; AWS accepts 256 to 131072
-_FIRST = const(4)  # blocks to begin with: a slow link is not flooded
+_FIRST = const(8)  # blocks to begin with: a slow link is not flooded, and one of 200 ms is not idle
 _SPAN = const(30)  # blocks under way, of all requests together: AWS answers with at most 128 KB. Fits a small integer
 _PATIENCE = const(3)  # requests in a row that bring nothing
 
@@ -30,7 +31,7 @@ class _Receiver:
     def __init__(self, file_id, size, write, start):
         self.file_id = file_id
         self.size = size
-        self.token = "%x" % random.getrandbits(30)
+        self.token = "%08x" % random.getrandbits(30)
         self.moved = asyncio.Event()
         self.error = None
         self.first = self.asked = start // BLOCK
@@ -104,10 +105,12 @@ class _Receiver:
             try:
                 await link.up.wait()
                 if blocks:
-                    # Bit 0 of byte 0 stands for the first block.
-                    bitmap = bits.to_bytes(4, "little").rstrip(b"\0")
-                    fields = {"c": self.token, "f": self.file_id, "l": BLOCK, "o": begin, "n": blocks, "b": bitmap}
-                    await link.publish(topic, encode(fields))
+                    # CBOR: {c: token, f: file, l: 4096, o: begin, n: blocks, b: bits}, bit 0 of byte 0 for the first.
+                    await link.publish(topic, struct.pack(
+                        ">4s8s3sB8sI3sB3s4s", b"\xa6\x61c\x68", self.token.encode(), b"\x61f\x18", self.file_id,
+                        b"\x61l\x19\x10\0\x61o\x1a", begin, b"\x61n\x18", blocks, b"\x61b\x44",
+                        bits.to_bytes(4, "little"),
+                    ))
                 await asyncio.wait_for(self.moved.wait(), link.timeout)
                 window = min(window * 2, _SPAN)
                 more = True

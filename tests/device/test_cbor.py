@@ -1,6 +1,7 @@
 """`cbor`: maps in every way that RFC 8949 lets one be written, and what is not one."""
 
-from ujobs.cbor import decode, encode
+from cbor_writer import encode
+from ujobs.cbor import decode
 
 # The same map: {"i": 2, "p": b"ab", "c": "t"}.
 FORMS = (

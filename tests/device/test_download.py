@@ -311,7 +311,7 @@ def test_only_strong_validators_are_handed_on():
 
 def test_reasons_name_the_fault_and_whose_it_is():
     faults = (
-        ("https://h/a b", "blanks"), ("https://h:0/", "port"), ("https://h:70000/", "port"), ("https://h:x/", "port"),
+        ("https://h/a b", "blank"), ("https://h:0/", "port"), ("https://h:70000/", "port"), ("https://h:x/", "port"),
         ("ftp://h/", "scheme"), ("https://u@h/", "user name"), ("https:///a", "host"), ("https://h/\xe4", "ASCII"),
     )
     for url, fault in faults:

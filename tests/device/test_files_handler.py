@@ -262,7 +262,7 @@ def test_a_file_is_not_in_the_way_of_another_that_arrives():
 
 def test_all_sources_are_checked_before_the_first_byte():
     for fields, reason in (
-        ({"url": "http://files.example.com/a b"}, "url: blanks"), ({"url": "http://h:0/"}, "url: the port"),
+        ({"url": "http://files.example.com/a b"}, "url: a blank"), ({"url": "http://h:0/"}, "url: the port"),
         ({"url": "gopher://files.example.com/"}, "url: the scheme"), ({"url": "https://files.example.com/"}, "ca"),
         ({"path": "/lib/ujobs/agent.py"}, "outside"), ({"url": None}, "url"),
     ):

@@ -153,12 +153,6 @@ def test_any_cbor_is_read_as_it_is_meant_or_refused(data: bytes) -> None:
     }
 
 
-@bounded(100)
-@given(fields=st.dictionaries(NAMES, st.one_of(st.integers(0, 2**32 - 1), NAMES, st.binary(max_size=300)), max_size=23))
-def test_cbor_is_written_as_others_read_it(fields: dict[str, Any]) -> None:
-    assert cbor2.loads(cbor.encode(fields)) == fields
-
-
 @bounded(250)
 @given(messages=st.lists(st.lists(MESSAGES, max_size=4), max_size=4), serves=st.booleans())
 def test_any_messages_of_a_stream(messages: list[list[tuple[bytes, Any]]], serves: bool) -> None:
