@@ -40,7 +40,7 @@ serve: setup ## run the local Jobs service until Ctrl-C
 	@$(BIN)/ujobs serve
 
 # Mostly waiting for one another: boards, services and clients in processes of their own.
-REAL_PROCESSES := $(addprefix tests/,advisor bench board clients deploy end_to_end examples)
+REAL_PROCESSES := $(addprefix tests/,advisor bench board clients deploy end_to_end examples page)
 
 test: setup-tests clients ## run all tests, in two halves at once
 	@mkdir -p build
@@ -49,8 +49,26 @@ test: setup-tests clients ## run all tests, in two halves at once
 	wait $$half; half=$$?; cat build/real-processes.txt; exit $$((rest || half))
 
 # Without npm or apt-get one of them is missing; the tests that need it say so and are skipped.
-clients: setup-tests build/aws-cli/.ready $(JAVASCRIPT) ## AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto: into build/
+clients: setup-tests build/aws-cli/.ready $(JAVASCRIPT) browser ## AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto, Chromium: into build/
 	@$(BIN)/python -m ujobs_lab.mosquitto
+
+browser: build/selenium/.ready $(if $(JAVASCRIPT),build/browser/.ready)
+	@$(BIN)/python -m ujobs_lab.chromium
+
+build/selenium/.ready: $(READY) requirements-browser.txt
+	@mkdir -p build/selenium
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-browser.txt
+	@touch $@
+
+build/browser/.ready: tests/page/javascript/package.json tests/page/javascript/package-lock.json
+	@rm -rf build/browser
+	@mkdir -p build/browser
+	@cp $^ build/browser
+	npm ci --prefix build/browser --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+pictures: setup-tests browser ## docs/demo.svg and docs/live-page.png, for README and quick start
+	@$(BIN)/python -m ujobs_lab.pictures
 
 build/aws-cli/.ready: requirements-aws-cli.txt
 	@rm -rf build/aws-cli
@@ -157,4 +175,4 @@ clean: ## remove everything that set-up and tests made
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup setup-tests demo serve test clients lint typings api size bench bench-docs bench-service faults fuzz mutants long-life clean flash provision deploy repl logs wipe
+.PHONY: help setup setup-tests demo serve test clients browser pictures lint typings api size bench bench-docs bench-service faults fuzz mutants long-life clean flash provision deploy repl logs wipe

@@ -197,6 +197,19 @@ def test_the_power_of_a_board_in_this_process_can_be_cut(served: PageService) ->
     assert cut == ["kiln"]
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{\n "a": 1,\n "b": nine}', {"line": 3, "message": "Expecting value (column 7)"}),
+        ('{"a": NaN}', {"line": 1, "message": "NaN is not JSON"}),
+        ("[" * 100_000, {"line": 1, "message": "nested too deeply"}),
+        ("{}", {}),
+    ],
+)
+def test_text_that_is_not_json_is_said_to_be_wrong_where(served: PageService, text: str, found: dict[str, Any]) -> None:
+    assert served.post("check", {"text": text}) == (200, found)
+
+
 def test_forms_are_there_for_the_built_in_handlers_with_members_that_their_pages_have() -> None:
     handlers = {path.stem for path in (REPOSITORY / "lib" / "ujobs" / "handlers").glob("[a-z]*.py")}
     # AWS's own documents come from its managed templates.

@@ -82,7 +82,7 @@ class Service:
         self._held: list[tuple[str, bytes]] | None = None  # notifications that have to wait for a reply
         self.engine.on_identity_change = self._broker.review
         self.faults = Faults()
-        self._held_replies: set[asyncio.TimerHandle] = set()
+        self._held_replies: dict[str, list[tuple[Session, str, bytes]]] = {}
         self.record = WireRecord(self._clock)
         trouble = causes(self.faults, self.engine, self._broker.cut, speed) if faults else {}
         self.page = Page(self.engine, page or Options(), self.record, self._about, trouble)
@@ -118,8 +118,7 @@ class Service:
             await asyncio.gather(self._timers, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
-        for handle in self._held_replies:
-            handle.cancel()
+        self._held_replies.clear()
         await self._broker.close()
         self.engine.store.close()
 
@@ -181,16 +180,18 @@ class Service:
         delay = self.faults.delay(thing, self._clock())
         if delay is None:
             return
-        if not delay:
+        held = self._held_replies.get(session.owner)
+        if held is not None:
+            held.append((session, topic, payload))
+        elif delay:
+            self._held_replies[session.owner] = [(session, topic, payload)]
+            asyncio.get_running_loop().call_later(delay / self._clock.speed, self._release, session.owner)
+        else:
             self._broker.deliver(session, topic, payload)
-            return
 
-        def late() -> None:
-            self._held_replies.discard(handle)
-            self._broker.deliver(session, topic, payload)
-
-        handle = asyncio.get_running_loop().call_later(delay / self._clock.speed, late)
-        self._held_replies.add(handle)
+    def _release(self, thing: str) -> None:
+        for reply in self._held_replies.pop(thing, ()):
+            self._broker.deliver(*reply)
 
     def _record(self, session: Session, from_client: bool, message: Message) -> None:
         self.record.add(session.client_id, from_client, message.topic, message.payload)

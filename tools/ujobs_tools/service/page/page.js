@@ -285,7 +285,7 @@ function newJob() {
 }
 
 /** Fill the document from the fields of a built-in handler. */
-function fillDocument() {
+async function fillDocument() {
   const made = {operation: draft.kind};
   say("");
   for (const field of document.querySelectorAll("[data-field]")) {
@@ -295,8 +295,8 @@ function fillDocument() {
     else {
       try {
         made[field.dataset.field] = JSON.parse(field.value);
-      } catch (error) {
-        say(`${field.dataset.field}: ${where(field.value, error).text}`);
+      } catch {
+        say(`${field.dataset.field}: ${(await where(field.value)).text}`);
       }
     }
   }
@@ -305,15 +305,14 @@ function fillDocument() {
 
 const say = (text) => { $("wrong").textContent = text; };
 
-/** Where JSON is wrong: the line, and the message for people. Engines say the position or the line; Safari says neither. */
-function where(text, error) {
-  const position = /position (\d+)/.exec(error.message);
-  const line = position ? text.slice(0, Number(position[1])).split("\n").length : Number((/line (\d+)/.exec(error.message) || [])[1]);
-  return {line, text: (line ? `line ${line}: ` : "") + error.message};
+/** Where text is not JSON, by the service: browsers say it in different words, or not at all. */
+async function where(text) {
+  const {line, message} = await post("check", {text});
+  return {line, text: `line ${line}: ${message}`};
 }
 
 /** The parameters of CreateJob, or null when the form says what is wrong. */
-function jobParameters() {
+async function jobParameters() {
   const names = (id) => $(id).value.split(/[\s,]+/).filter(Boolean);
   const made = {jobId: $("job-id").value.trim(), targets: [...names("things").map((name) => `${state.arn}thing/${name}`),
     ...names("groups").map((name) => `${state.arn}thinggroup/${name}`)]};
@@ -326,12 +325,12 @@ function jobParameters() {
     const text = $("document").value;
     try {
       made.document = JSON.stringify(JSON.parse(text));
-    } catch (error) {
-      const found = where(text, error);
+    } catch {
+      const found = await where(text);
       const lines = text.split("\n");
-      const start = lines.slice(0, (found.line || 1) - 1).join("\n").length + (found.line > 1 ? 1 : 0);
+      const start = lines.slice(0, found.line - 1).join("\n").length + (found.line > 1 ? 1 : 0);
       $("document").focus();
-      if (found.line) $("document").setSelectionRange(start, start + lines[found.line - 1].length);
+      $("document").setSelectionRange(start, start + lines[found.line - 1].length);
       return say(`Document, ${found.text}`), null;
     }
   }
@@ -434,14 +433,14 @@ const DOES = {
     if (operation === "DeleteJob") location.hash = "#/jobs";
     if (operation === "DeleteJobExecution") location.hash = address("jobs", parameters.jobId);
   },
-  show: () => {
-    const parameters = jobParameters();
+  show: async () => {
+    const parameters = await jobParameters();
     if (parameters) showDialog("The same with AWS's tools", teach("CreateJob", parameters), h("div", {class: "buttons"}, close()));
   },
   create: async () => {
-    const parameters = jobParameters();
-    if (!parameters) return;
     try {
+      const parameters = await jobParameters();
+      if (!parameters) return;
       await post("do/CreateJob", parameters);
       location.hash = address("jobs", parameters.jobId);
     } catch (error) {

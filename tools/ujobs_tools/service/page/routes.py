@@ -3,6 +3,7 @@
     GET  /                            the page
     GET  /_ujobs/page/events?view=…   server-sent events: `hello` once, then `state` with the view whenever it changes
     POST /_ujobs/page/do/OPERATION    one of the AWS operations in ACTIONS, with its parameters as boto3 names them
+    POST /_ujobs/page/check           {"text": …}: where it is not JSON
     POST /_ujobs/page/cut-power       {"thing": …}: cut the power of a virtual board that runs in this process
     POST /_ujobs/page/trouble/FAULT   {"thing": …}: one of the faults of `serve --faults`
 """
@@ -106,6 +107,7 @@ class Page:
             app.router.add_get(path, _file)
         app.router.add_get("/_ujobs/page/events", self._events)
         app.router.add_post("/_ujobs/page/do/{operation}", self._do)
+        app.router.add_post("/_ujobs/page/check", _check)
         app.router.add_post("/_ujobs/page/cut-power", self._cut_power)
         app.router.add_post("/_ujobs/page/trouble/{fault}", self._trouble)
         app.on_response_prepare.append(self._answered)
@@ -194,15 +196,7 @@ class Page:
     async def _parameters(self, request: web.Request) -> dict[str, Any]:
         """The body of an action that may be done. Raises ApiError otherwise."""
         await self._check_may_act(request)
-        if request.content_type != "application/json":
-            raise invalid("Content-Type must be application/json")
-        try:
-            parameters = limits.parse_json(await request.read())
-        except ValueError as error:
-            raise invalid(f"The request body is not valid JSON: {error}") from None
-        if not isinstance(parameters, dict):
-            raise invalid("The request body must be a JSON object")
-        return parameters
+        return await _body(request)
 
     async def _check_may_act(self, request: web.Request) -> None:
         if self._options.read_only:
@@ -213,6 +207,28 @@ class Page:
             if not hmac.compare_digest(given.encode(), self._options.password.encode()):
                 await asyncio.sleep(_WRONG_PASSWORD_DELAY)
                 raise ApiError("Unauthorized", "The page's password is wrong or missing (--page-password).")
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    if request.content_type != "application/json":
+        raise invalid("Content-Type must be application/json")
+    try:
+        parameters = limits.parse_json(await request.read())
+    except ValueError as error:
+        raise invalid(f"The request body is not valid JSON: {error}") from None
+    if not isinstance(parameters, dict):
+        raise invalid("The request body must be a JSON object")
+    return parameters
+
+
+async def _check(request: web.Request) -> web.Response:
+    try:
+        limits.parse_json(str((await _body(request)).get("text", "")))
+    except json.JSONDecodeError as error:
+        return web.json_response({"line": error.lineno, "message": f"{error.msg} (column {error.colno})"})
+    except ValueError as error:
+        return web.json_response({"line": 1, "message": str(error)})
+    return web.json_response({})
 
 
 async def _file(request: web.Request) -> web.Response:
