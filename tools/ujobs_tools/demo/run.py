@@ -28,8 +28,9 @@ _DEADLINE = 55.0  # seconds for all jobs together
 _POLL = 0.2
 
 
-def run(console: Console) -> int:
-    """Run the demo; returns the exit code: 0 when each job ended as it should, else 1."""
+def run(console: Console, board_log: bool = True) -> int:
+    """Run the demo; returns the exit code: 0 when each job ended as it should, else 1. board_log: whether to print at
+    the end what the board said."""
     console.print(
         f"[bold]ujobs demo[/bold]: a board on MicroPython, with {find()[1]}, and a local AWS IoT Jobs service.\n"
         f"The service's clock runs [bold]{CLOCK_SPEED} times[/bold] as fast as real time: a step timeout of 1 minute "
@@ -37,15 +38,16 @@ def run(console: Console) -> int:
     )
     try:
         with tempfile.TemporaryDirectory(prefix="ujobs-demo-") as folder:
-            return _Demo(console, Path(folder)).run()
+            return _Demo(console, Path(folder), board_log).run()
     except (NotReady, cloud.CloudError) as error:
         console.print(f"[red]demo: {error}[/red]")
         return 1
 
 
 class _Demo:
-    def __init__(self, console: Console, folder: Path) -> None:
+    def __init__(self, console: Console, folder: Path, board_log: bool) -> None:
         self.console = console
+        self.board_log = board_log
         self.folder = folder
         self.log = folder / "board.log"
         self.executions: dict[str, Execution] = {}
@@ -119,9 +121,10 @@ class _Demo:
     def _conclude(self, url: str) -> int:
         histories = {job.job_id: _history(url, job.job_id) for job in JOBS}
         verdicts = {job.job_id: job.verdict(self.executions[job.job_id], histories[job.job_id]) for job in JOBS}
-        self.console.print("what the board said:", style="bold")
-        for line in self._log_lines():
-            self.console.print("  " + line, style="dim", markup=False, highlight=False, soft_wrap=True)
+        if self.board_log:
+            self.console.print("what the board said:", style="bold")
+            for line in self._log_lines():
+                self.console.print("  " + line, style="dim", markup=False, highlight=False, soft_wrap=True)
         self.console.print(view.result(JOBS, self.executions, histories, verdicts))
         wrong = list(_wrong(verdicts))
         for line in wrong:

@@ -169,14 +169,14 @@ const VIEWS = {
       ["Reason", "Status", "How many", "Things"], state.reasons.map((reason) => ({cells: [
         reason.reason || (reason.status === "TIMED_OUT" ? "a timer expired" : "no reason given"), status(reason.status),
         String(reason.count), reason.things.join(", ") + (reason.count > reason.things.length ? ", …" : "")]})), ""))),
+    section("Executions", executions(route.query.status ? `Only ${route.query.status}` : "Those in progress and those that failed first",
+      state.executions, "thing"), more()),
     h("div", {class: "columns"}, section("Document", h("pre", {tabindex: 0, "aria-label": "Document"}, pretty(state.document))),
       section("About", h("dl", {}, [["Status", status(job.status)], ["Created", ago(job.createdAt)],
-        ["Targets", job.targets.map((arn) => arn.split(":").pop()).join(", ")], ["Selection", job.targetSelection],
+        ["Targets", job.targets.map((arn) => arn.split("/").pop()).join(", ")], ["Selection", job.targetSelection],
         ["Time limit", job.timeoutConfig.inProgressTimeoutInMinutes && `${job.timeoutConfig.inProgressTimeoutInMinutes} min`],
         ["Description", job.description], ["Comment", job.comment], ["Reason code", job.reasonCode],
-      ].filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])))),
-    section("Executions", executions(route.query.status ? `Only ${route.query.status}` : "Those in progress and those that failed first",
-      state.executions, "thing"), more())];
+      ].filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))))];
   },
 
   execution: () => {
