@@ -55,7 +55,7 @@ clients: setup-tests build/aws-cli/.ready $(JAVASCRIPT) browser ## AWS CLI, AWS 
 browser: build/selenium/.ready $(if $(JAVASCRIPT),build/browser/.ready)
 	@$(BIN)/python -m ujobs_lab.chromium
 
-build/selenium/.ready: $(READY) requirements-browser.txt
+build/selenium/.ready: $(TEST_READY) requirements-browser.txt
 	@mkdir -p build/selenium
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-browser.txt
 	@touch $@
