@@ -9,4 +9,4 @@ from ujobs_tools.board import umqtt
 sys.path.insert(0, str(umqtt.find()[0]))
 boardlike.install()
 
-pytest_plugins = ["output_watch"]
+pytest_plugins = ["output_watch", "ujobs_tools.testing.plugin", "pytester"]

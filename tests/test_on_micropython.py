@@ -14,6 +14,7 @@ import pytest
 
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.testing.on_micropython import DEVICE
 
 TESTS = Path(__file__).parent
 DEVICE_TESTS = TESTS / "device"
@@ -35,7 +36,7 @@ def run_file(file: Path) -> tuple[dict[str, bool], dict[str, str], str]:
     failure), and how the process itself ended ("" when it came to its end).
     """
     names = find_functions(file)
-    folders = ":".join(str(folder) for folder in (umqtt.find()[0], TESTS.parent / "lib", file.parent))
+    folders = ":".join(str(folder) for folder in (umqtt.find()[0], TESTS.parent / "lib", file.parent, DEVICE))
     command = [find_micropython(), "-X", f"heapsize={_HEAP}", TESTS / "micropython_runner.py"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
     try:

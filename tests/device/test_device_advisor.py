@@ -7,6 +7,7 @@ import asyncio
 import random
 
 import fast_time
+
 from broker import Broker, filters
 from cloud import DIRECTORY, PREFIX, Cloud, remove
 from ujobs.agent import Agent

@@ -15,6 +15,7 @@ from rich.table import Table
 from ujobs_lab import REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.testing.on_micropython import DEVICE
 
 _MARGIN = 512  # bytes of heap
 _HEAP = "4m"
@@ -28,7 +29,7 @@ def live(days: int) -> list[dict[str, float]]:
     """
     device = REPOSITORY / "tests" / "device"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-    environment["MICROPYPATH"] = ":".join(map(str, (umqtt.find()[0], REPOSITORY / "lib", device, ".frozen")))
+    environment["MICROPYPATH"] = ":".join(map(str, (umqtt.find()[0], REPOSITORY / "lib", device, DEVICE, ".frozen")))
     command = [find_micropython(), "-X", f"heapsize={_HEAP}", device / "long_life.py", str(days)]
     result = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
     return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]

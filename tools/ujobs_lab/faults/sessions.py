@@ -12,6 +12,7 @@ from typing import Any
 from ujobs_lab import REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.testing.on_micropython import DEVICE
 
 ON_BOARD = Path(__file__).with_name("on_board")
 """What runs on MicroPython."""
@@ -42,7 +43,7 @@ def run(plan: Sequence[dict[str, Any]]) -> list[Outcome]:
 
 
 def _run_batch(plan: Sequence[dict[str, Any]]) -> list[Outcome]:
-    folders = (umqtt.find()[0], REPOSITORY / "lib", _HELPERS, ON_BOARD)
+    folders = (umqtt.find()[0], REPOSITORY / "lib", _HELPERS, DEVICE, ON_BOARD)
     program = ON_BOARD / "link_session.py"
     command = [find_micropython(), "-X", f"heapsize={_HEAP}", program, ":".join(map(str, folders))]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}

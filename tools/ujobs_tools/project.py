@@ -1,0 +1,72 @@
+"""A user's project: `ujobs.toml` in its folder, which all commands read from the folder they run in or one above.
+
+    thing = "kiln-7"
+    app = "app"                                # folder or file, from here on
+    settings = "settings.json"                 # of the board, without secrets
+    keys = "keys/kiln-7"                       # folder with ca, cert and key of the thing
+    leave_out = ["*.md", "tests/*"]            # files of the application that are not deployed
+    endpoint_url = "http://127.0.0.1:8080"     # of `ujobs serve`; without it: AWS
+    region = "eu-west-1"
+    profile = "workshop"                       # of the AWS configuration
+    port = "/dev/ttyUSB0"                      # where the board is plugged in
+"""
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+NAME = "ujobs.toml"
+_PATHS = ("app", "settings", "keys")
+
+
+class ProjectError(ValueError):
+    """ujobs.toml cannot be used; the text names the file and the entry."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """folder: where ujobs.toml is. The others: as above; paths are made absolute, None for what is not given."""
+
+    folder: Path
+    thing: str | None = None
+    app: Path | None = None
+    settings: Path | None = None
+    keys: Path | None = None
+    leave_out: tuple[str, ...] = ()
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    port: str | None = None
+
+
+def find(start: Path) -> Project | None:
+    """The project that a folder is in; None outside of one. Raises ProjectError."""
+    for folder in (start.resolve(), *start.resolve().parents):
+        path = folder / NAME
+        if path.is_file():
+            return read(path)
+    return None
+
+
+def read(path: Path) -> Project:
+    """Read one ujobs.toml. Raises ProjectError."""
+    try:
+        entries: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ProjectError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ProjectError(f"{path}: {error}") from error
+    known = {field.name for field in fields(Project)} - {"folder"}
+    for name, value in entries.items():
+        if name not in known:
+            raise ProjectError(f"{path}: unknown entry {name!r}; known are {', '.join(sorted(known))}")
+        if name == "leave_out":
+            if not isinstance(value, list) or not all(isinstance(pattern, str) for pattern in value):
+                raise ProjectError(f"{path}: leave_out must be a list of patterns")
+            entries[name] = tuple(value)
+        elif not isinstance(value, str) or not value:
+            raise ProjectError(f"{path}: {name} must be text in quotes, not {value!r}")
+        elif name in _PATHS:
+            entries[name] = path.parent / value
+    return Project(folder=path.parent, **entries)

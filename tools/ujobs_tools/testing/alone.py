@@ -1,0 +1,120 @@
+"""`run_job`: a handler alone, in milliseconds, on CPython or MicroPython."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ujobs_tools.testing import order
+from ujobs_tools.testing.machine import Machine
+from ujobs_tools.testing.result import Result
+
+CPYTHON, MICROPYTHON = "cpython", "micropython"
+Handler = Callable[..., Any] | str
+
+
+class Board(Protocol):
+    """A board that can be booted again and again; its flash stays."""
+
+    def boot(self, target: order.Target, order: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
+        """Boot once, with these files put on flash before. Raises BootFailed."""
+        ...
+
+    def close(self) -> None:
+        """Throw it away."""
+
+
+class Interpreter(Protocol):
+    """Where handlers run."""
+
+    name: str
+
+    def board(self) -> Board:
+        """A new board."""
+        ...
+
+
+class RunJob:
+    """Runs jobs on one interpreter; the fixture `run_job` gives one. app: the application's folder or file."""
+
+    def __init__(self, interpreter: Interpreter, app: Path | None = None) -> None:
+        self.interpreter = interpreter.name
+        self._interpreter = interpreter
+        self._app = app
+
+    def __call__(
+        self,
+        handler: Handler,
+        document: Mapping[str, Any] | None = None,
+        *,
+        app: Path | None = None,
+        cancel_after: float | None = None,
+        reset_after: float | None = None,
+        reset_at_checkpoint: int | None = None,
+        flash_full: bool = False,
+        files: Mapping[str, bytes] | None = None,
+        machine: Machine | None = None,
+        **options: Any,
+    ) -> Result:
+        """Run one job to its end.
+
+        handler: the function, or the operation under which the application's setup() registers it. document: the job
+        document; `operation` is added. app: the application instead of the project's. cancel_after: seconds by the
+        board's clock until the service cancels the job. reset_after: seconds until the power fails, once; the board
+        then boots again. reset_at_checkpoint: it fails right after this call of job.save(), counted from 1.
+        flash_full: there is no room on flash from the handler's start on. files: on flash before, path to content.
+        machine: what the pins read. options: of Agent.on, for a function that setup() does not register.
+
+        Raises BootFailed when the application cannot be started, ValueError for a wrong argument.
+        """
+        target = order.find(handler, app or self._app)
+        operation = handler if isinstance(handler, str) else None
+        wanted = {
+            "operation": operation, "options": options, "cancel_after": cancel_after, "reset_after": reset_after,
+            "reset_at_checkpoint": reset_at_checkpoint, "flash_full": flash_full,
+        }
+        for name in ("cancel_after", "reset_after"):
+            if wanted[name] is not None and wanted[name] < 0:
+                raise ValueError(f"{name} must be 0 seconds or more")
+        if reset_at_checkpoint is not None and reset_at_checkpoint < 1:
+            raise ValueError("reset_at_checkpoint counts from 1")
+        result = Result(machine=copy.deepcopy(machine or Machine()))
+        put = dict(files or {})
+        for name in put:
+            if not name.startswith("/"):
+                raise ValueError(f"files: {name!r} must be a path from / on")
+        execution: dict[str, Any] = {
+            "jobId": "job", "executionNumber": 1, "versionNumber": 1, "queuedAt": 1, "status": "QUEUED",
+            "statusDetails": {}, "jobDocument": json.loads(json.dumps(dict(document or {}))),
+        }
+        board = self._interpreter.board()
+        try:
+            while True:
+                boot = wanted | {
+                    "execution": execution, "seconds": int(result.seconds), "machine": result.machine.as_order()
+                }
+                report = board.boot(target, boot, put)
+                result.take(report)
+                result.console += report["console"]
+                if report["outcome"] == "ended":
+                    break
+                execution, put = report["execution"], {}
+                wanted |= {"reset_after": None, "reset_at_checkpoint": None}
+                if cancel_after is not None:
+                    wanted["cancel_after"] = max(0.0, cancel_after - result.seconds)
+            result.files = report["files"]
+            return result
+        finally:
+            board.close()
+
+    def at_each_checkpoint(
+        self, handler: Handler, document: Mapping[str, Any] | None = None, **arguments: Any
+    ) -> Iterator[Result]:
+        """What if the power fails at each checkpoint? Runs the job once to count its checkpoints, then once for each
+        with the power failing right after it, and yields those results. arguments: as for a single run."""
+        whole = self(handler, document, **arguments)
+        if not whole.checkpoints:
+            raise ValueError("the handler saves no checkpoint: it ended " + whole.status)
+        for number in range(1, len(whole.checkpoints) + 1):
+            yield self(handler, document, reset_at_checkpoint=number, **arguments)

@@ -1,0 +1,121 @@
+"""The program of MicroPython's side: reads an order, boots once, prints a report; MicroPython only.
+
+The report is one line of JSON after MARK. After a power cut it prints the report and waits to be killed, so that no
+`finally` of the application runs, as on silicon. Flash is littlefs in a file; the host's files are under /host.
+"""
+
+import json
+import os
+import sys
+
+MARK = "\x02ujobs "
+
+
+class Platform:
+    """What one_boot asks of MicroPython."""
+
+    def __init__(self):
+        self._ends = []
+
+    def set_time(self, board_time):
+        """Everything imported from here on gets this `time`."""
+        sys.modules["time"] = board_time
+
+    def register(self, agent, order, starts):
+        """Import the application and have it register its handlers."""
+        import one_boot
+
+        module = __import__(order["module"])
+        function = getattr(module, order["function"]) if order["function"] else None
+        finish = one_boot.registering(agent, function, order, starts)
+        if hasattr(module, "setup"):
+            module.setup(agent)
+        finish()
+
+    def fill_flash(self):
+        """Leave no room on flash, neither for blocks nor, in the folder's own, for small files."""
+        os.mkdir("/fill")
+        for size in (16384, 4096, 256, 16):
+            try:
+                for number in range(10000):
+                    with open("/fill/%d-%d" % (size, number), "wb") as file:
+                        file.write(bytes(size))
+            except OSError:
+                pass
+
+    def at_end(self, undo):
+        """Nothing to undo: the process ends."""
+
+    def cut_power(self, report):
+        """Never returns."""
+        print_report(report)
+        sys.stdin.read()
+
+
+def print_report(report):
+    print(MARK + json.dumps(report))
+
+
+def main(fakes, image, blocks):
+    import gc
+
+    import vfs
+
+    # As in main.py: what stays lies together, and a report of thousands of updates finds room in one piece.
+    gc.threshold(200000)
+    sys.path.append("/host" + fakes)
+    vfs.umount("/")
+    vfs.mount(vfs.VfsPosix("/"), "/host")
+    sys.path[:] = ["/host" + folder for folder in (fakes,)] + [".frozen"]
+    import blockdevice
+
+    device = blockdevice.BlockDevice(open("/host" + image, "r+b", 0), blocks)  # noqa: SIM115
+    try:
+        vfs.mount(vfs.VfsLfs2(device), "/")
+    except OSError:
+        vfs.VfsLfs2.mkfs(device)
+        vfs.mount(vfs.VfsLfs2(device), "/")
+    order = json.loads(sys.stdin.readline())
+    sys.path[:] = ["/host" + folder for folder in order["folders"]] + [".frozen"]
+    import peripherals
+
+    peripherals.reset = peripherals.soft_reset = lambda: None
+    sys.modules["machine"] = peripherals
+    for name, content in order["files"]:
+        _write(name, content)
+    import one_boot
+
+    try:
+        report = one_boot.run(order, Platform())
+    except Exception as error:
+        sys.print_exception(error)
+        report = {"outcome": "failed", "reason": repr(error)}
+    report["files"] = [] if report["outcome"] == "failed" else list(_files(""))
+    print_report(report)
+
+
+def _write(name, content):
+    at = name.find("/", 1)
+    while at > 0:
+        try:
+            os.mkdir(name[:at])
+        except OSError:
+            pass
+        at = name.find("/", at + 1)
+    with open(name, "wb") as file:
+        file.write(bytes.fromhex(content))
+
+
+def _files(folder):
+    for name, kind, *_ in os.ilistdir(folder or "/"):
+        path = folder + "/" + name
+        if path in ("/host", "/fill", "/ujobs-journal"):
+            continue
+        if kind == 0x4000:
+            yield from _files(path)
+        else:
+            with open(path, "rb") as file:
+                yield path, file.read().hex()
+
+
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
