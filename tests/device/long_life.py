@@ -10,7 +10,6 @@ import random
 import sys
 
 import fast_time
-
 import ujson
 from cloud import DIRECTORY, Cloud, remove
 from ujobs.agent import Agent, Reject

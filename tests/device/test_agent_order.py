@@ -5,7 +5,6 @@ import random
 import sys
 
 import fast_time
-
 from agent_handlers import all_done, handlers
 from broker import raises, until
 from cloud import DIRECTORY, PREFIX, Cloud, idle, remove, run

@@ -7,7 +7,6 @@ import asyncio
 import random
 
 import fast_time
-
 from broker import Broker, filters
 from cloud import DIRECTORY, PREFIX, Cloud, remove
 from ujobs.agent import Agent

@@ -4,7 +4,6 @@ import asyncio
 from errno import ENOTCONN
 
 import fast_time
-
 import ujobs.link
 from broker import Broker, until
 from ujobs.link import Link

@@ -6,7 +6,6 @@ import sys
 from binascii import b2a_base64
 
 import fast_time
-
 import ujobs.provisioning as provisioning
 import ujson
 from broker import Broker, filters, raises

@@ -3,7 +3,6 @@
 import asyncio
 
 import fast_time
-
 from cloud import DIRECTORY, Cloud, remove
 from ujobs.agent import Agent
 from ujobs.link import Link

@@ -3,11 +3,11 @@
 import asyncio
 from unittest import mock
 
-import fast_time
 from fuzzing import bounded, damaged, pieces
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fast_time
 import ujobs.link
 from broker import Broker
 from ujobs.link import Link

@@ -7,11 +7,11 @@ import unicodedata
 from typing import Any
 from unittest import mock
 
-import fast_time
 from fuzzing import JSON, NAMES, SCALARS, TEXT, bounded, damaged, mangled
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import fast_time
 from broker import Broker
 from cloud import PREFIX
 from ujobs.agent import JobsError, clean, details_of, execution, parse

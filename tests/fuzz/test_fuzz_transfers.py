@@ -5,11 +5,11 @@ from typing import Any
 from unittest import mock
 
 import cbor2
-import fast_time
 from fuzzing import JSON, NAMES, bounded, damaged, mangled
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import fast_time
 from broker import Broker
 from ujobs import cbor, streams
 from ujobs.download import download

@@ -16,7 +16,6 @@ from typing import Any
 from unittest import mock
 
 import fast_time
-
 import ujobs.trial as trial
 from cloud import PREFIX, Cloud
 from test_firmware_handler import partitions

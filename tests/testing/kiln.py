@@ -42,7 +42,7 @@ async def heat(job):
 def plain(job):
     started = time.ticks_ms()
     for done in range(10):
-        job.tick(done, 10, "at %d" % done)
+        job.tick(done, 10, f"at {done}")
         time.sleep(30)
     return {"took": time.ticks_diff(time.ticks_ms(), started)}
 

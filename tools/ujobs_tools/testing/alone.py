@@ -63,7 +63,8 @@ class RunJob:
         document; `operation` is added. app: the application instead of the project's. cancel_after: seconds by the
         board's clock until the service cancels the job. reset_after: seconds until the power fails, once; the board
         then boots again. reset_at_checkpoint: it fails right after this call of job.save(), counted from 1.
-        flash_full: there is no room on flash from the handler's start on. files: on flash before, path to content.
+        flash_full: there is no room on flash from the handler's start on; on MicroPython, as on a board, a checkpoint
+        of up to about 120 bytes may still fit. files: on flash before, path to content.
         machine: what the pins read. options: of Agent.on, for a function that setup() does not register.
 
         Raises BootFailed when the application cannot be started, ValueError for a wrong argument.

@@ -105,9 +105,8 @@ class _Boot:
         self._undo = contextlib.ExitStack()
 
     def run(self, order: dict[str, Any]) -> dict[str, Any]:
-        import one_boot  # type: ignore[import-not-found]
-
         import boardlike  # type: ignore[import-not-found]
+        import one_boot  # type: ignore[import-not-found]
 
         report: dict[str, Any]
         try:
@@ -169,7 +168,7 @@ class _Boot:
         return importlib.import_module(self._target.module)
 
     def fill_flash(self) -> None:
-        """Leave no room on flash."""
+        """Leave no room on flash: harder than littlefs, which may find some for a few bytes."""
         self._full = True
 
     def at_end(self, undo: Callable[[], None]) -> None:

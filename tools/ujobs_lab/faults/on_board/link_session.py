@@ -15,9 +15,9 @@ if __name__ == "__main__":
     sys.path[:] = sys.argv[1].split(":")
     sys.path.append(".frozen")
 
-import fast_time
 from bad_link import BadBroker, Faults
 
+import fast_time
 import ujobs.agent
 import ujobs.journal
 import ujobs.link

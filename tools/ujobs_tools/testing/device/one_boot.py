@@ -6,11 +6,11 @@ The order for it, and what comes of it, are dicts that JSON can hold; see `run`.
 import asyncio
 import time as real_time
 
-import fast_time
 import peripherals
-from jobs_link import JobsLink
 
+import fast_time
 import ujobs.agent
+from jobs_link import JobsLink
 
 _BOOTED = 820454400  # seconds on the board's clock at its first boot: 2026-01-01, counted from 2000
 _THING = "board"
