@@ -1,6 +1,5 @@
 """The pytest plugin: fixtures for tests of an application's handlers. What they need is imported when they are used."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +52,7 @@ def ujobs_app(pytestconfig: pytest.Config) -> Path | None:
 
 
 @pytest.fixture
-def run_job(ujobs_interpreter: "Interpreter", ujobs_app: Path | None) -> Iterator["RunJob"]:
+def run_job(ujobs_interpreter: "Interpreter", ujobs_app: Path | None) -> "RunJob":
     """Runs a handler alone: `run_job(handler, document)`, see RunJob."""
     from ujobs_tools.testing.alone import RunJob
 
