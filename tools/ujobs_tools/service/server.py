@@ -180,12 +180,12 @@ class Service:
         delay = self.faults.delay(thing, self._clock())
         if delay is None:
             return
-        held = self._held_replies.get(session.owner)
+        held = self._held_replies.get(thing)
         if held is not None:
             held.append((session, topic, payload))
         elif delay:
-            self._held_replies[session.owner] = [(session, topic, payload)]
-            asyncio.get_running_loop().call_later(delay / self._clock.speed, self._release, session.owner)
+            self._held_replies[thing] = [(session, topic, payload)]
+            asyncio.get_running_loop().call_later(delay / self._clock.speed, self._release, thing)
         else:
             self._broker.deliver(session, topic, payload)
 
