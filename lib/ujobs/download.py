@@ -91,11 +91,9 @@ def split_url(url: str) -> tuple:
     host, _, port = authority.partition(":")
     if not host or "@" in authority:
         raise ValueError("no host, or a user name")
-    number = 443 if secure else 80
-    if port:
-        number = int(port) if port.isdigit() else 0
-        if not 0 < number < 65536:
-            raise ValueError("the port must be 1 to 65535")
+    number = int(port) if port.isdigit() else 0 if port else 443 if secure else 80
+    if not 0 < number < 65536:
+        raise ValueError("the port must be 1 to 65535")
     path = rest[len(authority) :].split("#")[0]
     return secure, host, number, path if path[:1] == "/" else "/" + path
 
@@ -104,19 +102,18 @@ def _absolute(url, location):
     if "://" in location.split("?")[0]:
         return location
     scheme, _, rest = url.partition("://")
-    parts = rest.split("?")[0].split("/")  # host, folders, name
     if location[:2] == "//":
         return scheme + ":" + location
+    parts = rest.split("?")[0].split("/")  # host, folders, name
     if location[:1] == "?":
-        location = parts.pop() + location
-    else:
-        parts[1:] = parts[1:-1] if location[:1] != "/" else ()
-        name, _, behind = location.partition("/")
-        while name in ("", ".", "..") and behind:
-            location = behind
-            if name == "..":
-                parts[1:] = parts[1:-1]
-            name, _, behind = location.partition("/")
+        return scheme + "://" + "/".join(parts) + location
+    parts[1:] = parts[1:-1] if location[:1] != "/" else ()
+    for name in location.split("?")[0].split("/"):
+        if name not in ("", ".", ".."):
+            break
+        if name == "..":
+            parts[1:] = parts[1:-1]
+        location = location[len(name) + 1 :]
     return scheme + "://" + "/".join(parts + [location])
 
 

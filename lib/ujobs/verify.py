@@ -53,18 +53,17 @@ def load_key(source: "str | bytes") -> tuple:
     multiple of 8, and the exponent 3 or 65537; an EC key must be an uncompressed point on P-256.
     Raises OSError for a file that cannot be read, ValueError for a key that cannot be used; both name the file.
     """
+    name = source if isinstance(source, str) else "signing key"
     try:
-        try:
-            algorithm, key = _public_key(der_blocks(source)[0])
-        except IndexError:
-            raise ValueError("neither a certificate nor a public key, or damaged")
+        algorithm, key = _public_key(der_blocks(source)[0])
         if algorithm == _RSA_KEY:
             return _rsa_key(key)
         if algorithm == _P256_KEY:
             return _p256_key(key)
-        raise ValueError("the key is neither RSA nor EC on P-256")
+        raise ValueError("neither RSA nor EC on P-256")
+    except IndexError:
+        raise ValueError(name + ": neither a certificate nor a public key, or damaged")
     except (OSError, ValueError) as error:
-        name = source if isinstance(source, str) else "signing key"
         raise (ValueError if isinstance(error, ValueError) else OSError)("%s: %s" % (name, error))
 
 
