@@ -1,8 +1,9 @@
-"""Trials: a new application, firmware or settings count only once the board has proved that it works with them.
+"""Trials: a new application, firmware or new settings take effect only once the board has confirmed that they work.
 
-One file says that a trial is on and how often the board has started in it. `boot()`, called first thing after a reset,
-counts, and puts back what was there before when the trial has had its chances; `confirm()` ends it well, `fail()` ends
-it badly at once. Every step is one rename or remove: a power cut at any point leaves the old version or the new one.
+One file says what is in its trial and how many boots it has had. `boot()` runs first after every reset: it counts the
+boot, and rolls back once three boots are used up. `confirm()` makes the new version permanent; `fail()` rolls back at
+once. A trial that this boot has not counted is void: nothing can confirm it. Every step is one rename or remove: a
+power cut at any point leaves the previous version or the new one.
 """
 
 import asyncio
@@ -12,6 +13,11 @@ from micropython import const
 
 _MAX_STARTS = const(3)
 
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import Callable
+
 # The root of the board's file system; tests have another.
 root = ""
 
@@ -20,6 +26,9 @@ FIRMWARE = "firmware"
 SETTINGS = "settings"
 _SLOTS = ("/app", "/app-b")
 _COUNTS = ("0", "1", "2", "3")
+
+# What this boot has counted as being in its trial.
+_counted = ""
 
 
 def _read(name):
@@ -44,7 +53,7 @@ def _remove(name):
 
 
 def slot() -> str:
-    """Return the folder of the application that has proved itself."""
+    """Return the folder of the application that is confirmed."""
     name = _read("/app-slot")
     return name if name in _SLOTS else _SLOTS[0]
 
@@ -62,47 +71,48 @@ def _state():
 
 
 def current() -> str:
-    """Return what is on trial: APP, FIRMWARE, SETTINGS, or "" for nothing."""
-    return _state()[1]
-
-
-def begin(what: str) -> None:
-    """Start a trial of what has been put in place: the application in the other slot, the settings in /settings.json
-    with those before them in /settings.old, or firmware, which the bootloader takes back by itself. It takes effect at
-    the next reset. Raises OSError."""
-    forget()
-    _write("/trial", "0 %s %s" % (what, other_slot() if what == APP else slot()))
+    """Return what is in its trial in this boot: APP, FIRMWARE, SETTINGS, or "" for nothing."""
+    return _counted
 
 
 def confirm() -> None:
-    """End the trial, if there is one: what was tried is now what counts. Raises OSError."""
-    _, what, folder = _state()
-    if what == FIRMWARE:
+    """End the trial, if there is one: what was tried is now permanent. Raises OSError."""
+    global _counted
+    if not _counted:
+        return
+    if _counted == FIRMWARE:
         from esp32 import Partition
 
         Partition.mark_app_valid_cancel_rollback()
-    if what:
-        _write("/app-slot", folder)
-        _remove("/trial")
-        _remove("/settings.old")
+    _write("/app-slot", _state()[2] or slot())
+    _remove("/trial")
+    _remove("/settings.old")
+    _counted = ""
 
 
 def fail(reason: str) -> None:
-    """End the trial, if there is one, and go back to what was before it, from the next reset on. Raises OSError."""
-    what = current()
+    """End the trial, if there is one, and return to the previous version from the next reset on."""
+    global _counted
+    what = _state()[1]
     if what:
-        _write("/trial-failed", reason)
+        try:
+            _write("/trial-failed", reason)
+        except OSError:
+            pass  # A full flash must not keep what has failed.
         if what == SETTINGS:
             try:
                 os.rename(root + "/settings.old", root + "/settings.json")
             except OSError:
                 pass  # A power cut came after this had been done.
         _remove("/trial")
+    _counted = ""
 
 
 def forget() -> None:
-    """Forget how the last trial went, before the next one."""
+    """Forget how the last trial went, and one that never began, before the next one."""
     _remove("/trial-failed")
+    if not _counted:
+        _remove("/trial")
 
 
 def failure() -> str:
@@ -111,32 +121,60 @@ def failure() -> str:
 
 
 async def ended() -> None:
-    """Wait until the trial is over. Whoever runs the board sees to it that it does not last for ever."""
-    while current():
+    """Wait until the trial is over. Whoever runs the board sees to it that it does not last forever."""
+    while _counted:
         await asyncio.sleep(0.5)
 
 
-async def restart() -> None:
-    """Restart the board, with what is on trial now. Never returns."""
+async def restart(what: str, put: "Callable[[], None] | None" = None) -> None:
+    """Restart the board with something in its trial. Never returns. Raises OSError, and nothing has changed then.
+
+    what: APP, which is in the other slot; SETTINGS, with the previous ones in /settings.old; or FIRMWARE, which the
+    bootloader rolls back. put: puts that in place. No task runs between the first change and the reset: a job that is
+    cancelled before it leaves no trial behind.
+    """
     # Imported here: ujobs itself runs where there is no board.
     import machine
 
     # Let whatever is on its way out leave first.
     await asyncio.sleep(0.5)
+    begin(what)
+    try:
+        if put:
+            put()
+    except OSError:
+        forget()
+        raise
     machine.reset()
 
 
+def begin(what: str) -> None:
+    """Have the next boot count a trial, see restart(). Raises OSError."""
+    global _counted
+    _counted = ""
+    forget()
+    _write("/trial", "0 %s %s" % (what, other_slot() if what == APP else slot()))
+
+
 def boot() -> str:
-    """Count a start, and return the folder of the application to start. Raises OSError."""
-    starts, what, folder = _state()
+    """Count a boot, and return the folder of the application to start."""
+    global _counted
+    _counted = ""
+    boots, what, folder = _state()
     if not what:
         return slot()
     if what == APP and folder == slot():
         # The power went within confirm(), and this is what it left to do.
         _remove("/trial")
         return folder
-    if starts >= str(_MAX_STARTS):
+    if boots >= str(_MAX_STARTS):
         fail("it did not prove itself in %d starts" % _MAX_STARTS)
         return slot()
-    _write("/trial", "%d %s %s" % (int(starts) + 1, what, folder))
+    try:
+        _write("/trial", "%d %s %s" % (int(boots) + 1, what, folder))
+    except OSError as error:
+        # A trial whose boots cannot be counted would never end.
+        fail("the flash takes nothing: " + repr(error))
+        return slot()
+    _counted = what
     return folder

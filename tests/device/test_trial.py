@@ -1,6 +1,8 @@
 """Trials: what is tried counts only once it has proved itself, and a cut at any step leaves the old or the new."""
 
+import asyncio
 import os
+import sys
 
 import ujobs.trial as trial
 from cloud import remove
@@ -90,8 +92,9 @@ def test_a_confirmed_application_is_started_ever_after():
     for expected in ("/app-b", "/app", "/app-b"):
         assert trial.other_slot() == expected
         trial.begin(trial.APP)
-        assert trial.current() == trial.APP
+        assert trial.current() == ""
         assert trial.boot() == expected
+        assert trial.current() == trial.APP
         trial.confirm()
         assert trial.current() == ""
         assert [trial.boot() for _ in range(5)] == [expected] * 5
@@ -136,6 +139,67 @@ def test_confirmed_settings_stay():
         trial.boot()
     assert get("/settings.json") == "new"
     assert sorted(os.listdir(ROOT)) == ["app-slot", "settings.json"]
+
+
+def test_a_trial_that_this_boot_has_not_counted_is_void():
+    for what in (trial.APP, trial.FIRMWARE, trial.SETTINGS):
+        fresh()
+        trial.begin(what)
+        trial.confirm()
+        assert (trial.current(), trial.slot()) == ("", "/app")
+        # The next update forgets it: no later reset brings it live.
+        trial.forget()
+        assert trial.boot() == "/app"
+        assert (trial.current(), trial.failure()) == ("", "")
+
+
+def test_a_trial_in_this_boot_is_not_forgotten():
+    fresh()
+    trial.begin(trial.APP)
+    trial.boot()
+    trial.forget()
+    assert trial.current() == trial.APP
+    assert trial.boot() == "/app-b"
+
+
+def test_a_boot_that_cannot_be_counted_rolls_back():
+    class Full:
+        def __getattr__(self, name):
+            return getattr(os, name)
+
+        def rename(self, old, new):
+            if not new.endswith("/settings.json"):
+                raise OSError(28)
+            os.rename(old, new)
+
+    fresh()
+    new_settings()
+    trial.boot()
+    trial.os = Full()
+    try:
+        assert trial.boot() == "/app"
+    finally:
+        trial.os = os
+    assert trial.current() == ""
+    assert get("/settings.json") == "old"
+
+
+def test_what_cannot_be_put_in_place_leaves_no_trial():
+    def put():
+        raise OSError(28)
+
+    fresh()
+    sys.modules["machine"] = trial  # anything: no reset follows
+    try:
+        asyncio.run(trial.restart(trial.SETTINGS, put))
+        raise AssertionError("no OSError")
+    except OSError:
+        pass
+    finally:
+        del sys.modules["machine"]
+    assert os.listdir(ROOT) == ["settings.json"]
+    assert trial.boot() == "/app"
+    assert trial.current() == ""
 
 
 def test_a_damaged_record_is_no_trial():

@@ -54,8 +54,7 @@ async def run(job: Job, options: dict) -> "dict | None":
     for number in range(index, len(sources)):
         await _bring(job, number, sources[number], folder, position if number == index else 0, means)
         job.save((folder, number + 1, 0))
-    trial.begin(trial.APP)
-    await trial.restart()
+    await trial.restart(trial.APP)
 
 
 def _sources(document):

@@ -35,7 +35,7 @@ async def run(job: Job, options: dict) -> "dict | None":
     checkpoint = job.checkpoint
     if checkpoint is None:
         trial.forget()
-    if trial.current() == trial.FIRMWARE:
+    if trial.current():
         await trial.ended()
     if checkpoint and running.info()[4] == checkpoint[0]:
         return {"version": clean(str(job.document.get("version", ""))), "partition": checkpoint[0]}
@@ -62,19 +62,17 @@ async def run(job: Job, options: dict) -> "dict | None":
         job.save((label, 0))
     image = _Image(target, source["size"], running, position)
     await fetch(job, _source, image, position, lambda safe: job.save((label, safe // _SECTOR * _SECTOR)), means)
-    trial.begin(trial.FIRMWARE)
-    try:
+
+    def put():
         target.set_boot()
-    except OSError as error:
-        trial.fail(explain(error))
-        raise
-    try:
-        # Not before: after a power cut in between it would look as if the bootloader had gone back.
-        job.save((label, -1))
-    except OSError as error:
-        # The switch is made. Should the bootloader go back, the job tries once more.
-        log("firmware:", explain(error))
-    await trial.restart()
+        try:
+            # Not before: after a power cut in between it would look as if the bootloader had gone back.
+            job.save((label, -1))
+        except OSError as error:
+            # The switch is made. Should the bootloader go back, the job tries once more.
+            log("firmware:", explain(error))
+
+    await trial.restart(trial.FIRMWARE, put)
 
 
 def _source(document):

@@ -18,10 +18,9 @@ async def run(job: Job, options: dict) -> "dict | None":
     first = job.checkpoint is None
     if first:
         trial.forget()
-        job.save(True)
     if trial.current():
         await trial.ended()
-    if trial.failure():
+    if not first and trial.failure():
         raise OSError("the settings before are back: " + trial.failure())
     before = _read()
     after = _changed(before, job.document)
@@ -33,12 +32,11 @@ async def run(job: Job, options: dict) -> "dict | None":
         options["check_settings"](dict(after))
     except ValueError as error:
         raise Reject(str(error))
+    # What could run out of space comes before the trial.
     _write("/settings.old", before)
-    # What may find no room comes before the trial begins: one that nothing is on trial in would not end.
     _write("/settings.new", after)
-    trial.begin(trial.SETTINGS)
-    os.rename(trial.root + "/settings.new", trial.root + "/settings.json")
-    await trial.restart()
+    job.save(True)
+    await trial.restart(trial.SETTINGS, lambda: os.rename(trial.root + "/settings.new", trial.root + "/settings.json"))
 
 
 def _changed(before, document):
