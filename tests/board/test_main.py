@@ -93,8 +93,8 @@ network.WLAN.connect = refuse
         ({"thing": "a/b"}, "not started: thingName must be 1 to 128 characters"),
         ({"keepalive": 5000}, "not started: keepalive must be 1 to 1200 seconds"),
         ({"handlers": ["dance"]}, "not started: no built-in handler is named dance"),
-        ({"ca": "/cert/other.der"}, "not started: [Errno 2] ENOENT"),
-        ({"cert": "/settings.json"}, "not started: invalid cert"),
+        ({"ca": "/cert/other.der"}, "not started: /cert/other.der: [Errno 2] ENOENT"),
+        ({"cert": "/settings.json"}, "not started: /settings.json: not a certificate"),
     ],
 )
 def test_settings_it_cannot_do_without_end_in_one_line(board_says, settings: dict, line: str) -> None:
