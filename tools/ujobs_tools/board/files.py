@@ -29,8 +29,13 @@ def make_board_files(
     and firmware as .mpy (-O2, umqtt -O0: it checks replies with `assert`), else as .py. Raises
     FileNotFoundError for what is missing, InterpreterError for a module that does not compile.
     """
-    files = make_program_files(compiled) | make_bare_files(compiled)
-    files["settings.json"] = json.dumps(settings).encode()
+    programs = make_program_files(compiled) | make_bare_files(compiled)
+    return programs | make_own_files(settings, thing_directory, app)
+
+
+def make_own_files(settings: dict[str, Any], thing_directory: Path | None, app: Path | None) -> dict[str, bytes]:
+    """The part of a board's files that is its own: settings, certificates and application, as in make_board_files."""
+    files = {"settings.json": json.dumps(settings).encode()}
     if thing_directory is not None:
         claim = settings.get("claim")
         places = {part: settings.get(part) or f"/cert/{part}.der" for part in ("ca", "cert", "key")}

@@ -49,9 +49,14 @@ def build_image(path: Path, files: dict[str, bytes], blocks: int = DEFAULT_BLOCK
 def write_file(path: Path, name: str, data: bytes) -> None:
     """Put one file on an image: whole or not at all. Raises ImageError, also while a board runs on the
     image."""
+    write_files(path, {name: data})
+
+
+def write_files(path: Path, files: dict[str, bytes]) -> None:
+    """Put files on an image, each whole or not at all. Raises ImageError, also while a board runs on the image."""
     with path.open("r+b") as image:
         lock(image.fileno(), path)
-        _run_tool("write", path, _pack({name: data}))
+        _run_tool("write", path, _pack(files))
 
 
 def read_files(path: Path) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from ujobs_tools.service.errors import ApiError
 class _Trouble:
     refusals: int = 0
     code: str = ""
+    operation: str = ""
     lost: int = 0
     held_until: float = 0.0
 
@@ -21,10 +22,13 @@ class Faults:
     def __init__(self) -> None:
         self._troubles: dict[str, _Trouble] = {}
 
-    def refuse(self, thing: str, times: int = 1, code: str = "RequestThrottled") -> None:
-        """Reject the thing's next requests with this code (ErrorResponse in "Jobs device MQTT API")."""
+    def refuse(self, thing: str, times: int = 1, code: str = "RequestThrottled", operation: str = "") -> None:
+        """Reject the thing's next requests with this code (ErrorResponse in "Jobs device MQTT API").
+
+        operation: "start-next", "get" or "update" to reject only those.
+        """
         trouble = self._of(thing)
-        trouble.refusals, trouble.code = times, code
+        trouble.refusals, trouble.code, trouble.operation = times, code, operation
 
     def lose_replies(self, thing: str, times: int = 1) -> None:
         """Carry out the thing's next requests, but send no reply."""
@@ -34,10 +38,10 @@ class Faults:
         """Send no reply to the thing before that moment; 0 ends it for later replies."""
         self._of(thing).held_until = until
 
-    def refusal(self, thing: str) -> ApiError | None:
+    def refusal(self, thing: str, operation: str) -> ApiError | None:
         """The error to answer the request with that has just come; None to carry it out."""
         trouble = self._troubles.get(thing)
-        if trouble is None or not trouble.refusals:
+        if trouble is None or not trouble.refusals or trouble.operation not in ("", operation):
             return None
         trouble.refusals -= 1
         return ApiError(trouble.code, "Refused on request: see ujobs serve --faults.")

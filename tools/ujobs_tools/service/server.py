@@ -39,6 +39,10 @@ class Clock:
     def __call__(self) -> float:
         return self._base + (time.monotonic() - self._since) * self.speed
 
+    def advance(self, seconds: float) -> None:
+        """Jump ahead."""
+        self._base += seconds
+
     def real_seconds_until(self, moment: float) -> float:
         """How long that is by the wall clock; 0 when it has passed."""
         return max(0.0, (moment - self()) / self.speed)
@@ -131,6 +135,15 @@ class Service:
         if self._timers.done():
             self._timers.result()
 
+    def advance(self, seconds: float) -> None:
+        """Have the service's clock jump ahead; what is due then happens at once."""
+        self._clock.advance(seconds)
+        self._change.set()
+
+    def cut(self, thing: str) -> None:
+        """Break the thing's connections."""
+        self._broker.cut(thing)
+
     def description(self) -> dict[str, Any]:
         """Where to connect, for other programs."""
         return {
@@ -170,7 +183,8 @@ class Service:
         if thing is None:
             self._broker.deliver(session, *provisioning_api.handle(self.engine, self._authority, rest, payload))
         elif request.service == "jobs":
-            for topic, reply in mqtt_api.handle(self.engine, thing, rest, payload, self.faults.refusal(thing)):
+            refusal = self.faults.refusal(thing, rest.rpartition("/")[2])
+            for topic, reply in mqtt_api.handle(self.engine, thing, rest, payload, refusal):
                 self._reply(session, thing, topic, reply)
         else:
             for message_topic, message in streams_api.handle(self.engine, thing, rest, payload):

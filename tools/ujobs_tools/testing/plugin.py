@@ -1,14 +1,32 @@
 """The pytest plugin: fixtures for tests of an application's handlers. What they need is imported when they are used."""
 
+import itertools
+import shutil
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from ujobs_tools.testing.alone import Interpreter, RunJob
+    from ujobs_tools.testing.jobs_service import JobsService
+    from ujobs_tools.testing.local_service import LocalService
+    from ujobs_tools.testing.virtual_board import VirtualBoard
+
+_LINES = 60  # of the console, and messages, that a failure shows
+_UPDATE_INTERVAL = 1  # seconds between two progress updates, where the settings have none
+_numbers = itertools.count(1)
 
 INTERPRETERS = ("cpython", "micropython")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of ujobs."""
+    group = parser.getgroup("ujobs")
+    group.addoption(
+        "--ujobs-endpoint", metavar="URL", help="Run against this `ujobs serve` or MiniStack, not a service of our own."
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,3 +75,104 @@ def run_job(ujobs_interpreter: "Interpreter", ujobs_app: Path | None) -> "RunJob
     from ujobs_tools.testing.alone import RunJob
 
     return RunJob(ujobs_interpreter, ujobs_app)
+
+
+@pytest.fixture(scope="session")
+def ujobs_service(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[LocalService | None]":
+    """The session's Jobs service; None where --ujobs-endpoint names another."""
+    if pytestconfig.getoption("--ujobs-endpoint"):
+        yield None
+        return
+    from ujobs_tools.testing.local_service import LocalService
+
+    with LocalService(tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+@pytest.fixture
+def service(
+    ujobs_service: "LocalService | None", pytestconfig: pytest.Config, tmp_path: Path
+) -> "JobsService":
+    """A thing of its own for the test in the session's Jobs service; creates its jobs, and causes faults."""
+    from ujobs_tools import fleet
+    from ujobs_tools.testing.jobs_service import JobsService
+
+    url: str = ujobs_service.url if ujobs_service else pytestconfig.getoption("--ujobs-endpoint")
+    name = f"test-{next(_numbers)}" if ujobs_service else f"test-{tmp_path.parent.name[-40:]}-{next(_numbers)}"
+    return JobsService(url, fleet.create_thing(name, tmp_path / "thing", url), ujobs_service)
+
+
+@pytest.fixture(scope="session")
+def ujobs_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A flash image with all that every board has alike."""
+    from ujobs_tools.board.files import make_bare_files, make_program_files
+    from ujobs_tools.board.image import build_image
+    from ujobs_tools.board.interpreter import InterpreterError
+
+    image = tmp_path_factory.mktemp("image") / "flash.img"
+    try:
+        build_image(image, make_program_files() | make_bare_files())
+    except InterpreterError as error:
+        pytest.skip(str(error))
+    return image
+
+
+@pytest.fixture
+def ujobs_settings() -> dict[str, Any]:
+    """Settings of the board that differ from the project's: override it."""
+    return {}
+
+
+@pytest.fixture
+def board(
+    service: "JobsService", ujobs_image: Path, ujobs_app: Path | None, ujobs_settings: dict[str, Any],
+    pytestconfig: pytest.Config, tmp_path: Path,
+) -> "Iterator[VirtualBoard]":
+    """A virtual board with the application, switched on, connected to the test's `service`."""
+    from ujobs_tools import project
+    from ujobs_tools.board.files import make_own_files
+    from ujobs_tools.board.image import write_files
+    from ujobs_tools.board.settings import make_settings
+    from ujobs_tools.testing.virtual_board import VirtualBoard
+
+    found = project.find(pytestconfig.rootpath)
+    thing = service.thing
+    overrides = {"thing": thing.name, "host": thing.host, "port": thing.port}
+    settings = make_settings(found.settings if found else None, overrides, [])
+    if not settings.get("update_interval"):
+        settings["update_interval"] = _UPDATE_INTERVAL
+    settings |= ujobs_settings if ujobs_app else {"app": None} | ujobs_settings
+    image = tmp_path / "flash.img"
+    shutil.copyfile(ujobs_image, image)
+    write_files(image, make_own_files(settings, thing.directory, ujobs_app))
+    made = VirtualBoard(image, tmp_path / "console.txt", service)
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A traceback on the console fails the test, unless it was expected."""
+    result = yield
+    made = pyfuncitem.funcargs.get("board")
+    if made is not None and hasattr(made, "unexpected_traceback"):
+        traceback = made.unexpected_traceback()
+        if traceback is not None:
+            pytest.fail(f"unexpected traceback on the board's console:\n{traceback}", pytrace=False)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows the console, the messages and the executions' versions."""
+    report = yield
+    if report.when == "call" and report.failed and isinstance(item, pytest.Function):
+        from ujobs_tools.testing.failure import sections
+
+        report.sections += sections(item.funcargs.get("board"), item.funcargs.get("service"), _LINES)
+    return report

@@ -1,0 +1,29 @@
+"""What a failed test shows of the board and the service."""
+
+from ujobs_tools.executions import in_words
+from ujobs_tools.testing.jobs_service import Job, JobsService
+from ujobs_tools.testing.virtual_board import VirtualBoard
+
+
+def sections(board: object, service: object, lines: int) -> list[tuple[str, str]]:
+    """Headings and texts: the last lines of the console, the last messages, the versions of each job's execution."""
+    found = []
+    if isinstance(board, VirtualBoard):
+        found.append(("the board's console", "\n".join(board.console.splitlines()[-lines:])))
+    if isinstance(service, JobsService):
+        messages = service.messages()
+        if messages:
+            found.append(("the board's messages, requests with replies", "\n".join(messages[-lines:])))
+        found += [(f"versions of {job.job_id}", _versions(job)) for job in service.jobs]
+    return found
+
+
+def _versions(job: Job) -> str:
+    try:
+        history = job.history
+    except OSError as error:
+        return f"not known: {error}"
+    return "\n".join(
+        f"{entry.get('versionNumber')}  {entry.get('status')}  {in_words(entry.get('statusDetails') or {})}".rstrip()
+        for entry in history
+    )

@@ -1,0 +1,66 @@
+"""The Jobs service of a test session, in a thread of the process that runs the tests."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ujobs_tools.service.server import Address, Service, serve
+
+_PATIENCE = 30.0  # seconds to start, and for a call
+
+Returned = TypeVar("Returned")
+
+
+class LocalService:
+    """A service that runs from `with` on. folder: for what it keeps. url: for boto3."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._thread = threading.Thread(target=self._run, name="ujobs service", daemon=True)
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._stop: asyncio.Event
+        self.service: Service
+        self.url = ""
+
+    def __enter__(self) -> "LocalService":
+        self._thread.start()
+        self._started.wait(_PATIENCE)
+        if self._failure is not None or not self.url:
+            raise RuntimeError("the Jobs service did not start") from self._failure
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(_PATIENCE)
+
+    def call(self, function: Callable[[Service], Returned]) -> Returned:
+        """What the function returns, called with the service where it may touch it: in the service's thread."""
+
+        async def called() -> Returned:
+            return function(self.service)
+
+        return asyncio.run_coroutine_threadsafe(called(), self._loop).result(_PATIENCE)
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._main())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._started.set()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self.service = Service(self._folder)
+
+        def started(found: dict[str, Any]) -> None:
+            self.url = found["http"]
+            self._started.set()
+
+        await serve(self.service, Address(), self._stop, started)
