@@ -115,6 +115,16 @@ def test_settings_come_from_file_options_and_assignments(tmp_path: Path) -> None
     }
 
 
+def test_names_and_passwords_stay_text(tmp_path: Path) -> None:
+    given = ["wifi.password=12345678", "wifi.ssid=007", "thing=42", "host=10", "app=true", "port=1", "ntp=null",
+        'signing_key="/a"', "claim.parameters.SerialNumber=0815", "claim.parameters.Line=5"]
+    made = make_settings(None, {}, given)
+    assert made["wifi"] == {"ssid": "007", "password": "12345678"}
+    assert made["signing_key"] == "/a"
+    assert made["claim"]["parameters"] == {"SerialNumber": "0815", "Line": "5"}
+    assert (made["thing"], made["host"], made["app"], made["port"], made["ntp"]) == ("42", "10", "true", 1, None)
+
+
 def test_settings_default_to_the_example(tmp_path: Path) -> None:
     made = make_settings(None, {"thing": "t", "host": "localhost", "port": 1}, [])
     assert made["cert"] == "/cert/cert.der"

@@ -114,3 +114,82 @@ def test_the_signing_key_can_be_set_once_and_not_by_a_job_after_that():
     with_board(taken, job(set={"signing_key": "/cert/sign.der"}), use, files=FILES)
     for document in (job(set={"signing_key": "/data/mine.der"}), job(remove=["signing_key"])):
         with_board(refused, document, use, files={"/settings.json": json.dumps(signed).encode()})
+
+
+def test_what_guards_the_board_cannot_be_changed_by_a_job():
+    def refused(board):
+        assert board.finish() == "REJECTED"
+        assert board.resets == 0
+        assert json.loads(board.get("/settings.json")) == before
+        for name in list(document.get("set", ())) + document.get("remove", []):
+            assert name in board.reason()
+
+    before = dict(OLD)
+    before.update({"roots": ["/data", "/logs"], "handlers": ["settings", "files"], "cert": "/cert/mine.der"})
+    files = {"/settings.json": json.dumps(before).encode()}
+    for name in ("thing", "ca", "cert", "key"):
+        document = job(set={name: "/data/other.der"})
+        with_board(refused, document, use, files=files)
+    for document in (
+        job(set={"claim": {"template": "mine"}}), job(remove=["cert"]),
+        job(set={"roots": ["/"]}), job(set={"roots": ["/cert"]}), job(set={"roots": ["/ujobs"]}),
+        job(set={"roots": ["/data", "/database"]}), job(set={"roots": ["/data/..", "/lib"]}), job(set={"roots": 5}),
+        job(set={"roots": [5]}), job(set={"roots": None}), job(set={"roots": {"/data": 1}}),
+        job(set={"handlers": ["files"]}), job(set={"handlers": None}), job(remove=["handlers"]),
+    ):
+        with_board(refused, document, use, files=files)
+
+
+def test_roots_can_be_narrowed_and_not_widened_again():
+    def narrowed(board):
+        assert board.finish() == "SUCCEEDED"
+        assert settings(board)["roots"] == ["/data/logs"]
+
+    def refused(board):
+        assert board.finish() == "REJECTED"
+        assert board.reason() == "roots can only be narrowed by a job"
+
+    with_board(narrowed, job(set={"roots": ["/data/logs"]}), use, files=FILES)
+    narrow = dict(OLD)
+    narrow["roots"] = ["/data/logs"]
+    for document in (job(set={"roots": ["/data"]}), job(remove=["roots"])):
+        with_board(refused, document, use, files={"/settings.json": json.dumps(narrow).encode()})
+
+
+def test_a_trial_of_settings_after_one_that_failed_is_its_own():
+    def scenario(board):
+        for _ in range(4):
+            board.start(proves=False)
+        assert board.finish() == "FAILED"
+        assert settings(board) == OLD
+        second = board.cloud.queue("update-2", job(set={"port": 8884}))
+        for _ in range(10):
+            board.start()
+            if board.cloud.done():
+                break
+        assert second["status"] == "SUCCEEDED"
+        assert settings(board)["port"] == 8884
+
+    with_board(scenario, job(set={"host": "wrong.example.com"}), use, files=FILES)
+
+
+def test_a_trial_begins_only_once_the_settings_are_written():
+    def scenario(board):
+        seen = []
+        real = trial.begin
+
+        def begin(what):
+            seen.append(settings(board))
+            seen.extend([json.loads(board.get(name)) for name in ("/settings.old", "/settings.new")])
+            real(what)
+
+        trial.begin = begin
+        try:
+            assert board.finish() == "SUCCEEDED"
+        finally:
+            trial.begin = real
+        changed = dict(OLD)
+        changed["port"] = 8884
+        assert seen == [OLD, OLD, changed]
+
+    with_board(scenario, job(set={"port": 8884}), use, files=FILES)

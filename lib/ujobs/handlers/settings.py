@@ -1,7 +1,8 @@
 """The job `{"operation": "settings", "set": {…}, "remove": [...]}`: change the board's settings, on trial.
 
-The new settings count once the board has connected with them; if it does not, it goes back to the old ones by itself
-and the job says FAILED (see trial). Options of Agent.use(): check_settings, called with all settings as they would be,
+The new settings take effect once the board has connected with them; if it does not, it rolls back automatically and the
+job is FAILED (see trial). No job changes what guards the board: the thing name, certificates and keys, and their
+places; `roots` can only be narrowed. Options of Agent.use(): check_settings, called with all settings as they would be,
 which raises ValueError for what is wrong. Values, which may be passwords, appear in no log line and no status detail.
 """
 
@@ -11,6 +12,8 @@ import ujson
 
 from .. import trial
 from ..agent import Job, Reject
+
+_ROOTS = ["/data"]  # as in the handler files
 
 
 async def run(job: Job, options: dict) -> "dict | None":
@@ -44,14 +47,21 @@ def _changed(before, document):
     removed = document.get("remove", [])
     if not isinstance(given, dict) or not isinstance(removed, list) or not all(isinstance(n, str) for n in removed):
         raise Reject("set must be an object and remove a list of names")
-    if "thing" in given or "thing" in removed:
-        raise Reject("the thing name cannot be changed by a job: the job is that thing's")
     after = dict(before)
     after.update(given)
     for name in removed:
         after.pop(name, None)
-    if before.get("signing_key") and before["signing_key"] != after.get("signing_key"):
-        raise Reject("signing_key cannot be changed by a job: it is what jobs are checked with")
+    for name in ("thing", "ca", "cert", "key", "claim", "signing_key"):
+        # Where there is no signing key yet, a job may bring the first one.
+        if before.get(name) != after.get(name) and (name != "signing_key" or before.get(name)):
+            raise Reject(name + " cannot be changed by a job")
+    roots = after.get("roots", _ROOTS)
+    if roots != before.get("roots", _ROOTS):
+        kept = tuple([root + "/" for root in before.get("roots", _ROOTS)])
+        if not isinstance(roots, list) or not all([(str(root) + "/").startswith(kept) for root in roots]):
+            raise Reject("roots can only be narrowed by a job")
+    if "settings" in before.get("handlers", ()) and "settings" not in (after.get("handlers") or ()):
+        raise Reject("handlers must keep settings")
     return after
 
 

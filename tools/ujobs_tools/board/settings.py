@@ -7,6 +7,13 @@ from typing import Any
 
 from ujobs_tools.device_files import SETTINGS_EXAMPLE
 
+# A name, a password or a serial number that consists of digits is still text for the board.
+_TEXTS = {
+    "thing", "host", "ca", "cert", "key", "ntp", "app", "signing_key", "wifi.ssid", "wifi.password", "claim.template",
+    "claim.cert", "claim.key",
+}  # fmt: skip
+_PARAMETERS = "claim.parameters."
+
 
 class UsageError(ValueError):
     """Options that do not go together or are missing; the message says what to do."""
@@ -46,15 +53,18 @@ def parse_settings(content: bytes, name: str) -> dict[str, Any]:
 def change_settings(settings: dict[str, Any], overrides: Mapping[str, Any], assignments: Sequence[str]) -> None:
     """Change settings in place.
 
-    overrides: by name; None values are left out. assignments: KEY=VALUE; VALUE is JSON or text, and a dot in KEY leads
-    into an object. Raises UsageError if an assignment is malformed.
+    overrides: by name; None values are left out. assignments: KEY=VALUE; VALUE is JSON or text, for names
+    and passwords always text; a dot in KEY leads into an object. Raises UsageError if an assignment is malformed.
     """
     settings |= {name: value for name, value in overrides.items() if value is not None}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not key or not equals:
             raise UsageError(f"--set {assignment}: write KEY=VALUE")
-        _assign(settings, key.split("."), _parse(text))
+        value = _parse(text)
+        if (key in _TEXTS or key.startswith(_PARAMETERS)) and not isinstance(value, str | None):
+            value = text
+        _assign(settings, key.split("."), value)
 
 
 def _assign(settings: dict[str, Any], keys: list[str], value: Any) -> None:
