@@ -17,7 +17,7 @@ import machine
 gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
 
 try:
-    from firmware import clock, proving, settings, watchdog, wifi
+    from firmware import clock, proving, settings, supervision, watchdog, wifi
     from ujobs import Agent, trial
 except Exception as error:
     if "trial" in os.listdir("/"):
@@ -75,25 +75,32 @@ def add_application(agent, name):
 
 async def main(config, agent):
     tasks = []  # held, so that they are not collected as garbage
+
+    def keep_running(name, work):
+        tasks.append(asyncio.create_task(supervision.keep_running(name, work)))
+
     if config["watchdog"] or trial.current():
-        # What is on trial may hang.
-        tasks.append(watchdog.start(config["watchdog"] or _TRIAL_WATCHDOG))
+        # What is in its trial may hang.
+        feeding = watchdog.Watchdog(config["watchdog"] or _TRIAL_WATCHDOG)
+        keep_running("watchdog", feeding.run)
     if trial.current():
         tasks.append(asyncio.create_task(proving.prove(agent, config["confirm"], config["trial"])))
     if config["wifi"]:
-        ssid, password = config["wifi"].get("ssid", ""), config["wifi"].get("password", "")
+        ssid, password = config["wifi"]["ssid"], config["wifi"].get("password", "")
         while True:
             try:
                 await wifi.connect(ssid, password)
                 break
-            except OSError as error:
+            except Exception as error:
                 print(error)
                 # A radio that refuses at once must not keep the watchdog from being fed.
                 await asyncio.sleep(1)
-        tasks.append(asyncio.create_task(wifi.keep_connected(ssid, password)))
-    # A certificate's dates can only be checked once the clock is right.
-    while config["ntp"] and not await clock.synchronise(config["ntp"]):
-        pass
+        keep_running("Wi-Fi", lambda: wifi.keep_connected(ssid, password))
+    if config["ntp"]:
+        timekeeper = clock.Clock(config["ntp"], getattr(agent, "link", None))
+        keep_running("clock", timekeeper.run)
+        # A certificate's dates can only be checked once the clock may be right.
+        await timekeeper.ready()
     if config["app"] and isinstance(agent, Agent):
         add_application(agent, config["app"])
     await agent.run()

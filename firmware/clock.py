@@ -1,37 +1,124 @@
-"""The board's clock: set by NTP before the first TLS handshake, which checks the dates of certificates.
+"""The board's clock, set by NTP: TLS checks the dates of certificates against it.
 
-Stands on MicroPython's `ntptime` and `time`. Works with either epoch: only the year is looked at.
+An answer is checked before it is believed: MicroPython's `ntptime` accepts any 48 bytes, zeros and the refusals of a
+busy server included. Works with either epoch of MicroPython's `time`.
 """
 
 import asyncio
+import os
+import socket
 import time
 
-_PLAUSIBLE_YEAR = 2025
-_PAUSE = 1  # seconds between tries
+_FIRST_YEAR = 2026  # of this software: an earlier time cannot be right
+_YEARS = 20  # for which it may run
+_DAY = 86400  # seconds until the time is asked for again
+_PATIENCE = 2  # seconds for one answer
+_LONGEST_PAUSE = 64  # seconds between two questions without an answer
+_TO_1970 = 2208988800  # seconds from NTP's epoch, 1900, to 1970
+_2036 = 1 << 32  # seconds after which NTP's count begins again
 
 
 def plausible() -> bool:
-    """True when the clock has been set since power-on; boards without a battery start in 2000 or 1970."""
-    return time.gmtime()[0] >= _PLAUSIBLE_YEAR
+    """Return whether the clock may be right: boards without a battery start in 2000 or 1970."""
+    return _FIRST_YEAR <= time.gmtime()[0] < _FIRST_YEAR + _YEARS
 
 
-async def synchronise(host: str, timeout: float = 20) -> bool:
-    """Set the clock from the NTP server `host`, unless it is plausible already; True when it is in the end.
+class Clock:
+    """Keeps the clock right.
 
-    Tries about once a second for `timeout` seconds; each try blocks for up to a second. Prints one line on
-    failure.
+    host: NTP server. link: the ujobs Link, whose `failure` shows when TLS refuses a certificate's dates. answered:
+    asyncio.Event that is set once a server has told the time.
     """
-    import ntptime
 
-    ntptime.host = host
-    start = time.ticks_ms()
-    while not plausible():
-        try:
-            ntptime.settime()
-        except Exception as error:
-            # Not OSError alone: ntptime does not look at what it was sent.
-            if time.ticks_diff(time.ticks_ms(), start) >= timeout * 1000:
-                print(f"clock: no time from {host}: {error!r}")
-                return False
-            await asyncio.sleep(_PAUSE)
-    return True
+    def __init__(self, host: str, link: object = None):
+        self._host = host
+        self._link = link
+        self.answered = asyncio.Event()
+
+    async def run(self) -> None:
+        """Ask at once, then once a day, and again at once when TLS refuses a certificate's dates. Never returns."""
+        pause = 1
+        while True:
+            try:
+                _set(await ask(self._host))
+                self.answered.set()
+                pause = 1
+                await self._wait(_DAY)
+            except Exception as error:
+                print("clock: no time from %s: %s. Next try in %d s" % (self._host, error, pause))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def ready(self, seconds: float = 5) -> None:
+        """Wait until the time is known; so many seconds at most when the clock is plausible without an answer."""
+        waited = 0.0
+        while not self.answered.is_set() and (waited < seconds or not plausible()):
+            await asyncio.sleep(0.1)
+            waited += 0.1
+
+    async def _wait(self, seconds):
+        known = getattr(self._link, "failure", "")
+        while seconds > 0:
+            await asyncio.sleep(1)
+            seconds -= 1
+            failure = getattr(self._link, "failure", "")
+            if failure is not known and "validity" in failure:
+                return
+            known = failure
+
+
+async def ask(host: str) -> int:
+    """Return the seconds since 1970 that the NTP server `host` tells.
+
+    Raises OSError when it does not answer within 2 s, ValueError for an answer that cannot be right (RFC 5905).
+    """
+    address = socket.getaddrinfo(host, 123)[0][-1]
+    # A random transmit timestamp, which the answer has to repeat: others cannot know it.
+    question = b"\x23" + bytes(39) + os.urandom(8)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.sendto(question, address)
+        start = time.ticks_ms()
+        while time.ticks_diff(time.ticks_ms(), start) < _PATIENCE * 1000:
+            try:
+                answer = sock.recv(48)
+            except OSError:
+                answer = b""  # nothing is there yet
+            if len(answer) == 48 and answer[24:32] == question[40:]:
+                return read(answer)
+            await asyncio.sleep(0.02)
+    finally:
+        sock.close()
+    raise OSError("no answer within %d s" % _PATIENCE)
+
+
+def read(answer: bytes) -> int:
+    """Return the seconds since 1970 in an NTP answer. Raises ValueError saying why it cannot be right."""
+    if answer[0] & 7 != 4:
+        raise ValueError("not the answer of a server")
+    if answer[1] == 0:
+        # A "kiss-o'-death": the server refuses, and says why in four letters.
+        raise ValueError("the server refuses: " + "".join([chr(c) for c in answer[12:16] if 32 < c < 127]))
+    if answer[0] >> 6 == 3 or answer[1] > 15:
+        raise ValueError("the server does not know the time itself")
+    seconds = int.from_bytes(answer[40:44], "big")
+    if not seconds >> 31:
+        seconds += _2036
+    seconds -= _TO_1970
+    year = _gmtime(seconds)[0]
+    if not _FIRST_YEAR <= year < _FIRST_YEAR + _YEARS:
+        raise ValueError("the year %d cannot be" % year)
+    return seconds
+
+
+def _gmtime(seconds):
+    # MicroPython's epoch is 2000 on boards.
+    return time.gmtime(seconds - 946684800 if time.gmtime(0)[0] == 2000 else seconds)
+
+
+def _set(seconds):
+    import machine
+
+    year, month, day, hour, minute, second, weekday = _gmtime(seconds)[:7]
+    machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))

@@ -11,7 +11,7 @@ require("umqtt.simple")
 package("ujobs", base_path="../lib", opt=2)
 package(
     "firmware",
-    files=("__init__.py", "clock.py", "proving.py", "settings.py", "watchdog.py", "wifi.py"),
+    files=("__init__.py", "clock.py", "proving.py", "settings.py", "supervision.py", "watchdog.py", "wifi.py"),
     base_path="..",
     opt=2,
 )

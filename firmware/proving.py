@@ -1,6 +1,6 @@
-"""Sees to it that a trial ends: whatever is on trial has to bring the board to the cloud in time, or is taken back.
+"""Ends every trial: the new version must connect to the cloud in time, or it is rolled back.
 
-Stands on `ujobs.trial`, which keeps the record, and on the agent, whose connection is the proof.
+Built on `ujobs.trial`, which keeps the record, and on the agent, whose connection is the proof.
 """
 
 import asyncio
@@ -11,15 +11,19 @@ from ujobs import trial
 
 
 async def prove(agent, by_application: bool, seconds: int) -> None:
-    """Confirm what is on trial once the agent is connected, or restart the board when that takes too long.
+    """Confirm what is in its trial once the agent is connected, or restart the board when that takes too long.
 
-    by_application: leave it to the application to call agent.confirm(). seconds: for one start; there are up to three.
+    by_application: leave it to the application to call agent.confirm(). seconds: for one boot; there are up to three.
+    Never raises: the board restarts when the trial cannot be ended otherwise.
     """
     try:
         await asyncio.wait_for(_proof(agent, by_application), seconds)
+        return
     except asyncio.TimeoutError:
         print("trial: no proof within", seconds, "s; restarting")
-        machine.reset()
+    except Exception as error:
+        print("trial: not confirmed:", repr(error) + "; restarting")
+    machine.reset()
 
 
 async def _proof(agent, by_application):
@@ -30,7 +34,7 @@ async def _proof(agent, by_application):
 
 
 def give_up(reason: str) -> None:
-    """Take back what is on trial and restart; nothing happens when nothing is."""
+    """Roll back what is in its trial and restart; nothing happens when nothing is."""
     if trial.current():
         print("trial:", reason)
         trial.fail(reason)

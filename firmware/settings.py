@@ -1,32 +1,112 @@
 """The board's settings, /settings.json: read, checked, and completed with defaults.
 
-A wrong setting that the board can do without costs one line on the console and gets its default; only what it
-cannot do without stops it.
+If an optional setting is invalid, the board prints one line and uses the default. If a required one is missing or
+invalid, the board does not start.
 """
 
 import ujson
 
-# name: (types, default); a default of Ellipsis means that there is none.
+_HOST = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
+_WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-:"
+_MOST_PARAMETERS = 32
+_REQUIRED = object()
+
+
+def _between(least, most, kinds=int):
+    def check(value):
+        number = isinstance(value, kinds) and not isinstance(value, bool)
+        return "" if number and least <= value <= most else "must be a number from %s to %s" % (least, most)
+
+    return check
+
+
+def _text(least=1, most=128, characters=None):
+    def check(value):
+        if not isinstance(value, str):
+            return "must be text, in quotation marks"
+        if not least <= len(value.encode()) <= most:
+            return "must be %d to %d bytes" % (least, most)
+        return "must have no characters but " + characters if characters and value.strip(characters) else ""
+
+    return check
+
+
+def _host(value):
+    wrong = _text(1, 253)(value)
+    if not wrong and value.strip(_HOST):
+        wrong = "must be a host name alone: no https://, port or blank"
+    return wrong
+
+
+def _flag(value):
+    return "" if isinstance(value, bool) else "must be true or false"
+
+
+def _texts(value):
+    return "" if isinstance(value, list) and all(isinstance(one, str) for one in value) else "must be a list of texts"
+
+
+def _roots(value):
+    # The root itself holds what no job may write: settings, keys, the journal.
+    wrong = _texts(value)
+    if not wrong and not all(len(root) > 1 and "/" + root.strip("/") == root for root in value):
+        wrong = 'must be folders such as "/data", not "/" itself'
+    return wrong
+
+
+def _members(value, checks):
+    # The first wrong member of an object, named.
+    if not isinstance(value, dict):
+        return "must be an object"
+    for name in checks:
+        if name in value or name in ("ssid", "template"):
+            wrong = checks[name](value.get(name))
+            if wrong:
+                return "." + name + " " + wrong
+    return ""
+
+
+def _password(value):
+    wrong = _text(0, 64)(value)
+    # WPA: 8 to 63 characters, or the key itself as 64 hexadecimal digits. None at all for an open network.
+    return wrong or ("" if not value or len(value) >= 8 else "must be 8 to 63 characters")
+
+
+def _wifi(value):
+    return _members(value, {"ssid": _text(1, 32), "password": _password})
+
+
+def _parameters(value):
+    fits = isinstance(value, dict) and len(value) <= _MOST_PARAMETERS
+    return "" if fits and all(isinstance(one, str) for one in value.values()) else "must be an object of texts"
+
+
+def _claim(value):
+    checks = {"template": _text(1, 36, _WORD), "parameters": _parameters, "cert": _text(), "key": _text()}
+    return _members(value, checks)
+
+
+# name: (check, default, whether null is allowed)
 _KNOWN = {
-    "thing": (str, ...),
-    "host": (str, ...),
-    "port": (int, 8883),
-    "ca": (str, "/cert/ca.der"),
-    "cert": (str, "/cert/cert.der"),
-    "key": (str, "/cert/key.der"),
-    "claim": (dict, None),
-    "wifi": (dict, None),
-    "ntp": (str, None),
-    "watchdog": (int, None),
-    "keepalive": (int, 60),
-    "update_interval": ((int, float), None),
-    "receive_limit": (int, 16384),
-    "handlers": (list, ()),
-    "roots": (list, ("/data",)),
-    "signing_key": (str, None),
-    "app": (str, None),
-    "confirm": (bool, False),
-    "trial": (int, 300),
+    "thing": (_text(1, 128, _WORD), _REQUIRED, False),
+    "host": (_host, _REQUIRED, False),
+    "port": (_between(1, 65535), 8883, False),
+    "ca": (_text(), "/cert/ca.der", False),
+    "cert": (_text(), "/cert/cert.der", False),
+    "key": (_text(), "/cert/key.der", False),
+    "claim": (_claim, None, True),
+    "wifi": (_wifi, None, True),
+    "ntp": (_host, None, True),
+    "watchdog": (_between(1, 3600), None, True),
+    "keepalive": (_between(30, 1200), 60, False),
+    "update_interval": (_between(1, 3600, (int, float)), None, True),
+    "receive_limit": (_between(1024, 131072), 16384, False),
+    "handlers": (_texts, (), False),
+    "roots": (_roots, ("/data",), False),
+    "signing_key": (_text(1, 4096), None, True),
+    "app": (_text(1, 64), None, True),
+    "confirm": (_flag, False, False),
+    "trial": (_between(1, 3600), 300, False),
 }
 
 
@@ -34,7 +114,11 @@ def load(path: str = "/settings.json") -> dict:
     """Return all settings by name. Raises ValueError when the file cannot be used, naming the file or the setting."""
     try:
         with open(path) as file:
-            given = ujson.load(file)
+            text = file.read()
+        given = ujson.loads(text)
+        # MicroPython before 1.26 accepts text that breaks off.
+        if len(ujson.loads("[" + text + ",0]")) != 2:
+            raise ValueError("breaks off")
     except (OSError, ValueError) as error:
         raise ValueError(path + ": " + repr(error))
     if not isinstance(given, dict):
@@ -42,41 +126,41 @@ def load(path: str = "/settings.json") -> dict:
     for name in given:
         if name not in _KNOWN:
             print("settings: there is no setting", name)
-    config = {"thing": ""} if _fits("claim", given.get("claim"), dict) else {}
-    config.update(given)  # a board that claims gets its name by that
-    return {name: _check(name, config.get(name), kinds, default) for name, (kinds, default) in _KNOWN.items()}
+    if given.get("claim") and "thing" not in given:
+        given["thing"] = ""  # a board that claims gets its name by that
+    return {name: _usable(name, given) for name in _KNOWN}
 
 
 def check(given: dict) -> None:
     """Check settings as a job would set them, more strictly. Raises ValueError naming the setting, never its value."""
-    for name, value in given.items():
+    for name in given:
         if name not in _KNOWN:
             raise ValueError("there is no setting " + name)
-        kinds, default = _KNOWN[name]
-        if not _fits(name, value, kinds) and not (value is None and default is None):
-            raise ValueError("setting " + name + " has the wrong type or value")
-    for name, (_, default) in _KNOWN.items():
-        if default is ... and name not in given:
-            raise ValueError("setting " + name + " is missing")
+    for name in _KNOWN:
+        wrong = _wrong(name, given)
+        if wrong:
+            raise ValueError("setting " + wrong)
 
 
-def _fits(name, value, kinds):
-    if name == "roots" and isinstance(value, list):
-        # The root itself holds what no job may write: settings, keys, the journal.
-        return all(isinstance(root, str) and len(root) > 1 and "/" + root.strip("/") == root for root in value)
-    if name == "claim" and isinstance(value, dict):
-        return isinstance(value.get("template"), str) and isinstance(value.get("parameters", {}), dict)
-    if name == "handlers" and isinstance(value, list):
-        return all(isinstance(handler, str) for handler in value)
-    return isinstance(value, kinds) and (kinds is bool or not isinstance(value, bool))
+def _wrong(name, given):
+    # Why a setting cannot be used, with its name in front; "" when it can.
+    check, default, nullable = _KNOWN[name]
+    value = given.get(name)
+    if value is None and default is _REQUIRED:
+        return name + " is missing"
+    if (name not in given) or (value is None and nullable) or (name == "thing" and not value and given.get("claim")):
+        return ""
+    wrong = check(value)
+    return wrong and (name + wrong if wrong[0] == "." else name + " " + wrong)
 
 
-def _check(name, value, kinds, default):
-    if _fits(name, value, kinds):
-        return value
-    # Without its signing key a board would take what nobody signed.
-    if default is ... or (name == "signing_key" and value is not None):
-        raise ValueError("settings: " + name + (" is missing" if value is None else " has the wrong type"))
-    if value is not None:
-        print("settings:", name, "has the wrong type and is left out")
+def _usable(name, given):
+    wrong = _wrong(name, given)
+    default = _KNOWN[name][1]
+    if not wrong:
+        return given.get(name, default)
+    # Without its signing key the board would accept unsigned files.
+    if default is _REQUIRED or name == "signing_key":
+        raise ValueError("settings: " + wrong)
+    print("settings: %s; the default is used" % wrong)
     return default

@@ -1,8 +1,8 @@
-"""Wi-Fi for the board: join with a bounded wait, and come back after the access point was away.
+"""Wi-Fi for the board: join with a bounded wait, and rejoin when the access point was away.
 
-Stands on MicroPython's `network`. The ESP32 port retries by itself after a refusal or a loss, so a wrong
-password and a weak signal look alike for a while: only the end of the wait decides, and the last status names
-the reason.
+Built on MicroPython's `network`. The ESP32 retries by itself, and reports "connecting" meanwhile whatever the last
+failure was. So a look at the end of the wait says little: the most telling reason seen during the wait is reported. The
+radio raises RuntimeError for codes that MicroPython does not know, from any call.
 """
 
 import asyncio
@@ -10,58 +10,84 @@ import time
 
 import network
 
-_POLL = 0.1  # seconds
-_PATIENCE_MS = 30000
+_POLL = 0.05  # seconds; reasons show for moments only
+_PATIENCE = 30  # seconds
+
+# The most telling first. Codes: ESP-IDF's wifi_err_reason_t; MicroPython's STAT_ constants are some of them.
+_REASONS = (
+    ((15, 202, 204), "the password is refused"),
+    ((210,), "no access point with compatible security"),
+    ((211,), "the access point's security is weaker than required"),
+    ((212,), "the signal is weaker than required"),
+    ((201,), "no such access point"),
+    ((203,), "the access point does not accept the board"),
+    ((2, 205), "the password may be wrong, or the signal weak"),
+    ((200,), "the signal is lost again and again"),
+)
 
 
-async def connect(ssid: str, password: str, timeout: float = 30):
-    """Join the network `ssid`, waiting at most `timeout` seconds; returns the `network.WLAN` station.
+async def connect(ssid: str, password: str, timeout: float = _PATIENCE):
+    """Join the network `ssid`, waiting at most `timeout` seconds; return the `network.WLAN` station.
 
-    Raises OSError with a one-line message when that fails; the station has then stopped trying.
+    Raises OSError with a message that names the network when that fails; the station has then stopped trying.
     """
+    try:
+        return await _join(ssid, password, timeout)
+    except RuntimeError as error:
+        raise OSError("Wi-Fi %s: the radio failed: %s" % (ssid, error))
+
+
+async def _join(ssid, password, timeout):
     station = network.WLAN(network.STA_IF)
     station.active(True)
     # A request still running (after a soft reset, or a failure before) makes connect() fail on ESP32.
     station.disconnect()
     station.connect(ssid, password)
     start = time.ticks_ms()
+    seen = set()
     while not station.isconnected():
+        seen.add(station.status())
         if time.ticks_diff(time.ticks_ms(), start) > timeout * 1000:
-            reason = _reason(station.status())
             station.disconnect()
-            raise OSError(f"Wi-Fi {ssid}: {reason} within {timeout} s")
+            raise OSError("Wi-Fi %s: %s, within %d s" % (ssid, reason(seen), timeout))
         await asyncio.sleep(_POLL)
     return station
 
 
 async def keep_connected(ssid: str, password: str) -> None:
-    """Run for ever as a task beside the agent: when Wi-Fi has been gone for 30 s, restart the radio and join
-    anew.
+    """Run forever as a task beside the agent: when Wi-Fi has been gone for 30 s, restart the radio and rejoin.
 
     The ESP32's own retries bring most losses back; this is for the times when they have stuck.
     """
     station = network.WLAN(network.STA_IF)
     lost = None
+    seen = set()
     while True:
         await asyncio.sleep(1)
-        if station.isconnected():
-            if lost is not None:
-                print("Wi-Fi: back")
-            lost = None
-        elif lost is None:
-            print("Wi-Fi: lost,", _reason(station.status()))
-            lost = time.ticks_ms()
-        elif time.ticks_diff(time.ticks_ms(), lost) > _PATIENCE_MS:
-            try:
+        try:
+            if station.isconnected():
+                if lost is not None:
+                    print("Wi-Fi: back")
+                lost = None
+                continue
+            seen.add(station.status())
+            if lost is None:
+                print("Wi-Fi: lost")
+                lost = time.ticks_ms()
+                seen.clear()
+            elif time.ticks_diff(time.ticks_ms(), lost) > _PATIENCE * 1000:
+                print("Wi-Fi: %s; the radio is restarted" % reason(seen))
                 station.active(False)
                 await connect(ssid, password)
-            except OSError as error:
-                print(error)
+        except Exception as error:
+            # Whatever the radio raises, the board keeps trying: nothing else can bring it back on line.
+            print("Wi-Fi:", error)
 
 
-def _reason(status: int) -> str:
-    if status == network.STAT_WRONG_PASSWORD:
-        return "password refused"
-    if status == network.STAT_NO_AP_FOUND:
-        return "no such access point"
-    return f"no answer (status {status})"
+def reason(seen: set) -> str:
+    """Return the most telling of the status codes seen, in words."""
+    for codes, text in _REASONS:
+        for code in codes:
+            if code in seen:
+                return "%s (status %d)" % (text, code)
+    return "no answer (status %s)" % ", ".join([str(code) for code in sorted(seen)])

@@ -31,10 +31,9 @@ HUNG = 60  # seconds more, after which the watchdog takes it that asyncio stands
 
 async def work(config):
     """Do the jobs that wait."""
+    tasks = []  # held, so that they are not collected as garbage
     if config["wifi"]:
-        await wifi.connect(config["wifi"].get("ssid", ""), config["wifi"].get("password", ""))
-    if config["ntp"]:
-        await clock.synchronise(config["ntp"])
+        await wifi.connect(config["wifi"]["ssid"], config["wifi"].get("password", ""))
     agent = Agent(
         config["thing"], config["host"], config["cert"], config["key"], config["ca"], config["port"],
         receive_limit=config["receive_limit"],
@@ -43,7 +42,11 @@ async def work(config):
         *config["handlers"], roots=config["roots"], signing_key=config["signing_key"], check_settings=settings.check
     )
     __import__(config["app"]).setup(agent)
-    tasks = []  # held, so that they are not collected as garbage
+    if config["ntp"]:
+        # The clock drifts by minutes in deep sleep: it is asked for at every wake-up.
+        timekeeper = clock.Clock(config["ntp"], agent.link)
+        tasks.append(asyncio.create_task(timekeeper.run()))
+        await timekeeper.ready()
     if trial.current():
         tasks.append(asyncio.create_task(proving.prove(agent, config["confirm"], config["trial"])))
     await agent.run(until_idle=True)

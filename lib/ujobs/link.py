@@ -101,6 +101,7 @@ class Link(MQTTClient):
     (topic filter, qos), subscribed at every connect. listeners: list of functions, called with True when the broker has
     confirmed the subscriptions and with False when the connection was lost. routes: list of (start, callback): a
     message whose topic begins with `start` (bytes) goes to callback(topic, payload), not to set_callback()'s function.
+    failure: why the last connection ended or was not made, "" at first.
     payload: a memoryview that is valid only during the call, None when the message was over receive_limit. Callbacks
     must not wait, and cannot publish (publish() is a coroutine). Raises ValueError for a keepalive out of its limits.
     """
@@ -128,6 +129,7 @@ class Link(MQTTClient):
         self._answered = asyncio.Event()
         self._awaited = 0  # the kind of packet that answers the last one
         self._codes = None  # what it said
+        self.failure = ""
         self._overdue = None  # seconds for which an answer to a ping, or the rest of a packet, has been awaited
 
     async def subscribe(self, topic: "str | bytes", qos: int = 0) -> None:
@@ -217,9 +219,9 @@ class Link(MQTTClient):
                             self._overdue = 0
                         await self._send(self._written(self.ping))
             except asyncio.TimeoutError:
-                reason = "connecting took too long"
+                self.failure = "connecting took too long"
             except Exception as error:
-                reason = explain(error)
+                self.failure = explain(error)
             finally:
                 self._close()
             # A connect that was cut short left its socket behind.
@@ -229,7 +231,7 @@ class Link(MQTTClient):
             # AWS accepts one CONNECT a second from a client id: never less than that.
             delay = 1 + random.random() * most
             most = min(most * 2, 32)
-            log("no link to %s: %s. Next try in %d s" % (self.server, reason, int(delay + 0.5)))
+            log("no link to %s: %s. Next try in %d s" % (self.server, self.failure, int(delay + 0.5)))
             await asyncio.sleep(delay)
 
     def wait_msg(self) -> None:

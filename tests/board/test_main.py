@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from board_process import BoardProcess
+from board_process import BoardProcess, make_image
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,6 +15,10 @@ from ujobs_lab import REPOSITORY
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image
 
+GLUE = {
+    f"lib/firmware/{name}": (REPOSITORY / "firmware" / name).read_text()
+    for name in ("__init__.py", "wifi.py", "clock.py", "supervision.py", "watchdog.py")
+}
 SETTINGS = {"thing": "kiln-7", "host": "127.0.0.1", "port": 1}
 
 
@@ -80,18 +84,19 @@ def refuse(station, ssid, password, real=network.WLAN.connect, start=time.ticks_
 network.WLAN.connect = refuse
 """
     boot = (REPOSITORY / "boot.py").read_bytes()
-    lines = board_says("ujobs: no link", files={"boot.py": boot + refusing}, wifi={"ssid": "net", "password": "secret"})
+    lines = board_says("ujobs: no link", files={"boot.py": boot + refusing}, wifi={"ssid": "net", "password": "secret-password"})
     assert 1 <= lines.count("Wifi Internal Error") <= 3
 
 
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"thing": 5}, "not started: settings: thing has the wrong type"),
-        ({"signing_key": 5}, "not started: settings: signing_key has the wrong type"),
+        ({"thing": 5}, "not started: settings: thing must be text, in quotation marks"),
+        ({"signing_key": 5}, "not started: settings: signing_key must be text, in quotation marks"),
         ({"host": None}, "not started: settings: host is missing"),
-        ({"thing": "a/b"}, "not started: thingName must be 1 to 128 characters"),
-        ({"keepalive": 5000}, "not started: keepalive must be 1 to 1200 seconds"),
+        ({"thing": "a/b"}, "not started: settings: thing must have no characters but "),
+        ({"host": "https://a.example"}, "not started: settings: host must be a host name alone: no https://"),
+        ({"host": "a.example:8883"}, "not started: settings: host must be a host name alone"),
         ({"handlers": ["dance"]}, "not started: no built-in handler is named dance"),
         ({"ca": "/cert/other.der"}, "not started: /cert/other.der: [Errno 2] ENOENT"),
         ({"cert": "/settings.json"}, "not started: /settings.json: not a certificate"),
@@ -105,9 +110,74 @@ def test_settings_it_cannot_do_without_end_in_one_line(board_says, settings: dic
 
 
 def test_settings_it_can_do_without_get_their_default(board_says) -> None:
-    lines = board_says("ujobs: no link", watchdog="soon", colour="red")
-    assert "settings: watchdog has the wrong type and is left out" in lines
-    assert "settings: there is no setting colour" in lines
+    wrong = {"watchdog": "soon", "port": 70000, "keepalive": 5, "update_interval": 0, "trial": 536871, "ntp": "a b"}
+    lines = board_says("ujobs: no link", **wrong, colour="red")
+    for line in (
+        "settings: watchdog must be a number from 1 to 3600; the default is used",
+        "settings: port must be a number from 1 to 65535; the default is used",
+        "settings: keepalive must be a number from 30 to 1200; the default is used",
+        "settings: update_interval must be a number from 1 to 3600; the default is used",
+        "settings: trial must be a number from 1 to 3600; the default is used",
+        "settings: ntp must be a host name alone: no https://, port or blank; the default is used",
+        "settings: there is no setting colour",
+    ):
+        assert line in lines
+
+
+@pytest.mark.parametrize(
+    ("wifi", "line"),
+    [
+        ({"ssid": "net", "password": 12345678}, "settings: wifi.password must be text, in quotation marks"),
+        ({"ssid": "net", "password": "short"}, "settings: wifi.password must be 8 to 63 characters"),
+        ({"ssid": "", "password": "long-enough"}, "settings: wifi.ssid must be 1 to 32 bytes"),
+        ({"password": "long-enough"}, "settings: wifi.ssid must be text, in quotation marks"),
+        ("net", "settings: wifi must be an object"),
+    ],
+)
+def test_members_of_settings_are_checked_and_named(board_says, wifi: object, line: str) -> None:
+    lines = board_says("ujobs: no link", wifi=wifi)
+    assert line + "; the default is used" in lines
+
+
+def test_the_network_that_is_set_reaches_the_radio(board_says) -> None:
+    # The access point takes one name and one password only.
+    shown = b"""
+import network
+def joining(station, ssid, password, real=network.WLAN.connect):
+    print("joining", ssid, password)
+    real(station, ssid, password)
+network.WLAN.connect = joining
+"""
+    boot = (REPOSITORY / "boot.py").read_bytes()
+    wifi = {"ssid": "home", "password": "12345678"}
+    lines = board_says("ujobs: no link", files={"boot.py": boot + shown}, wifi=wifi)
+    assert "joining home 12345678" in lines
+
+
+@pytest.mark.parametrize("error", ["OSError('Wifi Internal Error')", "RuntimeError('Wifi Unknown Error 0x0101')"])
+def test_a_radio_that_fails_to_restart_is_restarted_again(tmp_path: Path, start_board, error: str) -> None:
+    main = f"""
+import asyncio, network
+from firmware import supervision, wifi
+failures = 2
+def failing(station, value=None, real=network.WLAN.active):
+    global failures
+    if value and failures:
+        failures -= 1
+        raise {error}
+    return real(station, value)
+async def work():
+    station = await wifi.connect("home", "long-enough")
+    wifi._PATIENCE = 0
+    network.WLAN.active = failing
+    task = asyncio.create_task(supervision.keep_running("Wi-Fi", lambda: wifi.keep_connected("home", "long-enough")))
+    station.disconnect()
+    await asyncio.sleep(60)
+asyncio.run(work())
+"""
+    board = start_board(make_image(tmp_path, main, **GLUE))
+    board.wait_for("Wifi", times=2)
+    board.wait_for("Wi-Fi: back")
 
 
 def test_broken_settings_file(board_says) -> None:

@@ -105,7 +105,7 @@ def board_at_work(
             port, directory = board.tap.port, board.tap.thing_dir
         options: list[str | Path] = ["--thing", thing.name, "--thing-dir", directory]
         options += ["--host", "localhost", "--port", str(port), "--app", app]
-        for name, value in ({"update_interval": 0.3} | settings).items():
+        for name, value in ({"update_interval": 1} | settings).items():
             options += ["--set", f"{name}={json.dumps(value)}"]
         board.start(*options)
         yield board

@@ -65,7 +65,7 @@ class Line:
     def image(self, boot: bytes = b"", **files: bytes) -> Path:
         """boot: put behind boot.py."""
         settings = {
-            "host": "localhost", "port": self.cloud.mqtts, "app": "app", "update_interval": 0.3,
+            "host": "localhost", "port": self.cloud.mqtts, "app": "app", "update_interval": 1,
             "handlers": ["reboot"], "claim": self.claim,
         }
         contents = make_board_files(settings, self.directory, APP)

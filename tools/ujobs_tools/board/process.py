@@ -37,7 +37,8 @@ class Start:
     application partitions. message_fd: pipe to the supervisor.
     radio_fd: a file holding "1" while the access point is up. cause: machine's *_RESET number. clock_offset:
     seconds that the board's clock is ahead of the host's. unique_id: six bytes in hexadecimal. wifi_ssid,
-    wifi_password: what the access point accepts, None for anything. ntp_fails: time servers do not answer.
+    wifi_password: what the access point accepts, None for anything. ntp: how the time server answers, see
+    fakes/time_server.py. one_partition: the firmware has one application partition.
     repl: there is a serial port, so that the REPL follows main.py. raw: it was in raw mode before a soft reset, which
     leaves out main.py then.
     """
@@ -52,7 +53,8 @@ class Start:
     unique_id: str
     wifi_ssid: str | None
     wifi_password: str | None
-    ntp_fails: bool
+    ntp: str
+    one_partition: bool
     repl: bool
     raw: bool
 

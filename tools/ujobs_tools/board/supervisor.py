@@ -34,8 +34,12 @@ DEFAULT_HEAP = 160 * 1024
 FAKES_HEAP = 26 * 1024  # what the fakes hold when boot.py starts; silicon has none of it on its Python heap
 _CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 _EPOCH_2000 = 946684800  # 2000-01-01 in seconds since 1970
+_DRIFT = 0.03  # of the time in deep sleep, that the clock is ahead afterwards
 _NEVER = float("inf")
 _LOOK = 0.05  # seconds between looks at whether the serial port has been opened, of which nothing else tells
+
+
+NTP_ANSWERS = ("right", "silent", "zeros", "kiss", "year", "foreign")
 
 
 @dataclass
@@ -43,7 +47,8 @@ class BoardOptions:
     """How a board is started.
 
     heap: bytes of MicroPython heap that the program gets; what the fakes take is added. wifi_ssid,
-    wifi_password: what the access point accepts (None: anything). ntp_fails: time servers do not answer. log:
+    wifi_password: what the access point accepts (None: anything). ntp: how the time server answers, one_partition: see
+    process.Start. log:
     file that also gets the output. once: stop at the first reset. stay: when main.py has ended, idle as a
     board does at its REPL until stopped, instead of stopping. serial: where to make a serial port for the REPL, which
     then follows main.py; None for none.
@@ -52,7 +57,8 @@ class BoardOptions:
     heap: int = DEFAULT_HEAP
     wifi_ssid: str | None = None
     wifi_password: str | None = None
-    ntp_fails: bool = False
+    ntp: str = "right"
+    one_partition: bool = False
     log: Path | None = None
     once: bool = False
     stay: bool = False
@@ -148,6 +154,8 @@ class Board:
             milliseconds = int(argument)
             self._serial.say(f"deep sleep, {milliseconds} ms" if milliseconds >= 0 else "deep sleep")
             self._idle(time.monotonic() + milliseconds / 1000 if milliseconds >= 0 else _NEVER)
+            # The oscillator that runs in deep sleep is not exact.
+            self._clock_offset += round(milliseconds / 1000 * _DRIFT)
             return STOPPED if self._stopping else None
         self._cause = WDT_RESET if kind == "watchdog" else HARD_RESET
         return None
@@ -188,7 +196,8 @@ class Board:
             unique_id=hashlib.sha256(bytes(self._path.resolve())).hexdigest()[:12],
             wifi_ssid=self._options.wifi_ssid,
             wifi_password=self._options.wifi_password,
-            ntp_fails=self._options.ntp_fails,
+            ntp=self._options.ntp,
+            one_partition=self._options.one_partition,
             repl=self._port is not None,
             raw=self._port is not None and self._port.raw,
         )

@@ -45,7 +45,12 @@ def board(
         str | None, typer.Option(help="The access point's name; without it any will do.")
     ] = None,
     wifi_password: Annotated[str | None, typer.Option(help="Its password; without it any will do.")] = None,
-    ntp_fails: Annotated[bool, typer.Option("--ntp-fails", help="Time servers do not answer.")] = False,
+    ntp: Annotated[
+        str, typer.Option(help="How the time server answers: right, silent, zeros, kiss, year or foreign.")
+    ] = "right",
+    one_partition: Annotated[
+        bool, typer.Option("--one-partition", help="One application partition, as in MicroPython's default images.")
+    ] = False,
     log: Annotated[Path | None, typer.Option(help="File that gets the board's output as well.")] = None,
     serial: Annotated[
         Path | None, typer.Option(help="Make a serial port here, for mpremote; the REPL follows main.py.")
@@ -77,10 +82,14 @@ def board(
         typer.echo("ujobs board: the virtual board runs on Linux only; all other commands work here", err=True)
         raise typer.Exit(_NOT_DONE)
     from ujobs_tools.board.image import ImageError, build_image
-    from ujobs_tools.board.supervisor import Board, BoardOptions
+    from ujobs_tools.board.supervisor import NTP_ANSWERS, Board, BoardOptions
 
     try:
-        options = BoardOptions(_heap_bytes(heap), wifi_ssid, wifi_password, ntp_fails, log, once, stay, serial)
+        if ntp not in NTP_ANSWERS:
+            raise UsageError(f"--ntp {ntp}: choose one of {', '.join(NTP_ANSWERS)}")
+        options = BoardOptions(
+            _heap_bytes(heap), wifi_ssid, wifi_password, ntp, one_partition, log, once, stay, serial
+        )
         overrides = {"thing": thing, "host": host, "port": port}
         building = {
             "--thing-dir": thing_dir, "--settings": settings, "--app": app, "--source": source, "--bare": bare,

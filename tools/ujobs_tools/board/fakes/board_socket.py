@@ -1,4 +1,5 @@
-"""`socket` for the virtual board: the host's, except that names cannot be looked up while Wi-Fi is away.
+"""`socket` for the virtual board: the host's, but names cannot be looked up while Wi-Fi is away, and UDP reaches only
+the time server.
 
 Runs on MicroPython only. Connections already open are not cut: the service's fault points are for that.
 """
@@ -6,13 +7,24 @@ Runs on MicroPython only. Connections already open are not cut: the service's fa
 import socket as _host
 from socket import *  # noqa: F403
 
+import hardware
 import network
+import time_server
 
 _EAI_FAIL = -202  # what lwIP's getaddrinfo gives on the ESP32 without a network
 
 
-def getaddrinfo(*arguments) -> list:
+def getaddrinfo(host: str, port: int, *arguments) -> list:
     """Addresses of a host and port; OSError(-202) while there is no network."""
     if not network.reachable():
         raise OSError(_EAI_FAIL)
-    return _host.getaddrinfo(*arguments)
+    if port == time_server.PORT:
+        return [(_host.AF_INET, _host.SOCK_DGRAM, 0, "", time_server.ADDRESS)]
+    return _host.getaddrinfo(host, port, *arguments)
+
+
+def socket(family: int = _host.AF_INET, kind: int = _host.SOCK_STREAM, protocol: int = 0):
+    """A socket."""
+    if kind == _host.SOCK_DGRAM:
+        return time_server.Datagrams(hardware.settings["ntp"])
+    return _host.socket(family, kind, protocol)

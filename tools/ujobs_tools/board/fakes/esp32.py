@@ -9,5 +9,6 @@ import partitions
 from partitions import Partition as Partition
 
 Partition.bootloader = partitions.Bootloader(
-    partitions.Flash(open(hardware.settings["partitions_fd"], "r+b"))  # noqa: SIM115
+    partitions.Flash(open(hardware.settings["partitions_fd"], "r+b")),  # noqa: SIM115
+    hardware.settings["one_partition"],
 )

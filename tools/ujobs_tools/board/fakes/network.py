@@ -1,7 +1,9 @@
 """`network` for the virtual board: a Wi-Fi station and the one access point it can join.
 
-Runs on MicroPython only. Statuses and errors are those of the ESP32 port; like that one, the station goes on
-trying by itself after a failure or a lost access point until it is told to disconnect.
+Runs on MicroPython only. Statuses and errors are those of the ESP32 port. Like that one, the station retries by itself
+after a failure or a lost access point until it is told to disconnect. It reports STAT_CONNECTING meanwhile, whatever
+the last failure was, and the reason of a failure only for a moment. Codes that MicroPython does not know are
+RuntimeError there, from any call; a test that wants one puts it into the call.
 """
 
 import time
@@ -18,6 +20,11 @@ STAT_NO_AP_FOUND = 201
 STAT_WRONG_PASSWORD = 202
 
 _JOIN_MS = 200
+_ATTEMPT_MS = 400  # from one attempt of the radio to the next
+_REASON_MS = 150  # of that, how long the reason of the last failure shows
+# What a wrong WPA2 password looks like: the 4-way handshake, or the wait for it, fails; MicroPython's own
+# STAT_WRONG_PASSWORD is for older kinds of security.
+_PASSWORD_REASONS = (15, 204, 205, 2)
 
 
 class WLAN:
@@ -33,8 +40,8 @@ class WLAN:
         if cls._station is None:
             station = super().__new__(cls)
             station._active = station._requested = False
-            station._reason = 0
-            station._since = None
+            station._reasons = (0,)
+            station._since = station._began = None
             station._ssid = station._password = ""
             cls._station = station
         return cls._station
@@ -48,17 +55,20 @@ class WLAN:
         return self._active
 
     def connect(self, ssid: str | None = None, key: str | None = None) -> None:
-        """Begin to join; the last credentials when none are given."""
+        """Begin to join; the last credentials when none are given. Raises TypeError unless they are str or bytes."""
+        for value in (ssid, key):
+            if value is not None and not isinstance(value, (str, bytes)):
+                raise TypeError("object with buffer protocol required")
         if not self._active:
             raise OSError("Wifi Not Started")
         if self._requested and not self.isconnected():
             raise OSError("Wifi Internal State Error")
         if ssid is not None:
-            self._ssid = ssid
-            self._password = key or ""
+            self._ssid = _text(ssid)
+            self._password = _text(key or "")
         self._forget()
         self._requested = True
-        self._since = time.ticks_ms()
+        self._since = self._began = time.ticks_ms()
 
     def disconnect(self) -> None:
         """Leave, and stop trying."""
@@ -81,9 +91,12 @@ class WLAN:
             raise ValueError("unknown status param")
         if connected:
             return STAT_GOT_IP
-        if self._reason:
-            return self._reason
-        return STAT_CONNECTING if self._requested else STAT_IDLE
+        if not self._requested:
+            return STAT_IDLE
+        attempt, at = divmod(time.ticks_diff(time.ticks_ms(), self._began), _ATTEMPT_MS)
+        if at > _ATTEMPT_MS - _REASON_MS:
+            return self._reasons[attempt % len(self._reasons)] or STAT_CONNECTING
+        return STAT_CONNECTING
 
     def ifconfig(self) -> tuple:
         """(address, mask, gateway, name server); zeros while not connected."""
@@ -104,30 +117,34 @@ class WLAN:
     def _forget(self) -> None:
         self._requested = False
         self._since = None
-        self._reason = 0
+        self._reasons = (0,)
 
     def _joined(self) -> bool:
         if not self._requested:
             return False
         if not hardware.radio_up():
-            self._reason = STAT_NO_AP_FOUND
+            self._reasons = (STAT_NO_AP_FOUND,)
             self._since = None
             return False
         if self._since is None:  # the access point is back: joining takes its time again
             self._since = time.ticks_ms()
         if time.ticks_diff(time.ticks_ms(), self._since) < _JOIN_MS:
             return False
-        self._reason = self._refusal()
-        return self._reason == 0
+        self._reasons = self._refusals()
+        return self._reasons == (0,)
 
-    def _refusal(self) -> int:
+    def _refusals(self) -> tuple:
         ssid = hardware.settings["wifi_ssid"]
         password = hardware.settings["wifi_password"]
         if ssid is not None and ssid != self._ssid:
-            return STAT_NO_AP_FOUND
+            return (STAT_NO_AP_FOUND,)
         if password is not None and password != self._password:
-            return STAT_WRONG_PASSWORD
-        return 0
+            return _PASSWORD_REASONS
+        return (0,)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def reachable() -> bool:

@@ -62,10 +62,12 @@ def slot_address(slot: int) -> int:
 
 
 class Bootloader:
-    """Chooses the slot to run, once, when made, and keeps the records from then on. running: 0 or 1."""
+    """Chooses the slot to run, once, when made, and keeps the records from then on. running: 0 or 1. single: there is
+    one application partition, as in MicroPython's default images."""
 
-    def __init__(self, flash: Flash) -> None:
+    def __init__(self, flash: Flash, single: bool = False) -> None:
         self.flash = flash
+        self.single = single
         self.running = 0
         while True:
             sector, sequence, state = self._active()
@@ -163,7 +165,9 @@ class Partition:
         return {4: SLOT // SECTOR, 5: SECTOR}.get(operation)
 
     def get_next_update(self) -> "Partition":
-        """The partition that is not running."""
+        """The partition that is not running. Raises OSError(2) when there is one application partition."""
+        if self.bootloader.single:
+            raise OSError(2)
         return Partition(f"ota_{1 - self.bootloader.running}")
 
     def set_boot(self) -> None:

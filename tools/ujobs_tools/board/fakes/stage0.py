@@ -36,7 +36,7 @@ def _prepare() -> None:
     except OSError as error:
         print("board: the image holds no littlefs file system:", error)
         sys.exit(_NO_FILE_SYSTEM)
-    for name in ("blockdevice", "board_socket", "board_time", "hardware", "real_time"):
+    for name in ("blockdevice", "board_socket", "board_time", "hardware", "real_time", "time_server"):
         del sys.modules[name]
     sys.modules["socket"] = board_socket
     sys.modules["time"] = board_time
