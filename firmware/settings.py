@@ -12,9 +12,9 @@ _MOST_PARAMETERS = 32
 _REQUIRED = object()
 
 
-def _between(least, most, kinds=int):
+def _between(least, most, fraction=False):
     def check(value):
-        number = isinstance(value, kinds) and not isinstance(value, bool)
+        number = (isinstance(value, int) or (fraction and isinstance(value, float))) and not isinstance(value, bool)
         return "" if number and least <= value <= most else "must be a number from %s to %s" % (least, most)
 
     return check
@@ -99,7 +99,7 @@ _KNOWN = {
     "ntp": (_host, None, True),
     "watchdog": (_between(1, 3600), None, True),
     "keepalive": (_between(30, 1200), 60, False),
-    "update_interval": (_between(1, 3600, (int, float)), None, True),
+    "update_interval": (_between(1, 3600, True), None, True),
     "receive_limit": (_between(1024, 131072), 16384, False),
     "handlers": (_texts, (), False),
     "roots": (_roots, ("/data",), False),

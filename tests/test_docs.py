@@ -19,8 +19,11 @@ PAGES = [
     *sorted(path for name in ("docs", "examples", "firmware") for path in (REPOSITORY / name).rglob("*.md")),
 ]
 KNOWN = firmware_module("settings")._KNOWN
-TYPES = {
-    "text": str, "integer": int, "number": (int, float), "object": dict, "list of text": list, "true or false": bool,
+# How a setting of a kind refuses a value of another.
+REFUSED = {
+    "text": ("must be text", 5), "integer": ("must be a number", 1.5), "number": ("must be a number", "1"),
+    "object": ("must be an object", "x"), "list of text": ("must be a list of texts", "x"),
+    "true or false": ("must be true or false", 1),
 }
 
 
@@ -28,9 +31,12 @@ def test_every_setting_is_described_as_it_is() -> None:
     rows = [row for row in table_rows((DOCS / "settings.md").read_text()) if row[0] != "key"]
     assert {row[0].strip("`") for row in rows} == KNOWN.keys()
     for key, kind, _, default, text in rows:
-        types, value = KNOWN[key.strip("`")]
-        assert types == TYPES[kind], key
-        assert default == ("none" if value is ... else f"`{json.dumps(value)}`"), key
+        check, value, nullable = KNOWN[key.strip("`")]
+        refusal, wrong = REFUSED[kind]
+        assert check(wrong).startswith(refusal), key
+        required = default == "required"
+        assert required or default == f"`{json.dumps(value)}`", key
+        assert nullable == (default == "`null`"), key
         assert text
 
 

@@ -16,12 +16,12 @@ SOURCES = [
     REPOSITORY / "boot.py",
     REPOSITORY / "main.py",
 ]
-# What MicroPython and its TLS library say, as the virtual board has shown it.
+# What MicroPython and its TLS library say. Error numbers are newlib's, as on an ESP32, not those of Linux.
 PLATFORM = {
     "/settings.json: OSError(2,)", "/settings.json: ValueError('syntax error in JSON',)", "[Errno 2] ENOENT",
-    "invalid cert", "invalid key", "OSError: -202", "OSError: [addrinfo error -2]", "OSError: [Errno 107] ENOTCONN",
+    "invalid cert", "invalid key", "OSError: -202", "OSError: [addrinfo error -2]", "OSError: [Errno 128] ENOTCONN",
     "OSError: [Errno 111] ECONNREFUSED", "OSError: (-29184, 'MBEDTLS_ERR_SSL_INVALID_RECORD')",
-    "OSError: [Errno 110] ETIMEDOUT", "EHOSTUNREACH", "EPIPE", "OSError: [Errno 104] ECONNRESET",
+    "OSError: [Errno 116] ETIMEDOUT", "OSError: [Errno 118] EHOSTUNREACH", "EPIPE", "OSError: [Errno 104] ECONNRESET",
     "OSError: (-30592, 'MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE')", "MemoryError: memory allocation failed",
     "ValueError: The certificate is not correctly signed by the trusted CA",
     "ValueError: The certificate Common Name (CN) does not match with the expected CN",

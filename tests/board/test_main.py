@@ -84,7 +84,8 @@ def refuse(station, ssid, password, real=network.WLAN.connect, start=time.ticks_
 network.WLAN.connect = refuse
 """
     boot = (REPOSITORY / "boot.py").read_bytes()
-    lines = board_says("ujobs: no link", files={"boot.py": boot + refusing}, wifi={"ssid": "net", "password": "secret-password"})
+    wifi = {"ssid": "net", "password": "secret-password"}
+    lines = board_says("ujobs: no link", files={"boot.py": boot + refusing}, wifi=wifi)
     assert 1 <= lines.count("Wifi Internal Error") <= 3
 
 
