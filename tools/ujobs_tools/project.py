@@ -70,3 +70,9 @@ def read(path: Path) -> Project:
         elif name in _PATHS:
             entries[name] = path.parent / value
     return Project(folder=path.parent, **entries)
+
+
+def left_out(app: Path) -> tuple[str, ...]:
+    """The patterns that `leave_out` has for an application: of its own project. Raises ProjectError."""
+    found = find(app)
+    return () if found is None else found.leave_out

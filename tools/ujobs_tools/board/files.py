@@ -6,9 +6,11 @@ The places are those of a real board: `/boot.py`, `/main.py`, `/settings.json`, 
 """
 
 import json
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from ujobs_tools import project
 from ujobs_tools.device_files import FIRMWARE, LIBRARY, ROOT
 
 from . import umqtt
@@ -82,12 +84,15 @@ def _module(source: Path, name: str, optimise: int, compiled: bool) -> dict[str,
 def application_files(app: Path) -> dict[str, Path]:
     """The files of an application, by paths from its folder on the board on.
 
-    app: a file, which becomes app.py, or a folder with app.py or app.mpy. Raises FileNotFoundError when it is neither.
+    app: a file, which becomes app.py, or a folder with app.py or app.mpy, without what `leave_out` in its project's
+    ujobs.toml names. Raises FileNotFoundError when it is neither.
     """
     if app.is_file():
         return {"app.py": app}
     found = [path for path in sorted(app.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
     files = {path.relative_to(app).as_posix(): path for path in found}
+    patterns = project.left_out(app)
+    files = {name: path for name, path in files.items() if not any(fnmatch(name, pattern) for pattern in patterns)}
     if not {"app.py", "app.mpy"} & set(files):
         raise FileNotFoundError(f"no application in {app}: there has to be an app.py with a function setup(agent)")
     return files

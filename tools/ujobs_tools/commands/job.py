@@ -32,14 +32,16 @@ def create(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Make a job for things and thing groups."""
-    from ujobs_tools import jobs
+    """Make a job for things and thing groups; without any for the thing of ujobs.toml."""
+    from ujobs_tools import jobs, project
 
     with _iot("create", endpoint_url, region, profile) as client:
         if (document is None) == (document_file is None):
             raise ValueError("give the job document with --document or with --document-file")
         text = document if document_file is None else read_text(document_file)
         assert text is not None
+        if not thing and not group and (found := project.find(Path.cwd())) is not None and found.thing:
+            thing = [found.thing]
         typer.echo(jobs.create_job(client, job_id, text, thing or [], group or [], continuous, timeout, retries))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ujobs_tools.service.server import Address, Service, serve
+from ujobs_tools.service.server import Address, CannotListen, Service, serve
 
 _PATIENCE = 30.0  # seconds to start, and for a call
 
@@ -14,9 +14,11 @@ Returned = TypeVar("Returned")
 
 
 class LocalService:
-    """A service that runs from `with` on. folder: for what it keeps. url: for boto3."""
+    """A service that runs from `with` on, which raises CannotListen. folder: for what it keeps. address: where it
+    listens, by default at any free ports of this machine. url: for boto3."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: Address | None = None) -> None:
+        self._address = address or Address()
         self._folder = folder
         self._thread = threading.Thread(target=self._run, name="ujobs service", daemon=True)
         self._started = threading.Event()
@@ -30,6 +32,8 @@ class LocalService:
         self._thread.start()
         self._started.wait(_PATIENCE)
         if self._failure is not None or not self.url:
+            if isinstance(self._failure, CannotListen):
+                raise self._failure
             raise RuntimeError("the Jobs service did not start") from self._failure
         return self
 
@@ -63,4 +67,4 @@ class LocalService:
             self.url = found["http"]
             self._started.set()
 
-        await serve(self.service, Address(), self._stop, started)
+        await serve(self.service, self._address, self._stop, started)

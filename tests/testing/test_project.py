@@ -1,0 +1,151 @@
+"""`ujobs new`, ujobs.toml and `ujobs run`: a project that works at once, in a folder of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ujobs_tools import project
+from ujobs_tools.live import LiveProject
+from ujobs_tools.new import CannotMake, make
+from ujobs_tools.processes import ujobs
+
+FAILING = '''
+def test_fails(service, board):
+    job = service.job("burn")
+    job.wait()
+
+
+def test_expected(service, board):
+    service.job("burn").wait()
+    board.expect_traceback("too hot")
+
+
+def test_says_why(service, board):
+    service.job("blink", times=1).wait()
+    assert False
+'''
+BURNING = '''
+
+def burn(job):
+    raise OSError("too hot")
+
+
+def setup(agent):
+    agent.on("blink")(blink)
+    agent.on("burn")(burn)
+'''
+
+
+@pytest.fixture
+def kiln(tmp_path: Path) -> Path:
+    folder = tmp_path / "kiln"
+    make(folder)
+    return folder
+
+
+def test_names_that_no_thing_can_have(tmp_path: Path) -> None:
+    for name in ("7kiln", "kiln.7", "ki ln", "k" * 65):
+        with pytest.raises(CannotMake):
+            make(tmp_path / name)
+
+
+def test_folder_with_something_in_it_is_left_alone(kiln: Path) -> None:
+    (kiln / "app" / "app.py").write_text("mine")
+    with pytest.raises(CannotMake, match="not empty"):
+        make(kiln)
+    assert (kiln / "app" / "app.py").read_text() == "mine"
+
+
+def test_keys_are_kept_out_of_git(kiln: Path) -> None:
+    subprocess.run(["git", "init", "-q", kiln], check=True)
+    for name in ("keys/kiln/key.pem", "key.der", "settings.local.json"):
+        result = subprocess.run(["git", "-C", kiln, "check-ignore", "-q", name])
+        assert result.returncode == 0, name
+    assert "password" not in (kiln / "settings.json").read_text()
+
+
+def test_found_from_the_folder_or_above(kiln: Path) -> None:
+    found = project.find(kiln / "app")
+    assert found is not None
+    assert (found.folder, found.thing, found.app) == (kiln, "kiln", kiln / "app")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("thing = 7", "thing"), ("thng = 'x'", "thng"), ("leave_out = 'x'", "leave_out"), ("thing = ", "ujobs.toml")],
+)
+def test_mistakes_in_the_file(kiln: Path, text: str, said: str) -> None:
+    (kiln / project.NAME).write_text(text)
+    with pytest.raises(project.ProjectError, match=said):
+        project.find(kiln)
+
+
+def test_left_out_of_deploys(kiln: Path) -> None:
+    from ujobs_tools.board.files import application_files
+
+    (kiln / "app" / "notes.md").write_text("not for the board")
+    assert list(application_files(kiln / "app")) == ["app.py"]
+
+
+def test_run_reloads_what_has_changed(kiln: Path) -> None:
+    (kiln / project.NAME).write_text('thing = "kiln"\napp = "app"\nsettings = "settings.json"\n')
+    found = project.find(kiln)
+    assert found is not None
+    lines: list[str] = []
+    with LiveProject(found, lines.append) as live:
+        url = lines[0].split()[1]
+        assert not live.look()
+        app = kiln / "app" / "app.py"
+        app.write_text(app.read_text() + BURNING)
+        assert live.look()
+        command = ujobs("job", "create", "hot", "--document", '{"operation": "burn"}', "--endpoint-url", url)
+        subprocess.run(command, cwd=kiln, check=True, capture_output=True)
+        done = subprocess.run(ujobs("job", "watch", "hot", "--endpoint-url", url), capture_output=True, text=True)
+        assert "FAILED" in done.stdout
+
+
+def test_options_win_over_the_file(kiln: Path) -> None:
+    path = kiln / project.NAME
+    path.write_text(path.read_text().replace("8765", "1"))
+    command = ujobs("job", "create", "x", "--document", '{"operation": "blink"}')
+    refused = subprocess.run(command, cwd=kiln, capture_output=True, text=True)
+    assert "127.0.0.1:1:" in refused.stderr.replace("\n", "")
+    command += ["--endpoint-url", "http://127.0.0.1:2"]
+    refused = subprocess.run(command, cwd=kiln, capture_output=True, text=True)
+    assert "127.0.0.1:2:" in refused.stderr
+
+
+def test_run_outside_of_a_project(tmp_path: Path) -> None:
+    refused = subprocess.run(ujobs("run"), cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "ujobs new" in refused.stderr
+
+
+def run_pytest(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pytest", "-p", "ujobs_tools.testing.plugin", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
+
+
+def test_its_own_tests_pass(kiln: Path) -> None:
+    result = run_pytest(kiln, "-q")
+    assert result.returncode == 0, result.stdout
+    assert "7 passed" in result.stdout
+
+
+def test_what_a_failure_shows(kiln: Path) -> None:
+    app = kiln / "app" / "app.py"
+    app.write_text(app.read_text() + BURNING)
+    (kiln / "tests" / "test_app.py").write_text(FAILING)
+    result = run_pytest(kiln)
+    assert "2 failed, 1 passed" in result.stdout, result.stdout
+    said: Any = result.stdout
+    for text in (
+        "unexpected traceback on the board's console", "OSError: too hot", "ujobs: connected to localhost",
+        '-> jobs/start-next {"stepTimeoutInMinutes"', "<- accepted", "2  IN_PROGRESS", "3  SUCCEEDED  ",
+    ):
+        assert text in said
+    assert json.loads((kiln / "settings.json").read_text())["thing"] == "kiln"

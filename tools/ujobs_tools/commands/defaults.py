@@ -1,0 +1,46 @@
+"""What ujobs.toml says becomes the default of the options of that name; options and environment variables win."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ujobs_tools import project
+
+_WITHOUT = ("board", "new", "run", "demo", "serve")  # an image has its own settings; `run` reads ujobs.toml itself
+
+
+def project_defaults(context: typer.Context) -> None:
+    """Host tools of ujobs, AWS IoT Jobs for MicroPython."""
+    if context.invoked_subcommand in _WITHOUT:
+        return
+    try:
+        found = project.find(Path.cwd())
+    except project.ProjectError as error:
+        typer.echo(f"ujobs: {error}", err=True)
+        raise typer.Exit(2) from None
+    if found is not None:
+        context.default_map = _defaults(context.command, _values(found))
+
+
+def _values(found: project.Project) -> dict[str, str]:
+    values = {
+        "app": found.app, "settings": found.settings, "out": found.keys, "thing": found.thing, "port": found.port,
+        "endpoint_url": found.endpoint_url, "region": found.region, "profile": found.profile,
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def _defaults(group: Any, values: dict[str, str]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            made[name] = _defaults(command, values)
+        else:
+            made[name] = {
+                parameter.name: values[parameter.name]
+                for parameter in command.params
+                # Of several values none is meant: the things of a job.
+                if parameter.name in values and not getattr(parameter, "multiple", False)
+            }
+    return made

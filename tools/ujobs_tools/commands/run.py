@@ -1,0 +1,29 @@
+"""`ujobs run`: service, virtual board and application of a project, until Ctrl-C."""
+
+from pathlib import Path
+
+import typer
+
+from ujobs_tools import project
+from ujobs_tools.commands.errors import one_line
+
+
+def run() -> None:
+    """Run the project's application on a virtual board, with a Jobs service, until Ctrl-C.
+
+    When a file of the application or the settings change, the board gets them and starts again; what else is on its
+    flash stays. The service is at `endpoint_url` of ujobs.toml if that is on this machine.
+    """
+    with one_line("run"):
+        found = project.find(Path.cwd())
+        if found is None:
+            raise project.ProjectError("no ujobs.toml in this folder or above: `ujobs new NAME` makes a project")
+        from ujobs_tools.live import LiveProject, NotStarted
+
+        try:
+            with LiveProject(found, typer.echo) as live:
+                live.follow()
+        except KeyboardInterrupt:
+            typer.echo("stopped")
+        except NotStarted as error:
+            raise ValueError(str(error)) from error

@@ -1,0 +1,119 @@
+"""A project at work on this machine: a Jobs service, a virtual board, and a look at the application's files."""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ujobs_tools import cloud, fleet
+from ujobs_tools.board.files import application_files, make_board_files, make_own_files
+from ujobs_tools.board.image import build_image, read_files
+from ujobs_tools.board.settings import make_settings
+from ujobs_tools.processes import running
+from ujobs_tools.project import Project
+from ujobs_tools.service.server import Address, CannotListen
+from ujobs_tools.testing.local_service import LocalService
+
+_LOOK = 0.3  # seconds between looks at the files
+
+
+class NotStarted(Exception):
+    """The project cannot be run; the text says why."""
+
+
+class LiveProject:
+    """A project that runs from `with` on, in a temporary folder. say: called with each line for the user."""
+
+    def __init__(self, project: Project, say: Callable[[str], None]) -> None:
+        if project.app is None:
+            raise NotStarted(f"{project.folder / 'ujobs.toml'} names no app")
+        self._project = project
+        self._app = project.app
+        self._say = say
+        self._stack = contextlib.ExitStack()
+        self._board = contextlib.ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "LiveProject":
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ujobs-run-")))
+            self._image = folder / "flash.img"
+            try:
+                self._service = stack.enter_context(LocalService(folder / "service", self._address()))
+            except CannotListen as error:
+                raise NotStarted(f"{error}: is another `ujobs run` or `ujobs serve` at work there?") from error
+            name = self._project.thing or self._project.folder.name
+            self._thing = fleet.create_thing(name, folder / "thing", self._service.url)
+            self._seen = self._stamps()
+            build_image(self._image, make_board_files(self._settings(), self._thing.directory, self._app))
+            stack.push(self._board)
+            self._start()
+            self._say(f"service:  {self._service.url}  (also a page for the browser)")
+            self._say(f"board:    {name}, with {self._app}")
+            where = "" if self._service.url == self._project.endpoint_url else f" --endpoint-url {self._service.url}"
+            self._say(f"a job:    ujobs job create JOB-ID{where} --document DOCUMENT")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def follow(self) -> None:
+        """Look at the files until the board stops. Raises NotStarted when it does."""
+        while True:
+            time.sleep(_LOOK)
+            self.look()
+            if self._process is not None and self._process.poll() is not None:
+                raise NotStarted(f"the board stopped with exit code {self._process.returncode}")
+
+    def look(self) -> bool:
+        """Give the board what has changed since the last look, if anything; whether it did."""
+        stamps = self._stamps()
+        if stamps == self._seen:
+            return False
+        changed = sorted(str(path) for path in stamps.keys() ^ self._seen.keys()) or sorted(
+            str(path) for path in stamps if stamps[path] != self._seen.get(path)
+        )
+        self._seen = stamps
+        self._say(f"--- changed: {', '.join(changed)}: the board starts again ---")
+        try:
+            own = make_own_files(self._settings(), self._thing.directory, self._app)
+        except (OSError, ValueError) as error:
+            self._say(f"--- not taken: {error} ---")
+            return False
+        self._board.close()
+        kept = {name: content for name, content in read_files(self._image).items() if not name.startswith("/app/")}
+        build_image(self._image, kept | {f"/{name}": content for name, content in own.items()})
+        self._start()
+        return True
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "ujobs_tools.testing.board_process", self._image, "-"]
+        self._process = self._board.enter_context(running([str(part) for part in command]))
+
+    def _settings(self) -> dict[str, object]:
+        overrides = {"thing": self._thing.name, "host": self._thing.host, "port": self._thing.port}
+        return make_settings(self._project.settings, overrides, [])
+
+    def _stamps(self) -> dict[Path, int]:
+        files = []
+        with contextlib.suppress(OSError):  # for as long as an editor is at work
+            files = list(application_files(self._app).values())
+        if self._project.settings is not None:
+            files.append(self._project.settings)
+        stamps = {}
+        for path in files:
+            with contextlib.suppress(OSError):
+                stamps[path] = path.stat().st_mtime_ns
+        return stamps
+
+    def _address(self) -> Address:
+        url = self._project.endpoint_url
+        if url is None or not cloud.is_local(url):
+            return Address()
+        parts = urlsplit(url)
+        return Address(http_port=parts.port or 80)
