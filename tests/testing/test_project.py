@@ -121,7 +121,7 @@ def test_options_win_over_the_file(kiln: Path) -> None:
 
 def test_run_outside_of_a_project(tmp_path: Path) -> None:
     refused = subprocess.run(ujobs("run"), cwd=tmp_path, capture_output=True, text=True)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "ujobs new" in refused.stderr
 
 
