@@ -142,13 +142,8 @@ build/fuzz/.ready: $(TEST_READY) requirements-fuzz.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-fuzz.txt
 	@touch $@
 
-mutants: build/mutants/.ready ## put faults into the library, one at a time: do the tests notice? COUNT=120 SEED=1 ONLY=link
+mutants: setup-tests ## put faults into the library, one at a time: do the tests notice? COUNT=120 SEED=1 ONLY=link
 	@$(BIN)/python -m ujobs_lab.mutants $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
-
-build/mutants/.ready: $(TEST_READY) requirements-mutants.txt
-	@mkdir -p build/mutants
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-mutants.txt
-	@touch $@
 
 long-life: setup-tests ## a year of a board's life in fast time: does it hold more memory at the end than at the beginning?
 	@$(BIN)/python -m ujobs_lab.long_life
