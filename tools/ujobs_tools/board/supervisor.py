@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from . import process
+from . import pins, process
 from .image import BLOCK_SIZE, ImageError, lock
 from .output import SerialLine
 from .serial import SerialPort
@@ -31,7 +31,7 @@ image; MicroPython died."""
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
 DEFAULT_HEAP = 160 * 1024
-FAKES_HEAP = 26 * 1024  # what the fakes hold when boot.py starts; silicon has none of it on its Python heap
+FAKES_HEAP = 27 * 1024  # what the fakes hold when boot.py starts; silicon has none of it on its Python heap
 _CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 _EPOCH_2000 = 946684800  # 2000-01-01 in seconds since 1970
 _DRIFT = 0.03  # of the time in deep sleep, that the clock is ahead afterwards
@@ -92,6 +92,7 @@ class Board:
         """
         image = self._open_image()
         partitions = os.open(self._path.with_name(self._path.name + ".partitions"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._pins = pins.open_file(self._path)
         self._handle_signals()
         try:
             if self._options.serial:
@@ -111,6 +112,7 @@ class Board:
                 self._port.close()
             os.close(image)
             os.close(partitions)
+            os.close(self._pins)
 
     def _open_image(self) -> int:
         try:
@@ -127,6 +129,7 @@ class Board:
     def _run_until_reset(self, image: int, partitions: int) -> int | None:
         """One start. Returns None when another is to follow, whose cause is then set, else the exit code."""
         self._listening = False
+        pins.let_go(self._pins)
         processor = process.Processor(self._start_settings(image, partitions), self._options.heap + FAKES_HEAP)
         try:
             while self._listen(processor, self._deadline):
@@ -191,6 +194,7 @@ class Board:
             partitions_fd=partitions,
             message_fd=-1,
             radio_fd=self._radio,
+            pins_fd=self._pins,
             cause=self._cause,
             clock_offset=self._clock_offset,
             unique_id=hashlib.sha256(bytes(self._path.resolve())).hexdigest()[:12],

@@ -99,7 +99,7 @@ def service(
     from ujobs_tools import fleet
     from ujobs_tools.testing.jobs_service import JobsService
 
-    url: str = ujobs_service.url if ujobs_service else pytestconfig.getoption("--ujobs-endpoint")
+    url = ujobs_service.url if ujobs_service else str(pytestconfig.getoption("--ujobs-endpoint"))
     name = f"test-{next(_numbers)}" if ujobs_service else f"test-{tmp_path.parent.name[-40:]}-{next(_numbers)}"
     return JobsService(url, fleet.create_thing(name, tmp_path / "thing", url), ujobs_service)
 
@@ -157,8 +157,12 @@ def board(
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """A traceback on the console fails the test, unless it was expected."""
     result = yield
-    made = pyfuncitem.funcargs.get("board")
-    if made is not None and hasattr(made, "unexpected_traceback"):
+    if "board" not in pyfuncitem.funcargs:
+        return result
+    from ujobs_tools.testing.virtual_board import VirtualBoard
+
+    made = pyfuncitem.funcargs["board"]
+    if isinstance(made, VirtualBoard):
         traceback = made.unexpected_traceback()
         if traceback is not None:
             pytest.fail(f"unexpected traceback on the board's console:\n{traceback}", pytrace=False)

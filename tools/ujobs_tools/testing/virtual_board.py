@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ujobs_tools.board.image import ImageError, read_files, write_files
+from ujobs_tools.board.pins import PinOutside
 from ujobs_tools.processes import kill_group
 from ujobs_tools.testing.jobs_service import JobsService
 
@@ -127,6 +128,10 @@ class VirtualBoard:
                 number += 1
             except ImageError:
                 size //= 2
+
+    def pin(self, number: int) -> PinOutside:
+        """A pin: `pin(2).value` is its level; setting it is for inputs."""
+        return PinOutside(self._image, number)
 
     def attempts(self, job_id: str) -> int:
         """How often the handler of a job has been started."""

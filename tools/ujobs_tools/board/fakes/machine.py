@@ -12,7 +12,6 @@ WDT_RESET = 3
 DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
-_levels: dict = {}
 _frequency = 160_000_000
 
 
@@ -51,7 +50,7 @@ def freq(hertz: int | None = None) -> int | None:
 
 
 class Pin:
-    """A pin that keeps its level; nothing is attached to it."""
+    """A pin whose level the host can read, and set where the program does not drive it."""
 
     IN = 1
     OUT = 3
@@ -67,8 +66,8 @@ class Pin:
     def value(self, level: int | None = None) -> int | None:
         """Read the level, or set it."""
         if level is None:
-            return _levels.get(self._number, 0)
-        _levels[self._number] = 1 if level else 0
+            return hardware.level(self._number)
+        hardware.drive(self._number, 1 if level else 0)
         return None
 
     __call__ = value

@@ -4,7 +4,7 @@ Runs on MicroPython and on CPython: the virtual board and tests of single handle
 """
 
 _ENODEV = 19
-_PINS = 40  # GPIO 0 to 39
+_PINS = 49  # GPIO 0 to 48, of the chip that has most
 
 
 class State:
