@@ -80,7 +80,7 @@ class WireTap:
         after it."""
         token = f"{_OWN}{time.monotonic_ns()}"
         request = json.dumps({"clientToken": token}).encode()
-        message = packets.publish(packets.Message(self._prefix + "get", request), 0)
+        message = packets.publish(packets.Message(self._prefix + "$next/get", request), 0)
         self._loop.call_soon_threadsafe(self._ask, message)
         self.wait_for(lambda: token in self._own_replies, "answer to the proxy")
 
