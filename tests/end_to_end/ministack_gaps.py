@@ -55,13 +55,6 @@ GAPS = (
         ),
     ),
     Gap(
-        "own requests come back",
-        "the request topics are for publishing; no client is said to receive from them",
-        "Developer Guide: Reserved topics",
-        "a client that has subscribed `jobs/#` receives its own requests",
-        Seen(r"MQTT/(start-next|[^/]+/get|[^/]+/update) to the board", "ujobs serve"),
-    ),
-    Gap(
         "seconds left on the control plane",
         "DescribeJobExecution has `approximateSecondsBeforeTimedOut` until the execution is over",
         "API reference: JobExecution",
