@@ -31,12 +31,8 @@ _TRIAL_WATCHDOG = 120  # seconds
 
 
 def claims(config):
-    """Whether the board has no certificate of its own yet, but a claim for one. Nothing on trial may change that."""
-    try:
-        os.stat(config["cert"])
-        return False
-    except OSError:
-        return bool(config["claim"]) and not trial.current()
+    """Whether the board never was a thing, but has a claim to become one. Nothing in its trial may change that."""
+    return bool(config["claim"]) and not config["thing"] and not trial.current()
 
 
 def build(config):
@@ -45,6 +41,7 @@ def build(config):
         from ujobs.provisioning import claim
 
         return claim(config)
+    proving.check(config)
     agent = Agent(
         thing=config["thing"],
         host=config["host"],
@@ -57,7 +54,12 @@ def build(config):
         receive_limit=config["receive_limit"],
     )
     agent.use(
-        *config["handlers"], roots=config["roots"], signing_key=config["signing_key"], check_settings=settings.check
+        *config["handlers"],
+        cert=config["cert"],
+        key=config["key"],
+        roots=config["roots"],
+        signing_key=config["signing_key"],
+        check_settings=settings.check,
     )
     return agent
 
@@ -69,7 +71,8 @@ def add_application(agent, name):
     except Exception as error:
         print("app: not started")
         sys.print_exception(error)
-        if trial.current() == trial.APP:
+        # A new firmware is confirmed without: an application that was broken before must not keep it away.
+        if trial.current() in (trial.APP, trial.SETTINGS):
             proving.give_up("the application did not start: " + repr(error))
 
 
@@ -100,7 +103,7 @@ async def main(config, agent):
         timekeeper = clock.Clock(config["ntp"], getattr(agent, "link", None))
         keep_running("clock", timekeeper.run)
         # A certificate's dates can only be checked once the clock may be right.
-        await timekeeper.ready()
+        await proving.time_known(timekeeper)
     if config["app"] and isinstance(agent, Agent):
         add_application(agent, config["app"])
     await agent.run()

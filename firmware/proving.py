@@ -7,7 +7,9 @@ import asyncio
 
 import machine
 
-from ujobs import trial
+from ujobs import lend, trial
+
+from .clock import Clock
 
 
 async def prove(agent, by_application: bool, seconds: int) -> None:
@@ -31,6 +33,23 @@ async def _proof(agent, by_application):
     if not by_application:
         trial.confirm()
     await trial.ended()
+
+
+def check(config: dict) -> None:
+    """Try those settings in their trial that a connection does not prove. Raises OSError, ValueError naming the file.
+
+    Without this, a signing key that cannot be used would show only when a later job brings a signed file.
+    """
+    if trial.current() == trial.SETTINGS and config["signing_key"]:
+        lend("verify", "load_key", config["signing_key"])
+
+
+async def time_known(clock: Clock) -> None:
+    """Wait until the clock may be right. In a trial of settings only an answer of the time server counts."""
+    if trial.current() == trial.SETTINGS:
+        await clock.answered.wait()
+    else:
+        await clock.ready()
 
 
 def give_up(reason: str) -> None:

@@ -5,6 +5,7 @@ invalid, the board does not start.
 """
 
 import ujson
+from ujobs import lend
 
 _HOST = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
 _WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-:"
@@ -52,6 +53,23 @@ def _roots(value):
     if not wrong and not all(len(root) > 1 and "/" + root.strip("/") == root for root in value):
         wrong = 'must be folders such as "/data", not "/" itself'
     return wrong
+
+
+def _unsafe(root, given):
+    # Why jobs must not write below a folder; "" when they may.
+    try:
+        lend("flash", "check_root", root)
+    except ValueError as error:
+        return str(error)
+    claim = given.get("claim")
+    files = [given.get(name, _KNOWN[name][1]) for name in ("ca", "cert", "key")]
+    if isinstance(claim, dict):
+        files += [claim.get("cert"), claim.get("key")]
+    # Case does not count on a FAT file system.
+    for file in files:
+        if str(file).lower().startswith(root.lower() + "/"):
+            return "folder %s holds %s" % (root, file)
+    return ""
 
 
 def _members(value, checks):
@@ -128,7 +146,16 @@ def load(path: str = "/settings.json") -> dict:
             print("settings: there is no setting", name)
     if given.get("claim") and "thing" not in given:
         given["thing"] = ""  # a board that claims gets its name by that
-    return {name: _usable(name, given) for name in _KNOWN}
+    settings = {name: _usable(name, given) for name in _KNOWN}
+    roots = []
+    for root in settings["roots"]:
+        unsafe = _unsafe(root, settings)
+        if unsafe:
+            print("settings: roots: %s; it is left out" % unsafe)
+        else:
+            roots.append(root)
+    settings["roots"] = roots
+    return settings
 
 
 def check(given: dict) -> None:
@@ -140,6 +167,10 @@ def check(given: dict) -> None:
         wrong = _wrong(name, given)
         if wrong:
             raise ValueError("setting " + wrong)
+    for root in given.get("roots", ()):
+        wrong = _unsafe(root, given)
+        if wrong:
+            raise ValueError("setting roots: " + wrong)
 
 
 def _wrong(name, given):

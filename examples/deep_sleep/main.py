@@ -38,15 +38,21 @@ async def work(config):
         config["thing"], config["host"], config["cert"], config["key"], config["ca"], config["port"],
         receive_limit=config["receive_limit"],
     )
+    proving.check(config)
     agent.use(
-        *config["handlers"], roots=config["roots"], signing_key=config["signing_key"], check_settings=settings.check
+        *config["handlers"],
+        cert=config["cert"],
+        key=config["key"],
+        roots=config["roots"],
+        signing_key=config["signing_key"],
+        check_settings=settings.check,
     )
     __import__(config["app"]).setup(agent)
     if config["ntp"]:
         # The clock drifts by minutes in deep sleep: it is asked for at every wake-up.
         timekeeper = clock.Clock(config["ntp"], agent.link)
         tasks.append(asyncio.create_task(timekeeper.run()))
-        await timekeeper.ready()
+        await proving.time_known(timekeeper)
     if trial.current():
         tasks.append(asyncio.create_task(proving.prove(agent, config["confirm"], config["trial"])))
     await agent.run(until_idle=True)

@@ -195,3 +195,45 @@ def test_an_application_that_fails_does_not_take_the_board_down(board_says) -> N
 def test_a_version_on_trial_that_hides_what_main_needs_is_taken_back(board_says, module: str) -> None:
     broken = {"app-b/app.py": b"def setup(agent):\n    pass\n", f"app-b/{module}": b"x = 1\n"}
     board_says("ujobs: no link", files={"trial": b"0 app /app-b"} | broken)
+
+
+def in_trial(**settings) -> dict[str, bytes]:
+    """The files of a board whose next boot tries these settings; the ones before worked."""
+    after = json.dumps(SETTINGS | settings).encode()
+    return {"trial": b"0 settings /app", "settings.old": json.dumps(SETTINGS).encode(), "settings.json": after}
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"app": "ap"}, "trial: the application did not start: ImportError"),
+        ({"app": "os"}, "trial: the application did not start: AttributeError"),
+        ({"signing_key": "/cert/none.der"}, "trial: not started: /cert/none.der: [Errno 2] ENOENT"),
+        ({"signing_key": "/cert/key.der"}, "trial: not started: /cert/key.der: "),
+        ({"handlers": ["settings", "dance"]}, "trial: not started: no built-in handler is named dance"),
+    ],
+)
+def test_settings_that_cannot_work_end_their_trial_at_once(board_says, settings: dict, reason: str) -> None:
+    lines = board_says("ujobs: no link", files=in_trial(**settings))
+    assert next(line for line in lines if line.startswith("trial:")).startswith(reason)
+    assert lines.count("board: start, HARD_RESET") == 1
+
+
+def test_a_time_server_in_its_trial_has_to_answer(tmp_path: Path, thing_directory: Path, start_board) -> None:
+    # The clock is right already: that must not confirm a time server that is wrong.
+    image = tmp_path / "flash.img"
+    files = in_trial(ntp="ntp.example.com", trial=1)
+    build_image(image, make_board_files(SETTINGS, thing_directory, None) | files)
+    board = start_board(image, "--ntp", "silent")
+    board.wait_for("ujobs: no link")
+    assert board.lines.count("trial: no proof within 1 s; restarting") == 3
+    assert not any("Traceback" in line for line in board.lines)
+
+
+def test_folders_that_hold_what_guards_the_board_are_no_roots(board_says) -> None:
+    claim = {"template": "line", "cert": "/secret/claim.der"}
+    lines = board_says("not started: /cert/cert.der", roots=["/data", "/cert", "/lib", "/Secret"], claim=claim)
+    assert "settings: roots: folder /cert is out of the reach of jobs; it is left out" in lines
+    assert "settings: roots: folder /lib is out of the reach of jobs; it is left out" in lines
+    assert "settings: roots: folder /Secret holds /secret/claim.der; it is left out" in lines
+    assert not any("/data" in line for line in lines)
