@@ -35,7 +35,7 @@ def test_tls_connect(endpoint: Endpoint, start_device: StartDevice) -> None:
 
 def test_tls_receive_maximum_size_fragments(endpoint: Endpoint, start_device: StartDevice) -> None:
     device = start_device(endpoint)
-    endpoint.wait_for_packet(packets.SUBSCRIBE, 2)
+    endpoint.wait_for_packet(packets.SUBSCRIBE)
     # One packet that fills one TLS record, and one of several records that is over what the board takes in.
     empty = packets.publish(Message("advisor/trigger", b"x" * 16000, qos=1), 1)
     payload = b"x" * (16000 + MAXIMUM_FRAGMENT - len(empty))
