@@ -1,8 +1,8 @@
 """Fleet provisioning: a board that has only the claim of its production line gets a certificate and a name of its own.
 
 By AWS's "Device provisioning MQTT API": CreateKeysAndCertificate, then RegisterThing. What the first gives is kept in
-one file until everything is in its place. Each step in flash is one rename, the certificate's comes last: a power cut
-at any point leaves a board that goes on claiming where it was, or one with a whole identity.
+one file until everything is in its place. Each step in flash is one rename, the name's in the settings comes last: a
+power cut at any point leaves a board that continues its claim, or one with a whole identity.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from errno import ETIMEDOUT
 
 import ujson
 
-from .agent import parse
+from .agent import check_name, parse
 from .certificates import CERTIFICATE, KEY, der_blocks, tls_context
 from .flash import make_folders, remove
 from .link import Link, explain, log
@@ -80,13 +80,16 @@ class Claim:
             connection.cancel()
 
     async def _claim(self):
-        # A certificate from before a reset is gone on with: each new one is one more in the account.
+        # Reuse a certificate received before a reset: every new one stays in the account.
         record = _load(self._record)
         while "thingName" not in record:
             kept = bool(record)
             if not kept:
                 record = await self._ask(_CREATE, "")
                 _check(record, _GIVEN)
+                # Fails unless the key belongs to the certificate.
+                certificate = record["certificatePem"].encode()
+                tls_context(certificate, certificate, record["privateKey"].encode())
                 make_folders(self._record)
                 _write(self._record, ujson.dumps(record))
             try:
@@ -100,20 +103,24 @@ class Claim:
                     if kept:
                         continue
                 raise
-            _check(answer, ("thingName",))
+            # With a name that the settings do not accept, the board would not start again.
+            check_name("thingName", answer.get("thingName"), 128)
             record["thingName"] = answer["thingName"]
             _write(self._record, ujson.dumps(record))
         return record
 
     def _install(self, record):
-        make_folders(self._key)
-        _write(self._key, der_blocks(record["privateKey"].encode(), KEY)[0])
+        if not record.get("installed"):
+            make_folders(self._key)
+            _write(self._key, der_blocks(record["privateKey"].encode(), KEY)[0])
+            _write(self._cert, der_blocks(record["certificatePem"].encode(), CERTIFICATE)[0])
+            # No second copy of the private key stays in flash, even if the power fails now.
+            _write(self._record, ujson.dumps({"installed": True, "thingName": record["thingName"]}))
         with open(self._settings) as file:
             settings = ujson.load(file)
         settings["thing"] = record["thingName"]
+        # Last: a board with a name does not claim.
         _write(self._settings, ujson.dumps(settings))
-        # Last: that it is there says that all is.
-        _write(self._cert, der_blocks(record["certificatePem"].encode(), CERTIFICATE)[0])
         remove(self._record)
 
     async def _ask(self, topic, body) -> dict:
@@ -151,12 +158,20 @@ def claim(config: dict) -> Claim:
 
     Of `claim`: template, parameters, and cert and key of the claim ("/cert/claim.der", "/cert/claim-key.der"); besides
     host, port, ca, keepalive, receive_limit, and cert and key. The parameter SerialNumber is the chip's unique id in
-    hexadecimal, if not given. Raises OSError for files that cannot be read, ValueError for those that are none.
+    hexadecimal, if not given. Raises OSError if a file cannot be read, ValueError if it is not a certificate or key, or if
+    cert or key has another purpose: it is the signing key, or a file that no claim has written.
     """
     # Imported here: ujobs itself runs where there is no board.
     import machine
 
     given = config["claim"]
+    own = [config["cert"], config["key"]]
+    if own[0] == own[1] or config.get("signing_key") in own:
+        raise ValueError("cert, key and signing_key must be different files")
+    if not _exists(own[0] + ".claim"):
+        for path in own:
+            if _exists(path):
+                raise ValueError(path + " exists: a claim overwrites no file")
     serial = hexlify(machine.unique_id()).decode()
     ssl = tls_context(config["ca"], given.get("cert", "/cert/claim.der"), given.get("key", "/cert/claim-key.der"))
     link = Link(
@@ -166,6 +181,14 @@ def claim(config: dict) -> Claim:
     parameters = {"SerialNumber": serial}
     parameters.update(given.get("parameters", {}))
     return Claim(link, given["template"], parameters, config["cert"], config["key"])
+
+
+def _exists(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False
 
 
 def _check(fields, names):
@@ -178,7 +201,8 @@ def _load(name) -> dict:
     try:
         with open(name) as file:
             record = parse(file.read().encode())
-        _check(record, _GIVEN)
+        if not record.get("installed"):
+            _check(record, _GIVEN)
         return record
     except (OSError, ValueError):
         return {}

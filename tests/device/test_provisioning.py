@@ -10,6 +10,7 @@ import ujobs.provisioning as provisioning
 import ujson
 from broker import Broker, filters, raises
 from cloud import remove
+from ujobs.certificates import der_blocks
 from ujobs.link import Link
 
 FOLDER = "/tmp/ujobs-claim-test-%s" % os.urandom(4).hex()
@@ -93,18 +94,25 @@ def fresh():
     return Service()
 
 
+def check_pair(ca, cert, key):
+    """Instead of the TLS context, which only takes real ones: whether certificate and key have the same number."""
+    if der_blocks(cert)[0] != der_blocks(key)[0].replace(b"key", b"cert"):
+        raise ValueError("it does not belong to the certificate")
+
+
 def start(service, receive_limit=8192):
     """One start of the board; returns the thing name, and how many seconds it took."""
 
     async def main(clock):
-        real = asyncio.open_connection
+        real = asyncio.open_connection, provisioning.tls_context
         asyncio.open_connection = service.broker.open_connection
+        provisioning.tls_context = check_pair
         try:
             link = Link("claim-77", "host", timeout=10, receive_limit=receive_limit)
             name = await provisioning.Claim(link, "line", PARAMETERS, CERT, KEY, SETTINGS).run()
             return name, clock.seconds()
         finally:
-            asyncio.open_connection = real
+            asyncio.open_connection, provisioning.tls_context = real
 
     return fast_time.run(main)
 
@@ -149,6 +157,8 @@ def counted(service, cut_at, before):
         return found
 
     class Os:
+        stat = os.stat
+
         def rename(self, old, new):
             step(lambda: os.rename(old, new))
 
@@ -167,14 +177,15 @@ def counted(service, cut_at, before):
 def test_a_power_cut_anywhere_leaves_the_claim_or_a_whole_identity():
     service = fresh()
     steps = counted(service, 0, True)
-    assert steps == 8
+    assert steps == 9
     for cut_at in range(1, steps + 1):
         for before in (True, False):
             service = fresh()
             raises(Cut, counted, service, cut_at, before)
-            if read(CERT) is None:
+            if b"thing" not in read(SETTINGS):
                 start(service)
             check_identity(service)
+            assert b"PRIVATE" not in (read(RECORD) or b"")
             # Only an answer that did not get into flash costs a second certificate.
             lost = (cut_at, before) in ((1, False), (2, True), (3, False), (4, True))
             assert len(service.certificates) == (2 if lost else 1)
@@ -237,6 +248,28 @@ def test_answers_that_are_none():
         answers(reply)
 
 
+def test_a_key_of_another_certificate_is_not_kept():
+    for certificate, key in (("cert-0", "key-1"), ("cert-0", "")):
+        service = fresh()
+        fields = {
+            "certificatePem": pem("CERTIFICATE", certificate.encode()), "certificateOwnershipToken": "token",
+            "privateKey": pem("EC PRIVATE KEY", key.encode()),
+        }
+        service.answers = [lambda topic, fields=fields: (topic + b"/accepted", ujson.dumps(fields).encode())]
+        assert start(service)[1] >= 30
+        check_identity(service)
+        assert service.requests == [CREATE, CREATE, REGISTER]
+
+
+def test_a_name_that_no_settings_accept_is_not_kept():
+    for name in ("a/b", "", "x" * 129, "a b", 5):
+        service = fresh()
+        reply = ujson.dumps({"thingName": name}).encode()
+        service.answers = [None, lambda topic, reply=reply: (topic + b"/accepted", reply)]
+        assert start(service)[1] >= 30
+        check_identity(service)
+
+
 def test_what_was_not_asked_for_is_passed_over():
     service = fresh()
 
@@ -297,6 +330,7 @@ def test_the_claim_that_the_settings_describe():
         "claim": {"template": "line"}, "host": "host", "port": 8883, "ca": "/ca", "cert": CERT, "key": KEY,
         "keepalive": 60, "receive_limit": 8192,
     }
+    fresh()
     real = provisioning.tls_context
     sys.modules["machine"] = Machine()
     try:
@@ -311,6 +345,20 @@ def test_the_claim_that_the_settings_describe():
         claim = provisioning.claim(config)
         assert claim._link.ssl == ("/ca", "/c", "/k")
         assert claim._parameters == parameters
+
+        for changed in ({"key": CERT}, {"signing_key": CERT}, {"signing_key": KEY}):
+            wrong = dict(config)
+            wrong.update(changed)
+            assert "different files" in str(raises(ValueError, provisioning.claim, wrong))
+        for path in (CERT, KEY):
+            with open(path, "w") as file:
+                file.write("another purpose")
+            assert str(raises(ValueError, provisioning.claim, config)) == path + " exists: a claim overwrites no file"
+            os.remove(path)
+        with open(CERT, "w") as file, open(RECORD, "w") as record:
+            file.write("")
+            record.write("{}")
+        provisioning.claim(config)  # continues what it has begun
     finally:
         provisioning.tls_context = real
         del sys.modules["machine"]

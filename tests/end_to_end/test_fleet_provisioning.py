@@ -37,6 +37,7 @@ if cuts:
         file.write(" ".join(cuts[1:]))
 
 class Os:
+    stat = os.stat
     left = int(cuts[0]) if cuts else 0
 
     @staticmethod
@@ -152,11 +153,12 @@ def test_one_image_serves_a_whole_line(line: Line) -> None:
 
 def test_power_cuts_at_every_stage(line: Line) -> None:
     # Before: the answer with the certificate is in flash; the answer with the name is, by now for a second certificate,
-    # as the first one's token has been used; the key is; the settings are; the certificate is.
-    cuts = ["1", "2", "3", "2", "3"]
+    # as the first one's token has been used; the key is; the certificate is; the record is without the key; the settings are.
+    cuts = ["1", "2", "3", "2", "3", "4"]
     image = line.image(STAND_STILL, cuts=" ".join(cuts).encode())
     board = line.board(image)
-    files = ("/cert/cert.der.claim", "/cert/cert.der.claim", "/cert/key.der", "/settings.json", "/cert/cert.der")
+    record = "/cert/cert.der.claim"
+    files = (record, record, "/cert/key.der", "/cert/cert.der", record, "/settings.json")
     for left, file in zip(range(len(cuts), 0, -1), files, strict=True):
         says(board, f"stands still before {file} {left}")
         board.cut_power()
