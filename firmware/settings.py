@@ -147,6 +147,8 @@ def load(path: str = "/settings.json") -> dict:
     if given.get("claim") and "thing" not in given:
         given["thing"] = ""  # a board that claims gets its name by that
     settings = {name: _usable(name, given) for name in _KNOWN}
+    if not settings["thing"] and not settings["claim"]:
+        raise ValueError("settings: thing is missing")
     roots = []
     for root in settings["roots"]:
         unsafe = _unsafe(root, settings)

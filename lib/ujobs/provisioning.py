@@ -158,8 +158,8 @@ def claim(config: dict) -> Claim:
 
     Of `claim`: template, parameters, and cert and key of the claim ("/cert/claim.der", "/cert/claim-key.der"); besides
     host, port, ca, keepalive, receive_limit, and cert and key. The parameter SerialNumber is the chip's unique id in
-    hexadecimal, if not given. Raises OSError if a file cannot be read, ValueError if it is not a certificate or key, or if
-    cert or key has another purpose: it is the signing key, or a file that no claim has written.
+    hexadecimal, if not given. Raises OSError if a file cannot be read, ValueError if it is not a certificate or key, or
+    if cert or key has another purpose: it is the signing key, or a file that no claim has written.
     """
     # Imported here: ujobs itself runs where there is no board.
     import machine

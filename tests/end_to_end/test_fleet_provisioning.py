@@ -153,7 +153,8 @@ def test_one_image_serves_a_whole_line(line: Line) -> None:
 
 def test_power_cuts_at_every_stage(line: Line) -> None:
     # Before: the answer with the certificate is in flash; the answer with the name is, by now for a second certificate,
-    # as the first one's token has been used; the key is; the certificate is; the record is without the key; the settings are.
+    # as the first one's token has been used; the key is; the certificate is; the record is without the key; the
+    # settings are.
     cuts = ["1", "2", "3", "2", "3", "4"]
     image = line.image(STAND_STILL, cuts=" ".join(cuts).encode())
     board = line.board(image)
@@ -210,8 +211,8 @@ def test_a_claim_cannot_do_jobs(line: Line) -> None:
     ("claim", "said"),
     [
         ({"template": 5}, "not started: settings: thing is missing"),
-        ({"template": "line", "cert": "/missing.der"}, "not started: [Errno 2] ENOENT"),
-        ({"template": "line", "key": "/settings.json"}, "not started: invalid key"),
+        ({"template": "line", "cert": "/missing.der"}, "not started: /missing.der: [Errno 2] ENOENT"),
+        ({"template": "line", "key": "/settings.json"}, "not started: /settings.json: not an unencrypted private key"),
     ],
 )
 def test_a_claim_that_is_none(line: Line, claim: dict[str, Any], said: str) -> None:
