@@ -1,0 +1,94 @@
+"""Every setting, through bad and hostile values in settings jobs: afterwards the board is back, with its old powers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ujobs_tools.device_files import EXAMPLES
+from ujobs_tools.testing.jobs_service import JobsService
+from ujobs_tools.testing.virtual_board import VirtualBoard
+
+KEPT = ["settings", "files", "call"]
+# No job may change these, or not so: rejected, and nothing is tried.
+REJECTED: list[tuple[str, list[Any]]] = [
+    ("thing", ["other", "", 5, "a/b", "x" * 129]),
+    ("host", ["", 5, "https://a.example", "a.example:8883", "a example", "x" * 254]),
+    ("port", [0, -1, 65536, 8883.5, "8883", True, [], 1 << 70]),
+    ("ca", ["/data/ca.der", "", 5]),
+    ("cert", ["/data/cert.der", "/cert/key.der", "/settings.json"]),
+    ("key", ["/data/key.der", "/cert/cert.der"]),
+    ("claim", [{"template": "mine"}, {"template": "mine", "cert": "/cert/key.der"}, 5, {}]),
+    ("wifi", ["net", {}, {"ssid": ""}, {"ssid": "x" * 33}, {"ssid": "net", "password": 12345678}, {"ssid": 5}]),
+    ("ntp", ["", "a b", "http://a.example", 5, "x" * 254]),
+    ("watchdog", [0, -1, 3601, "soon", True, 1 << 40]),
+    ("keepalive", [0, 29, 1201, "60", 1e9]),
+    ("update_interval", [0, -1, 0.5, 3601, "often"]),
+    ("receive_limit", [0, 1023, 131073, "16384"]),
+    ("handlers", [[], ["files"], "settings", {"settings": 1}, [5], [["settings"]]]),
+    ("roots", [["/"], ["/cert"], ["/lib"], ["/app"], ["/ujobs"], ["/data/..", "/lib"], [""], [5], 5, ["data"]]),
+    ("signing_key", ["", 5, [], "x" * 4097]),
+    ("app", ["", 5, [], "x" * 65]),
+    ("confirm", [1, "true", []]),
+    ("trial", [0, -1, 3601, 536871, "300", 1e300]),
+    ("colour", ["red"]),
+]
+# These look right; only the trial shows that they are not.
+TRIED: list[dict[str, Any]] = [
+    {"host": "nowhere.invalid"},
+    {"port": 1},
+    {"app": "ap"},
+    {"signing_key": "/cert/none.der"},
+    {"handlers": ["settings", "dance"]},
+    {"confirm": True},
+]
+
+
+@pytest.fixture(scope="session")
+def ujobs_app() -> Path:
+    return EXAMPLES / "demo" / "app.py"
+
+
+@pytest.fixture
+def ujobs_settings() -> dict[str, Any]:
+    return {"handlers": KEPT}
+
+
+def has_its_powers(service: JobsService, board: VirtualBoard, settings: Any) -> None:
+    """After a power cut the board has its settings, does the application's jobs, and takes settings jobs."""
+    board.cut_power()
+    assert json.loads(board.files["/settings.json"]) == settings
+    assert "/trial" not in board.files
+    board.start()
+    assert service.job("blink", times=1).wait().status == "SUCCEEDED"
+    assert service.job("settings", set={"port": settings["port"]}).wait().details == {"restarted": "no"}
+
+
+@pytest.mark.timeout(300)
+def test_bad_values_are_rejected_one_by_one(service: JobsService, board: VirtualBoard) -> None:
+    settings = json.loads(board.files["/settings.json"])
+    walked = [(name, value) for name, values in REJECTED for value in values]
+    jobs = [(service.job("settings", set={name: value}), name, value) for name, value in walked]
+    for job, name, value in jobs:
+        found = job.wait(seconds=120)
+        assert found.status == "REJECTED", (name, value, found)
+        assert name in found.details["reason"], (name, value, found)
+    assert "trial:" not in board.console
+    has_its_powers(service, board, settings)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("change", TRIED, ids=lambda change: next(iter(change)))
+def test_a_trial_that_ends_badly_leaves_the_board_as_it_was(
+    service: JobsService, board: VirtualBoard, change: dict[str, Any]
+) -> None:
+    settings = json.loads(board.files["/settings.json"])
+    job = service.job("settings", set=change | {"trial": 1})
+    if "app" in change:
+        board.expect_traceback("no module named 'ap'")
+    board.expect_traceback("the settings before are back", 120)
+    found = job.wait()
+    assert found.status == "FAILED", found
+    assert "before are back" in found.details["reason"]
+    has_its_powers(service, board, settings)
