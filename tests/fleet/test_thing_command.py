@@ -73,7 +73,9 @@ def test_aws_without_credentials_region_or_profile(tmp_path: Path, cloud: clouds
     ca = tmp_path / "thing" / "ca.pem"
     fleet.create_thing("aws-1", ca.parent, cloud.endpoint_url)
     common = ("kiln-7", "--ca", ca, "--out", tmp_path / "out")
-    assert "no AWS region" in refused(*common)
+    missing = refused(*common)
+    assert "no AWS region" in missing
+    assert "AWS_ENDPOINT_URL" in missing
     assert "no AWS credentials" in refused(*common, "--region", "eu-west-1")
     assert "nobody" in refused(*common, "--profile", "nobody")
 

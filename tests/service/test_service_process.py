@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from mqtt_wire import WireClient
+from mqtt_wire import WireClient, packet
 from service_process import serving
 
+from ujobs_tools import cloud
 from ujobs_tools.processes import ujobs, wait_until
 from ujobs_tools.service.server import Address, Clock, Service, serve
 
@@ -233,3 +234,30 @@ def test_boards_elsewhere_reach_it_by_a_name_of_its_own(tmp_path: Path) -> None:
         socket.create_connection(("127.0.0.1", service.found["mqtt"]), timeout=10).close()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.2", service.found["mqtt"]), timeout=10)
+
+
+def test_its_log_tells_the_story_of_a_job(tmp_path: Path) -> None:
+    with serving(tmp_path, "--data", tmp_path / "data") as service:
+        iot, data = (cloud.client(name, service.found["http"]) for name in ("iot", "iot-jobs-data"))
+        arn = iot.create_thing(thingName="kiln")["thingArn"]
+        with WireClient(service.found["mqtt"]) as first, WireClient(service.found["mqtt"]) as second:
+            assert first.connect("kiln") == (0, 0)
+            assert second.connect("kiln") == (0, 0)
+            iot.create_job(jobId="a", targets=[arn], document="{}")
+            data.start_next_pending_job_execution(thingName="kiln")
+            data.update_job_execution(
+                thingName="kiln", jobId="a", status="IN_PROGRESS", statusDetails={"progress": "1/2"}
+            )
+            data.update_job_execution(thingName="kiln", jobId="a", status="FAILED", statusDetails={"reason": "no gas"})
+            second.send(packet(0xE0))
+            assert second.is_closed()
+        told = service.output()
+    position = 0
+    for part in (
+        "kiln connected as kiln", "two boards have the same client id", "job a queued for kiln",
+        "kiln: job a IN_PROGRESS", "progress: 1/2", "kiln: job a FAILED  reason: no gas", "job a COMPLETED",
+        "kiln disconnected",
+    ):
+        found = told.find(part, position)
+        assert found >= 0, f"{part} is not told in its place: {told}"
+        position = found

@@ -113,7 +113,10 @@ def one_line_errors() -> Iterator[None]:
     except NoCredentialsError as error:
         raise CloudError("no AWS credentials: configure them for boto3, or name a --profile that has them") from error
     except NoRegionError as error:
-        raise CloudError("no AWS region: give --region, or set AWS_DEFAULT_REGION") from error
+        raise CloudError(
+            "no AWS region: for AWS give --region or set AWS_DEFAULT_REGION; for ujobs serve give --endpoint-url or "
+            "set AWS_ENDPOINT_URL"
+        ) from error
     except ClientError as error:
         refusal = error.response.get("Error", {})
         said = f"{refusal.get('Code', 'error')}: {refusal.get('Message', '')}".rstrip(": ")

@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ujobs_tools.executions import Execution
+from ujobs_tools.executions import TERMINAL, Execution, most_urgent
 
+_LARGEST_PAGE = 250  # of ListJobExecutionsForJob
 _LARGEST_DOCUMENT = 32768  # characters (CreateJob, document)
 
 
@@ -68,13 +69,44 @@ def check_document(document: str) -> None:
         raise ValueError('document must be a JSON object with an "operation", the name of the handler to run')
 
 
-def executions_of(client: Any, job_id: str) -> dict[str, Execution]:
-    """The job's executions by thing name, the latest of each thing, in the service's order."""
-    pages = client.get_paginator("list_job_executions_for_job").paginate(jobId=job_id)
-    things = [
-        summary["thingArn"].rpartition("thing/")[2] for page in pages for summary in page["executionSummaries"]
-    ]
-    return {
-        thing: client.describe_job_execution(jobId=job_id, thingName=thing)["execution"]
-        for thing in dict.fromkeys(things)
-    }
+class Watch:
+    """A job's executions, looked at again and again with few calls: one for 250 executions, and one for each that is
+    shown in full and has not ended.
+
+    statuses: by thing name, of the latest execution of each. shown: executions as boto3 describes them, by thing name,
+    at most executions.MOST_SHOWN.
+    """
+
+    def __init__(self, client: Any, job_id: str) -> None:
+        self._client = client
+        self._job_id = job_id
+        self._ended: dict[tuple[str, int], Execution] = {}
+        self.statuses: dict[str, str] = {}
+        self.shown: dict[str, Execution] = {}
+
+    def look(self) -> bool:
+        """Bring statuses and shown up to date; returns whether all has ended. Raises boto3's errors."""
+        latest: dict[str, Any] = {}
+        pages = self._client.get_paginator("list_job_executions_for_job").paginate(
+            jobId=self._job_id, PaginationConfig={"PageSize": _LARGEST_PAGE}
+        )
+        for page in pages:
+            for item in page["executionSummaries"]:
+                thing, summary = item["thingArn"].rpartition("thing/")[2], item["jobExecutionSummary"]
+                known = latest.setdefault(thing, summary)
+                if summary["executionNumber"] > known["executionNumber"]:
+                    latest[thing] = summary
+        self.statuses = {thing: summary["status"] for thing, summary in latest.items()}
+        self.shown = {thing: self._describe(thing, latest[thing]) for thing in most_urgent(self.statuses)}
+        if not latest:
+            return self._client.describe_job(jobId=self._job_id)["job"]["status"] not in ("IN_PROGRESS", "SCHEDULED")
+        return all(status in TERMINAL for status in self.statuses.values())
+
+    def _describe(self, thing: str, summary: dict[str, Any]) -> Execution:
+        key = thing, summary["executionNumber"]
+        if key in self._ended:
+            return self._ended[key]
+        execution: Execution = self._client.describe_job_execution(jobId=self._job_id, thingName=thing)["execution"]
+        if execution["status"] in TERMINAL:
+            self._ended[thing, execution["executionNumber"]] = execution
+        return execution

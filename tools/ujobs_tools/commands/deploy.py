@@ -9,6 +9,7 @@ import typer
 from ujobs_tools.board.settings import UsageError, make_settings
 from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+from ujobs_tools.terminal import plain
 
 if TYPE_CHECKING:
     from ujobs_tools.deploy.plan import Plan
@@ -93,7 +94,7 @@ def provision(
             remote.reset()
             raise
         name = remote.port
-        provisioning.prove(ports.lines(name, patience, remote.restart()), lambda line: typer.echo(f"  {line}"))
+        provisioning.prove(ports.lines(name, patience, remote.restart()), lambda line: typer.echo(f"  {plain(line)}"))
         typer.echo(f"{thing} has connected to {host}")
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from ujobs_tools.terminal import plain
+
 
 @contextmanager
 def one_line(command: str, *failures: type[Exception]) -> Iterator[None]:
@@ -16,7 +18,7 @@ def one_line(command: str, *failures: type[Exception]) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, *failures) as error:
-        typer.echo(f"ujobs {command}: {in_words(error)}", err=True)
+        typer.echo(f"ujobs {command}: {plain(in_words(error))}", err=True)
         raise typer.Exit(2 if isinstance(error, ValueError) else 1) from error
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ujobs_tools.commands.deploy import DryRun, Port, board_work, connect
+from ujobs_tools.terminal import plain
 
 
 def flash(
@@ -37,7 +38,7 @@ def logs(port: Port = None) -> None:
     with board_work("logs"):
         try:
             for line in ports.lines(ports.choose(port), None):
-                typer.echo(line)
+                typer.echo(plain(line))
         except KeyboardInterrupt:
             typer.echo()
 

@@ -49,25 +49,23 @@ def create(
 def watch(
     job_id: JobId, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None
 ) -> None:
-    """Show a job's executions until all have ended. Exit code 0: all succeeded; 1: not all, or an error."""
+    """Show a job's executions until all have ended: their counts, then those in progress and those that failed.
+
+    Exit code 0: all succeeded; 1: not all, or an error."""
     from rich.console import Console
     from rich.live import Live
 
     from ujobs_tools import executions, jobs
 
     console = Console()
-    found: dict[str, executions.Execution] = {}
     with _iot("watch", endpoint_url, region, profile) as client:
+        watched = jobs.Watch(client, job_id)
         with contextlib.suppress(KeyboardInterrupt), Live(console=console, transient=True) as display:
-            while True:
-                running = client.describe_job(jobId=job_id)["job"]["status"] in ("IN_PROGRESS", "SCHEDULED")
-                found = jobs.executions_of(client, job_id)
-                display.update(executions.table("thing", found.items()), refresh=True)
-                if all(one["status"] in executions.TERMINAL for one in found.values()) and (found or not running):
-                    break
+            while not watched.look():
+                display.update(executions.overview(watched.statuses, watched.shown), refresh=True)
                 time.sleep(_POLL)
-        console.print(executions.table("thing", found.items()))
-    if not found or any(one["status"] != "SUCCEEDED" for one in found.values()):
+        console.print(executions.overview(watched.statuses, watched.shown))
+    if set(watched.statuses.values()) != {"SUCCEEDED"}:
         raise typer.Exit(1)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ujobs_tools.commands.errors import in_words
+from ujobs_tools.terminal import PlainFormatter
 
 if TYPE_CHECKING:
     from ujobs_tools.service.server import Address, Service
@@ -52,7 +53,7 @@ def serve(
     faults: Annotated[
         bool, typer.Option("--faults", help="Let the live page cause faults: lost replies, cut connections.")
     ] = False,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "warning",
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Run a local stand-in for AWS IoT Jobs until Ctrl-C or SIGTERM."""
     level = logging.getLevelNamesMapping().get(log_level.upper())
@@ -64,7 +65,9 @@ def serve(
             raise typer.BadParameter(f"{one!r} is neither a host name nor an address", param_hint="--name")
     if s3_url is not None:
         _check_url(s3_url)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("ujobs_tools").setLevel(level)
     from ujobs_tools.service.database import StoreError
     from ujobs_tools.service.page.routes import Options

@@ -7,6 +7,7 @@ import typer
 
 from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+from ujobs_tools.terminal import plain
 
 if TYPE_CHECKING:
     from ujobs_tools.fleet import Thing
@@ -70,7 +71,7 @@ def show(
         thing = removal.show_thing(cloud.client("iot", endpoint_url, region, profile), name)
     typer.echo(f"thing        {thing.arn}")
     for attribute, value in sorted(thing.attributes.items()):
-        typer.echo(f"attribute    {attribute}={value}")
+        typer.echo(f"attribute    {plain(f'{attribute}={value}')}")
     for group in thing.groups:
         typer.echo(f"group        {group}")
     for certificate in thing.certificates:

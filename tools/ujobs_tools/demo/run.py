@@ -20,6 +20,7 @@ from ujobs_tools.demo.jobs import JOBS, DemoJob, History, well_under_way
 from ujobs_tools.device_files import EXAMPLES
 from ujobs_tools.executions import TERMINAL, Execution
 from ujobs_tools.processes import NotReady, kill_group, read_ready_file, running, ujobs
+from ujobs_tools.terminal import plain
 
 THING = "demo-board"
 CLOCK_SPEED = 20
@@ -40,7 +41,7 @@ def run(console: Console, board_log: bool = True) -> int:
         with tempfile.TemporaryDirectory(prefix="ujobs-demo-") as folder:
             return _Demo(console, Path(folder), board_log).run()
     except (NotReady, cloud.CloudError) as error:
-        console.print(f"[red]demo: {error}[/red]")
+        console.print(plain(f"demo: {error}"), style="red", markup=False)
         return 1
 
 
@@ -124,11 +125,11 @@ class _Demo:
         if self.board_log:
             self.console.print("what the board said:", style="bold")
             for line in self._log_lines():
-                self.console.print("  " + line, style="dim", markup=False, highlight=False, soft_wrap=True)
+                self.console.print("  " + plain(line), style="dim", markup=False, highlight=False, soft_wrap=True)
         self.console.print(view.result(JOBS, self.executions, histories, verdicts))
         wrong = list(_wrong(verdicts))
         for line in wrong:
-            self.console.print(line, style="red")
+            self.console.print(plain(line), style="red", markup=False, highlight=False)
         if not wrong:
             self.console.print(f"all {len(JOBS)} jobs ended as they should", style="green")
         return 1 if wrong else 0

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from ujobs_tools.demo.jobs import DemoJob, History
 from ujobs_tools.executions import Execution, details_of, in_words, styled_status, table
+from ujobs_tools.terminal import plain
 
 _LOG_LINES = 6
 _FIRST, _LAST = 3, 2
@@ -16,7 +17,7 @@ _FIRST, _LAST = 3, 2
 def live(jobs: Sequence[DemoJob], executions: Mapping[str, Execution], log: Sequence[str]) -> Group:
     """The table that is drawn again and again, with the board's last lines under it."""
     found = table("job", ((job.job_id, executions.get(job.job_id)) for job in jobs))
-    return Group(found, Text("\n".join(log[-_LOG_LINES:]), style="dim"))
+    return Group(found, Text("\n".join(map(plain, log[-_LOG_LINES:])), style="dim"))
 
 
 def result(
@@ -30,17 +31,17 @@ def result(
         made.add_row(
             job.job_id, job.shows, styled_status(execution["status"]), _versions(histories[job.job_id]),
             in_words(details_of(execution)),
-            Text(f"✗ {verdicts[job.job_id]}", "red") if verdicts[job.job_id] else Text("✓", "green"),
+            Text(f"✗ {plain(verdicts[job.job_id])}", "red") if verdicts[job.job_id] else Text("✓", "green"),
         )
         made.add_section()
     return made
 
 
-def _versions(history: History) -> str:
+def _versions(history: History) -> Text:
     lines = []
     for entry in history:
         progress = entry.get("statusDetails", {}).get("progress", "") if entry["status"] == "IN_PROGRESS" else ""
         lines.append(f"{entry['versionNumber']} {entry['status']} {progress}".rstrip())
     if len(lines) > _FIRST + _LAST + 1:
         lines[_FIRST:-_LAST] = [f"… {len(lines) - _FIRST - _LAST} more"]
-    return "\n".join(lines)
+    return Text("\n".join(map(plain, lines)))

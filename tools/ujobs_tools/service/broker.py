@@ -212,6 +212,10 @@ class Broker:
         old = self._sessions.get(newcomer.client_id)
         if old is not None and old.connection is not None:
             # The newcomer wins; the old connection ends as a lost one does, with its will.
+            _log.warning(
+                "%s connected once more, and its earlier connection was cut: it lost its link, or two boards have the "
+                "same client id", newcomer.client_id,
+            )
             old.connection.abort("another client connected with the same client id")
         kept = self._sessions.get(newcomer.client_id)
         if kept is not None and not newcomer.clean:
@@ -261,6 +265,7 @@ class Broker:
             case packets.DISCONNECT:
                 packets.read_empty(body)
                 session.will = None
+                _log.info("%s disconnected", session.client_id)
                 connection.close("the client disconnected")
             case _:
                 raise PacketError("a second CONNECT")

@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.closed:
-            _log.debug("%s lost", self.name)
+            _log.info("%s disconnected: the connection broke", self.name)
             self._end("the connection broke")
         self._timer.cancel()
         self._owner.gone(self)

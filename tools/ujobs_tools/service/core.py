@@ -2,13 +2,16 @@
 follows when an execution ends (retries, completion of its job)."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from ujobs_tools.service import limits, model
 from ujobs_tools.service.model import Execution, Job
 from ujobs_tools.service.store import Store
+
+_log = logging.getLogger(__name__)
 
 PENDING_LIMIT = 10  # "Jobs limits": pending executions listed by GetPendingJobExecutions and by notify
 
@@ -57,14 +60,15 @@ class Core:
         """
         now = self.clock()
         with self.store.transaction():
-            before = {thing: self.store.pending_sequences(thing) for thing in things}
+            fronts = {thing: self.store.front(thing) for thing in things}
+            self.store.requeued()
             yield now
+        requeued = self.store.requeued()
         notifications = []
-        for thing, sequences in before.items():
-            pending = self.store.pending_sequences(thing)
-            if set(pending) != set(sequences):
+        for thing, front in fronts.items():
+            if thing in requeued:
                 notifications.append((thing, "notify", self._list_payload(thing, now)))
-            if pending[:1] != sequences[:1]:
+            if self.store.front(thing) != front:
                 notifications.append((thing, "notify-next", self._next_payload(thing, now)))
         for notification in notifications:
             self.on_notification(*notification)
@@ -100,6 +104,8 @@ class Core:
             execution.version += 1
         execution.last_updated_at = now
         self.store.save_execution(execution)
+        details = "  ".join(f"{name}: {value}" for name, value in (execution.details or {}).items())
+        _log.info("%s: job %s %s  %s", execution.thing, execution.job_id, execution.status, details)
 
     def _end(self, execution: Execution, status: str, now: float) -> None:
         """Store a terminal status, then retry or complete the job as that calls for."""
@@ -111,6 +117,7 @@ class Core:
             self.store.add_execution(
                 execution.thing, execution.job_id, execution.number + 1, now, execution.retry_attempt + 1
             )
+            _log.info("%s: job %s queued again after it %s", execution.thing, execution.job_id, status)
         self._settle(job, now)
 
     def _may_retry(self, job: Job, execution: Execution) -> bool:
@@ -128,11 +135,13 @@ class Core:
         targets = {("thing", thing)} | {("thinggroup", name) for name in self.store.groups_over(thing)}
         return any(limits.target(arn) in targets for arn in job.targets)
 
-    def _queue(self, thing: str, job_id: str, now: float) -> None:
-        """Queue a thing's first execution of a job, or the next one when the latest is over."""
-        latest = self.store.execution(thing, job_id, None)
-        if latest is None or latest.status in model.TERMINAL:
-            self.store.add_execution(thing, job_id, latest.number + 1 if latest else 1, now)
+    def _queue(self, things: Sequence[str], job_id: str, now: float) -> None:
+        """Queue each thing's first execution of a job, or the next one when the latest is over."""
+        for thing in things:
+            latest = self.store.execution(thing, job_id, None)
+            if latest is None or latest.status in model.TERMINAL:
+                self.store.add_execution(thing, job_id, latest.number + 1 if latest else 1, now)
+        _log.info("job %s queued for %s", job_id, things[0] if len(things) == 1 else f"{len(things)} things")
 
     def _settle(self, job: Job, now: float) -> None:
         """A SNAPSHOT job is COMPLETED once all its executions are over; a CONTINUOUS one never is by itself."""
@@ -144,6 +153,7 @@ class Core:
             job.status = model.COMPLETED
             job.completed_at = job.last_updated_at = now
             self.store.save_job(job)
+            _log.info("job %s COMPLETED", job.job_id)
 
     def _job(self, job_id: str) -> Job:
         job = self.store.job(job_id)

@@ -1,7 +1,8 @@
 """The SQLite file under the store: schema, opening, transactions.
 
 Write-ahead logging with synchronous=NORMAL: a committed transaction survives the process being killed at any moment.
-The device's requests find all they need by index."""
+Requests find what they need by index. Each index also
+holds the rows' sequence numbers, in order, so that pages and queues are read from it without sorting."""
 
 import json
 import sqlite3
@@ -20,6 +21,9 @@ CREATE TABLE jobs (
     targets TEXT NOT NULL, target_selection TEXT NOT NULL, status TEXT NOT NULL, created_at REAL NOT NULL,
     last_updated_at REAL NOT NULL, description TEXT, in_progress_timeout INTEGER, retries TEXT, completed_at REAL,
     force_canceled INTEGER NOT NULL, reason_code TEXT, comment TEXT, job_template_arn TEXT, document_parameters TEXT);
+CREATE INDEX jobs_by_status ON jobs (status);
+CREATE INDEX jobs_by_selection ON jobs (target_selection);
+CREATE INDEX jobs_by_both ON jobs (target_selection, status);
 CREATE TABLE executions (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, thing TEXT NOT NULL, job_id TEXT NOT NULL, number INTEGER NOT NULL,
     queued_at REAL NOT NULL, last_updated_at REAL NOT NULL, status TEXT NOT NULL, version INTEGER NOT NULL,
@@ -28,9 +32,11 @@ CREATE TABLE executions (
     deadline REAL GENERATED ALWAYS AS
         (coalesce(min(step_deadline, job_deadline), step_deadline, job_deadline)) VIRTUAL,
     UNIQUE (thing, job_id, number));
-CREATE INDEX executions_pending ON executions (thing, status, sequence) WHERE status IN ('IN_PROGRESS', 'QUEUED');
+CREATE INDEX executions_of_thing ON executions (thing);
+CREATE INDEX executions_of_thing_by_status ON executions (thing, status);
 CREATE INDEX executions_deadline ON executions (deadline) WHERE deadline IS NOT NULL;
-CREATE INDEX executions_of_job ON executions (job_id, status);
+CREATE INDEX executions_of_job ON executions (job_id);
+CREATE INDEX executions_of_job_by_status ON executions (job_id, status);
 CREATE TABLE history (
     execution INTEGER NOT NULL REFERENCES executions (sequence) ON DELETE CASCADE, position INTEGER NOT NULL,
     version INTEGER NOT NULL, status TEXT NOT NULL, details TEXT, at REAL NOT NULL,

@@ -1,6 +1,7 @@
 """Static thing groups and who is in them, in the database; no rules."""
 
 from dataclasses import asdict, dataclass
+from itertools import chain
 
 from ujobs_tools.service.database import Database, decode
 
@@ -65,6 +66,18 @@ class GroupStore(Database):
             "WHERE name = ? OR ? AND instr(path, ? || '/') = 1 ORDER BY thing",
             group.name, recursive, group.path,
         )
+
+    def members_after(self, group: ThingGroup, recursive: bool, after: str, limit: int) -> list[str]:
+        """As `members`, by name: at most so many, from the first after `after`."""
+        names = [group.name, *(self.groups_below(group.path, recursive=True) if recursive else ())]
+        found = [
+            self._column(
+                "SELECT thing FROM thing_group_members WHERE thing_group = ? AND thing > ? ORDER BY thing LIMIT ?",
+                name, after, limit,
+            )
+            for name in names
+        ]
+        return sorted(set(chain.from_iterable(found)))[:limit]
 
     def lines_of(self, thing: str) -> list[list[str]]:
         """For each group that a thing is in itself, the names from the root down to the group's."""

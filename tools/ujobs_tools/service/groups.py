@@ -119,8 +119,9 @@ class Groups(Registry):
         self, thingGroupName: str, recursive: bool = False, maxResults: int | None = None, nextToken: str | None = None
     ) -> dict[str, Any]:
         """The names of the things in a group, with `recursive` also of those in the groups below it."""
-        names = self.store.members(self._known_group(thingGroupName), recursive)
-        return paging.page_of_names("things", names, str, maxResults, nextToken)
+        limit = paging.size(maxResults)
+        group, after = self._known_group(thingGroupName), paging.position(nextToken) or ""
+        return paging.page("things", self.store.members_after(group, recursive, after, limit + 1), limit, str, str)
 
     def add_thing_to_thing_group(
         self, thingGroupName: str | None = None, thingGroupArn: str | None = None, thingName: str | None = None,
@@ -140,7 +141,7 @@ class Groups(Registry):
         with self._change([thing]) as now:
             self.store.add_member(group.name, thing)
             for job in self._continuous_jobs(group):
-                self._queue(thing, job.job_id, now)
+                self._queue([thing], job.job_id, now)
         self._rights_changed(fewer=False)
         return {}
 

@@ -50,8 +50,7 @@ class JobControl(Core):
         things = self._things(job.targets)
         with self._change(things) as now:
             self.store.add_job(job)
-            for thing in things:
-                self._queue(thing, job_id, now)
+            self._queue(things, job_id, now)
             self._settle(job, now)
         return self._job_identity(job)
 
@@ -82,8 +81,7 @@ class JobControl(Core):
             job.targets += added
             job.last_updated_at = now
             self.store.save_job(job)
-            for thing in things:
-                self._queue(thing, jobId, now)
+            self._queue(things, jobId, now)
         return self._job_identity(job)
 
     def update_job(

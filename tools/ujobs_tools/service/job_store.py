@@ -3,10 +3,11 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 from ujobs_tools.service.database import Database, decode, encode
-from ujobs_tools.service.model import Execution, Job
+from ujobs_tools.service.model import PENDING, Execution, Job
 
 _JOB_COLUMNS = ", ".join(field.name for field in fields(Job))
 _EXECUTION_COLUMNS = ", ".join(field.name for field in fields(Execution))
@@ -35,8 +36,26 @@ def _execution(row: sqlite3.Row) -> Execution:
     return Execution(**columns)
 
 
+_NO_SEQUENCE = 2**63 - 1  # greater than any
+
+
+def _wanted(columns: dict[str, str | None]) -> tuple[str, list[str]]:
+    """The conditions, each followed by AND, that columns have these values, and the values; None: any will do."""
+    given = {name: value for name, value in columns.items() if value is not None}
+    return "".join(f"{name} = ? AND " for name in given), list(given.values())
+
+
 class JobStore(Database):
     """Jobs and job executions. Listings take `before`, a sequence number to continue a page from, and a limit."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(path)
+        self._requeued: set[str] = set()
+
+    def requeued(self) -> set[str]:
+        """The things that executions have become pending for, or are no longer, since this was last asked."""
+        found, self._requeued = self._requeued, set()
+        return found
 
     def add_job(self, job: Job) -> None:
         self._insert("jobs", **asdict(job))
@@ -57,17 +76,19 @@ class JobStore(Database):
         before: int | None = None, limit: int = -1,
     ) -> list[tuple[int, Job]]:
         """(sequence, job), newest first; groups: those that have one of these thing groups as a target."""
+        conditions, values = _wanted({"status": status, "target_selection": target_selection})
         rows = self._all(
-            f"SELECT sequence, {_JOB_COLUMNS} FROM jobs WHERE status = coalesce(?, status) AND "
-            "target_selection = coalesce(?, target_selection) AND sequence < coalesce(?, sequence + 1) AND "
+            f"SELECT sequence, {_JOB_COLUMNS} FROM jobs WHERE {conditions} sequence < ? AND "
             "(? OR EXISTS (SELECT 1 FROM json_each(targets) AS target, json_each(?) AS name "
             "WHERE target.value GLOB '*:thinggroup/' || name.value)) ORDER BY sequence DESC LIMIT ?",
-            status, target_selection, before, groups is None, encode(groups), limit,
+            *values, _NO_SEQUENCE if before is None else before, groups is None, encode(groups), limit,
         )
         return [(row["sequence"], _job(row)) for row in rows]
 
     def delete_job(self, job_id: str) -> None:
         """Delete a job with its executions and their histories."""
+        pending = self._column(f"SELECT thing FROM executions WHERE job_id = ? AND {_IS_PENDING}", job_id)
+        self._requeued.update(pending)
         self._execute("DELETE FROM executions WHERE job_id = ?", job_id)
         self._execute("DELETE FROM jobs WHERE job_id = ?", job_id)
 
@@ -90,12 +111,15 @@ class JobStore(Database):
         columns = asdict(execution)
         del columns["sequence"]
         execution.sequence = self._insert("executions", **columns)
+        self._requeued.add(thing)
         self._record(execution, now)
 
     def save_execution(self, execution: Execution) -> None:
         """Store a changed execution, and what it is now as the next entry of its history, at its last_updated_at."""
         changed = {name: getattr(execution, name) for name in _CHANGING}
         self._update("executions", "sequence", sequence=execution.sequence, **changed)
+        if execution.status not in PENDING:
+            self._requeued.add(execution.thing)
         self._record(execution, execution.last_updated_at)
 
     def _record(self, execution: Execution, at: float) -> None:
@@ -108,6 +132,8 @@ class JobStore(Database):
     def delete_execution(self, execution: Execution) -> None:
         """Delete an execution and its history."""
         self._execute("DELETE FROM executions WHERE sequence = ?", execution.sequence)
+        if execution.status in PENDING:
+            self._requeued.add(execution.thing)
 
     def _executions(self, rest: str, *values: Any) -> list[Execution]:
         return [_execution(row) for row in self._all(f"SELECT {_EXECUTION_COLUMNS} FROM executions {rest}", *values)]
@@ -120,11 +146,15 @@ class JobStore(Database):
         )
         return found[0] if found else None
 
-    def pending_sequences(self, thing: str) -> list[int]:
-        """The thing's QUEUED and IN_PROGRESS executions by sequence number, the front first."""
-        return self._column(
-            f"SELECT sequence FROM executions WHERE thing = ? AND {_IS_PENDING} {_PENDING_ORDER}", thing
+    def front(self, thing: str) -> int | None:
+        """The sequence number of the thing's execution at the front of the queue."""
+        return self._value(
+            f"SELECT sequence FROM executions WHERE thing = ? AND {_IS_PENDING} {_PENDING_ORDER} LIMIT 1", thing
         )
+
+    def pending_count(self, thing: str) -> int:
+        """How many executions of the thing are QUEUED or IN_PROGRESS."""
+        return self._value(f"SELECT count(*) FROM executions WHERE thing = ? AND {_IS_PENDING}", thing)
 
     def pending(self, thing: str, limit: int) -> list[Execution]:
         """The thing's QUEUED and IN_PROGRESS executions, the front first."""
@@ -148,11 +178,10 @@ class JobStore(Database):
 
     def executions(self, before: int | None, limit: int, **wanted: str | None) -> list[Execution]:
         """Those that have the values wanted of `thing`, `job_id` and `status`, newest first."""
-        given = {name: value for name, value in wanted.items() if value is not None}
-        conditions = "".join(f"{name} = ? AND " for name in given)
+        conditions, values = _wanted(wanted)
         return self._executions(
-            f"WHERE {conditions} sequence < coalesce(?, sequence + 1) ORDER BY sequence DESC LIMIT ?",
-            *given.values(), before, limit,
+            f"WHERE {conditions} sequence < ? ORDER BY sequence DESC LIMIT ?",
+            *values, _NO_SEQUENCE if before is None else before, limit,
         )
 
     def history(self, execution: Execution) -> list[tuple[int, str, dict[str, str] | None, float]]:

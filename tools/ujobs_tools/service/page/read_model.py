@@ -125,7 +125,7 @@ class ReadModel:
         return {
             "name": name, "connected": bool(connection.clients), "since": at, "why": why,
             "front": _row(front[0]) if front else None,
-            "behind": max(0, len(store.pending_sequences(name)) - 1),
+            "behind": max(0, store.pending_count(name) - 1),
             "board": board is not None, "power": board is not None and board.cut_power is not None,
         }
 
