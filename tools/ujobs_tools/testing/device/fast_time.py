@@ -13,6 +13,7 @@ import ujobs.link
 
 _PERIOD = 1 << 30  # of the ticks on a board
 _HEADROOM = 3600000  # milliseconds, more than a run takes
+_LAST_TICKS = time.ticks_add(0, -1)
 _MICROPYTHON = not hasattr(asyncio, "SelectorEventLoop")
 
 
@@ -64,9 +65,9 @@ def _run_on_micropython(clock, coroutine):
     real = core.ticks
     asyncio.new_event_loop()
     # The scheduler notes the real time for tasks that are ready: it must not be in this clock's future. Its ticks wrap
-    # around only after millions of years where integers have 64 bits.
-    start = time.ticks_ms() + _HEADROOM
-    core.ticks = lambda: start + clock.now
+    # around with the interpreter's own period: 2**30 where a word has 32 bits.
+    start = time.ticks_add(time.ticks_ms(), _HEADROOM)
+    core.ticks = lambda: (start + clock.now) & _LAST_TICKS
     core._io_queue.wait_io_event = clock.advance
     try:
         return asyncio.run(coroutine)
