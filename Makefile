@@ -36,8 +36,8 @@ $(TEST_READY): $(READY) requirements-test.txt
 demo: setup ## a day in the life of a board: service, board and seven jobs, in under a minute
 	@$(BIN)/ujobs demo
 
-serve: setup ## run the local Jobs service until Ctrl-C
-	@$(BIN)/ujobs serve
+serve: setup ## run the local Jobs service on ports 8080 and 8883 until Ctrl-C; what it knows is kept in build/cloud
+	@$(BIN)/ujobs serve --data build/cloud $(ARGUMENTS)
 
 # Mostly waiting for one another: boards, services and clients in processes of their own.
 REAL_PROCESSES := $(addprefix tests/,advisor bench board clients deploy end_to_end examples page)

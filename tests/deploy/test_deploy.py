@@ -104,21 +104,21 @@ def test_only_what_differs_is_written_and_what_does_not_belong_goes(
     start: Start, at_work: dict[str, bytes], tmp_path: Path
 ) -> None:
     there = at_work | {
-        "lib/ujobs/job.mpy": b"old", "lib/ujobs/gone.mpy": b"x", "lib/ujobs/agent.py": b"x", "main.py.new": b"x",
+        "lib/ujobs/link.mpy": b"old", "lib/ujobs/gone.mpy": b"x", "lib/ujobs/agent.py": b"x", "main.py.new": b"x",
         "lib/mine.py": b"x", "data/mine": b"x",
     }
     board = start(there)
-    assert f"1 files written, {len(at_work['lib/ujobs/job.mpy'])} bytes" in deployed(board)
+    assert f"1 files written, {len(at_work['lib/ujobs/link.mpy'])} bytes" in deployed(board)
     assert on_image(tmp_path) == at_work | {"lib/mine.py": b"x", "data/mine": b"x"}
 
 
 def test_a_dry_run_says_it_and_changes_nothing(
     start: Start, at_work: dict[str, bytes], application: Path, tmp_path: Path
 ) -> None:
-    there = at_work | {"lib/ujobs/job.mpy": b"old", "lib/ujobs/agent.py": b"x"}
+    there = at_work | {"lib/ujobs/link.mpy": b"old", "lib/ujobs/agent.py": b"x"}
     board = start(there)
     said = deployed(board, "--dry-run", "--app", application)
-    assert f"write   /lib/ujobs/job.mpy  {len(at_work['lib/ujobs/job.mpy'])} bytes\n" in said
+    assert f"write   /lib/ujobs/link.mpy  {len(at_work['lib/ujobs/link.mpy'])} bytes\n" in said
     assert "remove  /lib/ujobs/agent.py\n" in said
     assert "start   the application in /app-b\n" in said
     board.board.wait_for("board: start, HARD_RESET")
@@ -192,10 +192,10 @@ def test_the_watchdog_is_fed(start: Start, at_work: dict[str, bytes], tmp_path: 
 def test_a_board_unplugged_half_way_starts_with_what_it_had(
     start: Start, at_work: dict[str, bytes], application: Path, after: int
 ) -> None:
-    board = start(at_work | {"lib/ujobs/job.mpy": at_work["lib/ujobs/job.mpy"] + b"\0"})
+    board = start(at_work | {"lib/ujobs/link.mpy": at_work["lib/ujobs/link.mpy"] + b"\0"})
     remote = Remote(str(board.port))
     plan = install.plan_for(remote, application, {})
-    assert "/lib/ujobs/job.mpy" in plan.write
+    assert "/lib/ujobs/link.mpy" in plan.write
     gone = 0
 
     def power_cut(path: str, size: int) -> None:

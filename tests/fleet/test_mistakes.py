@@ -76,9 +76,14 @@ def test_an_s3_that_does_not_answer_is_named_and_not_the_service(
     assert f"nothing answers at {nobody}: " in said
 
 
-def test_an_endpoint_here_has_no_s3_of_aws(folder: Path) -> None:
-    said = refused("publish-app", folder, *PUBLISH, "--name", "app-2", "--endpoint-url", "http://127.0.0.1:1")
-    assert "--s3-url must say where the bucket is" in said
+def test_an_endpoint_here_has_no_presigned_urls_of_aws(folder: Path) -> None:
+    said = refused("publish-app", folder, *PUBLISH, "--name", "app-2", "--endpoint-url", "http://[::1]:1", "--https")
+    assert "--https needs an S3 with presigned URLs: give it with --s3-url" in said
+
+
+def test_aws_needs_a_bucket_and_a_role(folder: Path) -> None:
+    said = refused("publish-app", folder, "--version", "2", "--name", "a", "--thing", "any", "--region", "eu-west-1")
+    assert "on AWS, --bucket and --role-arn are needed" in said
 
 
 def test_a_name_too_long_for_a_job_is_refused_before_anything_is_uploaded(

@@ -20,7 +20,19 @@ from engine_service import START, Service
 from ujobs_tools.pki import Authority
 from ujobs_tools.service.http_api import make_app
 from ujobs_tools.service.http_operations import handlers
+from ujobs_tools.service.objects import Objects
 from ujobs_tools.service.streams import Files
+
+
+class _Objects(Objects):
+    """Files of streams that a test has given."""
+
+    def __init__(self, folder: Path, read: Callable[[Files], dict[int, bytes]]) -> None:
+        super().__init__(folder, None)
+        self._read = read
+
+    def contents(self, files: Files) -> dict[int, bytes]:
+        return self._read(files)
 
 
 class Server:
@@ -47,7 +59,7 @@ class Server:
         self.service = Service()
         api = self.service.engine, Authority(directory), lambda: "localhost:8883", self._read_objects
         self.operations = set(handlers(*api))
-        app = make_app(*api)
+        app = make_app(*api[:3], _Objects(directory, self._read_objects))
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()

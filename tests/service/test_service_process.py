@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from mqtt_wire import WireClient, packet
 from service_process import serving
+from typer.testing import CliRunner
 
 from ujobs_tools import cloud
+from ujobs_tools.cli import app
 from ujobs_tools.processes import ujobs, wait_until
 from ujobs_tools.service.server import Address, Clock, Service, serve
 
@@ -64,9 +66,10 @@ def test_a_signal_ends_it_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_port_in_use_is_named_in_one_line(tmp_path: Path, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = run("--data", tmp_path, f"--{name}-port", str(port))
+        ended = run(f"--{name}-port", str(port))
     assert ended.returncode == 1
-    assert ended.stderr == f"ujobs serve: {name.upper()} port {port} on 127.0.0.1: Address already in use\n"
+    advice = f"choose another with --{name}-port, or 0 for any free one"
+    assert ended.stderr == f"ujobs serve: {name.upper()} port {port} on 127.0.0.1: Address already in use: {advice}\n"
     assert ended.stdout == ""
 
 
@@ -83,6 +86,21 @@ def test_ports_can_be_chosen(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     with serving(tmp_path, "--mqtts-port", str(port)) as service:
         assert service.found["mqtts"] == port
+
+
+def test_with_data_its_ports_are_those_that_boards_and_people_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Address] = []
+
+    async def no_service(service: object, address: Address, *_: object) -> None:
+        taken.append(address)
+
+    monkeypatch.setattr("ujobs_tools.commands.serve._run", no_service)
+    for number, options in enumerate(([], ["--http-port", "0"], ["--mqtts-port", "9883"])):
+        assert CliRunner().invoke(app, ["serve", "--data", str(tmp_path / str(number)), *options]).exit_code == 0
+    assert CliRunner().invoke(app, ["serve"]).exit_code == 0
+    assert [(one.http_port, one.mqtts_port) for one in taken] == [(8080, 8883), (0, 8883), (8080, 9883), (0, 0)]
 
 
 def test_what_else_keeps_it_from_starting(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ujobs_tools.board.files import application_files
 from ujobs_tools.signing import Signer
 
 MAX_FILES = 50  # of a stream (CreateStream, files)
 MAX_FILE = 24 * 1024 * 1024  # bytes of a stream's file
 _IMAGE_MAGIC = 0xE9  # first byte of an ESP32 application image
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # of a job; a stream's may have twice that
-_LEFT_OUT = {"__pycache__"}
 
 OnProgress = Callable[[str, int], None]
 
@@ -39,15 +39,12 @@ def publish_app(
 ) -> dict[str, Any]:
     """Upload an application and return the document of the job that brings it to boards.
 
-    folder: all its files, up to 50. version: shown in the job's status details. name: of job and stream, and where in
-    the bucket the files go: 1 to 64 characters of a-z A-Z 0-9 _ -. on_progress: called with each file's path and size
-    once it is up. signer: signs every file, for boards that have a signing_key. Raises ValueError for files or a name
-    that will not do, OSError, boto3's errors.
+    folder: its files that belong to the application (see application_files), up to 50. version: shown in the job's
+    status details. name: of job and stream, and where in the bucket the files go: 1 to 64 of a-z A-Z 0-9 _ -.
+    on_progress: called with each file's path and size once it is up. signer: signs every file, for boards that have a
+    signing_key. Raises ValueError for files or a name that are not allowed, OSError, boto3's errors.
     """
-    found = [(path.relative_to(folder), path) for path in sorted(folder.rglob("*")) if path.is_file()]
-    files = [(inside.as_posix(), path) for inside, path in found if not _LEFT_OUT & set(inside.parts)]
-    if not (folder / "app.py").is_file() and not (folder / "app.mpy").is_file():
-        raise ValueError(f"{folder} holds no app.py or app.mpy, with which an application begins")
+    files = list(application_files(folder).items())
     sources = _upload(to, files, name, on_progress, signer)
     entries = [{"path": path, **source} for (path, _), source in zip(files, sources, strict=True)]
     return {"operation": "app", "version": version, **({} if to.https else {"stream": name}), "files": entries}

@@ -6,6 +6,8 @@ The places are those of a real board: `/boot.py`, `/main.py`, `/settings.json`, 
 """
 
 import json
+import os
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from ujobs_tools.device_files import FIRMWARE, LIBRARY, ROOT
 
 from . import umqtt
 from .interpreter import compile_module
+
+_IGNORE = ".ujobsignore"
+_LEFT_OUT = {"__pycache__", "tests"}
 
 
 def make_board_files(
@@ -84,15 +89,50 @@ def _module(source: Path, name: str, optimise: int, compiled: bool) -> dict[str,
 def application_files(app: Path) -> dict[str, Path]:
     """The files of an application, by paths from its folder on the board on.
 
-    app: a file, which becomes app.py, or a folder with app.py or app.mpy, without what `leave_out` in its project's
-    ujobs.toml names. Raises FileNotFoundError when it is neither.
+    app: a file, which becomes app.py, or a folder with app.py or app.mpy. Of a folder, hidden files and folders,
+    `tests`, `__pycache__`, what `.ujobsignore` in it names, in the form of .gitignore, and what `leave_out` in its
+    project's ujobs.toml names are left out. Raises FileNotFoundError if app is neither, ValueError for a link to a
+    folder, or to something outside the application's.
     """
     if app.is_file():
         return {"app.py": app}
-    found = [path for path in sorted(app.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-    files = {path.relative_to(app).as_posix(): path for path in found}
-    patterns = project.left_out(app)
-    files = {name: path for name, path in files.items() if not any(fnmatch(name, pattern) for pattern in patterns)}
-    if not {"app.py", "app.mpy"} & set(files):
+    if not any((app / name).is_file() for name in ("app.py", "app.mpy")):
         raise FileNotFoundError(f"no application in {app}: there has to be an app.py with a function setup(agent)")
-    return files
+    return {path.relative_to(app).as_posix(): path for path in sorted(_belonging(app))}
+
+
+def _belonging(app: Path) -> Iterator[Path]:
+    ignored = _ignored(app)
+    root = app.resolve()
+    for parent, folders, names in os.walk(app):
+        inside = Path(parent).relative_to(app)
+        folders[:] = [name for name in folders if not _left_out(name) and not ignored(f"{(inside / name).as_posix()}/")]
+        for name in (*folders, *names):
+            path = Path(parent, name)
+            if _left_out(name) or ignored((inside / name).as_posix()):
+                continue
+            if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(root)):
+                advice = f"copy the file, or name the link in {_IGNORE}"
+                raise ValueError(f"{path} is a link to a folder, or out of the application's folder: {advice}")
+            if path.is_file():
+                yield path
+
+
+def _left_out(name: str) -> bool:
+    return name.startswith(".") or name in _LEFT_OUT
+
+
+def _ignored(app: Path) -> Callable[[str], bool]:
+    """Whether .ujobsignore or ujobs.toml names a path, which is relative to the folder; one of a folder has a slash at
+    its end."""
+    patterns = project.left_out(app)
+    named = _patterns(app / _IGNORE) if (app / _IGNORE).is_file() else None
+    return lambda path: (named is not None and named.match_file(path)) or any(
+        fnmatch(path, pattern) for pattern in patterns
+    )
+
+
+def _patterns(path: Path) -> Any:
+    import pathspec
+
+    return pathspec.PathSpec.from_lines("gitignore", path.read_text().splitlines())

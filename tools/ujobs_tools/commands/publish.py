@@ -11,8 +11,12 @@ from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import EndpointUrl, Profile, Region
 
 Version = Annotated[str, typer.Option(help="Version, shown in the job's status details.")]
-Bucket = Annotated[str, typer.Option(help="S3 bucket that the files go to; it must be there.")]
-RoleArn = Annotated[str, typer.Option(help="ARN of the role that lets AWS IoT read the bucket.")]
+Bucket = Annotated[
+    str | None, typer.Option(help="S3 bucket that the files go to; it must exist. Needed on AWS.")
+]
+RoleArn = Annotated[
+    str | None, typer.Option(help="ARN of the role that lets AWS IoT read the bucket. Needed on AWS.")
+]
 Name = Annotated[str, typer.Option(help="Name of job and stream: 1 to 64 characters of a-z A-Z 0-9 _ -")]
 Things = Annotated[list[str] | None, typer.Option(help="Thing to get it; can be given several times.")]
 Groups = Annotated[list[str] | None, typer.Option(help="Thing group to get it; likewise.")]
@@ -20,20 +24,39 @@ Continuous = Annotated[bool, typer.Option("--continuous", help="Also for things 
 Key = Annotated[Path | None, typer.Option(help="Sign with this private key, for boards that have a signing_key.")]
 Https = Annotated[bool, typer.Option("--https", help="By presigned URLs over HTTPS, not by a stream over MQTT.")]
 S3Url = Annotated[
-    str | None, typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="Of MiniStack's S3, say; without it: AWS.")
+    str | None,
+    typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="S3 endpoint URL. Default: AWS, or the local service itself."),
 ]
+
+
+# For the local service, which keeps files itself and has no roles.
+_LOCAL_BUCKET = "ujobs"
+_LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 
 
 def publish_app(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The application: app.py or app.mpy, and more.")],
-    version: Version, bucket: Bucket, role_arn: RoleArn, name: Name, thing: Things = None, group: Groups = None,
-    continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
+    version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
+    group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
     endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files, and do nothing.")] = False,
 ) -> None:
-    """Bring a new version of the application to boards: upload, stream, job."""
-    from ujobs_tools import publishing
+    """Update the application on boards: upload its files and create a stream and a job.
 
-    sizes = {path.name: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    Hidden files, tests and what .ujobsignore names stay behind. With `ujobs serve` nothing else is needed.
+
+    Exit codes: 0 done; 1 not done; 2 bad arguments.
+    """
+    from ujobs_tools import publishing
+    from ujobs_tools.board.files import application_files
+
+    with one_line("publish-app"):
+        files = application_files(folder)
+        sizes = {path: file.stat().st_size for path, file in files.items()}
+    if dry_run:
+        for path, size in sizes.items():
+            typer.echo(f"publish  {path}  {size} bytes")
+        return
     publication = _Publication("publish-app", s3_url, endpoint_url, region, profile, bucket, role_arn, https)
     publication.run(
         sum(sizes.values()), name, thing or [], group or [], continuous,
@@ -43,11 +66,14 @@ def publish_app(
 
 def publish_firmware(
     image: Annotated[Path, typer.Argument(metavar="FILE", help="ESP32 application image.")],
-    version: Version, bucket: Bucket, role_arn: RoleArn, name: Name, thing: Things = None, group: Groups = None,
-    continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
+    version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
+    group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
     endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
 ) -> None:
-    """Bring new firmware to boards: upload, stream, job."""
+    """Update the firmware on boards: upload the image and create a stream and a job.
+
+    Exit codes: 0 done; 1 not done; 2 bad arguments.
+    """
     from ujobs_tools import publishing
 
     publication = _Publication("publish-firmware", s3_url, endpoint_url, region, profile, bucket, role_arn, https)
@@ -68,7 +94,7 @@ class _Publication:
 
     def __init__(
         self, command: str, s3_url: str | None, endpoint_url: str | None, region: str | None, profile: str | None,
-        bucket: str, role_arn: str, https: bool,
+        bucket: str | None, role_arn: str | None, https: bool,
     ) -> None:
         self._command = command
         self._s3 = (s3_url, region, profile)
@@ -85,10 +111,16 @@ class _Publication:
         from ujobs_tools import cloud, jobs, publishing
 
         with one_line(self._command, cloud.CloudError), cloud.one_line_errors():
-            if self._s3[0] is None and self._iot[0] is not None and cloud.is_local(self._iot[0]):
-                raise ValueError("--s3-url must say where the bucket is: at MiniStack's S3, say")
+            (s3_url, *s3), (bucket, role_arn, https) = self._s3, self._to
+            if self._iot[0] is not None and cloud.is_local(self._iot[0]):
+                if https and s3_url is None:
+                    raise ValueError("--https needs an S3 with presigned URLs: give it with --s3-url")
+                s3_url = s3_url or self._iot[0]
+                bucket, role_arn = bucket or _LOCAL_BUCKET, role_arn or _LOCAL_ROLE
+            if bucket is None or role_arn is None:
+                raise ValueError("on AWS, --bucket and --role-arn are needed: see docs/quick-start-aws.md")
             iot = cloud.client("iot", *self._iot)
-            to = publishing.Destination(cloud.client("s3", *self._s3), iot, *self._to)
+            to = publishing.Destination(cloud.client("s3", s3_url, *s3), iot, bucket, role_arn, https)
             targets = jobs.targets(iot, things, groups)
             with Progress(console=Console(stderr=True), transient=True) as bar:
                 task = bar.add_task("upload", total=size)

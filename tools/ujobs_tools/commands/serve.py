@@ -20,31 +20,40 @@ from ujobs_tools.terminal import PlainFormatter
 if TYPE_CHECKING:
     from ujobs_tools.service.server import Address, Service
 
+_PORTS = (8080, 8883)  # of HTTP, of MQTT over TLS
 # A name as DNS has it, or an address of IPv4 or IPv6.
 _NAME = re.compile(r"[0-9A-Za-z._-]{1,253}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*")
 
 def serve(
     data: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder to keep everything in; without it all is forgotten at the end."),
+        typer.Option(file_okay=False, help="Data folder. Without it, nothing is kept when the service stops."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on, but for MQTT without TLS.")] = "127.0.0.1",
     name: Annotated[
         list[str] | None, typer.Option(help="Name or address that boards reach it by, for its certificate.")
     ] = None,
-    http_port: Annotated[int, typer.Option(min=0, max=65535, help="For boto3 and the AWS CLI; 0: any free one.")] = 0,
-    mqtts_port: Annotated[int, typer.Option(min=0, max=65535, help="For devices, mutual TLS; 0: any free one.")] = 0,
+    http_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="For boto3 and the AWS CLI; 0: any free one. Default: 8080 with --data."),
+    ] = None,
+    mqtts_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="For devices, mutual TLS; 0: any free one. Default: 8883 with --data."),
+    ] = None,
     mqtt_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Without TLS, client id = thing, to look around; 0: any free one.")
     ] = 0,
     ready_file: Annotated[
-        Path | None, typer.Option(help="Gets {http, mqtts, mqtt, ca} as JSON for as long as the service runs.")
+        Path | None,
+        typer.Option(help="Gets {http, mqtts, mqtt, ca} as JSON while the service runs; any free ports by default."),
     ] = None,
     clock_speed: Annotated[
         float, typer.Option(min=0.001, max=10000, help="How many times faster than real time its timers run.")
     ] = 1.0,
     s3_url: Annotated[
-        str | None, typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="S3 that streams get files from, MiniStack's say.")
+        str | None,
+        typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="S3 with the files of streams. Default: kept here, in --data."),
     ] = None,
     page_password: Annotated[
         str | None,
@@ -55,7 +64,10 @@ def serve(
     ] = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
-    """Run a local stand-in for AWS IoT Jobs until Ctrl-C or SIGTERM."""
+    """Run a local AWS IoT Jobs service until Ctrl-C or SIGTERM.
+
+    Exit codes: 0 stopped; 1 not started, or ended by an error; 2 bad arguments.
+    """
     level = logging.getLevelNamesMapping().get(log_level.upper())
     if level is None:
         raise typer.BadParameter(f"{log_level}: debug, info, warning or error", param_hint="--log-level")
@@ -73,6 +85,12 @@ def serve(
     from ujobs_tools.service.page.routes import Options
     from ujobs_tools.service.server import Address, CannotListen, Service
 
+    # What is kept is found again: by boards, whose settings have the port, and by people.
+    defaults = _PORTS if data is not None and ready_file is None else (0, 0)
+    http_port, mqtts_port = (
+        default if given is None else given
+        for given, default in zip((http_port, mqtts_port), defaults, strict=True)
+    )
     address = Address(host, http_port, mqtts_port, mqtt_port)
     try:
         with contextlib.ExitStack() as at_end:

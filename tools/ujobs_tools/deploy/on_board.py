@@ -12,23 +12,19 @@ _NEW = ".new"
 _buffer = memoryview(bytearray(1024))
 _file = None
 _dog = None
+_WATCHDOG = 120_000  # ms
 
 
 def _watchdog():
-    # Whoever had started it no longer feeds it. It comes from the settings, or a trial is on: see main.py.
+    # The program that was stopped may have started it, and nothing tells whether it has. The ESP32 has one for all, so
+    # this takes over whatever runs, with a longer timeout; a deployment ends with a reset, which stops it.
     global _dog
-    seconds = 120 if "trial" in os.listdir("/") else 0
+    import machine
+
     try:
-        import json
-
-        with open("/settings.json") as file:
-            seconds = json.load(file).get("watchdog") or seconds
-    except (OSError, ValueError, AttributeError):
-        pass  # no settings, or none that main.py would start with
-    if seconds:
-        import machine
-
-        _dog = machine.WDT(timeout=int(seconds * 1000))
+        _dog = machine.WDT(timeout=_WATCHDOG)
+    except (AttributeError, ValueError):
+        pass  # a port without one, or with other limits
 
 
 def _feed():

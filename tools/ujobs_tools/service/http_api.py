@@ -19,8 +19,8 @@ from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.guard import guard
 from ujobs_tools.service.http_model import Operations, service_of
 from ujobs_tools.service.http_operations import handlers, not_implemented
+from ujobs_tools.service.objects import Objects
 from ujobs_tools.service.page.routes import Page
-from ujobs_tools.service.streams import Files
 
 _log = logging.getLogger(__name__)
 
@@ -36,17 +36,19 @@ _EXCEPTION = {"VersionMismatch": "InvalidRequestException", "TerminalStateReache
 
 def make_app(
     engine: Engine, authority: Authority, endpoint: Callable[[], str],
-    read_objects: Callable[[Files], dict[int, bytes]], page: Page | None = None, names: Collection[str] = (),
+    objects: Objects, page: Page | None = None, names: Collection[str] = (),
 ) -> web.Application:
     """The aiohttp application. endpoint: gives the "host:port" where devices connect, for DescribeEndpoint.
-    read_objects: gives the contents of streams' files, see `objects`. page: the live page, served as well. names: what
+    objects: the files of streams. page: the live page, served as well. names: what
     this server is reached by, see `guard`."""
     operations = Operations()
-    table = handlers(engine, authority, endpoint, read_objects)
+    table = handlers(engine, authority, endpoint, objects.contents)
 
     async def aws(request: web.Request) -> web.Response:
         service = service_of(request.headers.get("Authorization"))
         path = request.raw_path.partition("?")[0]
+        if service == "s3":
+            return await objects.put(request, request.path.lstrip("/"))
         operation, in_path = operations.find(service, request.method, path)
         handler = table.get((operation.service, operation.name))
         if handler is None:

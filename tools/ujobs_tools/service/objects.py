@@ -1,37 +1,86 @@
-"""Objects in S3, as far as streams need them. The service has no S3 of its own: MiniStack, another stand-in or AWS."""
+"""Files of streams: objects in an S3 elsewhere, or in the service's own folder, which PutObject fills."""
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
+from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ujobs_tools import cloud
-from ujobs_tools.service.errors import invalid
+from ujobs_tools.private import make_private
+from ujobs_tools.service.errors import ApiError, invalid
 from ujobs_tools.service.streams import MAX_FILE, Files
 
 
-def contents(url: str | None, files: Files) -> dict[int, bytes]:
-    """What the S3 objects of a stream's files hold, by file id.
+class Objects:
+    """Where the files of streams are.
 
-    url: of S3, None when the service was started without. Raises ApiError InvalidRequest for what cannot be read.
+    folder: for the service's own objects, made when the first one comes. url: of another S3, which is used instead.
     """
-    if url is None:
-        raise invalid("files: this service was started without S3; give `ujobs serve` its address with --s3-url")
+
+    def __init__(self, folder: Path, url: str | None) -> None:
+        self._folder = folder
+        self._url = url
+
+    def contents(self, files: Files) -> dict[int, bytes]:
+        """The contents of a stream's files, by file id. Raises ApiError InvalidRequest for what cannot be read."""
+        if self._url is None:
+            return {file.get("fileId", 0): self._own(file.get("s3Location", {})) for file in files}
+        try:
+            s3 = cloud.client("s3", self._url)
+        except cloud.CloudError as error:
+            raise invalid(f"files: {error}") from None
+        return {file.get("fileId", 0): _content(s3, file.get("s3Location", {})) for file in files}
+
+    async def put(self, request: web.Request, path: str) -> web.Response:
+        """PutObject, path-style: path is BUCKET/KEY. Raises ApiError."""
+        bucket, _, key = path.partition("/")
+        if request.method != "PUT" or not bucket or not key or request.query or self._url is not None:
+            raise ApiError("NotImplemented", "Of S3 this service has PutObject only, and none with --s3-url.")
+        if request.headers.get("x-amz-content-sha256", "").startswith("STREAMING-"):
+            raise ApiError("NotImplemented", "PutObject in signed chunks is not supported: send the body as it is.")
+        body = bytearray()
+        async for piece in request.content.iter_chunked(1 << 16):
+            body += piece
+            if len(body) > MAX_FILE:
+                raise invalid(f"{key} has more than {MAX_FILE} bytes, the limit for a stream's file")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        target = self._place(bucket, key)
+        part = target.with_suffix(".part")
+        make_private(part)
+        part.write_bytes(body)
+        part.replace(target)
+        return web.Response(headers={"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
+
+    def _place(self, bucket: str, key: str) -> Path:
+        # A key may be longer than a file's name, and hold anything.
+        return self._folder / hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
+
+    def _own(self, location: dict[str, str]) -> bytes:
+        bucket, key = _where(location)
+        try:
+            return self._place(bucket, key).read_bytes()
+        except FileNotFoundError:
+            advice = "put it to this service first, or start it with --s3-url"
+            raise invalid(f"files: {bucket}/{key} is not here: {advice}") from None
+
+
+def _where(location: dict[str, str]) -> tuple[str, str]:
     try:
-        s3 = cloud.client("s3", url)
-    except cloud.CloudError as error:
-        raise invalid(f"files: {error}") from None
-    return {file.get("fileId", 0): _content(s3, file.get("s3Location", {})) for file in files}
+        return location["bucket"], location["key"]
+    except KeyError as missing:
+        raise invalid(f"files: s3Location has no {missing}") from None
 
 
 def _content(s3: Any, location: dict[str, str]) -> bytes:
+    bucket, key = _where(location)
     try:
         version = {"VersionId": location["version"]} if "version" in location else {}
-        found = s3.get_object(Bucket=location["bucket"], Key=location["key"], **version)
+        found = s3.get_object(Bucket=bucket, Key=key, **version)
         if found["ContentLength"] > MAX_FILE:
             found["Body"].close()
-            raise invalid(f"files: {location['key']} has {found['ContentLength']} bytes; the limit is {MAX_FILE}")
+            raise invalid(f"files: {key} has {found['ContentLength']} bytes; the limit is {MAX_FILE}")
         return found["Body"].read()
-    except KeyError as missing:
-        raise invalid(f"files: s3Location has no {missing}") from None
     except (BotoCoreError, ClientError) as error:
-        raise invalid(f"files: {location['bucket']}/{location['key']} cannot be read from S3: {error}") from None
+        raise invalid(f"files: {bucket}/{key} cannot be read from S3: {error}") from None

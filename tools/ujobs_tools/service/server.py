@@ -3,6 +3,7 @@
 Stands in for AWS IoT Core's device side; see `engine`, `broker` and `http_api`, which can each be read alone."""
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,11 +14,12 @@ from typing import Any
 from aiohttp import web
 
 from ujobs_tools import pki
-from ujobs_tools.service import access, mqtt_api, objects, provisioning_api, reserved_topics, streams_api
+from ujobs_tools.service import access, mqtt_api, provisioning_api, reserved_topics, streams_api
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.faults import Faults
 from ujobs_tools.service.http_api import make_app
+from ujobs_tools.service.objects import Objects
 from ujobs_tools.service.packets import Message
 from ujobs_tools.service.page.routes import Options, Page
 from ujobs_tools.service.page.trouble import causes
@@ -65,15 +67,15 @@ class CannotListen(Exception):
 
 class Service:
     """data: folder that holds everything that survives a restart. speed: how fast its clock runs. names: what boards
-    reach it by, if not "localhost". s3_url: of the S3 that streams get their files from, None for none. page: who may
-    act from the live page. faults: whether the page can cause any."""
+    reach it by, if not "localhost". s3_url: of the S3 with the files of streams; None: the data folder has them, where
+    PutObject puts them. page: who may act from the live page. faults: whether the page can cause any."""
 
     def __init__(
         self, data: Path, speed: float = 1.0, names: Sequence[str] = (), s3_url: str | None = None,
         page: Options | None = None, faults: bool = False,
     ) -> None:
         data.mkdir(parents=True, exist_ok=True)
-        self._s3_url = s3_url
+        self._objects = Objects(data / "objects", s3_url)
         self._names = tuple(names)
         self._authority = pki.Authority(data / "pki", names)
         store = Store(str(data / "jobs.sqlite"))
@@ -103,7 +105,7 @@ class Service:
         self.ports["mqtts"] = await self._listen(host, "mqtts", address.mqtts_port)
         self.ports["mqtt"] = await self._listen("127.0.0.1", "mqtt", address.mqtt_port)
         names = (*self._names, host)
-        app = make_app(self.engine, self._authority, self._endpoint, self._read_objects, self.page, names)
+        app = make_app(self.engine, self._authority, self._endpoint, self._objects, self.page, names)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, address.http_port)
@@ -159,9 +161,6 @@ class Service:
             return await self._broker.listen(host, port, context)
         except OSError as error:
             raise _cannot_listen(name.upper(), host, port, error) from error
-
-    def _read_objects(self, files: objects.Files) -> dict[int, bytes]:
-        return objects.contents(self._s3_url, files)
 
     def _endpoint(self) -> str:
         return f"{self._names[0] if self._names else 'localhost'}:{self.ports['mqtts']}"
@@ -252,4 +251,6 @@ async def serve(
 def _cannot_listen(name: str, host: str, port: int, error: OSError) -> CannotListen:
     # asyncio's texts differ from call to call; the system's is the same for all.
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-    return CannotListen(f"{name} port {port} on {host}: {reason}")
+    in_use = error.errno == errno.EADDRINUSE
+    advice = f": choose another with --{name.lower()}-port, or 0 for any free one" if in_use else ""
+    return CannotListen(f"{name} port {port} on {host}: {reason}{advice}")
