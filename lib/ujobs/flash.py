@@ -118,6 +118,14 @@ async def sha256(path: str) -> str:
                 await asyncio.sleep(0)
 
 
+async def is_there(path: str, source: dict) -> bool:
+    """Return whether a file has the SHA-256 that a job document gives for it; False without one."""
+    try:
+        return await sha256(path) == source["sha256"].lower()
+    except (OSError, KeyError):
+        return False
+
+
 class Part:
     """A file that is still arriving, next to its place: `path` with ".part" behind it.
 

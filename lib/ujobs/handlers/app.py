@@ -14,7 +14,7 @@ import os
 from .. import trial
 from ..agent import Job, Reject, clean
 from ..fetch import check_source, fetch, means_for
-from ..flash import Part, check_plain, room, sha256
+from ..flash import Part, check_plain, is_there, room
 
 _MAX_FILES = 64
 
@@ -76,16 +76,9 @@ def _source(document, entry):
     return source
 
 
-async def _same(path, source):
-    try:
-        return await sha256(trial.root + path) == source["sha256"].lower()
-    except OSError:
-        return False
-
-
 async def _is_running(sources):
     for source in sources:
-        if not await _same(trial.slot() + "/" + source["path"], source):
+        if not await is_there(trial.root + trial.slot() + "/" + source["path"], source):
             return False
     return True
 
@@ -108,11 +101,11 @@ def _clear(folder, kept):
 
 async def _bring(job, number, source, folder, position, means):
     path = folder + "/" + source["path"]
-    if await _same(path, source):
+    if await is_there(trial.root + path, source):
         return
     part = Part(trial.root + path, resume=position > 0)
     try:
-        if await _same(trial.slot() + "/" + source["path"], source):
+        if await is_there(trial.root + trial.slot() + "/" + source["path"], source):
             with open(trial.root + trial.slot() + "/" + source["path"], "rb") as file:
                 part.copy(file)
         else:

@@ -14,7 +14,7 @@ import os
 
 from ..agent import Job, Reject
 from ..fetch import check_source, fetch, means_for
-from ..flash import Part, check_paths, remove, sha256
+from ..flash import Part, check_paths, is_there, remove
 
 _MAX_FILES = 64
 _READ = 1000  # bytes of a file that fit in a status detail
@@ -47,7 +47,7 @@ async def run(job: Job, options: dict) -> "dict | None":
     if sources:
         checkpoint = job.checkpoint or (0, 0)
         for index in range(checkpoint[0], len(sources)):
-            if not await _is_there(sources[index]):
+            if not await is_there(sources[index]["path"], sources[index]):
                 await _fetch(job, index, checkpoint[1] if index == checkpoint[0] else 0, means)
             job.save((index + 1, 0))
         result["fetched"] = str(len(sources))
@@ -75,13 +75,6 @@ def _text(data):
         except UnicodeError:
             pass
     return str(bytes([byte if byte < 127 else 63 for byte in data]), "utf-8")
-
-
-async def _is_there(source):
-    try:
-        return await sha256(source["path"]) == source["sha256"].lower()
-    except (OSError, KeyError):
-        return False
 
 
 async def _fetch(job, index, position, means):

@@ -111,7 +111,10 @@ class _Image:
             end = number * _SECTOR + begin + count
             if begin + count == _SECTOR or end == self._total:
                 if not number:
-                    self._check_header()
+                    mine = bytearray(_CHIP + 2)
+                    self._running.readblocks(0, mine, 0)
+                    if self._sector[0] != _MAGIC or self._sector[_CHIP : _CHIP + 2] != mine[_CHIP:]:
+                        raise ValueError("the image is not for this chip")
                 self._partition.writeblocks(number, self._sector)
         self.size = max(self.size, offset + done)
 
@@ -128,9 +131,3 @@ class _Image:
             digest.update(view[: self._total - number * _SECTOR])
             await asyncio.sleep(0)
         return hexlify(digest.digest()).decode()
-
-    def _check_header(self):
-        mine = bytearray(_CHIP + 2)
-        self._running.readblocks(0, mine, 0)
-        if self._sector[0] != _MAGIC or self._sector[_CHIP : _CHIP + 2] != mine[_CHIP:]:
-            raise ValueError("the image is not for this chip")
