@@ -57,9 +57,17 @@ def load_key(source: "str | bytes") -> tuple:
     try:
         algorithm, key = _public_key(der_blocks(source)[0])
         if algorithm == _RSA_KEY:
-            return _rsa_key(key)
+            modulus, exponent = _two_integers(key)
+            size = _bytes_in(modulus)
+            if not 256 <= size <= 384 or not modulus >> (8 * size - 1) or exponent not in (3, 65537):
+                raise ValueError("an RSA key needs 2048 to 3072 bits, a multiple of 8, and the exponent 3 or 65537")
+            return RSA, modulus, exponent
         if algorithm == _P256_KEY:
-            return _p256_key(key)
+            x = int.from_bytes(key[1:33], "big")
+            y = int.from_bytes(key[33:], "big")
+            if len(key) != 65 or key[0] != 4 or x >= _P or y >= _P or (y * y - x * x * x + 3 * x - _B) % _P:
+                raise ValueError("the EC key is no uncompressed point on P-256")
+            return ECDSA, x, y
         raise ValueError("neither RSA nor EC on P-256")
     except IndexError:
         raise ValueError(name + ": neither a certificate nor a public key, or damaged")
@@ -149,22 +157,6 @@ def _public_key(data):
     if key_end != end or data[begin]:
         raise IndexError
     return data[inner:inner_end], data[begin + 1 : end]
-
-
-def _rsa_key(data):
-    modulus, exponent = _two_integers(data)
-    size = _bytes_in(modulus)
-    if not 256 <= size <= 384 or not modulus >> (8 * size - 1) or exponent not in (3, 65537):
-        raise ValueError("an RSA key needs 2048 to 3072 bits, a multiple of 8, and the exponent 3 or 65537")
-    return RSA, modulus, exponent
-
-
-def _p256_key(data):
-    x = int.from_bytes(data[1:33], "big")
-    y = int.from_bytes(data[33:], "big")
-    if len(data) != 65 or data[0] != 4 or x >= _P or y >= _P or (y * y - x * x * x + 3 * x - _B) % _P:
-        raise ValueError("the EC key is no uncompressed point on P-256")
-    return ECDSA, x, y
 
 
 def _bytes_in(number):
