@@ -21,7 +21,8 @@ def test_every_way_of_downloading() -> None:
     sheet, trickle = downloads.sheets(found)
     assert [row[0] for row in trickle.rows] == list(found["ways"])
     for way in ("bare loop with asyncio", "MQTT stream", "HTTPS"):
-        assert 0 < found["trickle"][way]["turns"] < 50, way
+        # So small a file comes in one TLS record, which is all there when it can be read.
+        assert 0 <= found["trickle"][way]["turns"] < 50, way
     assert [row[0] for row in sheet.rows] == list(found["ways"])
     assert sheet.rows[0][2:6] == ("1.00", "", "", "")
     assert instructions.NOT_COUNTED in sheet.note

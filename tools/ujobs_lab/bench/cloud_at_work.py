@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,14 @@ class Work:
         self.service = service
         self.thing = fleet.create_thing(f"measured-{next(_names)}", folder / "thing", service.endpoint_url)
         self._iot = cloud.client("iot", service.endpoint_url)
+
+    def allow_observer(self) -> None:
+        """Let the thing's certificate connect under other names, too: the policy of devices does not."""
+        statement = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        with contextlib.suppress(self._iot.exceptions.ResourceAlreadyExistsException):
+            self._iot.create_policy(policyName="observer", policyDocument=document)
+        self._iot.attach_policy(policyName="observer", target=self.thing.certificate_arn)
 
     def offer(self, count: int, size: int = 1024) -> list[str]:
         """Make so many jobs, with documents of about so many bytes; their ids."""

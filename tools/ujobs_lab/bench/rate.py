@@ -48,6 +48,7 @@ def measure(jobs: int = 50, singles: int = 100, rounds: int = 3, far_jobs: int =
             ways = []
             for number, peer in enumerate(peers.peers(folder)):
                 work = Work(service, folder / str(number))
+                work.allow_observer()
                 observer = Observer(work.thing)
                 stack.callback(observer.end)
                 ways.append((peer, work, observer))

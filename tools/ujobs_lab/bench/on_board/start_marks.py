@@ -1,9 +1,10 @@
 # Put before a board's own boot.py: says when Wi-Fi and the clock are begun and done, which nothing else shows outside.
 # ticks_us() is the system's monotonic clock here, as Python's time.monotonic() is.
+import socket
 import time
 
+import machine
 import network
-import ntptime
 
 
 def _mark(name):
@@ -11,7 +12,7 @@ def _mark(name):
 
 
 _mark("boot")
-_connect, _settime = network.WLAN.connect, ntptime.settime
+_connect, _look_up, _datetime = network.WLAN.connect, socket.getaddrinfo, machine.RTC.datetime
 
 
 def _join(station, *arguments):
@@ -19,10 +20,17 @@ def _join(station, *arguments):
     _connect(station, *arguments)
 
 
-def _set():
-    _mark("clock")
-    _settime()
-    _mark("set")
+def _looking_up(host, port, *arguments):
+    if port == 123:
+        _mark("clock")
+    return _look_up(host, port, *arguments)
 
 
-network.WLAN.connect, ntptime.settime = _join, _set
+def _setting(clock, value=None):
+    found = _datetime(clock, value)
+    if value is not None:
+        _mark("set")
+    return found
+
+
+network.WLAN.connect, socket.getaddrinfo, machine.RTC.datetime = _join, _looking_up, _setting
