@@ -31,7 +31,7 @@ image; MicroPython died."""
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
 DEFAULT_HEAP = 160 * 1024
-FAKES_HEAP = 27 * 1024  # what the fakes hold when boot.py starts; silicon has none of it on its Python heap
+FAKES_HEAP = 32 * 1024  # what the fakes hold when boot.py starts; silicon has none of it on its Python heap
 _CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 _EPOCH_2000 = 946684800  # 2000-01-01 in seconds since 1970
 _DRIFT = 0.03  # of the time in deep sleep, that the clock is ahead afterwards
