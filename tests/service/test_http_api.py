@@ -174,9 +174,9 @@ def test_what_is_not_implemented_is_named(server: Server) -> None:
     with pytest.raises(ClientError, match=r"ListJobTemplates is not implemented"):
         server.iot.list_job_templates()
     with pytest.raises(ClientError, match=r"UpdateJob presignedUrlConfig is not implemented"):
-        server.iot.update_job(jobId="a", presignedUrlConfig={})
+        server.iot.update_job(jobId="a", presignedUrlConfig={"expiresInSec": 60})
     with pytest.raises(ClientError, match=r"CreateJob schedulingConfig is not implemented"):
-        server.iot.create_job(jobId="a", targets=["x"], document="{}", schedulingConfig={})
+        server.iot.create_job(jobId="a", targets=["x"], document="{}", schedulingConfig={"endBehavior": "CANCEL"})
     shadow = boto3.client(
         "iot-data", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id="any",
         aws_secret_access_key="any",
@@ -304,3 +304,37 @@ def test_clients_that_sign_the_control_plane_as_execute_api(server: Server, kiln
             server.iot.describe_job(jobId="b")
     finally:
         server.iot.meta.events.unregister("before-send.iot", unique_id="sign-as-before")
+
+
+def test_parameters_that_ask_for_nothing_are_ignored(server: Server, kiln: str) -> None:
+    create(
+        server, kiln, tags=[], presignedUrlConfig={}, schedulingConfig={},
+        jobExecutionsRolloutConfig={"maximumPerMinute": 1}, destinationPackageVersions=[],
+    )
+    assert server.iot.describe_job(jobId="a")["job"]["status"] == "IN_PROGRESS"
+    create(server, kiln, "b", jobExecutionsRolloutConfig={})
+    server.iot.create_thing_group(thingGroupName="g", tags=[])
+    server.iot.update_job(jobId="a", description="x", jobExecutionsRolloutConfig={"maximumPerMinute": 5})
+
+
+@pytest.mark.parametrize(
+    ("config", "code", "status"),
+    [
+        ({"maximumPerMinute": 1}, "NotImplementedException", 501),
+        ({"maximumPerMinute": 1001}, "InvalidRequestException", 400),
+        (
+            {"exponentialRate": {"baseRatePerMinute": 1, "incrementFactor": 2.0,
+                                 "rateIncreaseCriteria": {"numberOfNotifiedThings": 1}}},
+            "NotImplementedException", 501,
+        ),
+    ],
+)  # fmt: skip
+def test_a_rollout_that_would_be_slow_is_not_done_at_once(
+    server: Server, kiln: str, config: dict[str, Any], code: str, status: int
+) -> None:
+    other = server.iot.create_thing(thingName="saw")["thingArn"]
+    with refused(code, status):
+        server.iot.create_job(
+            jobId="a", targets=[kiln, other], document="{}", jobExecutionsRolloutConfig=config
+        )
+    assert server.iot.list_jobs()["jobs"] == []

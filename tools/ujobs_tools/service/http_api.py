@@ -3,7 +3,6 @@
 Besides, under paths that AWS does not use: `GET /ca.pem`, the certificate of the authority that devices have to trust,
 and `GET /_ujobs/executions/{thing}/{jobId}/history[?executionNumber=N]`, every version an execution has had."""
 
-import inspect
 import json
 import logging
 import uuid
@@ -18,7 +17,7 @@ from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.guard import guard
 from ujobs_tools.service.http_model import Operations, service_of
-from ujobs_tools.service.http_operations import handlers, not_implemented
+from ujobs_tools.service.http_operations import handlers, not_implemented, says_nothing, unsupported
 from ujobs_tools.service.objects import Objects
 from ujobs_tools.service.page.routes import Page
 
@@ -54,11 +53,10 @@ def make_app(
         if handler is None:
             raise not_implemented(operation.name)
         parameters = operation.parameters(in_path, request.query, request.headers, await request.read())
-        accepted = inspect.signature(handler).parameters
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
-            for name in parameters:
-                if name not in accepted:
-                    raise not_implemented(f"{operation.name} {name}")
+        for name in unsupported(handler, parameters):
+            if says_nothing(parameters.pop(name)):
+                continue
+            raise not_implemented(f"{operation.name} {name}")
         reply = handler(**parameters)
         return _json(200, await reply if isinstance(reply, Awaitable) else reply)
 

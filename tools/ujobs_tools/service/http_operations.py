@@ -3,8 +3,9 @@ plane: most are the engine's own methods; here are those that need more than the
 
 import asyncio
 import hashlib
+import inspect
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from botocore import xform_name
@@ -136,6 +137,22 @@ def _data_plane(engine: Engine) -> dict[tuple[str, str], Handler]:
         (DATA, "DescribeJobExecution"): describe,
         (DATA, "UpdateJobExecution"): update,
     }
+
+
+def unsupported(handler: Handler, names: Iterable[str]) -> list[str]:
+    """The parameters among these that a handler does not have."""
+    accepted = inspect.signature(handler).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
+        return []
+    return [name for name in names if name not in accepted]
+
+
+def says_nothing(value: Any) -> bool:
+    """Whether a parameter asks for nothing, as `tags: []` and empty configurations do, which SDKs send for what their
+    caller has left out."""
+    if isinstance(value, dict):
+        return all(map(says_nothing, value.values()))
+    return value is None or value == "" or value == []
 
 
 def not_implemented(name: str) -> ApiError:

@@ -20,9 +20,11 @@ class JobControl(Core):
         targetSelection: str = "SNAPSHOT", timeoutConfig: Mapping[str, Any] | None = None,
         jobExecutionsRetryConfig: Mapping[str, Any] | None = None, jobTemplateArn: str | None = None,
         documentParameters: Mapping[str, str] | None = None,
+        jobExecutionsRolloutConfig: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Queue an execution for each thing that is a target or in a target group. The document is given, or made from
-        a managed template. Raises InvalidRequest, ResourceNotFound for an unknown target or template,
+        a managed template. All are queued at once: a rollout that would take longer is not implemented. Raises
+        InvalidRequest, ResourceNotFound for an unknown target or template,
         ResourceAlreadyExists."""
         job_id = limits.job_id(jobId)
         parameters = dict(documentParameters or {})
@@ -48,6 +50,7 @@ class JobControl(Core):
         if self.store.job(job_id) is not None:
             raise already_exists(f"Job {job_id} already exists.", job_id, self.arn("job", job_id))
         things = self._things(job.targets)
+        limits.rollout(jobExecutionsRolloutConfig, len(things))
         with self._change(things) as now:
             self.store.add_job(job)
             self._queue(things, job_id, now)
@@ -87,12 +90,14 @@ class JobControl(Core):
     def update_job(
         self, jobId: str, description: str | None = None, timeoutConfig: Mapping[str, Any] | None = None,
         jobExecutionsRetryConfig: Mapping[str, Any] | None = None,
+        jobExecutionsRolloutConfig: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Change a job that is IN_PROGRESS: the time-out of executions that start from now on, retries only to 0."""
         job = self._known_job(jobId)
         if job.status != model.IN_PROGRESS:
             raise invalid(f"Job {jobId} in status {job.status} cannot be updated.")
-        if description is timeoutConfig is jobExecutionsRetryConfig is None:
+        limits.rollout(jobExecutionsRolloutConfig, 0)  # All were queued when the job was created.
+        if description is timeoutConfig is jobExecutionsRetryConfig is jobExecutionsRolloutConfig is None:
             raise invalid(f"Update Job request for job {jobId} cannot be empty.")
         if description is not None:
             job.description = limits.free_text("description", description)
