@@ -114,3 +114,29 @@ def test_what_is_missing_is_named(cloud: clouds.Cloud) -> None:
     assert "ResourceNotFoundException" in unknown
     assert "ResourceNotFoundException" in refused(cloud, "job", "watch", "no-such-job")
     assert "ResourceNotFoundException" in refused(cloud, "job", "cancel", "no-such-job")
+
+
+def test_jobs_are_listed_shown_cancelled_and_deleted(cloud: clouds.Cloud, thing: str) -> None:
+    job = f"{thing[:40]}-job"
+    other = f"{thing[:40]}-b"
+    cloud.iot().create_thing(thingName=other)
+    assert run(cloud, "job", "create", job, "--thing", thing, "--thing", other, "--document", DOCUMENT)[0] == 0
+    assert f"{job}  IN_PROGRESS  " in run(cloud, "job", "list")[1]
+    assert f"{job}  QUEUED  " in run(cloud, "job", "list", "--thing", thing, "--status", "queued")[1]
+    device(cloud).start_next_pending_job_execution(thingName=thing, statusDetails={"step": "[/one]"})
+    described = run(cloud, "job", "describe", job)[1]
+    assert '"operation": "blink"' in described
+    assert "step: [/one]" in run(cloud, "job", "describe", job, "--thing", thing)[1]
+    code, said = run(cloud, "job", "cancel", job)
+    assert (code, said.splitlines()[0]) == (0, f"cancelled: {other}")
+    assert f"goes on: {thing}; --force" in said
+    code, said = run(cloud, "job", "cancel", job, "--force")
+    assert (code, said) == (0, f"cancelled: {thing}\n")
+    assert run(cloud, "job", "delete", job, "--force")[0] == 0
+    assert job not in run(cloud, "job", "list")[1]
+
+
+def test_version_and_short_help() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output.startswith("ujobs 0.")
+    for command in ([], ["job"], ["job", "list"]):
+        assert CliRunner().invoke(app, [*command, "-h"]).exit_code == 0

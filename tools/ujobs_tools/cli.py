@@ -1,11 +1,39 @@
 """The command `ujobs`; each command is a module of `commands`."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
-from ujobs_tools.commands import board, claim, demo, deploy, flash, job, new, publish, run, serve, sign, thing
+from ujobs_tools.commands import board, claim, demo, deploy, flash, job_control, new, publish, run, serve, sign, thing
 from ujobs_tools.commands.defaults import project_defaults
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Host tools of ujobs, AWS IoT Jobs for MicroPython.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Host tools of ujobs, AWS IoT Jobs for MicroPython.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ujobs {version('ujobs-tools')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    context: typer.Context,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Host tools of ujobs, AWS IoT Jobs for MicroPython.
+
+    Exit codes of every command: 0 done, 1 not done, 2 bad arguments.
+    """
+    project_defaults(context)
+
+
 app.command()(serve.serve)
 app.command()(board.board)
 app.command()(demo.demo)
@@ -19,7 +47,6 @@ app.command()(publish.publish_firmware)
 app.command()(sign.sign)
 app.command("new")(new.new)
 app.command("run")(run.run)
-app.callback()(project_defaults)
 app.add_typer(thing.app, name="thing")
 app.add_typer(claim.app, name="claim")
-app.add_typer(job.app, name="job")
+app.add_typer(job_control.app, name="job")

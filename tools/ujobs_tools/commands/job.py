@@ -13,7 +13,7 @@ from ujobs_tools.commands.options import EndpointUrl, Profile, Region
 
 _POLL = 1.0  # seconds between looks; AWS takes ten control-plane calls a second
 
-app = typer.Typer(no_args_is_help=True, help="Jobs: made, followed, cancelled.")
+app = typer.Typer(no_args_is_help=True, help="Jobs: create, watch, list, describe, cancel, delete.")
 
 JobId = Annotated[str, typer.Argument(help="Job id: 1 to 64 characters of a-z A-Z 0-9 _ -")]
 
@@ -35,7 +35,7 @@ def create(
     """Make a job for things and thing groups; without any for the thing of ujobs.toml."""
     from ujobs_tools import jobs, project
 
-    with _iot("create", endpoint_url, region, profile) as client:
+    with iot("create", endpoint_url, region, profile) as client:
         if (document is None) == (document_file is None):
             raise ValueError("give the job document with --document or with --document-file")
         text = document if document_file is None else read_text(document_file)
@@ -51,14 +51,15 @@ def watch(
 ) -> None:
     """Show a job's executions until all have ended: their counts, then those in progress and those that failed.
 
-    Exit code 0: all succeeded; 1: not all, or an error."""
+    Exit codes: 0 all succeeded; 1 not all, or an error; 2 bad arguments.
+    """
     from rich.console import Console
     from rich.live import Live
 
     from ujobs_tools import executions, jobs
 
     console = Console()
-    with _iot("watch", endpoint_url, region, profile) as client:
+    with iot("watch", endpoint_url, region, profile) as client:
         watched = jobs.Watch(client, job_id)
         with contextlib.suppress(KeyboardInterrupt), Live(console=console, transient=True) as display:
             while not watched.look():
@@ -69,22 +70,9 @@ def watch(
         raise typer.Exit(1)
 
 
-@app.command()
-def cancel(
-    job_id: JobId,
-    force: Annotated[bool, typer.Option("--force", help="Also executions that are in progress.")] = False,
-    endpoint_url: EndpointUrl = None,
-    region: Region = None,
-    profile: Profile = None,
-) -> None:
-    """Cancel a job: what is queued, and with --force what is in progress."""
-    with _iot("cancel", endpoint_url, region, profile) as client:
-        typer.echo(client.cancel_job(jobId=job_id, force=force)["jobArn"])
-
-
 @contextlib.contextmanager
-def _iot(command: str, endpoint_url: str | None, region: str | None, profile: str | None) -> Iterator[Any]:
-    """The boto3 client; what it refuses, and ValueError, end the command with one line and exit code 1."""
+def iot(command: str, endpoint_url: str | None, region: str | None, profile: str | None) -> Iterator[Any]:
+    """The boto3 client; what it refuses, and ValueError, end the command with one line."""
     from ujobs_tools import cloud
 
     with one_line(f"job {command}", cloud.CloudError), cloud.one_line_errors():
