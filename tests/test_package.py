@@ -35,12 +35,22 @@ def imported(module: str) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.level:
             folder = Path(module).parents[node.level - 1].as_posix()
             names = [node.module] if node.module else [alias.name for alias in node.names]
-            found |= {f"{folder}/{name}.py" for name in names}
-    if module != "ujobs/agent.py" and "__import__(" in (ROOT / "lib" / module).read_text():
-        # Imported by name; the agent's handlers are named by the application.
+            found |= {_file(folder, name) for name in names}
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lend":
+            # Imported for this call only.
+            found.add(_file("ujobs", ast.literal_eval(node.args[0])))
+    found.discard("")
+    if module != "ujobs/handlers/__init__.py" and "__import__(" in (ROOT / "lib" / module).read_text():
+        # Imported by name; handlers are named by the application.
         texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
         found |= {name for name in modules() if Path(name).parent == Path(module).parent and Path(name).stem in texts}
     return found
+
+
+def _file(folder: str, name: str) -> str:
+    """The file of a module or package; nothing for a function of the package itself."""
+    candidates = (f"{folder}/{name}.py", f"{folder}/{name}/__init__.py")
+    return next((file for file in candidates if file in modules()), "")
 
 
 def closure(*names: str) -> set[str]:

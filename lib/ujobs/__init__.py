@@ -25,8 +25,8 @@ def __getattr__(name):
         raise AttributeError(name)
 
 
-def lend(module, name, *arguments):
-    # Call a function of a module that is needed for this only: what it does with it is not kept in memory.
+def lend(module: str, name: str, *arguments: object) -> object:
+    """Call a function of a module of ujobs that is needed for this only, and forget the module. Returns its result."""
     loaded = set(sys.modules)
     try:
         return getattr(__import__("ujobs." + module, None, None, (name,)), name)(*arguments)
@@ -34,8 +34,9 @@ def lend(module, name, *arguments):
         let_go(loaded)
 
 
-def let_go(loaded):
-    # Forget the modules of ujobs that were imported meanwhile. An imported module is held in two places.
+def let_go(loaded: "set[str]") -> None:
+    """Forget the modules of ujobs that are not in `loaded`, the names of those that were imported before."""
+    # An imported module is held in two places.
     for name in list(sys.modules):
         if name.startswith("ujobs.") and name not in loaded:
             del sys.modules[name]

@@ -107,7 +107,7 @@ def check_source(source: object, options: dict, trusted: bool = False) -> None:
     signed = bool(options.get("signing_key"))
     if signed:
         if not isinstance(source.get("signature"), str):
-            raise ValueError("signature is missing, and this board requires one")
+            raise ValueError("signature is missing: this board requires one")
         try:
             a2b_base64(source["signature"])
         except ValueError:

@@ -4,12 +4,13 @@ import struct
 from binascii import crc32
 
 import ujson
+from micropython import const
 
 from .journal import FORMAT, STATES, Journal
 from .link import log
 
-# What only type checkers read.
-_TYPING = False
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
 if _TYPING:
     from .agent import Agent
 
@@ -21,7 +22,7 @@ def load(journal: Journal) -> None:
         return
     head = struct.calcsize(FORMAT)
     if len(data) < head + 4 or struct.pack("<I", crc32(data[:-4])) != data[-4:] or data[:2] != b"J1":
-        log("the job record in flash is damaged and was dropped")
+        log("the job record in flash is damaged: dropped")
         return
     (
         _, state, journal.attempt, journal.execution_number, journal.version, journal.queued_at, details_crc, length

@@ -60,7 +60,7 @@ def load_key(source: "str | bytes") -> tuple:
             modulus, exponent = _two_integers(key)
             size = _bytes_in(modulus)
             if not 256 <= size <= 384 or not modulus >> (8 * size - 1) or exponent not in (3, 65537):
-                raise ValueError("an RSA key needs 2048 to 3072 bits, a multiple of 8, and the exponent 3 or 65537")
+                raise ValueError("RSA keys need 2048 to 3072 bits, a multiple of 8, and exponent 3 or 65537")
             return RSA, modulus, exponent
         if algorithm == _P256_KEY:
             x = int.from_bytes(key[1:33], "big")
@@ -70,7 +70,7 @@ def load_key(source: "str | bytes") -> tuple:
             return ECDSA, x, y
         raise ValueError("neither RSA nor EC on P-256")
     except IndexError:
-        raise ValueError(name + ": neither a certificate nor a public key, or damaged")
+        raise ValueError(name + ": not a certificate or public key, or damaged")
     except (OSError, ValueError) as error:
         raise (ValueError if isinstance(error, ValueError) else OSError)("%s: %s" % (name, error))
 

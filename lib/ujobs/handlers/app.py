@@ -66,7 +66,7 @@ def _sources(document):
 
 def _source(document, entry):
     if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
-        raise Reject("each of the files must be an object with a path")
+        raise Reject("each file must be an object with a path")
     source = dict(entry)
     if "url" not in source:
         if "stream" in document:

@@ -44,7 +44,7 @@ async def run(job: Job, options: dict) -> "dict | None":
     try:
         target = running.get_next_update()
     except OSError:
-        raise Reject("this board has one application partition only")
+        raise Reject("this board has one application partition")
     label, position = checkpoint or (target.info()[4], 0)
     try:
         if "afr_ota" in job.document and not options.get("signing_key"):
