@@ -110,7 +110,7 @@ def test_a_board_that_does_not_start_is_told_at_once(
     board = start(bare)
     code, said = provision(
         "kiln-4", "--port", board.port, "--out", tmp_path / "out", "--endpoint-url", serve.endpoint_url,
-        "--set", "keepalive=-1",
+        "--set", 'handlers=["dance"]',
     )
     assert code == 1
     assert "not started: " in said

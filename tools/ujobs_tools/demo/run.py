@@ -24,7 +24,7 @@ from ujobs_tools.terminal import plain
 
 THING = "demo-board"
 CLOCK_SPEED = 20
-_UPDATE_INTERVAL = 0.5  # seconds: a step timeout of a minute is three seconds here
+_UPDATE_INTERVAL = 1  # second: a step timeout of a minute is three seconds here
 _DEADLINE = 55.0  # seconds for all jobs together
 _POLL = 0.2
 
