@@ -1,6 +1,7 @@
 """`ujobs new`, ujobs.toml and `ujobs run`: a project that works at once, in a folder of its own."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -145,7 +146,9 @@ def test_what_a_failure_shows(kiln: Path) -> None:
     said: Any = result.stdout
     for text in (
         "unexpected traceback on the board's console", "OSError: too hot", "ujobs: connected to localhost",
-        '-> jobs/start-next {"stepTimeoutInMinutes"', "<- accepted", "2  IN_PROGRESS", "3  SUCCEEDED  ",
+        '-> jobs/start-next {"stepTimeoutInMinutes"', "<- accepted", "2  IN_PROGRESS",
     ):
         assert text in said
+    # On a busy machine there may be a progress update between.
+    assert re.search(r"\d  SUCCEEDED  ", said)
     assert json.loads((kiln / "settings.json").read_text())["thing"] == "kiln"
