@@ -249,17 +249,16 @@ class _Response:
 
     async def _line(self, most):
         """Return the next line without its end; of a longer one only the first `most` bytes, the rest is discarded."""
-        line = None
+        line = b""
         while True:
-            text = bytes(self._view[self._begin : min(self._end, self._begin + most)])
+            # In small pieces: a copy of the whole buffer for each line is more than a small heap has in one piece.
+            text = bytes(self._view[self._begin : min(self._end, self._begin + 128)])
             end = text.find(b"\n")
+            self._begin += len(text) if end < 0 else end + 1
+            line += text[: max(0, min(most - len(line), len(text) if end < 0 else end))]
             if end >= 0:
-                self._begin += end + 1
-                return text[:end].strip() if line is None else line
-            if len(text) == most:
-                line = line or text
-                self._begin += most
-            if (self._begin == self._end or len(text) < most) and not await self._more():
+                return line.strip()
+            if self._begin == self._end and not await self._more():
                 raise OSError(ECONNRESET)
 
     async def _more(self):

@@ -39,8 +39,8 @@ def refuse(board: TriedBoard, documents: list[dict[str, Any]]) -> None:
     for execution in board.cloud.executions:
         assert execution["status"] == "REJECTED", execution
         assert "path" in execution["statusDetails"]["reason"]
-    # The record of the last trial is forgotten before a new one.
-    harmless = tuple(board.folder + name for name in ("/journal", "/trial-failed"))
+    # The records of the last trial, and of one that never began, are forgotten before a new one.
+    harmless = tuple(board.folder + name for name in ("/journal", "/trial"))
     assert [name for name in board.changed if not name.startswith(harmless)] == []
 
 
