@@ -369,7 +369,9 @@ def test_what_is_published_with_a_key_is_signed(field: Field, tmp_path: Path) ->
 def test_mistakes_in_publishing_are_told_in_one_line(field: Field, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").write_text("text")
-    made = publish(field, "publish-app", tmp_path / "empty", "wrong", "--key", tmp_path / "text")
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "app.py").write_text("def setup(agent):\n    pass\n")
+    made = publish(field, "publish-app", tmp_path / "whole", "wrong", "--key", tmp_path / "text")
     assert (made.returncode, "holds no private key in PEM" in made.stderr) == (1, True)
     for command, path, message in (
         ("publish-app", tmp_path / "empty", "holds no app.py"),
