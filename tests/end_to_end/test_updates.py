@@ -374,8 +374,8 @@ def test_mistakes_in_publishing_are_told_in_one_line(field: Field, tmp_path: Pat
     made = publish(field, "publish-app", tmp_path / "whole", "wrong", "--key", tmp_path / "text")
     assert (made.returncode, "holds no private key in PEM" in made.stderr) == (1, True)
     for command, path, message in (
-        ("publish-app", tmp_path / "empty", "holds no app.py"),
-        ("publish-app", tmp_path / "missing", "holds no app.py"),
+        ("publish-app", tmp_path / "empty", "there has to be an app.py"),
+        ("publish-app", tmp_path / "missing", "missing"),
         ("publish-firmware", tmp_path / "text", "is no ESP32 application image"),
         ("publish-firmware", tmp_path / "missing", "No such file"),
     ):
