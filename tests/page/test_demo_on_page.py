@@ -28,7 +28,7 @@ class Board:
         self._start(
             "--thing", self.thing.name, "--thing-dir", self.thing.directory, "--host", "localhost",
             "--port", str(cloud.mqtts), "--app", Path(__file__).parents[2] / "examples" / "demo" / "app.py",
-            "--set", "update_interval=0.5",
+            "--set", "update_interval=1",
         )
 
     def _start(self, *options: str | Path) -> None:
