@@ -9,6 +9,15 @@ TEST_READY := $(VENV)/.test-ready
 ON_PORT = $(if $(PORT),--port $(PORT))
 JAVASCRIPT := $(if $(shell command -v npm 2>/dev/null),build/javascript/.ready)
 
+# For the target FOLDER/.ready, whose prerequisites are package.json and package-lock.json: what they name.
+define NPM_CI
+@rm -rf $(@D)
+@mkdir -p $(@D)
+@cp $^ $(@D)
+npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
+@touch $@
+endef
+
 # An environment that came from another folder, or whose Python has gone, is set up again.
 ifeq ($(shell [ "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c '' 2>/dev/null && echo works),)
 STALE := $(shell rm -f $(READY) $(TEST_READY))
@@ -61,11 +70,7 @@ build/selenium/.ready: $(TEST_READY) requirements-browser.txt
 	@touch $@
 
 build/browser/.ready: tests/page/javascript/package.json tests/page/javascript/package-lock.json
-	@rm -rf build/browser
-	@mkdir -p build/browser
-	@cp $^ build/browser
-	npm ci --prefix build/browser --ignore-scripts --no-audit --no-fund --loglevel error
-	@touch $@
+	$(NPM_CI)
 
 pictures: setup-tests browser ## docs/demo.svg and docs/live-page.png, for README and quick start
 	@$(BIN)/python -m ujobs_lab.pictures
@@ -77,11 +82,7 @@ build/aws-cli/.ready: requirements-aws-cli.txt
 	@touch $@
 
 build/javascript/.ready: tests/clients/javascript/package.json tests/clients/javascript/package-lock.json
-	@rm -rf build/javascript
-	@mkdir -p build/javascript
-	@cp $^ build/javascript
-	npm ci --prefix build/javascript --ignore-scripts --no-audit --no-fund --loglevel error
-	@touch $@
+	$(NPM_CI)
 
 lint: setup-tests typings ## ruff and pyright: the tools, and device code for the ESP32 and for Linux, where it is tested
 	$(BIN)/ruff check .
@@ -120,11 +121,7 @@ build/plots/.ready: $(TEST_READY) requirements-plots.txt
 	@touch $@
 
 build/bench-javascript/.ready: tools/ujobs_lab/bench/javascript/package.json tools/ujobs_lab/bench/javascript/package-lock.json
-	@rm -rf build/bench-javascript
-	@mkdir -p build/bench-javascript
-	@cp $^ build/bench-javascript
-	npm ci --prefix build/bench-javascript --ignore-scripts --no-audit --no-fund --loglevel error
-	@touch $@
+	$(NPM_CI)
 
 bench-service: setup-tests ## what the local Jobs service carries: 1,000 things, next to the same messages through mosquitto
 	@$(BIN)/python -m ujobs_lab.mosquitto

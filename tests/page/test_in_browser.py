@@ -57,32 +57,33 @@ def test_what_a_board_says_is_text(served: PageService, page: Page) -> None:
         assert page.complaints() == []
 
 
-def test_a_job_is_made_in_the_form_of_a_handler(served: PageService, page: Page) -> None:
+def create_in_form(page: Page, served: PageService, job_id: str, kind: str, **fields: str) -> dict[str, Any]:
+    """The document of a job that is made on the page, in the form for its kind of document."""
     served.iot.create_thing(thingName="kiln")
     page.open(served.url, "new")
-    page.fill("#job-id", "tidy-1")
-    page.choose("#kind", "files")
-    page.fill("#field-delete", "/data/old.bin\n/data/älter.bin")
-    page.fill("#field-list", "/data")
+    page.fill("#job-id", job_id)
+    page.choose("#kind", kind)
+    for name, value in fields.items():
+        page.fill(f"#field-{name}", value)
     page.press("Create")
-    page.sees("Job tidy-1", "1 QUEUED")
-    assert json.loads(served.iot.get_job_document(jobId="tidy-1")["document"]) == {
-        "operation": "files", "delete": ["/data/old.bin", "/data/älter.bin"], "list": "/data",
-    }
-    assert served.iot.describe_job(jobId="tidy-1")["job"]["targets"][0].endswith("thing/kiln")
+    page.sees(f"Job {job_id}", "1 QUEUED")
     assert page.complaints() == []
+    return json.loads(served.iot.get_job_document(jobId=job_id)["document"])
+
+
+def test_a_job_is_made_in_the_form_of_a_handler(served: PageService, page: Page) -> None:
+    document = create_in_form(
+        page, served, "tidy-1", "files", delete="/data/old.bin\n/data/älter.bin", list="/data"
+    )
+    assert document == {"operation": "files", "delete": ["/data/old.bin", "/data/älter.bin"], "list": "/data"}
+    assert served.iot.describe_job(jobId="tidy-1")["job"]["targets"][0].endswith("thing/kiln")
 
 
 def test_a_job_is_made_from_a_managed_template(served: PageService, page: Page) -> None:
-    served.iot.create_thing(thingName="kiln")
-    page.open(served.url, "new")
-    page.fill("#job-id", "fetch-1")
-    page.choose("#kind", "arn:aws:iot:us-east-1::jobtemplate/AWS-Download-File:1.0")
-    page.fill("#field-downloadUrl", "https://example.com/a.bin")
-    page.fill("#field-filePath", "/data/a.bin")
-    page.press("Create")
-    page.sees("Job fetch-1", "1 QUEUED")
-    assert "https://example.com/a.bin" in served.iot.get_job_document(jobId="fetch-1")["document"]
+    template = "arn:aws:iot:us-east-1::jobtemplate/AWS-Download-File:1.0"
+    url = "https://example.com/a.bin"
+    document = create_in_form(page, served, "fetch-1", template, downloadUrl=url, filePath="/data/a.bin")
+    assert url in json.dumps(document)
 
 
 def test_mistakes_in_a_document_are_named_with_their_line(served: PageService, page: Page) -> None:

@@ -1,32 +1,21 @@
-"""Chromium and its driver, for the tests of the live page and for its picture: the ones installed, else Debian's
-packages unpacked into build/chromium (which takes no root, and installs nothing)."""
+"""Chromium and its driver, for the tests of the live page and for its picture."""
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ujobs_lab import debian
 
-_FOLDER = Path(__file__).parents[2] / "build" / "chromium"
+_PROGRAMS = debian.Programs(
+    "chromium", ("chromium", "chromium-driver"), ("usr/lib/chromium/chromium", "usr/bin/chromedriver")
+)
+find = _PROGRAMS.find
 OPTIONS = (
     "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 )
-
-
-def find(program: str) -> Path | None:
-    """`chromium` or `chromedriver`: the one installed, else the one that `fetch` unpacked."""
-    fetched = _FOLDER / "bin" / program
-    return debian.installed(program) or (fetched if fetched.exists() else None)
-
-
-def fetch() -> None:
-    """Unpack Debian's packages into build/chromium. Raises debian.NoPackage."""
-    programs = ("usr/lib/chromium/chromium", "usr/bin/chromedriver")
-    debian.fetch(_FOLDER, ("chromium", "chromium-driver"), programs)
 
 
 def options(profile: Path) -> list[str]:
@@ -54,14 +43,5 @@ def browsing(profile: Path, *more: str) -> Iterator[Any]:
         driver.quit()
 
 
-def main() -> None:
-    """Make sure of Chromium; without it, say what that leaves out and carry on."""
-    if find("chromium") is None or find("chromedriver") is None:
-        try:
-            fetch()
-        except debian.NoPackage as error:
-            print(f"chromium: {error}; the tests in a browser are left out", file=sys.stderr)
-
-
 if __name__ == "__main__":
-    main()
+    _PROGRAMS.provide("chromium", "chromedriver", otherwise="the tests in a browser are left out")

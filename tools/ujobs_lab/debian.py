@@ -3,22 +3,44 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+_BUILD = Path(__file__).parents[2] / "build"
 
 
 class NoPackage(Exception):
     """A package cannot be fetched; the text says why."""
 
 
-def installed(program: str) -> Path | None:
-    """The program as this system has it, if it does."""
-    # Debian keeps servers where only root's PATH looks.
-    found = shutil.which(program, path=os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin")
-    return Path(found) if found else None
+class Programs:
+    """Programs that belong together: the ones installed, else those of Debian's packages, unpacked into build/NAME.
+
+    packages: their names. patterns: the programs' paths in the packages.
+    """
+
+    def __init__(self, name: str, packages: Sequence[str], patterns: Sequence[str]) -> None:
+        self.folder = _BUILD / name
+        self._packages, self._patterns = packages, patterns
+
+    def find(self, program: str) -> Path | None:
+        """The program that is installed, else the one unpacked."""
+        # Debian keeps servers where only root's PATH looks.
+        found = shutil.which(program, path=os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin")
+        fetched = self.folder / "bin" / program
+        return Path(found) if found else fetched if fetched.exists() else None
+
+    def provide(self, *programs: str, otherwise: str) -> None:
+        """Make sure of the programs; without them, say what that leaves out and carry on."""
+        if not all(map(self.find, programs)):
+            try:
+                _fetch(self.folder, self._packages, self._patterns)
+            except NoPackage as error:
+                print(f"{self.folder.name}: {error}; {otherwise}", file=sys.stderr)
 
 
-def fetch(folder: Path, packages: Sequence[str], programs: Sequence[str]) -> None:
+def _fetch(folder: Path, packages: Sequence[str], programs: Sequence[str]) -> None:
     """Unpack the packages, and those they need that are not installed, into an empty folder.
 
     programs: patterns for paths in the packages; each gets a script in `folder/bin` that runs it with the unpacked

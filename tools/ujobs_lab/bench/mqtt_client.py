@@ -10,6 +10,8 @@ import socket
 import ssl
 from dataclasses import astuple, dataclass
 
+from ujobs_tools.service.packets import packet
+
 _CONNACK, _PUBLISH, _SUBACK = 2, 3, 9
 _KEEP_ALIVE = 1200  # seconds, AWS's longest: nothing here stays silent for so long
 
@@ -70,7 +72,7 @@ class MqttClient:
         self._context = context
         self._buffer = b""
         client_id = _field(self.client_id)
-        self._unsent = _packet(0x10, _field("MQTT") + b"\x04\x02" + _KEEP_ALIVE.to_bytes(2, "big") + client_id)
+        self._unsent = packet(0x10, _field("MQTT") + b"\x04\x02" + _KEEP_ALIVE.to_bytes(2, "big") + client_id)
         self._selector.register(plain, selectors.EVENT_WRITE, self)
 
     def close(self) -> None:
@@ -84,7 +86,7 @@ class MqttClient:
         """Send a message; an acknowledgement is not waited for."""
         self._traffic.sent += 1
         self._traffic.sent_bytes += len(topic) + len(payload)
-        self._send(_packet(0x30 | qos << 1, _field(topic) + (self._next_packet_id() if qos else b"") + payload))
+        self._send(packet(0x30 | qos << 1, _field(topic) + (self._next_packet_id() if qos else b"") + payload))
 
     def ready(self) -> None:
         """The socket can be read or written."""
@@ -135,8 +137,8 @@ class MqttClient:
         if not data:
             raise EOFError
         self._buffer += data
-        while self._socket is not None and (packet := self._take_packet()) is not None:
-            self._handle(*packet)
+        while self._socket is not None and (taken := self._take_packet()) is not None:
+            self._handle(*taken)
 
     def _take_packet(self) -> tuple[int, bytes] | None:
         size = shift = 0
@@ -165,7 +167,7 @@ class MqttClient:
             if body[1]:
                 raise OSError(f"refused with code {body[1]}")
             filters = b"".join(_field(name) + b"\x01" for name in self._filters)
-            self._send(_packet(0x82, self._next_packet_id() + filters))
+            self._send(packet(0x82, self._next_packet_id() + filters))
         elif kind == _SUBACK:
             if 0x80 in body[2:]:
                 raise OSError("a subscription was refused")
@@ -199,13 +201,3 @@ def poll(selector: selectors.BaseSelector, seconds: float) -> None:
 def _field(text: str) -> bytes:
     data = text.encode()
     return len(data).to_bytes(2, "big") + data
-
-
-def _packet(first: int, body: bytes) -> bytes:
-    header = bytearray((first,))
-    size = len(body)
-    while size > 127:
-        header.append(size & 127 | 128)
-        size >>= 7
-    header.append(size)
-    return bytes(header) + body

@@ -179,25 +179,26 @@ def publish(message: Message, packet_id: int, duplicate: bool = False) -> bytes:
     if message.qos:
         body += packet_id.to_bytes(2, "big")
     first = PUBLISH << 4 | duplicate << 3 | message.qos << 1 | message.retain
-    return _packet(first, body + message.payload)
+    return packet(first, body + message.payload)
 
 
 def puback(packet_id: int) -> bytes:
     """PUBACK."""
-    return _packet(PUBACK << 4, packet_id.to_bytes(2, "big"))
+    return packet(PUBACK << 4, packet_id.to_bytes(2, "big"))
 
 
 def suback(packet_id: int, codes: list[int]) -> bytes:
     """SUBACK with the QoS granted for each filter."""
-    return _packet(SUBACK << 4, packet_id.to_bytes(2, "big") + bytes(codes))
+    return packet(SUBACK << 4, packet_id.to_bytes(2, "big") + bytes(codes))
 
 
 def unsuback(packet_id: int) -> bytes:
     """UNSUBACK."""
-    return _packet(UNSUBACK << 4, packet_id.to_bytes(2, "big"))
+    return packet(UNSUBACK << 4, packet_id.to_bytes(2, "big"))
 
 
-def _packet(first: int, body: bytes) -> bytes:
+def packet(first: int, body: bytes) -> bytes:
+    """A packet of any kind: its first byte, its length, its body."""
     header = bytearray((first,))
     size = len(body)
     while size > 127:
