@@ -518,7 +518,7 @@ class Agent(Requests):
         if isinstance(operation, str):
             handler = self._handlers.get(operation)
             if not handler:
-                fault = fault or "unknown operation " + repr(operation)
+                fault = fault or "operation not in handlers: " + repr(operation)
         else:
             fault = fault or "the job document has no operation"
         # Before anything of the handler is imported: that may be what crashes the board.

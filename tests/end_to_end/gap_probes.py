@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from plain_device import PATIENCE, PlainDevice, plain_device
 
 from clouds import Cloud
+from ujobs_tools import fleet
 from ujobs_tools.cloud import LOCAL_KEY, LOCAL_REGION
 from ujobs_tools.fleet import Thing
 from ujobs_tools.processes import wait_until
@@ -22,7 +23,7 @@ JOBS = "jobs/#"
 
 
 class Place:
-    """A cloud with a thing for probes, which may connect under any client id and use any topic."""
+    """A cloud with a thing for probes, under the policy of `ujobs thing create`."""
 
     def __init__(self, cloud: Cloud, thing: Thing) -> None:
         self.cloud = cloud
@@ -32,15 +33,23 @@ class Place:
             "iot-jobs-data", endpoint_url=cloud.endpoint_url, region_name=LOCAL_REGION, aws_access_key_id=LOCAL_KEY,
             aws_secret_access_key=LOCAL_KEY, config=Config(parameter_validation=False, proxies={}),
         )
-        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
-        self.iot.create_policy(policyName="everything", policyDocument=json.dumps(document))
-        self.iot.attach_policy(policyName="everything", target=thing.certificate_arn)
 
     def device(
-        self, *filters: str, client_id: str = "probe", certificate: bool = True
+        self, *filters: str, client_id: str | None = None, certificate: bool = True
     ) -> contextlib.AbstractContextManager[PlainDevice]:
-        """The thing's device, connected for as long as a `with` lasts."""
-        return plain_device(self.cloud, self.thing, client_id, *filters, certificate=certificate)
+        """The thing's device, connected for as long as a `with` lasts. client_id: by default the thing's name."""
+        return plain_device(self.cloud, self.thing, client_id or self.thing.name, *filters, certificate=certificate)
+
+    @contextlib.contextmanager
+    def everything_allowed(self) -> Iterator[None]:
+        """Let the thing's certificate do everything: for probes that ask what a board of ours never does."""
+        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+        fleet.make_policy(self.iot, "everything", json.dumps(document))
+        self.iot.attach_policy(policyName="everything", target=self.thing.certificate_arn)
+        try:
+            yield
+        finally:
+            self.iot.detach_policy(policyName="everything", target=self.thing.certificate_arn)
 
     @contextlib.contextmanager
     def jobs(self, *names: str, **options: Any) -> Iterator[None]:
@@ -186,7 +195,9 @@ def replies_without_subscription(place: Place) -> Any:
 @probe("replies to others", aws=["other's"], ministack=["device's", "other's"])
 def replies_to_others(place: Place) -> Any:
     reply = "jobs/get/accepted"
-    with place.device(reply) as device, place.device(reply, client_id="other") as other:
+    with (
+        place.everything_allowed(), place.device(reply) as device, place.device(reply, client_id="other") as other,
+    ):
         device.publish("jobs/get", clientToken="device's")
         device.settle()
         other.publish("jobs/get", clientToken="other's")
@@ -224,7 +235,7 @@ def limits_of_status_details(place: Place) -> Any:
 
 @probe("InvalidTopic", aws=["InvalidTopic"], ministack=[])
 def invalid_topic(place: Place) -> Any:
-    with place.device(JOBS) as device:
+    with place.everything_allowed(), place.device(JOBS) as device:
         device.publish("jobs/job/pause", clientToken="mine")
         device.settle()
         return [told["code"] for _, told in device.messages if told.get("clientToken") == "mine" and "code" in told]
@@ -232,7 +243,7 @@ def invalid_topic(place: Place) -> Any:
 
 @probe("streams", aws=["rejected"], ministack=[])
 def streams(place: Place) -> Any:
-    with place.device(JOBS, "streams/none/rejected/json") as device:
+    with place.everything_allowed(), place.device(JOBS, "streams/none/rejected/json") as device:
         device.publish("streams/none/get/json", c="mine", f=0, l=256, o=0, n=1)
         device.settle()
         return [topic.split("/")[2] for topic, _ in device.messages if topic.startswith("streams/")]
@@ -260,10 +271,28 @@ def client_certificate(place: Place) -> Any:
         return "refused"
 
 
+@probe("policies of thing groups", aws="connected", ministack="refused")
+def policies_of_thing_groups(place: Place) -> Any:
+    group = place.iot.create_thing_group(thingGroupName="probed")["thingGroupArn"]
+    own = {"policyName": place.thing.policy, "target": place.thing.certificate_arn}
+    place.iot.add_thing_to_thing_group(thingGroupName="probed", thingName=place.thing.name)
+    place.iot.attach_policy(policyName=place.thing.policy, target=group)
+    place.iot.detach_policy(**own)
+    try:
+        with place.device(JOBS):
+            return "connected"
+    except ConnectionError:
+        return "refused"
+    finally:
+        place.iot.attach_policy(**own)
+        place.iot.detach_policy(policyName=place.thing.policy, target=group)
+        place.iot.delete_thing_group(thingGroupName="probed")
+
+
 @probe("limits of the broker", aws=["closed"] * 2, ministack=["open"] * 2)
 def limits_of_the_broker(place: Place) -> Any:
     def after(action: Callable[[PlainDevice], object]) -> str:
-        with place.device(JOBS) as device:
+        with place.everything_allowed(), place.device(JOBS) as device:
             action(device)
             device.publish("jobs/get", clientToken="still there")
             device.wait_for(lambda: not device.connected or bool(device.answered("still there")))

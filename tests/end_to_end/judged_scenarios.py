@@ -111,7 +111,7 @@ def rejected(site: Site) -> None:
     site.create("job", "refuse")
     site.ends("job", "REJECTED", reason="not on a Sunday")
     site.create("unknown", "dance")
-    site.ends("unknown", "REJECTED", reason="unknown operation 'dance'")
+    site.ends("unknown", "REJECTED", reason="operation not in handlers: 'dance'")
 
 
 def several_queued(site: Site) -> None:

@@ -178,6 +178,12 @@ GAPS = (
         "a client without a certificate is let in",
     ),
     Gap(
+        "policies of thing groups",
+        "a policy attached to a thing group counts for the certificates of the things in it",
+        "API reference: AttachPolicy; Developer Guide: Static thing groups",
+        "only policies attached to the certificate count",
+    ),
+    Gap(
         "limits of the broker",
         "a payload of more than 128 KB, or a SUBSCRIBE of more than 8 filters, closes the connection",
         "General Reference: AWS IoT Core quotas",

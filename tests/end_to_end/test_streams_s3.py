@@ -1,8 +1,7 @@
-"""Streams as a device meets them: objects in S3 (MiniStack's), a stream made with boto3, blocks over mutual TLS."""
+"""Streams as a board meets them: objects in S3 (MiniStack's), a stream made with boto3, blocks in CBOR over mutual TLS
+under the policy of `ujobs thing create`."""
 
-import base64
 import hashlib
-import json
 import ssl
 import threading
 from collections.abc import Iterator
@@ -26,12 +25,7 @@ class Device:
     """A thing that fetches streams, over mutual TLS. messages: (kind, payload decoded) in the order they came."""
 
     def __init__(self, served: Cloud, folder: Path, thing: str, qos: int = 1) -> None:
-        made = fleet.create_thing(thing, folder / thing, endpoint_url=served.endpoint_url)
-        # What boards do not use, and their policy does not allow: descriptions, and JSON.
-        iot, topic = served.iot(), made.arn.replace(":thing/", ":topic/$aws/things/") + "/streams/*"
-        statement = {"Effect": "Allow", "Action": "iot:Publish", "Resource": topic}
-        fleet.make_policy(iot, thing, json.dumps({"Version": "2012-10-17", "Statement": statement}))
-        iot.attach_policy(policyName=thing, target=made.certificate_arn)
+        fleet.create_thing(thing, folder / thing, endpoint_url=served.endpoint_url)
         self.prefix = f"$aws/things/{thing}/streams/table/"
         self.messages: list[tuple[str, Any]] = []
         self.changed = threading.Condition()
@@ -44,17 +38,11 @@ class Device:
         self.client.on_disconnect = lambda *_: self._add("disconnected", None)
         self.client.connect("localhost", served.mqtts)
         self.client.loop_start()
-        self.client.subscribe([(self.prefix + kind, qos) for kind in ("description/+", "data/+", "rejected/+")])
+        self.client.subscribe([(self.prefix + kind, qos) for kind in ("data/cbor", "rejected/cbor")])
         self.wait(lambda: ("subscribed", None) in self.messages)
 
     def _received(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
-        kind, form = message.topic.removeprefix(self.prefix).split("/")
-        if form == "cbor":
-            return self._add(kind, cbor2.loads(message.payload))
-        found = json.loads(message.payload)
-        if "p" in found:
-            found["p"] = base64.b64decode(found["p"], validate=True)
-        return self._add(kind, found)
+        self._add(message.topic.removeprefix(self.prefix).partition("/")[0], cbor2.loads(message.payload))
 
     def _add(self, kind: str, found: Any) -> None:
         with self.changed:
@@ -65,18 +53,16 @@ class Device:
         with self.changed:
             assert self.changed.wait_for(condition, 20), self.messages[-3:]
 
-    def ask(self, request: Any, operation: str = "get", form: str = "json") -> tuple[str, Any]:
-        """Publish a request; the first message that comes of it."""
+    def ask(self, request: Any) -> tuple[str, Any]:
+        """Publish a request, bytes as they are; the first message that comes of it."""
         self.messages.clear()
-        if not isinstance(request, bytes):
-            request = cbor2.dumps(request) if form == "cbor" else json.dumps(request)
-        self.client.publish(f"{self.prefix}{operation}/{form}", request)
+        self.client.publish(f"{self.prefix}get/cbor", request if isinstance(request, bytes) else cbor2.dumps(request))
         self.wait(lambda: self.messages)
         return self.messages[0]
 
-    def blocks(self, request: dict[str, Any], form: str, number: int) -> dict[int, bytes]:
+    def blocks(self, request: dict[str, Any], number: int) -> dict[int, bytes]:
         """Publish a request that so many blocks come of."""
-        self.ask(request, form=form)
+        self.ask(request)
         self.wait(lambda: len(self.messages) >= number)
         return {found["i"]: found["p"] for kind, found in self.messages if kind == "data"}
 
@@ -111,15 +97,7 @@ def device(served: tuple[Cloud, Path], request: pytest.FixtureRequest) -> Iterat
     found.close()
 
 
-@pytest.mark.parametrize("form", ["json", "cbor"])
-def test_a_stream_is_described_in_json_and_cbor(device: Device, form: str) -> None:
-    kind, found = device.ask({"c": "token"}, "describe", form)
-    assert kind == "description"
-    assert found == {"c": "token", "s": 1, "d": "text", "r": [{"f": 0, "z": len(CONTENT)}, {"f": 5, "z": 5}]}
-
-
-@pytest.mark.parametrize("form", ["json", "cbor"])
-def test_a_whole_file_with_blocks_asked_for_again(device: Device, form: str) -> None:
+def test_a_whole_file_with_blocks_asked_for_again(device: Device) -> None:
     missing = set(range(COUNT))
     content: dict[int, bytes] = {}
     lost = {3, 4, 40, COUNT - 1}
@@ -127,11 +105,8 @@ def test_a_whole_file_with_blocks_asked_for_again(device: Device, form: str) -> 
         first = min(missing)
         window = [index for index in range(first, min(first + 32, COUNT)) if index in missing]
         bitmap = sum(1 << index - first for index in window).to_bytes(4, "little")
-        request = {
-            "c": "t", "s": 1, "f": 0, "l": BLOCK, "o": first, "n": len(window),
-            "b": "0x" + bitmap.hex() if form == "json" else bitmap,
-        }
-        for index, piece in device.blocks(request, form, len(window)).items():
+        request = {"c": "t", "s": 1, "f": 0, "l": BLOCK, "o": first, "n": len(window), "b": bitmap}
+        for index, piece in device.blocks(request, len(window)).items():
             assert index in window
             if index in lost:
                 lost.remove(index)
@@ -143,36 +118,33 @@ def test_a_whole_file_with_blocks_asked_for_again(device: Device, form: str) -> 
 
 @pytest.mark.parametrize(("size", "number"), [(256, 512), (131072, 1)])
 def test_the_smallest_and_the_largest_block(device: Device, size: int, number: int) -> None:
-    found = device.blocks({"f": 0, "l": size}, "json" if size == 256 else "cbor", number)
+    found = device.blocks({"f": 0, "l": size}, number)
     assert b"".join(found[index] for index in range(number)) == CONTENT[:131072]
 
 
 @pytest.mark.parametrize(
     ("request_members", "code"),
     [
-        (b"\xff\xfe", "Invalid"), (b"[1]", "InvalidRequest"), ({"c": "x" * 65, "f": 0, "l": 256}, "InvalidRequest"),
+        (b"\xff\xfe", "InvalidCbor"), (b"\x81\x01", "InvalidRequest"),
+        ({"c": "x" * 65, "f": 0, "l": 256}, "InvalidRequest"),
         ({"f": 0, "l": 100}, "BlockSizeOutOfBounds"), ({"f": 9, "l": 256}, "ResourceNotFound"),
         ({"f": 0, "l": 256, "s": 7}, "VersionMismatch"), ({"f": 0, "l": 256, "b": "xyz"}, "InvalidRequest"),
     ],
 )
 def test_refusals_say_why(device: Device, request_members: Any, code: str) -> None:
-    for form in ("json", "cbor"):
-        if isinstance(request_members, bytes) and form == "cbor":
-            continue
-        kind, found = device.ask(request_members, form=form)
-        assert kind == "rejected"
-        assert found["o"].startswith(code)
-        assert found["m"]
+    kind, found = device.ask(request_members)
+    assert (kind, found["o"]) == ("rejected", code)
+    assert found["m"]
 
 
 def test_a_device_library_that_sends_its_bitmap_as_text_bytes(device: Device) -> None:
     # The FreeRTOS file streams library puts the four characters "MQ==" where the bitmap belongs.
-    kind, found = device.ask({"c": "rdy", "s": 1, "f": 0, "l": 256, "o": 2, "n": 1, "b": b"MQ=="}, form="cbor")
+    kind, found = device.ask({"c": "rdy", "s": 1, "f": 0, "l": 256, "o": 2, "n": 1, "b": b"MQ=="})
     assert (kind, found["i"], found["p"]) == ("data", 2, CONTENT[512:768])
 
 
 def test_another_things_streams_and_reply_topics_close_the_connection(served: tuple[Cloud, Path]) -> None:
-    for number, topic in enumerate(("$aws/things/other/streams/table/get/json", "{own}data/json", "{own}get/xml")):
+    for number, topic in enumerate(("$aws/things/other/streams/table/get/cbor", "{own}data/cbor", "{own}get/xml")):
         device = Device(*served, thing=f"curious-{number}")
         device.client.publish(topic.replace("{own}", device.prefix), b"{}")
         device.wait(lambda device=device: ("disconnected", None) in device.messages)
@@ -190,7 +162,7 @@ def test_streams_survive_sigkill(tmp_path: Path) -> None:
     # It needs no S3 any more.
     with ujobs_serve(tmp_path) as second:
         device = Device(second, tmp_path, "survivor")
-        assert device.blocks({"f": 0, "l": BLOCK, "o": 7, "n": 1}, "json", 1) == {7: CONTENT[7 * BLOCK : 8 * BLOCK]}
+        assert device.blocks({"f": 0, "l": BLOCK, "o": 7, "n": 1}, 1) == {7: CONTENT[7 * BLOCK : 8 * BLOCK]}
         device.close()
 
 

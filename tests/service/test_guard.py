@@ -94,6 +94,25 @@ def test_programs_and_its_own_page_are_served(server: Server, headers: dict[str,
     assert send(server, "POST", "/things/kiln", JSON | headers, "{}")[0] == 200
 
 
+SIGNED = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
+
+
+def test_what_no_form_can_send_may_have_any_content_type(server: Server) -> None:
+    # PutObject has the type of the object, and so has a presigned URL.
+    plain = {"Content-Type": "text/plain"}
+    assert send(server, "POST", "/things/kiln", plain | {"Authorization": SIGNED.format("iot")}, "{}")[0] == 200
+    assert send(server, "PATCH", "/things/kiln", plain, "{}")[0] == 200
+
+
+def test_a_signature_opens_the_service_to_no_page(server: Server) -> None:
+    signed = JSON | {"Authorization": SIGNED.format("iot")}
+    for headers in ({"Origin": "https://page.example"}, {"Host": "page.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert send(server, "POST", "/things/stolen", signed | headers, "{}")[0] == 403
+    asked_first = {"Origin": "https://page.example", "Access-Control-Request-Headers": "authorization"}
+    assert send(server, "OPTIONS", "/things/stolen", asked_first)[0] == 403
+    assert "stolen" not in things(server)
+
+
 def test_a_request_without_a_body_needs_no_content_type(server: Server) -> None:
     assert send(server, "POST", "/things/kiln", {})[0] == 200
 

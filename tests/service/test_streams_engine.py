@@ -92,6 +92,7 @@ def test_every_block_asked_for_comes_once(
     ("request_members", "code"),
     [
         ({"l": 4096}, "InvalidRequest"), ({"f": 3}, "InvalidRequest"), ({"f": "three", "l": 4096}, "InvalidRequest"),
+        ({"f": "3", "l": 4096}, "InvalidRequest"), ({"f": 3, "l": 4096, "s": "1"}, "InvalidRequest"),
         ({"f": 3, "l": True}, "InvalidRequest"), ({"f": 256, "l": 4096}, "InvalidRequest"),
         ({"f": 3, "l": 255}, "BlockSizeOutOfBounds"), ({"f": 3, "l": MAX_REPLY + 1}, "BlockSizeOutOfBounds"),
         ({"f": 3, "l": 4096, "o": 74}, "OffsetOutOfBounds"), ({"f": 3, "l": 4096, "o": -1}, "OffsetOutOfBounds"),

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-# What a form can send, and a script without asking the server first.
+# What a form can send, and a script without asking the server first: a POST of one of these types. A browser asks first
+# (CORS preflight) before a script may send any other method that writes, or an Authorization header; it gets 403.
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 _READING = ("GET", "HEAD")
 
@@ -50,7 +51,12 @@ def _reason(request: web.Request, names: Collection[str], pages: Collection[str]
     site = request.headers.get("Sec-Fetch-Site", "none").lower()
     if site not in ("none", "same-origin") and not _follows_link(request, pages):
         return f"Sec-Fetch-Site {site!r}: web pages of other origins may not use this service."
-    if request.method not in _READING and request.headers.get("Content-Type") and request.content_type in _FORM_TYPES:
+    if (
+        request.method == "POST"
+        and "Authorization" not in request.headers
+        and request.headers.get("Content-Type")
+        and request.content_type in _FORM_TYPES
+    ):
         return f"Content-Type {request.content_type!r} is what a form on a web page sends: use application/json."
     return None
 
