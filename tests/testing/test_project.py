@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ import pytest
 from ujobs_tools import project
 from ujobs_tools.live import LiveProject
 from ujobs_tools.new import CannotMake, make
-from ujobs_tools.processes import ujobs
+from ujobs_tools.processes import ujobs, wait_until
 
+PATIENCE = 30.0  # seconds
 FAILING = '''
 def test_fails(service, board):
     job = service.job("burn")
@@ -92,30 +95,64 @@ def test_left_out_of_deploys(kiln: Path) -> None:
     assert list(application_files(kiln / "app")) == ["app.py"]
 
 
-def test_run_reloads_what_has_changed(kiln: Path) -> None:
+class Live:
+    """`ujobs run` in this process, at any free port. lines: what it says."""
+
+    def __init__(self, project: LiveProject, lines: list[str]) -> None:
+        self.project = project
+        self.lines = lines
+        self.url = lines[0].split()[1]
+
+    def expect(self, *texts: str) -> None:
+        """Wait for lines with these texts, in this order; the lines up to there are done with."""
+        for text in texts:
+            wait_until(lambda text=text: any(text in line for line in self.lines), text, PATIENCE)
+            del self.lines[: next(at for at, line in enumerate(self.lines) if text in line) + 1]
+
+    def starts_on_page(self) -> int:
+        """How often the board has started, by the console on the live page."""
+        with urllib.request.urlopen(f"{self.url}/_ujobs/page/events?view=thing&thing=kiln", timeout=PATIENCE) as stream:
+            state = next(json.loads(line[6:]) for line in stream if line.startswith(b"data: ") and b"console" in line)
+        return sum(line["text"] == "board: start, PWRON_RESET" for line in state["console"])
+
+
+@pytest.fixture
+def live(kiln: Path) -> Iterator[Live]:
     (kiln / project.NAME).write_text('thing = "kiln"\napp = "app"\nsettings = "settings.json"\n')
     found = project.find(kiln)
     assert found is not None
     lines: list[str] = []
-    with LiveProject(found, lines.append) as live:
-        url = lines[0].split()[1]
-        assert not live.look()
-        app = kiln / "app" / "app.py"
-        app.write_text(app.read_text() + BURNING)
-        assert live.look()
-        command = ujobs("job", "create", "hot", "--document", '{"operation": "burn"}', "--endpoint-url", url)
-        subprocess.run(command, cwd=kiln, check=True, capture_output=True)
-        done = subprocess.run(ujobs("job", "watch", "hot", "--endpoint-url", url), capture_output=True, text=True)
-        assert "FAILED" in done.stdout
+    with LiveProject(found, lines.append) as running:
+        yield Live(running, lines)
+
+
+def test_run_reloads_what_has_changed(kiln: Path, live: Live) -> None:
+    assert not live.project.look()
+    app = kiln / "app" / "app.py"
+    app.write_text(app.read_text() + BURNING)
+    assert live.project.look()
+    command = ujobs("job", "create", "hot", "--document", '{"operation": "burn"}', "--endpoint-url", live.url)
+    subprocess.run(command, cwd=kiln, check=True, capture_output=True)
+    done = subprocess.run(ujobs("job", "watch", "hot", "--endpoint-url", live.url), capture_output=True, text=True)
+    assert "FAILED" in done.stdout
+
+
+def test_the_board_is_on_the_live_page(live: Live) -> None:
+    live.expect(f"live page:  {live.url}/#/things/kiln", "board: start, PWRON_RESET", "ujobs: connected")
+    assert live.starts_on_page() == 1
+    body = urllib.request.Request(
+        f"{live.url}/_ujobs/page/cut-power", b'{"thing": "kiln"}', {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(body, timeout=PATIENCE).close()
+    assert live.project.look()
+    live.expect("power cut", "board: start, PWRON_RESET", "ujobs: connected")
+    assert live.starts_on_page() == 2
 
 
 def test_options_win_over_the_file(kiln: Path) -> None:
     path = kiln / project.NAME
     path.write_text(path.read_text().replace("8765", "1"))
-    command = ujobs("job", "create", "x", "--document", '{"operation": "blink"}')
-    refused = subprocess.run(command, cwd=kiln, capture_output=True, text=True)
-    assert "127.0.0.1:1:" in refused.stderr.replace("\n", "")
-    command += ["--endpoint-url", "http://127.0.0.1:2"]
+    command = ujobs("job", "create", "x", "--document", '{"operation": "blink"}', "--endpoint-url", "http://127.0.0.1:2")
     refused = subprocess.run(command, cwd=kiln, capture_output=True, text=True)
     assert "127.0.0.1:2:" in refused.stderr
 
@@ -129,12 +166,6 @@ def test_run_outside_of_a_project(tmp_path: Path) -> None:
 def run_pytest(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "pytest", "-p", "ujobs_tools.testing.plugin", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
-
-
-def test_its_own_tests_pass(kiln: Path) -> None:
-    result = run_pytest(kiln, "-q")
-    assert result.returncode == 0, result.stdout
-    assert "7 passed" in result.stdout
 
 
 def test_what_a_failure_shows(kiln: Path) -> None:

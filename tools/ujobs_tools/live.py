@@ -4,8 +4,9 @@ import contextlib
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,9 +14,11 @@ from ujobs_tools import cloud, fleet
 from ujobs_tools.board.files import application_files, make_board_files, make_own_files
 from ujobs_tools.board.image import build_image, read_files
 from ujobs_tools.board.settings import make_settings
-from ujobs_tools.processes import running
+from ujobs_tools.processes import kill_group, running
 from ujobs_tools.project import Project
+from ujobs_tools.service.page.presence import VirtualBoard
 from ujobs_tools.service.server import Address, CannotListen
+from ujobs_tools.terminal import plain
 from ujobs_tools.testing.local_service import LocalService
 
 _LOOK = 0.3  # seconds between looks at the files
@@ -36,7 +39,9 @@ class LiveProject:
         self._say = say
         self._stack = contextlib.ExitStack()
         self._board = contextlib.ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes]
+        self._on_page: VirtualBoard
+        self._power_cut = threading.Event()
 
     def __enter__(self) -> "LiveProject":
         with contextlib.ExitStack() as stack:
@@ -50,12 +55,14 @@ class LiveProject:
             self._thing = fleet.create_thing(name, folder / "thing", self._service.url)
             self._seen = self._stamps()
             build_image(self._image, make_board_files(self._settings(), self._thing.directory, self._app))
+            self._on_page = self._service.call(lambda service: service.page.presence.add_board(name, self.cut_power))
+            where = "" if self._service.url == self._project.endpoint_url else f" --endpoint-url {self._service.url}"
+            self._say(f"service:    {self._service.url}")
+            self._say(f"live page:  {self._service.url}/#/things/{name}")
+            self._say(f"board:      {name}, with {self._app}")
+            self._say(f"a job:      ujobs job create JOB-ID{where} --document DOCUMENT")
             stack.push(self._board)
             self._start()
-            self._say(f"service:  {self._service.url}  (also a page for the browser)")
-            self._say(f"board:    {name}, with {self._app}")
-            where = "" if self._service.url == self._project.endpoint_url else f" --endpoint-url {self._service.url}"
-            self._say(f"a job:    ujobs job create JOB-ID{where} --document DOCUMENT")
             self._stack = stack.pop_all()
         return self
 
@@ -67,11 +74,24 @@ class LiveProject:
         while True:
             time.sleep(_LOOK)
             self.look()
-            if self._process is not None and self._process.poll() is not None:
-                raise NotStarted(f"the board stopped with exit code {self._process.returncode}")
+
+    def cut_power(self) -> None:
+        """Cut the board's power; look() switches it on again."""
+        self._power_cut.set()
+        kill_group(self._process)
 
     def look(self) -> bool:
-        """Give the board what has changed since the last look, if anything; whether it did."""
+        """Start the board again if its power was cut, or with what has changed since the last look; whether it did.
+
+        Raises NotStarted when the board has stopped by itself.
+        """
+        if self._power_cut.is_set():
+            self._say("--- power cut: the board starts again ---")
+            self._board.close()
+            self._start()
+            return True
+        if self._process.poll() is not None:
+            raise NotStarted(f"the board stopped with exit code {self._process.returncode}")
         stamps = self._stamps()
         if stamps == self._seen:
             return False
@@ -92,8 +112,25 @@ class LiveProject:
         return True
 
     def _start(self) -> None:
-        command = [sys.executable, "-m", "ujobs_tools.testing.board_process", self._image, "-"]
-        self._process = self._board.enter_context(running([str(part) for part in command]))
+        self._power_cut.clear()
+        self._board.enter_context(self._powered())
+
+    @contextlib.contextmanager
+    def _powered(self) -> Iterator[None]:
+        command = [sys.executable, "-m", "ujobs_tools.testing.board_process", str(self._image), "-"]
+        with contextlib.ExitStack() as last, running(command, subprocess.PIPE) as self._process:
+            reader = threading.Thread(target=self._read, args=(self._process,), name="console", daemon=True)
+            reader.start()
+            last.callback(reader.join)  # shows what the board prints to its end
+            yield
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        with process.stdout as lines:
+            for raw in lines:
+                text = plain(raw.decode(errors="replace").rstrip("\r\n"))
+                self._say(text)
+                self._service.call(lambda service, text=text: self._on_page.line(text))
 
     def _settings(self) -> dict[str, object]:
         overrides = {"thing": self._thing.name, "host": self._thing.host, "port": self._thing.port}

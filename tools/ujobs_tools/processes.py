@@ -42,6 +42,25 @@ def running(
         kill_group(process)
 
 
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP (the terminal was closed) raise KeyboardInterrupt inside, as Ctrl-C does. The first of the
+    three has the others ignored, so that none interrupts what cleans up."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def end(*_: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = [(number, signal.signal(number, end)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL to a process of `running` and all that it started: for a board, a power cut."""
     with contextlib.suppress(ProcessLookupError):

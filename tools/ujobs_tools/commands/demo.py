@@ -8,5 +8,7 @@ def demo() -> None:
     from rich.console import Console
 
     from ujobs_tools.demo.run import run
+    from ujobs_tools.processes import ended_by_signals
 
-    raise typer.Exit(run(Console()))
+    with ended_by_signals():
+        raise typer.Exit(run(Console()))

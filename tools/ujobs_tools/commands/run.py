@@ -19,9 +19,10 @@ def run() -> None:
         if found is None:
             raise project.ProjectError("no ujobs.toml in this folder or above: `ujobs new NAME` makes a project")
         from ujobs_tools.live import LiveProject, NotStarted
+        from ujobs_tools.processes import ended_by_signals
 
         try:
-            with LiveProject(found, typer.echo) as live:
+            with ended_by_signals(), LiveProject(found, typer.echo) as live:
                 live.follow()
         except KeyboardInterrupt:
             typer.echo("stopped")
