@@ -133,6 +133,33 @@ def test_no_bit_of_signature_digest_or_key_may_be_another(keys: Path, kind: str,
         assert not check(other, DIGEST, signature, scheme)
 
 
+def test_a_document_is_signed_as_boards_check_it(keys: Path, tmp_path: Path) -> None:
+    # tests/device/test_versions.py has documents that were signed like this.
+    file = {"path": "app.py", "size": len(CONTENT), "sha256": DIGEST.hex().upper(), "url": "https://example.com/app.py"}
+    document = {"operation": "app", "version": "1.4.0", "downgrade": True, "files": [file]}
+    (tmp_path / "job.json").write_text(json.dumps(document))
+    code, output = sign("--key", keys / "ec.pem", "--document", tmp_path / "job.json")
+    assert code == 0, output
+    made = json.loads(output)
+    text = f"app\n1.4.0\ndowngrade\n{DIGEST.hex()} app.py"
+    signature = base64.b64decode(made.pop("signature"))
+    assert made == document
+    assert check(load_key(str(keys / "ec.der")), hashlib.sha256(text.encode()).digest(), signature)
+
+
+def test_documents_that_are_not_signed_as_a_whole(keys: Path, tmp_path: Path) -> None:
+    file = tmp_path / "job.json"
+    for document, message in (
+        ({"operation": "files", "version": "1"}, "only documents of app and firmware jobs that have a version"),
+        ({"operation": "app"}, "only documents of app and firmware jobs that have a version"),
+        ({"operation": "app", "version": "1", "files": [{"path": "app.py"}]}, "every file needs a sha256"),
+        ({"operation": "firmware", "version": "1" * 65, "sha256": "0" * 64}, "version is over 64 characters"),
+        ([], "is not a JSON object"),
+    ):
+        file.write_text(json.dumps(document))
+        assert message in refused("--key", keys / "ec.pem", "--document", file)
+
+
 def test_several_files_are_a_line_each(keys: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     code, output = sign("--key", keys / "ec.pem", keys / "app.py", tmp_path / "empty")

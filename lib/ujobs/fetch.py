@@ -106,12 +106,7 @@ def check_source(source: object, options: dict, trusted: bool = False) -> None:
             raise ValueError("file must be 0 to 255")
     signed = bool(options.get("signing_key"))
     if signed:
-        if not isinstance(source.get("signature"), str):
-            raise ValueError("signature is missing: this board requires one")
-        try:
-            a2b_base64(source["signature"])
-        except ValueError:
-            raise ValueError("signature is not base64")
+        check_signature(source)
     digest = source.get("sha256")
     if "sha256" not in source:
         if not signed and not (trusted and source.get("url", "")[:6].lower() == "https:"):
@@ -121,6 +116,16 @@ def check_source(source: object, options: dict, trusted: bool = False) -> None:
     size = source.get("size")
     if ("stream" in source or "size" in source) and (not isinstance(size, int) or size < 0):
         raise ValueError("size must be a number of bytes")
+
+
+def check_signature(source: dict) -> None:
+    """Check that there is a signature, without its key. Raises ValueError."""
+    if not isinstance(source.get("signature"), str):
+        raise ValueError("signature is missing: this board requires one")
+    try:
+        a2b_base64(source["signature"])
+    except ValueError:
+        raise ValueError("signature is not base64")
 
 
 def means_for(sources: "list[dict] | tuple[dict, ...]", options: dict) -> tuple:
@@ -179,7 +184,8 @@ async def fetch(
             elif status == 403 and progress.position > renewed:
                 renewed = progress.position
                 await job.renew()
-                source = locate(job.document)
+                # All else was checked, and a renewed document may say otherwise.
+                source = dict(source, url=locate(job.document)["url"])
             else:
                 raise
     if size is not None and sink.size != size:
@@ -189,10 +195,9 @@ async def fetch(
         raise ValueError("the file's SHA-256 is not the one in the job document")
     if means[1]:
         # Not before it is needed: a download wants the memory.
-        from .verify import check, load_key
+        from .verify import signed
 
-        signature = a2b_base64(source["signature"])
-        if not check(load_key(means[1]), unhexlify(digest), signature, source.get("scheme")):
+        if not signed(source, means[1], unhexlify(digest)):
             raise ValueError("the file's signature is not the signing key's")
 
 

@@ -8,6 +8,7 @@ stored: of a certificate only the key is read, not validity, issuer or extension
 Sources: RFC 8017 (RSA), RFC 5480 (keys), SEC 1 section 4.1.4 (ECDSA), FIPS 186-5 and SP 800-186 (P-256).
 """
 
+from binascii import a2b_base64
 from hashlib import sha256
 
 from micropython import const
@@ -100,6 +101,14 @@ def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = No
         filling = b"\xff" * (size - len(_DIGEST_INFO) - _HASH - 3)
         return block == b"\x00\x01" + filling + b"\x00" + _DIGEST_INFO + digest
     return scheme == RSA_PSS and _check_pss(block, digest)
+
+
+def signed(holder: dict, key: "str | bytes", digest: bytes) -> bool:
+    """Return whether the `signature` of a job document, or of a file in it, is the key's over a SHA-256.
+
+    holder: with `signature` in base64 and maybe `scheme`; key: see load_key(), whose errors it raises.
+    """
+    return check(load_key(key), digest, a2b_base64(holder["signature"]), holder.get("scheme"))
 
 
 def _element(data, offset, tag):

@@ -347,7 +347,7 @@ def test_what_is_published_with_a_key_is_signed(field: Field, tmp_path: Path) ->
     image.write_bytes(bytes([0xE9]) + bytes(23) + TABLE)
     for command, path in (("publish-app", folder), ("publish-firmware", image)):
         for kind, options, status in (
-            ("unsigned", [], "REJECTED"), ("other", ["--key", keys[1]], "FAILED"),
+            ("unsigned", [], "REJECTED"), ("other", ["--key", keys[1]], "REJECTED"),
             ("signed", ["--key", keys[0]], "SUCCEEDED"),
         ):
             made = publish(field, command, path, f"{command}-{kind}", *options)
@@ -357,12 +357,27 @@ def test_what_is_published_with_a_key_is_signed(field: Field, tmp_path: Path) ->
             assert status == "SUCCEEDED" or "signature" in found["details"]["reason"]
     assert field.version() == "2"
 
+    # An old document does not bring the board back, even though it is signed; nor with a permission that is not.
+    (folder / "app.py").write_bytes(application("1.9"))
+    for options, status, now in (([], "REJECTED", "2"), (["--downgrade"], "SUCCEEDED", "1.9")):
+        name = f"lower-{status}"
+        made = publish(field, "publish-app", folder, name, "--key", keys[0], "--version", "1.9", *options)
+        assert made.returncode == 0, made.stderr
+        found = board.wait_for(name)
+        assert (found["status"], field.version()) == (status, now), board.said()
+    document = json.loads(board.iot.get_job_document(jobId="lower-REJECTED")["document"])
+    found = board.wait_for(board.give(**document | {"version": "3"}))
+    assert found["status"] == "REJECTED", found
+    assert board.wait_for(board.give(**document))["details"]["version"] == "1.9"
+    again = json.loads(board.iot.get_job_document(jobId="publish-app-signed")["document"])
+    assert board.wait_for(board.give(**again))["status"] == "SUCCEEDED"
+
     # The same signature with other content, of which the document says the truth.
     document = json.loads(board.iot.get_job_document(jobId="publish-app-signed")["document"])
     forged = application("3")
     document["files"][0] |= entry("app.py", forged) | {"file": 0}
     found = board.wait_for(board.give(**document | {"stream": field.stream(forged, TABLE)}))
-    assert (found["status"], "signature" in found["details"]["reason"]) == ("FAILED", True)
+    assert (found["status"], "signature" in found["details"]["reason"]) == ("REJECTED", True)
     assert field.version() == "2"
 
 

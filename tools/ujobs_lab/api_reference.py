@@ -13,7 +13,7 @@ from ujobs_lab import REPOSITORY
 
 MODULES = (
     "agent", "client", "link", "journal", "details", "surrogates", "restore", "certificates", "trial", "provisioning",
-    "streams", "cbor", "download", "fetch", "flash", "verify",
+    "streams", "cbor", "download", "fetch", "flash", "verify", "versions",
 )
 _LIBRARY = REPOSITORY / "lib" / "ujobs"
 _PAGE = REPOSITORY / "docs" / "api.md"

@@ -35,24 +35,25 @@ class Destination:
 
 def publish_app(
     to: Destination, folder: Path, version: str, name: str, on_progress: OnProgress = lambda path, size: None,
-    signer: Signer | None = None,
+    signer: Signer | None = None, downgrade: bool = False,
 ) -> dict[str, Any]:
     """Upload an application and return the document of the job that brings it to boards.
 
     folder: its files that belong to the application (see application_files), up to 50. version: shown in the job's
     status details. name: of job and stream, and where in the bucket the files go: 1 to 64 of a-z A-Z 0-9 _ -.
-    on_progress: called with each file's path and size once it is up. signer: signs every file, for boards that have a
-    signing_key. Raises ValueError for files or a name that are not allowed, OSError, boto3's errors.
+    on_progress: called with each file's path and size once it is up. signer: signs the document, for boards that have a
+    signing_key. downgrade: let boards that run a higher version go back to this one. Raises ValueError for files or a
+    name that are not allowed, OSError, boto3's errors.
     """
     files = list(application_files(folder).items())
-    sources = _upload(to, files, name, on_progress, signer)
+    sources = _upload(to, files, name, on_progress)
     entries = [{"path": path, **source} for (path, _), source in zip(files, sources, strict=True)]
-    return {"operation": "app", "version": version, **({} if to.https else {"stream": name}), "files": entries}
+    return _document(to, "app", version, name, downgrade, signer, {"files": entries})
 
 
 def publish_firmware(
     to: Destination, image: Path, version: str, name: str, on_progress: OnProgress = lambda path, size: None,
-    signer: Signer | None = None,
+    signer: Signer | None = None, downgrade: bool = False,
 ) -> dict[str, Any]:
     """Upload an ESP32 application image and return the job's document; for the rest see publish_app.
 
@@ -62,8 +63,8 @@ def publish_firmware(
     with image.open("rb") as file:
         if file.read(1) != bytes([_IMAGE_MAGIC]):
             raise ValueError(f"{image} is no ESP32 application image")
-    (source,) = _upload(to, [(image.name, image)], name, on_progress, signer)
-    return {"operation": "firmware", "version": version, **({} if to.https else {"stream": name}), **source}
+    (source,) = _upload(to, [(image.name, image)], name, on_progress)
+    return _document(to, "firmware", version, name, downgrade, signer, source)
 
 
 def presigning(to: Destination) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def presigning(to: Destination) -> dict[str, Any]:
 
 
 def _upload(
-    to: Destination, files: Sequence[tuple[str, Path]], name: str, on_progress: OnProgress, signer: Signer | None
+    to: Destination, files: Sequence[tuple[str, Path]], name: str, on_progress: OnProgress
 ) -> list[dict[str, Any]]:
     """Returns how a job document describes each file."""
     if not _NAME.fullmatch(name):
@@ -88,9 +89,7 @@ def _upload(
         key = f"{name}/{path}"
         to.s3.put_object(Bucket=to.bucket, Key=key, Body=content)
         where = {"url": _placeholder(to, key)} if to.https else {"file": number}
-        digest = hashlib.sha256(content)
-        signed = signer.members(digest.digest()) if signer else {}
-        sources.append({**where, "size": len(content), "sha256": digest.hexdigest(), **signed})
+        sources.append({**where, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()})
         on_progress(path, len(content))
     if not to.https:
         locations = [
@@ -99,6 +98,16 @@ def _upload(
         ]
         to.iot.create_stream(streamId=name, files=locations, roleArn=to.role_arn)
     return sources
+
+
+def _document(
+    to: Destination, operation: str, version: str, name: str, downgrade: bool, signer: Signer | None,
+    source: dict[str, Any],
+) -> dict[str, Any]:
+    document = {"operation": operation, "version": version, **({} if to.https else {"stream": name}), **source}
+    if downgrade:
+        document["downgrade"] = True
+    return signer.sign_document(document) if signer else document
 
 
 def _placeholder(to: Destination, key: str) -> str:

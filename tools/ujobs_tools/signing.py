@@ -21,6 +21,7 @@ SCHEME_PSS = "sig-sha256-rsa-pss"
 _RSA_BITS = range(2048, 3072 + 1, 8)
 _RSA_EXPONENTS = (3, 65537)
 _SALT = 32  # bytes
+MAX_VERSION = 64  # characters
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,22 @@ class Signer:
             signature = self.key.sign(digest, padding.PKCS1v15(), algorithm)
         made = {"signature": base64.b64encode(signature).decode("ascii")}
         return made | ({"scheme": SCHEME_PSS} if self.pss else {})
+
+    def sign_document(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The document of an `app` or `firmware` job with its signature: over operation, version, the permission to go
+        back, and SHA-256 and path of every file, as lib/ujobs/versions.py reads them. Raises ValueError naming what it
+        lacks."""
+        if document.get("operation") not in ("app", "firmware") or not document.get("version"):
+            raise ValueError("only documents of app and firmware jobs that have a version are signed as a whole")
+        version = str(document["version"])
+        if len(version) > MAX_VERSION:
+            raise ValueError(f"version is over {MAX_VERSION} characters")
+        text = f"{document['operation']}\n{version}\n{'downgrade' if document.get('downgrade') is True else ''}"
+        for file in document.get("files", []) if document["operation"] == "app" else [document]:
+            if not isinstance(file, dict) or not isinstance(file.get("sha256"), str):
+                raise ValueError("every file needs a sha256")
+            text += f"\n{file['sha256'].lower()} {file.get('path', '')}"
+        return document | self.members(hashlib.sha256(text.encode()).digest())
 
     def describe(self, file: Path) -> dict[str, Any]:
         """What a job document says of a file besides where it is. Raises OSError."""

@@ -11,9 +11,9 @@ FAILED. Options of Agent.use(): ca and signing_key, see fetch.means_for().
 
 import os
 
-from .. import trial
+from .. import trial, versions
 from ..agent import Job, Reject, clean
-from ..fetch import check_source, fetch, means_for
+from ..fetch import fetch
 from ..flash import Part, check_plain, is_there, room
 
 _MAX_FILES = 64
@@ -21,7 +21,8 @@ _MAX_FILES = 64
 
 async def run(job: Job, options: dict) -> "dict | None":
     """Bring the files in and restart, or say how that went. Returns the version that runs."""
-    version = {"version": clean(str(job.document.get("version", "")))}
+    document = job.document  # as it is checked: a later one brings new URLs only
+    version = {"version": clean(str(document.get("version", "")))}
     checkpoint = job.checkpoint
     if checkpoint is None:
         trial.forget()
@@ -32,21 +33,21 @@ async def run(job: Job, options: dict) -> "dict | None":
     folder, index, position = checkpoint or (trial.other_slot(), 0, 0)
     if trial.slot() == folder:
         return version
-    sources = _sources(job.document)
+    sources = _sources(document)
     paths = [source["path"] for source in sources]
     try:
+        means = versions.check(document, sources, trial.slot(), options)
         for source in sources:
-            check_source(source, options)
             if "sha256" not in source:
                 raise ValueError("sha256 is missing")
             check_plain("/" + source["path"])
             if source["path"] + ".part" in paths:
                 raise ValueError("two of the files need " + source["path"] + ".part")
-        means = means_for(sources, options)
     except ValueError as error:
         raise Reject(str(error))
     if checkpoint is None:
         if await _is_running(sources):
+            versions.keep(trial.slot(), document)
             return version
         _clear(trial.root + folder, [trial.root + folder + "/" + path for path in paths])
         room(trial.root + folder, sum([source.get("size", 0) for source in sources]))
@@ -54,6 +55,7 @@ async def run(job: Job, options: dict) -> "dict | None":
     for number in range(index, len(sources)):
         await _bring(job, number, sources[number], folder, position if number == index else 0, means)
         job.save((folder, number + 1, 0))
+    versions.keep(folder, document)
     await trial.restart(trial.APP)
 
 

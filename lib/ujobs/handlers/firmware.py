@@ -16,9 +16,9 @@ from binascii import hexlify
 
 from micropython import const
 
-from .. import trial
+from .. import trial, versions
 from ..agent import Job, Reject, clean
-from ..fetch import check_source, fetch, means_for
+from ..fetch import fetch
 from ..link import explain, log
 
 _SECTOR = const(4096)
@@ -32,13 +32,14 @@ async def run(job: Job, options: dict) -> "dict | None":
     from esp32 import Partition
 
     running = Partition(Partition.RUNNING)
+    document = job.document  # as it is checked: a later one brings new URLs only
     checkpoint = job.checkpoint
     if checkpoint is None:
         trial.forget()
     if trial.current():
         await trial.ended()
     if checkpoint and running.info()[4] == checkpoint[0]:
-        return {"version": clean(str(job.document.get("version", ""))), "partition": checkpoint[0]}
+        return {"version": clean(str(document.get("version", ""))), "partition": checkpoint[0]}
     if checkpoint and checkpoint[1] < 0:
         raise OSError("the firmware before is back: " + (trial.failure() or "the bootloader went back to it"))
     try:
@@ -47,21 +48,22 @@ async def run(job: Job, options: dict) -> "dict | None":
         raise Reject("this board has one application partition")
     label, position = checkpoint or (target.info()[4], 0)
     try:
-        if "afr_ota" in job.document and not options.get("signing_key"):
+        if "afr_ota" in document and not options.get("signing_key"):
             raise ValueError("afr_ota needs a signing_key on the board")
-        source = _source(job.document)
-        check_source(source, options)
+        source = _source(document)
+        means = versions.check(document, (source,), "/" + running.info()[4], options)
         if not 0 < source.get("size", 0) <= target.info()[3]:
             raise ValueError("size must be 1 to %d bytes" % target.info()[3])
     except (LookupError, TypeError):
         raise Reject("afr_ota is not what FreeRTOS describes")
     except ValueError as error:
         raise Reject(str(error))
-    means = means_for((source,), options)
     if checkpoint is None:
         job.save((label, 0))
     image = _Image(target, source["size"], running, position)
     await fetch(job, _source, image, position, lambda safe: job.save((label, safe // _SECTOR * _SECTOR)), means)
+
+    versions.keep("/" + label, document)
 
     def put():
         target.set_boot()

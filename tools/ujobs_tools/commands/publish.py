@@ -10,7 +10,7 @@ import typer
 from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import EndpointUrl, Profile, Region
 
-Version = Annotated[str, typer.Option(help="Version, shown in the job's status details.")]
+Version = Annotated[str, typer.Option(help="Version, such as 1.4.0. Boards refuse one lower than theirs.")]
 Bucket = Annotated[
     str | None, typer.Option(help="S3 bucket that the files go to; it must exist. Needed on AWS.")
 ]
@@ -22,6 +22,7 @@ Things = Annotated[list[str] | None, typer.Option(help="Thing to get it; can be 
 Groups = Annotated[list[str] | None, typer.Option(help="Thing group to get it; likewise.")]
 Continuous = Annotated[bool, typer.Option("--continuous", help="Also for things that join a group later.")]
 Key = Annotated[Path | None, typer.Option(help="Sign with this private key, for boards that have a signing_key.")]
+Downgrade = Annotated[bool, typer.Option("--downgrade", help="Also for boards that run a higher version.")]
 Https = Annotated[bool, typer.Option("--https", help="By presigned URLs over HTTPS, not by a stream over MQTT.")]
 S3Url = Annotated[
     str | None,
@@ -38,7 +39,7 @@ def publish_app(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The application: app.py or app.mpy, and more.")],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
     group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
-    endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
+    downgrade: Downgrade = False, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files, and do nothing.")] = False,
 ) -> None:
     """Update the application on boards: upload its files and create a stream and a job.
@@ -60,7 +61,7 @@ def publish_app(
     publication = _Publication("publish-app", s3_url, endpoint_url, region, profile, bucket, role_arn, https)
     publication.run(
         sum(sizes.values()), name, thing or [], group or [], continuous,
-        lambda to, progress: publishing.publish_app(to, folder, version, name, progress, _signer(key)),
+        lambda to, progress: publishing.publish_app(to, folder, version, name, progress, _signer(key), downgrade),
     )
 
 
@@ -68,7 +69,7 @@ def publish_firmware(
     image: Annotated[Path, typer.Argument(metavar="FILE", help="ESP32 application image.")],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
     group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
-    endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
+    downgrade: Downgrade = False, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
 ) -> None:
     """Update the firmware on boards: upload the image and create a stream and a job.
 
@@ -79,7 +80,7 @@ def publish_firmware(
     publication = _Publication("publish-firmware", s3_url, endpoint_url, region, profile, bucket, role_arn, https)
     publication.run(
         image.stat().st_size if image.exists() else 0, name, thing or [], group or [], continuous,
-        lambda to, progress: publishing.publish_firmware(to, image, version, name, progress, _signer(key)),
+        lambda to, progress: publishing.publish_firmware(to, image, version, name, progress, _signer(key), downgrade),
     )
 
 

@@ -25,7 +25,7 @@ def plan_for(remote: Remote, app: Path | None, further: Mapping[str, bytes]) -> 
     files = {**program(), **further}
     new = None if app is None else application(app, about.mpy)
     single = [path for path in files if not path.startswith(OWNED)]
-    places = [*OWNED, *SLOTS, *single, *(f"{path}.new" for path in single)]
+    places = [*OWNED, *SLOTS, *(f"{slot}.version" for slot in SLOTS), *single, *(f"{path}.new" for path in single)]
     return make_plan(files, new, remote.files(*(place.rstrip("/") for place in places)), about.slot)
 
 

@@ -65,6 +65,8 @@ def make_plan(
         if folder != slot:
             # Of the version before the last one; nothing starts from them.
             leftovers |= {path for path in there if path.startswith(f"{folder}/") and path not in wanted}
+            # Nor has what comes over the cable a version that jobs know.
+            leftovers |= {f"{folder}.version"} & there.keys()
     same = {path for path, content in wanted.items() if there.get(path) == _digest(content)}
     copies = {path: source for path, source in copies.items() if path not in same}
     write = {path: content for path, content in wanted.items() if path not in same and path not in copies}

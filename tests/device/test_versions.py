@@ -1,0 +1,195 @@
+"""No way back by accident: `app` and `firmware` refuse a version lower than the one that runs; with a signing key the
+version is part of what is signed."""
+
+import hashlib
+from binascii import hexlify, unhexlify
+
+import ujobs.trial as trial
+from restarts import with_board
+from test_firmware_handler import image_header, with_chip
+from ujobs.versions import numbers
+from web import File, head
+
+URL = "http://files.example.com/"
+CONTENT = b"VERSION = 2\n"
+IMAGE = image_header() + CONTENT
+# Made with `ujobs sign --document`; the private key is gone.
+KEY = unhexlify(
+    "3059301306072a8648ce3d020106082a8648ce3d03010703420004c7bc6ba28c74d9d9b484176dff0ef6b993ed1d810b1846684696b92975"
+    "ac22040a076575830189e258a36a84b8ada9544be3fe6c111fbf23e1e14b53bcf75d0e"
+)
+OF_APP = "MEQCICJWJrIUwTR3bMieOIhRd5H4BVZ4CGrHPrJ/RDh3BAzjAiB4pxwRHs3oCtb0yw4x9t3VCSTfgo3vFHRUwYeRrf5F2A=="
+OF_APP_BACK = "MEUCIQD7lRGZcJL3AEJGncK9o7JhpTkxtIH+sGBzKMspD5T/hQIgRQkGn+RR8VdPvA12fJJJ271LGN52qD5+8XY/StjWkPw="
+OF_FIRMWARE = "MEUCIBu6ML/fRhz8jKTfs8kAcsrNQXaWCgwGB9QRQYAGczDbAiEAg3adAed8P7T6WtP+UknDZVwD+ycyqO/0JXK990tHxKU="
+
+
+def entry(content):
+    return {"url": URL, "size": len(content), "sha256": hexlify(hashlib.sha256(content).digest()).decode()}
+
+
+def app(version=None, content=CONTENT, **fields):
+    file = entry(content)
+    file["path"] = "app.py"
+    document = {"operation": "app", "files": [file]}
+    if version is not None:
+        document["version"] = version
+    document.update(fields)
+    return document
+
+
+def firmware(version, **fields):
+    document = {"operation": "firmware", "version": version}
+    document.update(entry(IMAGE))
+    document.update(fields)
+    return document
+
+
+def install(document, running="", status="SUCCEEDED", reason="", key=None, files=None, answer=None):
+    """Give a board that runs a version this job, and check how it ends."""
+
+    def scenario(board):
+        if running:
+            board.put("/app.version", running.encode())
+        for name, content in (files or {}).items():
+            board.put(name, content)
+        assert board.finish() == status, (document, board.reason())
+        if status == "SUCCEEDED":
+            assert trial.boot() == "/app-b"
+            assert board.get("/app-b.version") == str(document.get("version", "")).encode()
+        else:
+            assert reason in board.reason(), board.reason()
+            assert (trial.boot(), board.resets, board.web.connections) == ("/app", 0, [])
+
+    def setup(agent):
+        agent.use("app", signing_key=key)
+
+    with_board(scenario, document, setup, answer or File(CONTENT), {"/app/app.py": b"VERSION = 1\n"})
+
+
+def test_numbers_compare_as_numbers():
+    for lower, higher in (
+        ("1.9", "1.10"), ("", "0.1"), ("1.4", "1.4.1"), ("9", "10"), ("abc", "1"), ("v1.2", "v1.3"), ("1.4-rc1", "1.5"),
+        ("1", "2024.1"), ("1.4.0", "1.4.0.1"), ("0.9.9", "1"),
+    ):
+        assert numbers(lower) < numbers(higher), (lower, higher)
+    for one, other in (("1.4", "1.4.0"), ("v1.4", "1.4"), ("1.4-rc1", "1.4.0"), ("abc", ""), ("0", ""), ("01", "1")):
+        assert numbers(one) == numbers(other), (one, other)
+
+
+def test_a_lower_version_is_refused():
+    for version, running in (
+        ("1.4.0", "1.10.0"), ("1.4.0", "1.4.0.1"), (1, "2"), ("abc", "1.0"), ("", "0.1"), (None, "1.4.0")
+    ):
+        reason = "version %s is lower than %s" % (version or "-", running)
+        install(app(version), running, "REJECTED", reason)
+        install(app(version, downgrade="yes"), running, "REJECTED", reason)
+        install(app(version, downgrade=True), running)
+
+
+def test_the_same_and_higher_versions_are_installed():
+    for version, running in (("1.4.0", ""), ("1.4.0", "1.4"), ("1.10", "1.9"), ("abc", ""), (None, ""), ("2", "abc")):
+        install(app(version), running)
+
+
+def test_a_version_is_no_longer_than_a_record_should_be():
+    install(app("1" * 65), "", "REJECTED", "version is over 64 characters")
+
+
+def test_a_version_that_was_rolled_back_does_not_count():
+    def scenario(board):
+        board.put("/app.version", b"1.3.0")
+        board.start()
+        for _ in range(3):
+            board.start(proves=False)
+        assert board.finish() == "FAILED"
+        board.execution = board.cloud.queue("update-2", app("1.3.9"))
+        assert board.finish() == "SUCCEEDED", board.reason()
+        assert board.execution["statusDetails"]["version"] == "1.3.9"
+
+    with_board(scenario, app("1.4.0"), lambda agent: agent.use("app"), File(CONTENT), {"/app/app.py": b"1"})
+
+
+def test_the_version_of_what_runs_already_is_noted():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED"
+        assert (board.resets, board.get("/app.version")) == (0, b"1.4.0")
+
+    with_board(scenario, app("1.4.0"), lambda agent: agent.use("app"), File(CONTENT), {"/app/app.py": CONTENT})
+
+
+def test_firmware_has_a_version_for_each_partition():
+    def scenario(board, chip):
+        steps = (("1.29", "SUCCEEDED"), ("1.28", "REJECTED"), ("1.30", "SUCCEEDED"), ("1.29", "REJECTED"))
+        for number, (version, status) in enumerate(steps):
+            board.execution = board.cloud.queue("update-%d" % number, firmware(version))
+            assert chip.finish(board) == status, board.reason()
+        assert "1.29 is lower than 1.30" in board.reason()
+        board.execution = board.cloud.queue("back", firmware("1.28", downgrade=True))
+        assert chip.finish(board) == "SUCCEEDED"
+        assert (chip.running(), board.get("/ota_1.version"), board.get("/ota_0.version")) == ("ota_1", b"1.28", b"1.30")
+
+    with_chip(scenario, None, File(IMAGE), lambda agent: agent.use("firmware"))
+
+
+def test_a_signed_version_is_installed():
+    install(app("1.4.0", signature=OF_APP), key=KEY)
+    install(app("1.4.0", signature=OF_APP), "1.3", key=KEY)
+    install(app("1.4.0", signature=OF_APP_BACK, downgrade=True), "1.5", key=KEY)
+
+    def scenario(board, chip):
+        assert chip.finish(board) == "SUCCEEDED", board.reason()
+        assert board.get("/ota_1.version") == b"1.29"
+
+    with_chip(scenario, firmware("1.29", signature=OF_FIRMWARE), File(IMAGE),
+              lambda agent: agent.use("firmware", signing_key=KEY))
+
+
+def test_an_old_signed_document_is_not_taken_again():
+    old = app("1.4.0", signature=OF_APP)
+    install(old, "1.5", "REJECTED", "1.4.0 is lower than 1.5", KEY)
+    # Whatever is changed or taken away, the signature is not for that, or the version is missing.
+    for changed in (
+        {"version": "1.6"}, {"downgrade": True}, {"version": "1.4.0\ndowngrade", "downgrade": True},
+        {"files": app(content=b"other")["files"], "version": "1.6"}, {"signature": OF_APP_BACK},
+        {"version": "", "downgrade": True},
+    ):
+        document = dict(old)
+        document.update(changed)
+        # Also when all its files are still there, from when they were installed.
+        install(document, "1.5", "REJECTED", "", KEY, {"/app-b/app.py": CONTENT})
+    unversioned = app(None, downgrade=True)
+    unversioned["files"][0]["signature"] = OF_APP
+    install(unversioned, "1.5", "REJECTED", "version - is lower than 1.5", KEY)
+
+
+def test_a_version_needs_a_signature_of_its_own():
+    for signature, reason in (
+        (None, "signature is missing"), (5, "signature is missing"), ("A", "signature is not base64"),
+        ("", "not the signing key's for this version"), (OF_FIRMWARE, "not the signing key's for this version"),
+    ):
+        document = app("1.4.0", signature=signature)
+        # One of the content alone, as for documents without a version, says nothing of the version.
+        document["files"][0]["signature"] = OF_APP
+        install(document, "", "REJECTED", reason, KEY)
+
+
+def test_a_document_that_changes_on_the_way_changes_nothing_but_urls():
+    forged = b"VERSION = 9\n"
+
+    def answer(connection):
+        if len(scenarios[0].web.connections) == 1:
+            changed = app("1.4.0", forged, signature=OF_APP)
+            changed["files"][0]["url"] = URL + "forged"
+            scenarios[0].execution["jobDocument"] = changed
+            return head(403, {"Content-Length": "0"})
+        return File(forged if b"forged" in connection.request else CONTENT)(connection)
+
+    def scenario(board):
+        scenarios[:] = [board]
+        assert board.finish() == "FAILED"
+        assert "SHA-256" in board.reason(), board.reason()
+        assert (trial.boot(), board.resets) == ("/app", 0)
+
+    scenarios = []
+    with_board(scenario, app("1.4.0", signature=OF_APP), lambda agent: agent.use("app", signing_key=KEY), answer,
+               {"/app/app.py": b"1"})
