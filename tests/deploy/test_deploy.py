@@ -190,6 +190,31 @@ def test_the_watchdog_is_fed(start: Start, at_work: dict[str, bytes], tmp_path: 
     assert not any("WDT_RESET" in line for line in board.board.lines)
 
 
+FOREIGN = b"""
+import machine, time
+dog = machine.WDT(timeout=1500)
+print("foreign program")
+while True:
+    dog.feed()
+    time.sleep_ms(100)
+"""
+
+
+def test_the_watchdog_of_a_foreign_program_is_fed(
+    start: Start, at_work: dict[str, bytes], application: Path
+) -> None:
+    board = start(at_work | {"main.py": FOREIGN})
+    board.board.wait_for("foreign program")
+    remote = Remote(str(board.port))
+    plan = install.plan_for(remote, application, {})
+    pauses = [0.6] * 3  # longer than the watchdog, all in all
+    install.carry_out(remote, plan, lambda path, size: time.sleep(pauses.pop() if pauses else 0))
+    assert not pauses
+    remote.reset()
+    board.board.wait_for("application new")
+    assert not any("WDT_RESET" in line for line in board.board.lines)
+
+
 @pytest.mark.parametrize("after", [1, 5000, 10**9])
 def test_a_board_unplugged_half_way_starts_with_what_it_had(
     start: Start, at_work: dict[str, bytes], application: Path, after: int

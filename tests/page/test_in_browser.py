@@ -1,7 +1,9 @@
 """The live page in a real browser: what it shows, what can be done on it, and that everybody can use it."""
 
 import json
+import os
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from browser import Page
 from page_service import PageService
 
+from ujobs_lab import mosquitto
 from ujobs_tools.service.page.routes import Options
 
 MARKUP = "<img src=x onerror=\"document.title='taken'\"><b>bold</b> [red]x[/red]"
@@ -274,3 +277,25 @@ def test_the_keyboard_reaches_everything_and_focus_follows_the_view(served: Page
     page.until(lambda: page.script(inside), "focus in the dialog")
     page.driver.switch_to.active_element.send_keys("\ue00c")  # Escape
     page.until(lambda: not page.script("return document.getElementById('dialog').open"), "a closed dialog")
+
+
+def test_a_mosquitto_command_of_the_wire_view_does_the_same_again(served: PageService, page: Page) -> None:
+    program = mosquitto.find("mosquitto_pub")
+    if program is None:
+        pytest.skip("mosquitto_pub is not there: make clients")
+    served.job("j", "kiln")
+    note = {"note": "it's \"$HOME\" 100 %"}
+    topic, port = "$aws/things/kiln/jobs/j/update", str(served.service.ports["mqtt"])
+    message = json.dumps({"status": "IN_PROGRESS", "statusDetails": note})
+    subprocess.run([program, "-p", port, "-i", "kiln", "-q", "1", "-t", topic, "-m", message], check=True, timeout=10)
+    page.open(served.url, "wire/kiln")
+    page.sees(topic)
+    page.press("mosquitto_pub")
+    command = page.script("return document.querySelector('dialog pre').innerText")
+    assert command.startswith("mosquitto_pub ")
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["sh", "-c", command], env=os.environ | {"PATH": path}, check=True, timeout=10)
+    execution = served.iot.describe_job_execution(jobId="j", thingName="kiln")["execution"]
+    assert execution["versionNumber"] == 3
+    assert execution["statusDetails"]["detailsMap"] == note
+    assert page.complaints() == []

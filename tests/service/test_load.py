@@ -76,20 +76,24 @@ def test_connections_beyond_the_limit_on_open_files_are_refused_one_by_one(tmp_p
 
 
 def test_the_measurement_measures_the_same_messages_everywhere(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ujobs_lab.bench.service", "--things", "12", "--jobs-per-thing", "2"]
+    sizes = ["--things", "12", "--many", "20", "--jobs-per-thing", "2"]
+    command = [sys.executable, "-m", "ujobs_lab.bench.service", *sizes]
     ended = subprocess.run(
         [*command, "--json", tmp_path / "found.json"], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Nothing was lost" in ended.stdout
     found = json.loads((tmp_path / "found.json").read_text())
-    expected = ["serve TLS", "serve"] + ["mosquitto TLS", "mosquitto"] * (mosquitto.find("mosquitto") is not None)
+    expected = ["serve TLS", "serve", "serve TLS 20"]
+    expected += ["mosquitto TLS", "mosquitto"] * (mosquitto.find("mosquitto") is not None)
     assert [result["name"] for result in found["results"]] == expected
     for result in found["results"]:
-        assert (result["jobs"], result["problems"], result["connections_lost"]) == (24, [], 0)
+        things = 20 if result["name"].endswith("20") else 12
+        jobs = 2 * things
+        assert (result["jobs"], result["problems"], result["connections_lost"]) == (jobs, [], 0)
         assert result["sent_per_job"] == 3
-        assert result["notify"] == 2 * (24 + 12)
+        assert result["notify"] == 2 * (jobs + things)
         # The second job of a thing changes the front of its queue only if the first is over by then.
-        assert 24 + 12 + 2 * 12 <= result["notify_next"] <= 2 * (24 + 12)
+        assert jobs + things + 2 * things <= result["notify_next"] <= 2 * (jobs + things)
     assert found["kill"]["jobs"] == 12
     assert found["wrong"] == []

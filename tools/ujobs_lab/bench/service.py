@@ -1,8 +1,9 @@
 """`make bench-service`: what `ujobs serve` carries on this machine, next to the same messages through mosquitto.
 
-A thousand things, each with a certificate of its own, connect all at once; jobs for 100 things a call are made one
-right after the other; then jobs for one thing each, the next when the one before is done. Everything is then asked for
-through boto3: every execution SUCCEEDED, once, at the version that says no update was lost or taken twice."""
+A thousand things, each with a certificate of its own, connect all at once, and 5,000 for one more column; jobs for 100
+things a call are made one right after the other; then jobs for one thing each, the next when the one before is done.
+Everything is then asked for through boto3: every execution SUCCEEDED, once, at the version that says no update was lost
+or taken twice."""
 
 import re
 import tempfile
@@ -20,22 +21,26 @@ from ujobs_lab.bench.measure import kill_in_the_middle, measure
 from ujobs_lab.bench.report import Report
 from ujobs_lab.bench.servers import ujobs_serve
 from ujobs_tools.processes import NotReady
+from ujobs_tools.service.broker import SPARE_FILES
 
-_SPARE_FILES = 200
+_MOST = 5000
 
 
 def main(
-    things: Annotated[int, typer.Option(min=1, max=3500, help="How many things connect.")] = 1000,
+    things: Annotated[int, typer.Option(min=1, max=_MOST, help="How many things connect.")] = 1000,
+    many: Annotated[
+        int, typer.Option(min=0, max=_MOST, help="How many in one more column, over TLS; 0: no such column.")
+    ] = _MOST,
     jobs_per_thing: Annotated[int, typer.Option(min=1, max=100, help="Jobs for each of them, made at once.")] = 1,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
     """Measure the local Jobs service. Ends with code 1 when anything was lost."""
     console = Console(highlight=False)
-    names = [f"thing-{number:04}" for number in range(things)]
+    names = [f"thing-{number:04}" for number in range(max(things, many))]
     try:
-        servers.raise_open_files(things + _SPARE_FILES)
+        servers.raise_open_files(len(names) + SPARE_FILES)
         with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
-            found = _measure_all(Path(temporary), names, jobs_per_thing, console.print)
+            found = _measure_all(Path(temporary), names, things, many, jobs_per_thing, console.print)
     except (NotReady, OSError) as error:
         typer.echo(f"bench-service: {error}", err=True)
         raise typer.Exit(1) from None
@@ -46,13 +51,19 @@ def main(
         raise typer.Exit(1)
 
 
-def _measure_all(folder: Path, names: list[str], jobs_per_thing: int, say: Callable[[str], None]) -> Report:
-    plain = dict.fromkeys(names)
+def _measure_all(
+    folder: Path, names: list[str], things: int, many: int, jobs_per_thing: int, say: Callable[[str], None]
+) -> Report:
+    plain = dict.fromkeys(names[:things])
     with ujobs_serve(folder) as service, ControlPlane(service.endpoint_url) as control:
         say(f"making {len(names)} things and their certificates")
-        secure = servers.contexts(service.authority, control.create_things(names))
+        everybody = servers.contexts(service.authority, control.create_things(names))
+        secure = {name: everybody[name] for name in plain}
+        wanted = [("serve TLS", secure), ("serve", plain)]
+        if many:
+            wanted.append((f"serve TLS {many}", {name: everybody[name] for name in names[:many]}))
         results, jobs = [], {}
-        for name, contexts in (("serve TLS", secure), ("serve", plain)):
+        for name, contexts in wanted:
             say(name)
             service.restart()
             result, done = measure(name, service.server(control), contexts, jobs_per_thing)
