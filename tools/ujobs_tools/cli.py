@@ -1,5 +1,6 @@
 """The command `ujobs`; each command is a module of `commands`."""
 
+import inspect
 from importlib.metadata import version
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from ujobs_tools.commands import board, claim, demo, deploy, flash, job_control,
 from ujobs_tools.commands.defaults import project_defaults
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Host tools of ujobs, AWS IoT Jobs for MicroPython.",
+    no_args_is_help=True, add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -50,3 +51,17 @@ app.command("run")(run.run)
 app.add_typer(thing.app, name="thing")
 app.add_typer(claim.app, name="claim")
 app.add_typer(job_control.app, name="job")
+
+
+def _let_help_wrap(group: typer.Typer) -> None:
+    """Make each paragraph of the commands' docstrings one line, which help wraps to the terminal's width: it keeps line
+    breaks as they are."""
+    for command in group.registered_commands:
+        paragraphs = inspect.cleandoc(command.callback.__doc__ or "").split("\n\n") if command.callback else []
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for nested in group.registered_groups:
+        if nested.typer_instance is not None:
+            _let_help_wrap(nested.typer_instance)
+
+
+_let_help_wrap(app)

@@ -11,7 +11,7 @@ from ujobs_tools.commands.options import EndpointUrl, Profile, Region
 if TYPE_CHECKING:
     from ujobs_tools.claims import Claim
 
-app = typer.Typer(no_args_is_help=True, help="Claims: what boards get a certificate of their own with.")
+app = typer.Typer(no_args_is_help=True, help="Claims, with which boards get certificates of their own: create.")
 
 
 @app.callback()

@@ -4,7 +4,10 @@ import typer
 
 
 def demo() -> None:
-    """Show every kind of end a job can come to; exit code 0 only if each came to the one it should."""
+    """Run seven jobs on a virtual board, one for each way that a job can end.
+
+    Exit codes: 0 each ended as it should; 1 not all.
+    """
     from rich.console import Console
 
     from ujobs_tools.demo.run import run

@@ -21,7 +21,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done;
 
 
 def deploy(port: Port = None, app: App = None, dry_run: DryRun = False) -> None:
-    """Bring library, boot.py, main.py and application to a board, compiled for its MicroPython: what differs, no more.
+    """Deploy library, boot.py, main.py and application to a board, compiled for its MicroPython; only what has changed.
 
     The program stops meanwhile. A board that is unplugged half-way starts with what it had.
 
@@ -63,7 +63,7 @@ def provision(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Make a thing of a board: key, certificate, policy and settings, and everything that `ujobs deploy` brings.
+    """Provision a board: create its thing, key, certificate and policy, write its settings, and deploy to it.
 
     Ends when the board says that it has connected. A folder that holds the thing's key already is used again.
 

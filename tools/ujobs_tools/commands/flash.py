@@ -28,7 +28,7 @@ def flash(
         typer.echo(f"{firmware.name}: {image.size} bytes for an {image.chip}, at {image.offset:#x}")
         typer.echo(" ".join(command))
         if not dry_run and subprocess.run(command).returncode:
-            raise ports.BoardError("esptool has not done it: what it says is above")
+            raise ports.BoardError("esptool failed: see its output above")
 
 
 def logs(port: Port = None) -> None:

@@ -12,7 +12,7 @@ from ujobs_tools.terminal import plain
 if TYPE_CHECKING:
     from ujobs_tools.fleet import Thing
 
-app = typer.Typer(no_args_is_help=True, help="Things: what a board is to the cloud.")
+app = typer.Typer(no_args_is_help=True, help="Things, the boards as the cloud sees them: create, list, show, delete.")
 
 
 @app.command()
