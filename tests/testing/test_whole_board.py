@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ujobs_tools.board.image import ImageError
 from ujobs_tools.device_files import EXAMPLES
 from ujobs_tools.testing.jobs_service import JobsService
 from ujobs_tools.testing.virtual_board import VirtualBoard
@@ -68,6 +69,8 @@ def test_files(service: JobsService, board: VirtualBoard) -> None:
     board.files["/data/x"] = b"1"
     board.fill_flash()
     assert board.files["/data/x"] == b"1"
+    with pytest.raises(ImageError, match="do not fit"):
+        board.files["/data/y"] = bytes(5000)
 
 
 def test_expected_traceback(service: JobsService, board: VirtualBoard) -> None:

@@ -117,7 +117,7 @@ class LiveProject:
 
     @contextlib.contextmanager
     def _powered(self) -> Iterator[None]:
-        command = [sys.executable, "-m", "ujobs_tools.testing.board_process", str(self._image), "-"]
+        command = [sys.executable, "-m", "ujobs_tools.testing.board_process", str(self._image)]
         with contextlib.ExitStack() as last, running(command, subprocess.PIPE) as self._process:
             reader = threading.Thread(target=self._read, args=(self._process,), name="console", daemon=True)
             reader.start()

@@ -59,6 +59,13 @@ def write_files(path: Path, files: dict[str, bytes]) -> None:
         _run_tool("write", path, _pack(files))
 
 
+def fill(path: Path) -> None:
+    """Leave no block free on an image, by files in /fill. Raises ImageError, also while a board runs on the image."""
+    with path.open("r+b") as image:
+        lock(image.fileno(), path)
+        _run_tool("fill", path)
+
+
 def read_files(path: Path) -> dict[str, bytes]:
     """All files of an image: path on the board (with its leading slash) -> content.
 

@@ -36,10 +36,12 @@ class Start:
     image_fd, blocks: the open image and its size in blocks of 4096 bytes. partitions_fd: the open file of the
     application partitions. message_fd: pipe to the supervisor.
     radio_fd: a file holding "1" while the access point is up.
-    pins_fd: an open file of pin levels, see pins.py. cause: machine's *_RESET number. clock_offset:
-    seconds that the board's clock is ahead of the host's. unique_id: six bytes in hexadecimal. wifi_ssid,
+    outside_fd: the open file of what is around the board, see outside.py.
+    cause: machine's *_RESET number. clock_offset: seconds that the board's clock is ahead of the host's.
+    unique_id: six bytes in hexadecimal. wifi_ssid,
     wifi_password: what the access point accepts, None for anything. ntp: how the time server answers, see
     fakes/time_server.py. one_partition: the firmware has one application partition.
+    jumps: whether the clock may jump.
     repl: there is a serial port, so that the REPL follows main.py. raw: it was in raw mode before a soft reset, which
     leaves out main.py then.
     """
@@ -49,7 +51,7 @@ class Start:
     partitions_fd: int
     message_fd: int
     radio_fd: int
-    pins_fd: int
+    outside_fd: int
     cause: int
     clock_offset: int
     unique_id: str
@@ -57,6 +59,7 @@ class Start:
     wifi_password: str | None
     ntp: str
     one_partition: bool
+    jumps: bool
     repl: bool
     raw: bool
 
@@ -86,7 +89,7 @@ class Processor:
                 stdout=output,
                 stderr=output,
                 env=environment,
-                pass_fds=(start.image_fd, start.partitions_fd, start.message_fd, start.radio_fd, start.pins_fd),
+                pass_fds=(start.image_fd, start.partitions_fd, start.message_fd, start.radio_fd, start.outside_fd),
                 start_new_session=True,
                 preexec_fn=_die_with_parent(),
             )

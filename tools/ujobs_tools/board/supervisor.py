@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from . import pins, process
+from . import outside, process
 from .image import BLOCK_SIZE, ImageError, lock
 from .output import SerialLine
 from .serial import SerialPort
@@ -31,7 +31,7 @@ image; MicroPython died."""
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
 DEFAULT_HEAP = 160 * 1024
-FAKES_HEAP = 32 * 1024  # what the fakes hold when boot.py starts; silicon has none of it on its Python heap
+FAKES_HEAP = 43 * 1024  # what the fakes hold when boot.py starts; silicon has none of it on its Python heap
 _CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 _EPOCH_2000 = 946684800  # 2000-01-01 in seconds since 1970
 _DRIFT = 0.03  # of the time in deep sleep, that the clock is ahead afterwards
@@ -51,7 +51,7 @@ class BoardOptions:
     process.Start. log:
     file that also gets the output. once: stop at the first reset. stay: when main.py has ended, idle as a
     board does at its REPL until stopped, instead of stopping. serial: where to make a serial port for the REPL, which
-    then follows main.py; None for none.
+    then follows main.py; None for none. jumps: whether the clock may jump, see outside.py; SIGALRM tells of a jump.
     """
 
     heap: int = DEFAULT_HEAP
@@ -63,6 +63,7 @@ class BoardOptions:
     once: bool = False
     stay: bool = False
     serial: Path | None = None
+    jumps: bool = False
 
 
 class Board:
@@ -78,7 +79,7 @@ class Board:
         self._radio = os.memfd_create("radio")
         self._set_radio(True)
         self._cause = PWRON_RESET
-        self._clock_offset = _EPOCH_2000 - int(time.time())
+        self._clock_offset = 0
         self._watchdog: float | None = None  # seconds, once armed
         self._deadline = _NEVER  # when the watchdog bites, in monotonic seconds
         self._request = ""
@@ -87,12 +88,14 @@ class Board:
     def run(self) -> int:
         """Power the board on and run it until it stops; returns the exit code (STOPPED, ...).
 
-        Call it once, from the main thread: it handles SIGTERM and SIGINT (stop), SIGUSR1 (access point away)
-        and SIGUSR2 (access point back). Raises ImageError when the image is missing, cut short or in use.
+        Call it once, from the main thread: it handles SIGTERM and SIGINT (stop), SIGUSR1 (access point away), SIGUSR2
+        (access point back) and SIGALRM (the clock has jumped). Raises ImageError when the image is missing, cut short
+        or in use.
         """
         image = self._open_image()
         partitions = os.open(self._path.with_name(self._path.name + ".partitions"), os.O_RDWR | os.O_CREAT, 0o600)
-        self._pins = pins.open_file(self._path)
+        self._outside = outside.open_file(self._path)
+        self._clock_offset = _EPOCH_2000 - int(time.time() + outside.jumped(self._outside))
         self._handle_signals()
         try:
             if self._options.serial:
@@ -112,7 +115,7 @@ class Board:
                 self._port.close()
             os.close(image)
             os.close(partitions)
-            os.close(self._pins)
+            os.close(self._outside)
 
     def _open_image(self) -> int:
         try:
@@ -129,7 +132,7 @@ class Board:
     def _run_until_reset(self, image: int, partitions: int) -> int | None:
         """One start. Returns None when another is to follow, whose cause is then set, else the exit code."""
         self._listening = False
-        pins.let_go(self._pins)
+        outside.let_go(self._outside)
         processor = process.Processor(self._start_settings(image, partitions), self._options.heap + FAKES_HEAP)
         try:
             while self._listen(processor, self._deadline):
@@ -156,12 +159,21 @@ class Board:
             self._cause = DEEPSLEEP_RESET
             milliseconds = int(argument)
             self._serial.say(f"deep sleep, {milliseconds} ms" if milliseconds >= 0 else "deep sleep")
-            self._idle(time.monotonic() + milliseconds / 1000 if milliseconds >= 0 else _NEVER)
+            self._deep_sleep(milliseconds)
             # The oscillator that runs in deep sleep is not exact.
             self._clock_offset += round(milliseconds / 1000 * _DRIFT)
             return STOPPED if self._stopping else None
         self._cause = WDT_RESET if kind == "watchdog" else HARD_RESET
         return None
+
+    def _deep_sleep(self, milliseconds: int) -> None:
+        end = self._now() + milliseconds / 1000 if milliseconds >= 0 else _NEVER
+        while not self._stopping and self._now() < end:
+            self._sleep([], time.monotonic() + end - self._now())
+
+    def _now(self) -> float:
+        """Seconds on a clock that never goes back, jumps included."""
+        return time.monotonic() + outside.jumped(self._outside)
 
     def _after_end(self, returncode: int) -> int | None:
         """The process ended by itself: start again, idle, or stop, as a board would."""
@@ -194,7 +206,7 @@ class Board:
             partitions_fd=partitions,
             message_fd=-1,
             radio_fd=self._radio,
-            pins_fd=self._pins,
+            outside_fd=self._outside,
             cause=self._cause,
             clock_offset=self._clock_offset,
             unique_id=hashlib.sha256(bytes(self._path.resolve())).hexdigest()[:12],
@@ -202,6 +214,7 @@ class Board:
             wifi_password=self._options.wifi_password,
             ntp=self._options.ntp,
             one_partition=self._options.one_partition,
+            jumps=self._options.jumps,
             repl=self._port is not None,
             raw=self._port is not None and self._port.raw,
         )
@@ -259,15 +272,16 @@ class Board:
             self._wake.recv(4096)
 
     def _handle_signals(self) -> None:
+        # Any signal ends a wait; SIGALRM does nothing else.
         self._wake_end.setblocking(False)
         signal.set_wakeup_fd(self._wake_end.fileno())
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number in (signal.SIGUSR1, signal.SIGUSR2):
             self._set_radio(number == signal.SIGUSR2)
-        else:
+        elif number != signal.SIGALRM:
             self._stopping = True
 
     def _set_radio(self, up: bool) -> None:

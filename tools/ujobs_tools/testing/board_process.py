@@ -1,5 +1,5 @@
-"""The process of a virtual board in a test: `python -m ujobs_tools.testing.board_process IMAGE LOG`,
-without a log with `-`.
+"""The process of a virtual board in a test: `python -m ujobs_tools.testing.board_process IMAGE [LOG]`; with a log, its
+clock may jump.
 
 Does what `ujobs board` does with an image that exists, and imports nothing else, which saves half a second a start."""
 
@@ -8,4 +8,5 @@ from pathlib import Path
 
 from ujobs_tools.board.supervisor import Board, BoardOptions
 
-sys.exit(Board(Path(sys.argv[1]), BoardOptions(log=None if sys.argv[2] == "-" else Path(sys.argv[2]), stay=True)).run())
+image, *log = map(Path, sys.argv[1:])
+sys.exit(Board(image, BoardOptions(log=log[0] if log else None, stay=True, jumps=bool(log))).run())

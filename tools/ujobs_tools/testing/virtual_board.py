@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ujobs_tools.board.image import ImageError, read_files, write_files
-from ujobs_tools.board.pins import PinOutside
+from ujobs_tools.board.image import fill, read_files, write_files
+from ujobs_tools.board.outside import Analogue, I2cBus, Outside, PinOutside, Pwm
 from ujobs_tools.processes import kill_group
 from ujobs_tools.testing.jobs_service import JobsService
 
 _LOOK = 0.02  # seconds
+_LONGEST_JUMP = 6 * 24 * 3600  # seconds
 _TRACEBACK = "Traceback (most recent call last):"
 _STARTS = re.compile(r"job (\S+) \(\d+\) starts, attempt (\d+)")
 
@@ -41,10 +42,16 @@ class Files(Mapping[str, bytes]):
 
 
 class VirtualBoard:
-    """image: its flash. log: file that gets its console. Tracebacks on the console fail the test, unless expected."""
+    """image: its flash. log: file that gets its console. Tracebacks on the console fail the test, unless expected.
+
+    files, analogue, pwm, i2c: what is on its flash, and around it; set and read them as dicts."""
 
     def __init__(self, image: Path, log: Path, service: JobsService) -> None:
         self.files = Files(image)
+        self._outside = Outside(image)
+        self.analogue = Analogue(self._outside)
+        self.pwm = Pwm(self._outside)
+        self.i2c = I2cBus(self._outside)
         self._image = image
         self._log = log
         self._service = service
@@ -117,21 +124,28 @@ class VirtualBoard:
         self._timers.append(timer)
         timer.start()
 
+    def advance(self, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
+        """Have the board's clocks jump ahead, at most six days at once; deep sleep ends.
+
+        What was due in between is due at once afterwards, as if the processor had stood still for so long. The watchdog
+        and the service's timers go by real time.
+        """
+        span = seconds + 60 * minutes + 3600 * hours
+        if not 0 < span <= _LONGEST_JUMP:
+            raise ValueError("a board's clock can jump ahead by up to 6 days, for its ticks wrap around after 12")
+        self._outside.jump(span)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGALRM)
+
     def fill_flash(self) -> None:
         """Leave no block free on flash; the power must be off."""
         if self._process is not None:
             raise ValueError("cut the power before the flash is filled")
-        size, number = 1 << 20, 0
-        while size >= 4096:
-            try:
-                write_files(self._image, {f"/fill/{number}": bytes(size)})
-                number += 1
-            except ImageError:
-                size //= 2
+        fill(self._image)
 
     def pin(self, number: int) -> PinOutside:
         """A pin: `pin(2).value` is its level; setting it is for inputs."""
-        return PinOutside(self._image, number)
+        return PinOutside(self._outside, number)
 
     def attempts(self, job_id: str) -> int:
         """How often the handler of a job has been started."""

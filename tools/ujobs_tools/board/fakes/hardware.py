@@ -12,8 +12,6 @@ import time
 settings: dict = json.loads(os.getenv("UJOBS_BOARD") or "{}")
 _messages = open(settings["message_fd"], "wb")  # noqa: SIM115
 _radio = open(settings["radio_fd"], "rb")  # noqa: SIM115
-_pins = open(settings["pins_fd"], "r+b")  # noqa: SIM115
-_PINS = 64
 
 
 def tell(message: str) -> None:
@@ -35,19 +33,3 @@ def radio_up() -> bool:
     """True while the supervisor lets the access point be heard."""
     _radio.seek(0)
     return _radio.read(1) == b"1"
-
-
-def level(pin: int) -> int:
-    """The level of a pin: what the program drives it to, else what is attached to it gives."""
-    for place in (pin, _PINS + pin):
-        _pins.seek(place)
-        found = _pins.read(1)
-        if found in (b"1", b"2"):
-            return found[0] - 49
-    return 0
-
-
-def drive(pin: int, level: int) -> None:
-    """The program sets the level of a pin."""
-    _pins.seek(pin)
-    _pins.write(b"2" if level else b"1")

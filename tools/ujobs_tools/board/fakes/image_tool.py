@@ -1,6 +1,6 @@
 """Make, fill and read a littlefs image; the host's side is `ujobs_tools.board.image`.
 
-Runs on MicroPython only: `micropython image_tool.py format|write|read IMAGE BLOCKS`. Files pass through stdin
+Runs on MicroPython only: `micropython image_tool.py format|write|read|fill IMAGE BLOCKS`. Files pass through stdin
 (write) or stdout (read), each as a line `length path` and that many bytes. The exit code is 0 or the error's
 errno.
 """
@@ -41,6 +41,24 @@ def _write(fs) -> None:
         fs.rename(path + ".new", path)
 
 
+def _fill(fs) -> None:
+    _make_folders(fs, "/fill/")
+    for size in (65536, 4096):
+        content = bytes(size)
+        number = 0
+        while True:
+            path = "/fill/%d-%d" % (size, number)
+            try:
+                with fs.open(path, "wb") as file:
+                    file.write(content)
+            except OSError as error:
+                if error.errno != 28:  # ENOSPC
+                    raise
+                fs.remove(path)
+                break
+            number += 1
+
+
 def _read(fs, folder: str = "") -> None:
     for entry in fs.ilistdir(folder or "/"):
         path = folder + "/" + entry[0]
@@ -63,6 +81,8 @@ def main() -> None:
     fs = vfs.VfsLfs2(device)
     if action == "write":
         _write(fs)
+    elif action == "fill":
+        _fill(fs)
     else:
         _read(fs)
     fs.umount()

@@ -1,10 +1,15 @@
-"""`machine` for the virtual board: resets, reset cause, watchdog, clock and pins, as on the ESP32 port.
+"""`machine` for the virtual board: resets, reset cause, watchdog, clock and peripherals, as on the ESP32 port.
 
 Runs on MicroPython only. Resets and the watchdog live in the supervisor, which can end a program that hangs.
 """
 
 import hardware
+import outside
+import peripherals
 import real_time
+from peripherals import ADC, I2C, PWM, Pin, SoftI2C  # noqa: F401
+
+peripherals.state = outside.State()  # type: ignore[assignment]
 
 PWRON_RESET = 1
 HARD_RESET = 2
@@ -47,42 +52,6 @@ def freq(hertz: int | None = None) -> int | None:
         return _frequency
     _frequency = hertz
     return None
-
-
-class Pin:
-    """A pin whose level the host can read, and set where the program does not drive it."""
-
-    IN = 1
-    OUT = 3
-    OPEN_DRAIN = 7
-    PULL_DOWN = 1
-    PULL_UP = 2
-
-    def __init__(self, number: int, mode: int = -1, pull: int = -1, value: int | None = None) -> None:
-        self._number = number
-        if value is not None:
-            self.value(value)
-
-    def value(self, level: int | None = None) -> int | None:
-        """Read the level, or set it."""
-        if level is None:
-            return hardware.level(self._number)
-        hardware.drive(self._number, 1 if level else 0)
-        return None
-
-    __call__ = value
-
-    def on(self) -> None:
-        """Set the level to 1."""
-        self.value(1)
-
-    def off(self) -> None:
-        """Set the level to 0."""
-        self.value(0)
-
-    def toggle(self) -> None:
-        """Invert the level."""
-        self.value(not self.value())
 
 
 class WDT:

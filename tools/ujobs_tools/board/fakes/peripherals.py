@@ -1,6 +1,7 @@
 """Pin, PWM, ADC and I2C as the ESP32 port has them, on values that a test sets and reads.
 
-Runs on MicroPython and on CPython: the virtual board and tests of single handlers share it.
+Runs on MicroPython and on CPython. Tests of single handlers keep the values in `State`; the virtual board puts
+`outside.State` in its place.
 """
 
 _ENODEV = 19
@@ -29,6 +30,34 @@ class State:
         """The level of a pin."""
         return self.levels.get(number, 0)
 
+    def pulled_up(self, number: int) -> None:
+        """A program has switched the pull-up of a pin on."""
+        self.levels.setdefault(number, 1)
+
+    def reading(self, number: int) -> int:
+        """What the ADC reads at a pin."""
+        return self.analogue.get(number, 0)
+
+    def pwm_of(self, number: int) -> tuple:
+        """Frequency and duty of a pin."""
+        return self.pwm[number]["freq"], self.pwm[number]["duty_u16"]
+
+    def set_pwm(self, number: int, frequency: int, duty: int) -> None:
+        """Set them."""
+        self.pwm[number] = {"freq": frequency, "duty_u16": duty}
+
+    def addresses(self) -> list:
+        """The addresses of the devices on the I2C bus."""
+        return sorted(self.i2c)
+
+    def register(self, address: int, register: int) -> int:
+        """A register of a device; 0 if it was not set."""
+        return self.i2c[address].get(register, 0)
+
+    def set_register(self, address: int, register: int, byte: int) -> None:
+        """Set it."""
+        self.i2c[address][register] = byte
+
 
 state = State()
 
@@ -52,8 +81,8 @@ class Pin:
 
     def init(self, mode: int = -1, pull: int = -1, value: "int | None" = None) -> None:
         """Set the mode, and the level if one is given."""
-        if pull == Pin.PULL_UP and self._number not in state.levels:
-            state.levels[self._number] = 1
+        if pull == Pin.PULL_UP:
+            state.pulled_up(self._number)
         if value is not None:
             self.value(value)
 
@@ -102,7 +131,7 @@ class ADC:
 
     def read_u16(self) -> int:
         """0 to 65535."""
-        return state.analogue.get(self._pin, 0)
+        return state.reading(self._pin)
 
     def read(self) -> int:
         """0 to 4095."""
@@ -120,7 +149,7 @@ class PWM:
         self, pin: "Pin | int", freq: int = 5000, duty: "int | None" = None, duty_u16: "int | None" = None
     ) -> None:
         self._pin = _number(pin)
-        state.pwm[self._pin] = {"freq": freq, "duty_u16": 32768}
+        state.set_pwm(self._pin, freq, 32768)
         if duty is not None:
             self.duty(duty)
         if duty_u16 is not None:
@@ -128,31 +157,35 @@ class PWM:
 
     def freq(self, hertz: "int | None" = None) -> "int | None":
         """Read or set the frequency."""
-        return self._member("freq", hertz, 40000000)
+        frequency, duty = state.pwm_of(self._pin)
+        if hertz is None:
+            return frequency
+        if not 0 < hertz <= 40000000:
+            raise ValueError("frequency must be from 1Hz to 40MHz")
+        state.set_pwm(self._pin, hertz, duty)
+        return None
 
     def duty_u16(self, value: "int | None" = None) -> "int | None":
         """Read or set the duty, 0 to 65535."""
-        return self._member("duty_u16", value, 65535)
+        frequency, duty = state.pwm_of(self._pin)
+        if value is None:
+            return duty
+        if not 0 <= value <= 65535:
+            raise ValueError("duty_u16 must be from 0 to 65535")
+        state.set_pwm(self._pin, frequency, value)
+        return None
 
     def duty(self, value: "int | None" = None) -> "int | None":
         """Read or set the duty, 0 to 1023."""
         if value is None:
-            return state.pwm[self._pin]["duty_u16"] >> 6
+            return state.pwm_of(self._pin)[1] >> 6
         if not 0 <= value <= 1023:
-            raise ValueError("duty must be between 0 and 1023")
+            raise ValueError("duty must be from 0 to 1023")
         return self.duty_u16(value << 6)
 
     def deinit(self) -> None:
         """Switch the output off."""
-        state.pwm[self._pin]["duty_u16"] = 0
-
-    def _member(self, name: str, value: "int | None", most: int) -> "int | None":
-        if value is None:
-            return state.pwm[self._pin][name]
-        if not 0 <= value <= most:
-            raise ValueError(name + " must be between 0 and " + str(most))
-        state.pwm[self._pin][name] = value
-        return None
+        self.duty_u16(0)
 
 
 class I2C:
@@ -163,12 +196,12 @@ class I2C:
 
     def scan(self) -> list:
         """The addresses of all devices."""
-        return sorted(state.i2c)
+        return state.addresses()
 
     def readfrom_mem(self, addr: int, memaddr: int, nbytes: int, *, addrsize: int = 8) -> bytes:
         """Read registers; those that were not set are 0."""
-        device = self._device(addr)
-        return bytes([device.get(memaddr + at, 0) for at in range(nbytes)])
+        _check(addr)
+        return bytes([state.register(addr, memaddr + at) for at in range(nbytes)])
 
     def readfrom_mem_into(self, addr: int, memaddr: int, buf: bytearray, *, addrsize: int = 8) -> None:
         """Read registers into a buffer."""
@@ -176,26 +209,31 @@ class I2C:
 
     def writeto_mem(self, addr: int, memaddr: int, buf: bytes, *, addrsize: int = 8) -> None:
         """Write registers."""
-        device = self._device(addr)
+        _check(addr)
         for at, byte in enumerate(buf):
-            device[memaddr + at] = byte
+            state.set_register(addr, memaddr + at, byte)
 
     def readfrom(self, addr: int, nbytes: int, stop: bool = True) -> bytes:
         """Read from the register that was last addressed by writeto()."""
-        return self.readfrom_mem(addr, self._device(addr).get(-1, 0), nbytes)
+        return self.readfrom_mem(addr, _addressed.get(addr, 0), nbytes)
+
+    def readfrom_into(self, addr: int, buf: bytearray, stop: bool = True) -> None:
+        """Read from there into a buffer."""
+        buf[:] = self.readfrom(addr, len(buf))
 
     def writeto(self, addr: int, buf: bytes, stop: bool = True) -> int:
         """Write: the first byte is the register, the others its content."""
-        device = self._device(addr)
+        _check(addr)
         if buf:
-            device[-1] = buf[0]
+            _addressed[addr] = buf[0]
             self.writeto_mem(addr, buf[0], buf[1:])
         return len(buf)
 
-    def _device(self, address: int) -> dict:
-        if address not in state.i2c:
-            raise OSError(_ENODEV)
-        return state.i2c[address]
+
+def _check(address: int) -> None:
+    if address not in state.addresses():
+        raise OSError(_ENODEV)
 
 
+_addressed: dict = {}  # register by address, which a device keeps until it is told another
 SoftI2C = I2C

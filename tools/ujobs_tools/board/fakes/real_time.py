@@ -6,6 +6,7 @@ Runs on MicroPython only. It must be imported before the fake `time` takes the r
 import time
 
 import hardware
+import outside
 
 EPOCH = 946684800  # 2000-01-01 in the host's seconds since 1970
 _host = time
@@ -13,17 +14,17 @@ _host = time
 
 def now() -> int:
     """Seconds since 2000-01-01 on the board's clock."""
-    return int(_host.time()) + hardware.settings["clock_offset"] - EPOCH
+    return host_now() + hardware.settings["clock_offset"]
 
 
 def host_now() -> int:
-    """Seconds since 2000-01-01 on the host's clock: what a time server answers."""
-    return int(_host.time()) - EPOCH
+    """Seconds since 2000-01-01 on the host's clock, jumps included: what a time server answers."""
+    return int(_host.time()) + outside.jumped() // 1000 - EPOCH
 
 
 def set_now(seconds: int) -> None:
     """Set the board's clock; the supervisor keeps the setting over resets."""
-    offset = seconds + EPOCH - int(_host.time())
+    offset = seconds - host_now()
     hardware.settings["clock_offset"] = offset
     hardware.tell(f"clock {offset}")
 

@@ -16,6 +16,9 @@ _ENDED = 10
 _RAISED = 11
 _NO_FILE_SYSTEM = 12
 _SOFT_RESET = 42
+_HIDDEN = (
+    "blockdevice", "board_socket", "board_time", "hardware", "outside", "peripherals", "real_time", "time_server",
+)
 
 
 def _prepare() -> None:
@@ -28,6 +31,9 @@ def _prepare() -> None:
     import ntptime  # noqa: F401
     import vfs
 
+    if hardware.settings["jumps"]:
+        import jumps  # noqa: F401
+
     image = open(hardware.settings["image_fd"], "r+b")  # noqa: SIM115
     vfs.umount("/")
     device = blockdevice.BlockDevice(image, hardware.settings["blocks"])
@@ -36,10 +42,12 @@ def _prepare() -> None:
     except OSError as error:
         print("board: the image holds no littlefs file system:", error)
         sys.exit(_NO_FILE_SYSTEM)
-    for name in ("blockdevice", "board_socket", "board_time", "hardware", "real_time", "time_server"):
-        del sys.modules[name]
     sys.modules["socket"] = board_socket
     sys.modules["time"] = board_time
+    if hardware.settings["jumps"]:
+        sys.modules.pop("jumps").install()
+    for name in _HIDDEN:
+        del sys.modules[name]
     sys.path[:] = ["", ".frozen", "/lib"]
 
 
