@@ -218,3 +218,16 @@ def test_a_bare_board_has_umqtt_and_nothing_else(tmp_path: Path, start_board: St
     )
     assert mixed.returncode == 2
     assert "--bare" in mixed.stderr
+
+
+def test_the_reset_line(start: Start) -> None:
+    board = start("import time\nprint(time.gmtime()[0])\n" + LOOP)
+    board.board.wait_for("working")
+    board.mpremote("exec", "import machine; machine.RTC().datetime((2030, 1, 1, 0, 0, 0, 0, 0))")
+    board.mpremote("reset")
+    board.board.wait_for("2030")
+    board.board.wait_for("working", times=2)
+    board.board.signal(signal.SIGQUIT)
+    board.board.wait_for("working", times=3)
+    assert started(board) == ["PWRON_RESET", "HARD_RESET", "PWRON_RESET"]
+    assert board.board.lines.count("2030") == 1  # it resets the clock, too

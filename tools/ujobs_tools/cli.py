@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from ujobs_tools.commands import board, claim, demo, deploy, flash, job_control, new, publish, run, serve, sign, thing
+from ujobs_tools.commands import (
+    board,
+    claim,
+    demo,
+    deploy,
+    flash,
+    job_control,
+    new,
+    publish,
+    qualify,
+    run,
+    serve,
+    sign,
+    thing,
+)
 from ujobs_tools.commands.defaults import project_defaults
 
 app = typer.Typer(
@@ -46,6 +60,7 @@ app.command()(flash.wipe)
 app.command()(publish.publish_app)
 app.command()(publish.publish_firmware)
 app.command()(sign.sign)
+app.command()(qualify.qualify)
 app.command("new")(new.new)
 app.command("run")(run.run)
 app.add_typer(thing.app, name="thing")

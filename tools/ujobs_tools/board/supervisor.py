@@ -36,6 +36,7 @@ _CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOF
 _EPOCH_2000 = 946684800  # 2000-01-01 in seconds since 1970
 _DRIFT = 0.03  # of the time in deep sleep, that the clock is ahead afterwards
 _NEVER = float("inf")
+_RESET_LINE = "reset-line"
 _LOOK = 0.05  # seconds between looks at whether the serial port has been opened, of which nothing else tells
 
 
@@ -88,9 +89,9 @@ class Board:
     def run(self) -> int:
         """Power the board on and run it until it stops; returns the exit code (STOPPED, ...).
 
-        Call it once, from the main thread: it handles SIGTERM and SIGINT (stop), SIGUSR1 (access point away), SIGUSR2
-        (access point back) and SIGALRM (the clock has jumped). Raises ImageError when the image is missing, cut short
-        or in use.
+        Call it once, from the main thread: it handles SIGTERM and SIGINT (stop), SIGQUIT (reset line), SIGUSR1 (access
+        point away), SIGUSR2 (access point back) and SIGALRM (the clock has jumped). Raises ImageError when the image is
+        missing, cut short or in use.
         """
         image = self._open_image()
         partitions = os.open(self._path.with_name(self._path.name + ".partitions"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -162,13 +163,20 @@ class Board:
             self._deep_sleep(milliseconds)
             # The oscillator that runs in deep sleep is not exact.
             self._clock_offset += round(milliseconds / 1000 * _DRIFT)
+            if self._request and not self._stopping:
+                return self._restart(self._request)
             return STOPPED if self._stopping else None
+        if kind == _RESET_LINE:
+            # The ESP32's EN pin resets the real-time clock as well, and is told as power-on.
+            self._cause = PWRON_RESET
+            self._clock_offset = _EPOCH_2000 - int(time.time())
+            return None
         self._cause = WDT_RESET if kind == "watchdog" else HARD_RESET
         return None
 
     def _deep_sleep(self, milliseconds: int) -> None:
         end = self._now() + milliseconds / 1000 if milliseconds >= 0 else _NEVER
-        while not self._stopping and self._now() < end:
+        while not (self._stopping or self._request) and self._now() < end:
             self._sleep([], time.monotonic() + end - self._now())
 
     def _now(self) -> float:
@@ -194,7 +202,7 @@ class Board:
             self._serial.say(f"the program {how}; idle")
             self._idle(self._deadline)
             if not self._stopping:
-                return self._restart("watchdog")
+                return self._restart(self._request or "watchdog")
         else:
             self._serial.say(f"the program {how}")
         return STOPPED if returncode == process.ENDED and not self._serial.not_started else PROGRAM_FAILED
@@ -254,7 +262,7 @@ class Board:
         return time.monotonic() >= self._deadline
 
     def _idle(self, deadline: float) -> None:
-        while not self._stopping and time.monotonic() < deadline:
+        while not (self._stopping or self._request) and time.monotonic() < deadline:
             self._sleep([], deadline)
 
     def _sleep(self, descriptors: list[int], deadline: float) -> None:
@@ -275,12 +283,17 @@ class Board:
         # Any signal ends a wait; SIGALRM does nothing else.
         self._wake_end.setblocking(False)
         signal.set_wakeup_fd(self._wake_end.fileno())
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
+        numbers = (
+            signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM,
+        )
+        for number in numbers:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number in (signal.SIGUSR1, signal.SIGUSR2):
             self._set_radio(number == signal.SIGUSR2)
+        elif number == signal.SIGQUIT:
+            self._request = _RESET_LINE
         elif number != signal.SIGALRM:
             self._stopping = True
 

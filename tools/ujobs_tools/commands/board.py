@@ -73,7 +73,7 @@ def board(
     a program that runs in 160k here runs in 160 KB there, and may run in 80 KB. TLS buffers are not part of it.
 
     Signals: SIGTERM and Ctrl-C stop the board, SIGUSR1 takes the access point away, SIGUSR2 brings it back;
-    SIGKILL is a power cut.
+    SIGQUIT (Ctrl-\\) is the reset line, at any instruction; SIGKILL is a power cut.
 
     Exit codes: 0 stopped, or main.py ended; 1 main.py did not start its work, or boot.py or main.py ended with an
     exception; 2 bad options or image; 3 the MicroPython process died.

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import serial
 from serial.tools import list_ports
 
-_BAUD = 115200
+BAUD = 115200
 _LOOK = 0.2  # seconds; also how long a port that has gone may take to be looked for again
 
 
@@ -37,7 +38,7 @@ def choose(port: str | None) -> str:
 def why_not(port: str) -> str:
     """Why a port that is there does not open, in one line."""
     try:
-        serial.Serial(port, _BAUD, exclusive=True).close()
+        serial.Serial(port, BAUD, exclusive=True).close()
     except serial.SerialException as error:
         number = error.errno
     else:
@@ -49,19 +50,21 @@ def why_not(port: str) -> str:
     return f"{port} does not open: {os.strerror(number) if number else 'it is no serial port'}"
 
 
-def lines(port: str, seconds: float | None, opened: serial.Serial | None = None) -> Iterator[str]:
+def lines(
+    port: str, seconds: float | None, opened: serial.Serial | None = None, stop: threading.Event | None = None
+) -> Iterator[str]:
     """What a board prints, line by line, without disturbing it.
 
     seconds: how long to listen, None for ever. opened: the port, if it is open already; it is closed in the end. A port
-    that goes away, as native USB does at a reset, is opened again when it comes back. Raises BoardError when it does
-    not open in the first place.
+    that goes away, as native USB does at a reset, is opened again when it comes back. stop: ends it when it is set.
+    Raises BoardError when the port does not open in the first place.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     line, seen, rest = opened, opened is not None, b""
     try:
-        while deadline is None or time.monotonic() < deadline:
+        while not (stop and stop.is_set()) and (deadline is None or time.monotonic() < deadline):
             try:
-                line = line or serial.Serial(port, _BAUD, exclusive=True)
+                line = line or serial.Serial(port, BAUD, exclusive=True)
                 line.timeout = _LOOK
                 seen = True
                 *whole, rest = (rest + line.read(line.in_waiting or 1)).split(b"\n")

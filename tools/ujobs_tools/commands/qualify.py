@@ -1,0 +1,171 @@
+"""`ujobs qualify`: proves the promises on a user's own board; `ujobs_tools.qualify` does the work."""
+
+import contextlib
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ujobs_tools.commands.deploy import Port, board_work
+from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+from ujobs_tools.terminal import plain
+
+if TYPE_CHECKING:
+    from ujobs_tools.qualify.account import Endpoint
+    from ujobs_tools.qualify.case import Case
+    from ujobs_tools.qualify.state import State
+
+_PASSED_ALL, _NOT_ALL = 0, 1
+_INTERRUPTED = 130
+_UPDATES_PER_MINUTE = 3  # of the cloud's clock
+
+
+def qualify(
+    port: Port = None,
+    out: Annotated[Path, typer.Option("--folder", help="Folder for the reports, the console and the state.")] = Path(
+        "ujobs-qualify"
+    ),
+    only: Annotated[
+        list[str] | None, typer.Option(help="Case or group, such as jobs or power.*; can be repeated.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the cases, and do nothing.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Do not run again what has passed in --folder.")] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove what runs have left in the cloud, and do nothing else.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: about cost, and a board that is not empty.")] = False,
+    virtual: Annotated[
+        bool, typer.Option("--virtual", help="Qualify a virtual board with a local service, both started for this.")
+    ] = False,
+    resets: Annotated[int, typer.Option(min=1, max=1000, help="Resets at random moments.")] = 50,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random moments, as a report says it.")] = None,
+    outlive: Annotated[
+        float, typer.Option(min=0.1, max=60, help="Minutes that a job outlives its step timeout of one minute.")
+    ] = 10,
+    clock_speed: Annotated[
+        float, typer.Option(min=0.001, max=10000, help="As `ujobs serve` was given it, if it was.")
+    ] = 1.0,
+    reset_command: Annotated[
+        str | None, typer.Option(help="Command that resets the board, where its port's RTS line does not.")
+    ] = None,
+    wifi_ssid: Annotated[str | None, typer.Option(help="Network that the board joins.")] = None,
+    wifi_password: Annotated[
+        str | None, typer.Option(envvar="UJOBS_WIFI_PASSWORD", help="Its password.", show_envvar=True)
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE in the board's settings; VALUE is JSON or text.")
+    ] = None,
+    firmware: Annotated[
+        Path | None, typer.Option(help="Application image of the board's firmware, for a firmware update.")
+    ] = None,
+    bucket: Annotated[str | None, typer.Option(help="S3 bucket for files. Needed for updates on AWS.")] = None,
+    role_arn: Annotated[str | None, typer.Option(help="Role that lets AWS IoT read it. Likewise.")] = None,
+    mqtt_port: Annotated[int | None, typer.Option(help="Port for MQTT, where the service does not say.")] = None,
+    endpoint_url: EndpointUrl = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(help="Certificate of the server's authority, PEM or DER; on AWS: Amazon Root CA 1."),
+    ] = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> None:
+    """Prove on the connected board, with the given cloud, what ujobs promises, and write a report with figures.
+
+    All that it makes in the cloud is removed again, also after Ctrl-C. The board is empty afterwards. Without
+    --endpoint-url the cloud is AWS: what that costs is said, and asked, first.
+
+    Exit codes: 0 all cases passed, none failed; 1 not all; 2 bad arguments; 130 interrupted.
+    """
+    from ujobs_tools.processes import NotReady
+    from ujobs_tools.qualify import programme
+    from ujobs_tools.qualify.account import Endpoint
+    from ujobs_tools.qualify.bench import Choices
+
+    with board_work("qualify"), contextlib.ExitStack() as stack:
+        cases = programme.choose(only or [])
+        if list_:
+            for case in cases:
+                typer.echo(f"{case.name:24} {case.expected}")
+            return
+        if virtual:
+            from ujobs_tools.qualify import virtual as virtual_parts
+
+            try:
+                made = stack.enter_context(virtual_parts.virtual())
+            except NotReady as error:
+                raise OSError(str(error)) from error
+            port, endpoint_url, reset_command, yes = made.port, made.url, made.reset_command, True
+            clock_speed = virtual_parts.CLOCK_SPEED
+            wifi_ssid, wifi_password = virtual_parts.WIFI_SSID, virtual_parts.WIFI_PASSWORD
+        endpoint = Endpoint(endpoint_url, region, profile, clock_speed)
+        if clean:
+            _clean(endpoint, out, yes)
+            return
+        _confirm_cost(endpoint, cases, resets, yes)
+
+        def make_settings(given: dict[str, Any]) -> dict[str, Any]:
+            from ujobs_tools.board.settings import make_settings as make
+
+            given["wifi"] = {"ssid": wifi_ssid, "password": wifi_password or ""} if wifi_ssid else {}
+            given |= {"handlers": ["app", "files", "firmware", "reboot"], "receive_limit": 40960}
+            if clock_speed != 1:
+                given["update_interval"] = max(1, 60 / _UPDATES_PER_MINUTE / clock_speed)
+            return make(None, given, set_ or [])
+
+        from ujobs_tools.deploy import ports
+
+        run = programme.Programme(
+            programme.Options(
+                ports.choose(port), out, endpoint,
+                Choices(
+                    resets, secrets.randbelow(1 << 32) if seed is None else seed, outlive, bucket, role_arn, firmware
+                ),
+                make_settings, reset_command, ca, mqtt_port,
+            ),
+            lambda line: typer.echo(plain(line)), lambda question: yes or typer.confirm(question), cases,
+        )
+        try:
+            state = run.run(resume)
+        except programme.Interrupted as error:
+            _report(run.state, endpoint)
+            typer.echo(f"ujobs qualify: {error}", err=True)
+            raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(_report(state, endpoint))
+
+
+def _confirm_cost(endpoint: "Endpoint", cases: "list[Case]", resets: int, yes: bool) -> None:
+    from ujobs_tools.qualify import cost
+
+    words = cost.estimate(cases, resets).in_words()
+    if endpoint.local:
+        typer.echo("local endpoint: nothing is charged")
+        return
+    typer.echo(f"on AWS this run makes {words}")
+    if not yes:
+        typer.confirm("go on?", abort=True)
+
+
+def _report(state: "State", endpoint: "Endpoint") -> int:
+    from ujobs_tools.qualify import report
+    from ujobs_tools.qualify.case import FAILED, PASSED, SKIPPED
+
+    where = "local service" if endpoint.local else "AWS IoT" if endpoint.url is None else plain(endpoint.url)
+    paths = report.write(state, where)
+    results = [outcome.result for outcome in state.outcomes.values()]
+    typer.echo(f"seed {state.seed}; reports: {', '.join(map(str, paths))}")
+    typer.echo(f"{results.count(PASSED)} passed, {results.count(FAILED)} failed, {results.count(SKIPPED)} skipped")
+    return _NOT_ALL if FAILED in results or PASSED not in results else _PASSED_ALL
+
+
+def _clean(endpoint: "Endpoint", folder: Path, yes: bool) -> None:
+    from ujobs_tools import cloud
+    from ujobs_tools.qualify import account, cleanup, state
+
+    last = state.read(folder)
+    if last is None and not yes:
+        typer.confirm(f"remove all things, jobs and streams that begin with {account.PREFIX}?", abort=True)
+    prefix = account.PREFIX + (last.run_id if last else "")
+    client = cloud.client("iot", endpoint.url, endpoint.region, endpoint.profile)
+    for line in cleanup.in_short(cleanup.clean(client, prefix)):
+        typer.echo(line)

@@ -1,0 +1,104 @@
+"""What a case works with: the board, the cloud, and what the user has chosen."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ujobs_tools.deploy.ports import BoardError
+from ujobs_tools.executions import details_of
+from ujobs_tools.qualify.account import Account
+from ujobs_tools.qualify.board import CONNECTED, BoardUnderTest
+from ujobs_tools.qualify.case import RESET_LINE
+
+_HEAP = "qualify: least heap "
+_PATIENCE = 60.0  # seconds until the board has connected again
+
+
+@dataclass(frozen=True)
+class Choices:
+    """resets: how many random resets. seed: of their moments. outlive: minutes that a job outlives its step timeout.
+    bucket, role_arn: where files go on AWS. firmware: an application image for an update of the firmware."""
+
+    resets: int = 50
+    seed: int = 0
+    outlive: float = 10
+    bucket: str | None = None
+    role_arn: str | None = None
+    firmware: Path | None = None
+
+
+@dataclass
+class Bench:
+    """facts: what is known of the board, by name. figures: of the case at work. say: shows a line to the user."""
+
+    board: BoardUnderTest
+    account: Account
+    choices: Choices
+    say: Callable[[str], None]
+    settings: dict[str, Any]
+    folder: Path
+    facts: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+    can: set[str] = field(default_factory=set)
+    _tried: set[str] = field(default_factory=set)
+
+    def has(self, need: str) -> bool:
+        """Whether there is what a case needs, see case.NEEDS. The reset line is tried, once."""
+        if need == RESET_LINE and need not in self._tried:
+            self._tried.add(need)
+            if self.board.has_reset_line():
+                self.can.add(need)
+        return need in self.can
+
+    def recover(self) -> None:
+        """After a case that failed: nothing of it goes on when the next one begins."""
+        self.account.cancel_all()
+        try:
+            with self.board.stopped():
+                pass
+            self.board.wait_for(CONNECTED, _PATIENCE, len(self.board.lines))
+        except BoardError as error:
+            self.say(f"the board does not come back: {error}")
+
+    def note_heap(self, since: int) -> None:
+        """Note the least free heap that the application has printed since line `since`."""
+        found = [int(line.rpartition(" ")[2]) for line in self.board.lines[since:] if line.startswith(_HEAP)]
+        if found:
+            self.figure("least free heap, bytes", min(found))
+
+    def figure(self, name: str, value: float) -> None:
+        """Note a figure of this case; its unit is part of the name."""
+        self.figures[name] = round(value, 3)
+
+    def random(self, purpose: str) -> random.Random:
+        """Random numbers that depend on the seed and the purpose only, so that one case can be run again alone."""
+        return random.Random(f"{self.choices.seed} {purpose}")
+
+    def job(
+        self, document: dict[str, Any], status: str = "SUCCEEDED", seconds: float = 60, **details: str
+    ) -> dict[str, str]:
+        """Create a job and wait until it has ended as it should; its status details."""
+        return details_of(self.account.expect(self.account.create(document), status, seconds, **details))
+
+    def marks(self) -> dict[str, str]:
+        """What the application's handlers have noted in flash, by job. The board restarts."""
+        found: dict[str, str] = self.board.run(_MARKS)
+        return found
+
+
+_MARKS = """
+def _marks():
+    import os
+    found = {}
+    try:
+        names = os.listdir("/qualify")
+    except OSError:
+        return found
+    for name in names:
+        with open("/qualify/" + name) as file:
+            found[name] = file.read()
+    return found
+print(repr(_marks()))
+"""

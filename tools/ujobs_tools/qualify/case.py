@@ -1,0 +1,58 @@
+"""What a case of the programme is, and how it ended."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ujobs_tools.qualify.bench import Bench
+
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+
+WIFI = "Wi-Fi"
+RESET_LINE = "reset line"
+TWO_PARTITIONS = "two partitions"
+LOCAL = "local endpoint"
+FILES = "files in the cloud"
+NEEDS = {
+    WIFI: "the board uses no Wi-Fi: give --wifi-ssid",
+    RESET_LINE: "no RTS line reaches the board's EN: give --reset-command, such as one that switches its USB power",
+    TWO_PARTITIONS: "the board's firmware has one application partition",
+    LOCAL: "needs a local endpoint, and the cloud is AWS",
+    FILES: "needs a place for files: give --bucket and --role-arn",
+}
+"""What a case can need, and why it is skipped without."""
+
+
+class Unexpected(Exception):
+    """The board or the cloud did not do what the case expects; the text says what was seen."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """name: group and case, such as "jobs.retry". expected: in words. run: does it, and returns what was seen in words.
+    needs: of NEEDS. executions: how many job executions it takes, which AWS charges for; a function of --resets."""
+
+    name: str
+    expected: str
+    run: Callable[["Bench"], str]
+    needs: tuple[str, ...] = ()
+    executions: Callable[[int], int] = lambda resets: 1
+
+
+@dataclass
+class Outcome:
+    """How a case ended. result: PASSED, FAILED or SKIPPED. seen: in words, for a skipped one why. figures: by name,
+    which has the unit. seconds: how long it took. console: the board's last lines, of a case that failed."""
+
+    name: str
+    expected: str
+    result: str
+    seen: str
+    figures: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    console: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the state file."""
+        return asdict(self)

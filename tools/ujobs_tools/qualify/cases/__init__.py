@@ -1,0 +1,24 @@
+"""The cases of the programme, in the order in which they run."""
+
+from ujobs_tools.qualify.case import Case
+from ujobs_tools.qualify.cases import (
+    cancelled,
+    demo_jobs,
+    document,
+    duplicate,
+    facts,
+    outlived,
+    queued,
+    retry,
+)
+
+CASES: tuple[Case, ...] = (
+    *facts.CASES,
+    *demo_jobs.CASES,
+    *queued.CASES,
+    *document.CASES,
+    *retry.CASES,
+    *cancelled.CASES,
+    *duplicate.CASES,
+    *outlived.CASES,
+)

@@ -1,0 +1,253 @@
+"""Runs the cases on the board, one after the other, and removes all that the run has made, whatever happens."""
+
+import ast
+import contextlib
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ujobs_tools import cloud
+from ujobs_tools.board.interpreter import InterpreterError
+from ujobs_tools.cloud import CloudError
+from ujobs_tools.deploy import install
+from ujobs_tools.deploy.ports import BoardError
+from ujobs_tools.deploy.provision import board_files, credentials
+from ujobs_tools.deploy.remote import Remote
+from ujobs_tools.device_files import EXAMPLES
+from ujobs_tools.qualify import cleanup
+from ujobs_tools.qualify.account import Account, Endpoint
+from ujobs_tools.qualify.bench import Bench, Choices
+from ujobs_tools.qualify.board import CONNECTED, BoardUnderTest
+from ujobs_tools.qualify.case import (
+    FAILED,
+    FILES,
+    LOCAL,
+    NEEDS,
+    PASSED,
+    SKIPPED,
+    TWO_PARTITIONS,
+    WIFI,
+    Case,
+    Outcome,
+    Unexpected,
+)
+from ujobs_tools.qualify.cases import CASES
+from ujobs_tools.qualify.state import State, read
+
+_DEVICE = Path(__file__).with_name("device")
+_EMPTY = ("/boot.py", "/lib/umqtt/")  # what a board has as it comes
+_CONSOLE = 40  # lines that a failed case shows
+_PATIENCE = 120.0  # seconds until the board has connected
+
+
+class Interrupted(Exception):
+    """The run was ended by Ctrl-C or SIGTERM; what it had made is removed."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """port: the board's. folder: for reports, state and console. make_settings: the board's settings, from thing, host
+    and port. ca: certificate of the server's authority, needed on AWS. mqtt_port: where the service does not say."""
+
+    port: str
+    folder: Path
+    endpoint: Endpoint
+    choices: Choices
+    make_settings: Callable[[dict[str, Any]], dict[str, Any]]
+    reset_command: str | None = None
+    ca: Path | None = None
+    mqtt_port: int | None = None
+
+
+@dataclass
+class Programme:
+    """say: shows a line. ask: whether a question is answered with yes."""
+
+    options: Options
+    say: Callable[[str], None]
+    ask: Callable[[str], bool]
+    cases: Sequence[Case] = CASES
+    state: State = field(init=False)
+
+    def run(self, resume: bool = False) -> State:
+        """All of it; what was found. resume: cases that have passed in the last run of the folder are not run again.
+
+        Raises BoardError, CloudError, OSError, ValueError when the board cannot be prepared; Interrupted. The state is
+        kept after every case.
+        """
+        self.state = self._begin(resume)
+        account = Account(self.options.endpoint, self.state.run_id)
+        board = BoardUnderTest(self.options.port, self.options.folder / "console.txt", self.options.reset_command)
+        touched = False
+        try:
+            with _signals(), tempfile.TemporaryDirectory(prefix="ujobs-qualify-") as folder:
+                remote = self._take(board.port)
+                touched = True
+                bench = self._prepare(remote, board, account, Path(folder))
+                for case in self.cases:
+                    if resume and (known := self.state.outcomes.get(case.name)) and known.result == PASSED:
+                        self.say(f"passed before  {case.name}")
+                        continue
+                    self.say(f"run      {case.name}: {case.expected}")
+                    outcome = self._outcome(case, bench)
+                    self.state.outcomes[case.name] = outcome
+                    self.state.keep()
+                    self.say(f"{outcome.result:8} {case.name}: {outcome.seen}")
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted: `ujobs qualify --resume` goes on from here") from None
+        finally:
+            with _undisturbed():
+                self._clean(board, account, touched)
+        return self.state
+
+    def _begin(self, resume: bool) -> State:
+        found = read(self.options.folder) if resume else None
+        if resume and found is None:
+            raise ValueError(f"{self.options.folder} has no run to resume")
+        # A thing of a new name: what the last run had made is removed, or is not this run's.
+        begun = State(
+            self.options.folder, secrets.token_hex(3), found.seed if found else self.options.choices.seed,
+            found.facts if found else {}, found.outcomes if found else {},
+        )
+        begun.keep()
+        return begun
+
+    def _take(self, port: str) -> Remote:
+        remote = Remote(port)
+        try:
+            files = sorted(remote.files(""))
+            theirs = [path for path in files if not path.startswith(_EMPTY)]
+            if theirs and not self.ask(
+                f"the board is not empty: it has {len(theirs)} files, such as {', '.join(theirs[:3])}. "
+                "Remove all of them, keys and settings too"
+            ):
+                raise BoardError("the board is left as it is")
+            remote.remove(theirs)
+        except BaseException:
+            with contextlib.suppress(BoardError):
+                remote.reset()
+            raise
+        return remote
+
+    def _prepare(self, remote: Remote, board: BoardUnderTest, account: Account, folder: Path) -> Bench:
+        options = self.options
+        try:
+            self.state.facts |= ast.literal_eval(remote.run((_DEVICE / "facts.py").read_text()).strip())
+            keys = folder / "thing"
+            endpoint = options.endpoint
+            host, port = credentials(
+                account.thing, keys, endpoint.url, endpoint.region, endpoint.profile, options.ca
+            )
+            if port is None and options.mqtt_port is None:
+                raise ValueError("the service does not say where MQTT is: give --mqtt-port")
+            settings = options.make_settings(
+                {"thing": account.thing, "host": host, "port": options.mqtt_port or port}
+            )
+            app = folder / "app"
+            app.mkdir()
+            shutil.copyfile(_DEVICE / "app.py", app / "app.py")
+            shutil.copyfile(EXAMPLES / "demo" / "app.py", app / "demo.py")
+            plan = install.plan_for(remote, app, board_files(settings, keys))
+            self.say(f"the board gets {len(plan.write)} files, {plan.size()} bytes; its thing is {account.thing}")
+            install.carry_out(remote, plan, lambda path, size: None)
+        except BaseException:
+            with contextlib.suppress(BoardError):
+                remote.reset()
+            raise
+        board.listen(remote.restart())
+        board.wait_for(CONNECTED, _PATIENCE)
+        bench = Bench(board, account, options.choices, self.say, settings, self.options.folder, self.state.facts)
+        known = {
+            LOCAL: endpoint.local, WIFI: settings.get("wifi"), TWO_PARTITIONS: self.state.facts.get("two"),
+            FILES: endpoint.local or (options.choices.bucket and options.choices.role_arn),
+        }
+        bench.can |= {need for need, there in known.items() if there}
+        return bench
+
+    def _outcome(self, case: Case, bench: Bench) -> Outcome:
+        bench.figures = {}
+        start, since = time.monotonic(), len(bench.board.lines)
+        result, seen = PASSED, ""
+        try:
+            missing = [need for need in case.needs if not bench.has(need)]
+            if missing:
+                return Outcome(case.name, case.expected, SKIPPED, "; ".join(NEEDS[need] for need in missing))
+            with cloud.one_line_errors():
+                seen = case.run(bench)
+            bench.note_heap(since)
+        except (Unexpected, BoardError, CloudError, InterpreterError, OSError) as error:
+            result, seen = FAILED, str(error)
+        except (ValueError, KeyError, TypeError, AssertionError) as error:
+            # What a board or a cloud says may be anything.
+            result, seen = FAILED, repr(error)
+        console = bench.board.lines[since:][-_CONSOLE:] if result == FAILED else []
+        seconds = time.monotonic() - start
+        outcome = Outcome(case.name, case.expected, result, seen, bench.figures, seconds, console)
+        if result == FAILED:
+            bench.recover()
+        return outcome
+
+    def _clean(self, board: BoardUnderTest, account: Account, touched: bool) -> None:
+        board.release()
+        self.say(f"removing what has the prefix {account.prefix}")
+        try:
+            for line in cleanup.in_short(cleanup.clean(account.iot, account.prefix)):
+                self.say(line)
+        except CloudError as error:
+            self.say(f"not removed: {error}; `ujobs qualify --clean` tries again")
+        if touched:
+            try:
+                remote = Remote(board.port)
+                remote.remove([path for path in remote.files("") if not path.startswith(_EMPTY)])
+                remote.reset()
+            except BoardError as error:
+                self.say(f"the board is not emptied: {error}; `ujobs wipe` does that")
+
+
+def choose(only: Sequence[str]) -> list[Case]:
+    """The cases with these names; * is any text, and the name of a group is all of it. Raises ValueError for a name
+    that fits none."""
+    if not only:
+        return list(CASES)
+    for pattern in only:
+        if not any(_fits(case.name, pattern) for case in CASES):
+            raise ValueError(f"--only {pattern}: there is no such case: see --list")
+    return [case for case in CASES if any(_fits(case.name, pattern) for pattern in only)]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatch(name, pattern) or fnmatch(name.partition(".")[0], pattern)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C does not keep the removal from its end."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,88 @@
+"""The reports of a run: report.md for people, report.xml (JUnit) for machines."""
+
+import html
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+
+from ujobs_tools.qualify.case import FAILED, PASSED, SKIPPED, Outcome
+from ujobs_tools.qualify.state import State
+from ujobs_tools.terminal import plain
+
+
+def write(state: State, cloud: str) -> tuple[Path, Path]:
+    """Write both into the run's folder. cloud: which one it was, in words. Raises OSError."""
+    outcomes = list(state.outcomes.values())
+    markdown, junit = state.folder / "report.md", state.folder / "report.xml"
+    markdown.write_text(_markdown(state, outcomes, cloud), encoding="utf-8")
+    ElementTree.ElementTree(_junit(outcomes, cloud)).write(junit, "utf-8", xml_declaration=True)
+    return markdown, junit
+
+
+def row(state: State, cloud: str) -> str:
+    """The line of docs/boards.md for this run."""
+    counts = Counter(outcome.result for outcome in state.outcomes.values())
+    facts = state.facts
+    cells = (
+        facts.get("machine", "?"), facts.get("version", "?"), version("ujobs-tools"), cloud,
+        f"{counts[PASSED]} passed, {counts[FAILED]} failed, {counts[SKIPPED]} skipped",
+    )
+    return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _markdown(state: State, outcomes: list[Outcome], cloud: str) -> str:
+    counts = Counter(outcome.result for outcome in outcomes)
+    lines = [
+        "# Qualification of a board", "",
+        f"ujobs {version('ujobs-tools')}, {cloud}, seed {state.seed}: {counts[PASSED]} cases passed, "
+        f"{counts[FAILED]} failed, {counts[SKIPPED]} skipped.", "",
+        "| fact | |", "|---|---|",
+        *(f"| {_cell(name.replace('_', ' '))} | {_cell(value)} |" for name, value in state.facts.items()), "",
+        "| case | result | expected | seen | seconds |", "|---|---|---|---|---:|",
+    ]
+    for one in outcomes:
+        lines.append(
+            f"| {one.name} | {one.result} | {_cell(one.expected)} | {_cell(one.seen)} | {one.seconds:.1f} |"
+        )
+    figures = [(one.name, name, value) for one in outcomes for name, value in one.figures.items()]
+    if figures:
+        lines += ["", "| case | figure | |", "|---|---|---:|"]
+        lines += [f"| {case} | {_cell(name)} | {value:g} |" for case, name, value in figures]
+    for one in outcomes:
+        if one.console:
+            lines += ["", f"The console at the end of {one.name}:", "", *(f"    {plain(line)}" for line in one.console)]
+    lines += ["", "The row for docs/boards.md:", "", row(state, cloud), ""]
+    return "\n".join(lines)
+
+
+def _junit(outcomes: list[Outcome], cloud: str) -> ElementTree.Element:
+    counts = Counter(outcome.result for outcome in outcomes)
+    suite = ElementTree.Element("testsuite", {
+        "name": "ujobs qualify", "tests": str(len(outcomes)), "failures": str(counts[FAILED]),
+        "skipped": str(counts[SKIPPED]), "errors": "0", "time": f"{sum(one.seconds for one in outcomes):.3f}",
+        "hostname": cloud,
+    })
+    for one in outcomes:
+        group, _, name = one.name.partition(".")
+        case = ElementTree.SubElement(
+            suite, "testcase", {"classname": f"qualify.{group}", "name": name, "time": f"{one.seconds:.3f}"}
+        )
+        if one.figures:
+            properties = ElementTree.SubElement(case, "properties")
+            for figure, value in one.figures.items():
+                ElementTree.SubElement(properties, "property", {"name": figure, "value": f"{value:g}"})
+        seen = plain(one.seen)
+        if one.result == FAILED:
+            message = f"expected: {one.expected}; seen: {seen}"
+            ElementTree.SubElement(case, "failure", {"message": message}).text = "\n".join(map(plain, one.console))
+        elif one.result == SKIPPED:
+            ElementTree.SubElement(case, "skipped", {"message": seen})
+        else:
+            ElementTree.SubElement(case, "system-out").text = f"expected: {one.expected}\nseen: {seen}"
+    return suite
+
+
+def _cell(value: object) -> str:
+    # Comes from a board: neither table syntax nor HTML.
+    return html.escape(plain(str(value)), quote=False).replace("|", "\\|").replace("\n", " ")

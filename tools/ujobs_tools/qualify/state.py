@@ -1,0 +1,47 @@
+"""The state file: what a run has found so far, so that `--resume` can go on, and `--clean` knows what to remove."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ujobs_tools.qualify.case import Outcome
+
+_NAME = "state.json"
+
+
+@dataclass
+class State:
+    """run_id: of the run. seed: of its random moments. outcomes: of the cases that have run. facts: of the board.
+    figures: of the run as a whole."""
+
+    folder: Path
+    run_id: str
+    seed: int
+    facts: dict[str, Any] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def keep(self) -> None:
+        """Write it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = {
+            "run_id": self.run_id, "seed": self.seed, "facts": self.facts,
+            "outcomes": [outcome.as_dict() for outcome in self.outcomes.values()],
+        }
+        path = self.folder / _NAME
+        temporary = path.with_name(_NAME + ".tmp")
+        temporary.write_text(json.dumps(content, indent=1))
+        temporary.replace(path)
+
+
+def read(folder: Path) -> State | None:
+    """What the last run in a folder has left; None without. Raises ValueError when the file is damaged."""
+    path = folder / _NAME
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text())
+        outcomes = {one["name"]: Outcome(**one) for one in found["outcomes"]}
+        return State(folder, str(found["run_id"]), int(found["seed"]), dict(found["facts"]), outcomes)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: remove it") from error
