@@ -229,5 +229,5 @@ def test_the_reset_line(start: Start) -> None:
     board.board.wait_for("working", times=2)
     board.board.signal(signal.SIGQUIT)
     board.board.wait_for("working", times=3)
-    assert started(board) == ["PWRON_RESET", "HARD_RESET", "PWRON_RESET"]
+    assert started(board)[-2:] == ["HARD_RESET", "PWRON_RESET"]
     assert board.board.lines.count("2030") == 1  # it resets the clock, too
