@@ -32,6 +32,6 @@ def _large(bench: Bench) -> str:
 
 
 CASES = (
-    Case("jobs.document", "documents of 4 to 32 KB arrive whole, or are REJECTED for lack of memory; the smallest is whole",
+    Case("jobs.document", "documents of 4 to 32 KB arrive whole, or are REJECTED for lack of memory; one is whole",
          _large, executions=lambda resets: len(_SIZES)),
 )
