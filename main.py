@@ -17,7 +17,7 @@ import machine
 gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
 
 try:
-    from firmware import clock, proving, settings, supervision, watchdog, wifi
+    from firmware import clock, health, proving, settings, supervision, watchdog, wifi
     from ujobs import Agent, trial
 except Exception as error:
     if "trial" in os.listdir("/"):
@@ -60,8 +60,18 @@ def build(config):
         roots=config["roots"],
         signing_key=config["signing_key"],
         check_settings=settings.check,
+        facts=lambda: facts(bool(config["wifi"])),
+        last_start=health.last_start(),
+        on_reboot=health.planned,
     )
     return agent
+
+
+def facts(wireless):
+    """Return what the job `report` says of the board, besides what the library knows."""
+    found = health.facts()
+    found["rssi"] = wifi.rssi() if wireless else None
+    return found
 
 
 def add_application(agent, name):
@@ -104,14 +114,20 @@ async def main(config, agent):
         keep_running("clock", timekeeper.run)
         # A certificate's dates can only be checked once the clock may be right.
         await proving.time_known(timekeeper)
-    if config["app"] and isinstance(agent, Agent):
+        if isinstance(agent, Agent):
+            agent.use(clock=timekeeper.off)
+    if config["app"] and isinstance(agent, Agent) and not health.safe:
         add_application(agent, config["app"])
+    if isinstance(agent, Agent):
+        keep_running("health", lambda: health.run(agent.link))
     await agent.run()
     # Only a claim comes to an end: the board is a thing now, and starts as that.
+    health.planned({})
     machine.reset()
 
 
 def start():
+    config = {}
     try:
         config = settings.load()
         agent = build(config)
@@ -120,12 +136,14 @@ def start():
         proving.give_up("not started: " + str(error))
         return
     except Exception as error:
+        health.keep(error, settings.secrets(config))
         proving.give_up("not started: " + repr(error))
         raise
     try:
         asyncio.run(main(config, agent))
     except (Exception, asyncio.CancelledError) as error:
         sys.print_exception(error)
+        health.keep(error, settings.secrets(config))
         time.sleep(5)
         machine.reset()
 

@@ -56,6 +56,14 @@ class Clock:
             await asyncio.sleep(0.1)
             waited += 0.1
 
+    async def off(self) -> str:
+        """Return how far the board's clock is from the time server's, in words."""
+        try:
+            difference = _now() - await ask(self._host)
+        except (OSError, ValueError) as error:
+            return "no time from %s: %s" % (self._host, error)
+        return "%+d s" % difference if difference else "right"
+
     async def _wait(self, seconds):
         known = getattr(self._link, "failure", "")
         while seconds > 0:
@@ -110,6 +118,11 @@ def read(answer: bytes) -> int:
     if not _FIRST_YEAR <= year < _FIRST_YEAR + _YEARS:
         raise ValueError("the year %d cannot be" % year)
     return seconds
+
+
+def _now():
+    # Seconds since 1970.
+    return int(time.time()) + (946684800 if time.gmtime(0)[0] == 2000 else 0)
 
 
 def _gmtime(seconds):

@@ -11,7 +11,9 @@ require("umqtt.simple")
 package("ujobs", base_path="../lib", opt=2)
 package(
     "firmware",
-    files=("__init__.py", "clock.py", "proving.py", "settings.py", "supervision.py", "watchdog.py", "wifi.py"),
+    files=(
+        "__init__.py", "clock.py", "health.py", "proving.py", "settings.py", "supervision.py", "watchdog.py", "wifi.py",
+    ),
     base_path="..",
     opt=2,
 )

@@ -175,6 +175,12 @@ def check(given: dict) -> None:
             raise ValueError("setting roots: " + wrong)
 
 
+def secrets(config: dict) -> "list[str]":
+    """Return the texts in the settings that nothing may show."""
+    wifi = config.get("wifi") or {}
+    return [wifi.get("password", "")] + list((config.get("claim") or {}).get("parameters", {}).values())
+
+
 def _wrong(name, given):
     # Why a setting cannot be used, with its name in front; "" when it can.
     check, default, nullable = _KNOWN[name]

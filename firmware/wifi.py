@@ -84,6 +84,14 @@ async def keep_connected(ssid: str, password: str) -> None:
             print("Wi-Fi:", error)
 
 
+def rssi() -> "int | None":
+    """Return the signal strength in dBm; None while not connected."""
+    try:
+        return network.WLAN(network.STA_IF).status("rssi")
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
 def reason(seen: set) -> str:
     """Return the most telling of the status codes seen, in words."""
     for codes, text in _REASONS:

@@ -111,5 +111,6 @@ def test_the_manifest_freezes_the_library_and_the_board_glue() -> None:
 
 def test_versions_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f'_UJOBS = "{project["version"]}"' in (LIBRARY / "handlers" / "report.py").read_text()
     assert {package["version"] for package in (CORE, *PARTS.values())} == {project["version"]}
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text()

@@ -15,7 +15,7 @@ import machine
 gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
 
 try:
-    from firmware import clock, proving, settings, wifi
+    from firmware import clock, health, proving, settings, wifi
     from ujobs import Agent, trial
 except Exception as error:
     if "trial" in os.listdir("/"):
@@ -46,8 +46,12 @@ async def work(config):
         roots=config["roots"],
         signing_key=config["signing_key"],
         check_settings=settings.check,
+        facts=health.facts,
+        last_start=health.last_start(),
+        on_reboot=health.planned,
     )
-    __import__(config["app"]).setup(agent)
+    if not health.safe:
+        __import__(config["app"]).setup(agent)
     if config["ntp"]:
         # The clock drifts by minutes in deep sleep: it is asked for at every wake-up.
         timekeeper = clock.Clock(config["ntp"], agent.link)
@@ -56,6 +60,7 @@ async def work(config):
     if trial.current():
         tasks.append(asyncio.create_task(proving.prove(agent, config["confirm"], config["trial"])))
     await agent.run(until_idle=True)
+    health.lasted()
 
 
 machine.WDT(timeout=(AWAKE + HUNG) * 1000)

@@ -524,7 +524,8 @@ class Agent(Requests):
         # Before anything of the handler is imported: that may be what crashes the board.
         if not fault and (attempt > handler[3] or (attempt > 1 and handler[2] == "fail")):
             status = _FAILED
-            fault = "the board was reset during attempt %d: %s" % (attempt - 1, lend("restore", "reset_cause"))
+            cause = lend("restore", "reset_cause", self._options)
+            fault = "the board was reset during attempt %d: %s" % (attempt - 1, cause)
         try:
             journal.begin(found, attempt)
             if not fault and handler[2] != "resume" and journal.checkpoint() is not None:

@@ -91,16 +91,21 @@ def remove(path: str) -> bool:
         return False
 
 
-def room(path: str, size: int) -> None:
-    """Raise OSError when the file system of an absolute path has not that many bytes free, and some to spare."""
+def free(path: str) -> int:
+    """Return how many bytes the file system of an absolute path has free."""
     try:
         state = os.statvfs("/" + path.split("/")[1])
     except OSError:
         state = os.statvfs("/")
     # A littlefs that is nearly full may report fewer than none, which looks like very many.
-    free = state[0] * state[3] if state[3] <= state[2] else 0
-    if size + _SPARE > free:
-        raise OSError("no room: %d bytes are needed, %d are free" % (size + _SPARE, free))
+    return state[0] * state[3] if state[3] <= state[2] else 0
+
+
+def room(path: str, size: int) -> None:
+    """Raise OSError when the file system of an absolute path has not that many bytes free, and some to spare."""
+    left = free(path)
+    if size + _SPARE > left:
+        raise OSError("no room: %d bytes are needed, %d are free" % (size + _SPARE, left))
 
 
 async def sha256(path: str) -> str:

@@ -7,6 +7,7 @@ hand out whatever has arrived) and makes the event loop re-enterable, which Micr
 import asyncio
 import asyncio.tasks
 import errno
+import gc
 import socket
 import sys
 import time
@@ -165,6 +166,7 @@ class _Policy(asyncio.DefaultEventLoopPolicy):
 
 
 def install():
+    gc.mem_free = lambda: 65536
     time.ticks_ms = ticks_ms
     time.ticks_add = ticks_add
     time.ticks_diff = ticks_diff

@@ -5,7 +5,7 @@ from ..link import explain
 
 _ATTEMPTS = 50
 # Step timeouts. Minutes: the board may take long to connect with what is in its trial.
-_MINUTES = {"app": 30, "call": 10, "files": 10, "firmware": 30, "reboot": 10, "settings": 30, "steps": 10}
+_MINUTES = {"app": 30, "call": 10, "files": 10, "firmware": 30, "reboot": 10, "report": 10, "settings": 30, "steps": 10}
 
 
 def register(agent: Agent, names: "tuple[str, ...]", allowed: "list[str]") -> None:

@@ -1,4 +1,7 @@
-"""The job `{"operation": "reboot"}`: restart the board; SUCCEEDED only once it has come back and is connected."""
+"""The job `{"operation": "reboot"}`: restart the board; SUCCEEDED only once it has come back and is connected.
+
+Option of Agent.use(): on_reboot, called with the job document just before the reset.
+"""
 
 import asyncio
 
@@ -12,8 +15,9 @@ async def run(job: Job, options: dict) -> "dict | None":
     import machine
 
     if job.checkpoint:
-        return {"reset_cause": reset_cause()}
+        return {"reset_cause": reset_cause({})}
     job.save(True)
     # Let whatever is on its way out leave first.
     await asyncio.sleep(0.5)
+    options.get("on_reboot", len)(job.document)
     machine.reset()

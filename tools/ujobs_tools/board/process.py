@@ -40,8 +40,8 @@ class Start:
     cause: machine's *_RESET number. clock_offset: seconds that the board's clock is ahead of the host's.
     unique_id: six bytes in hexadecimal. wifi_ssid,
     wifi_password: what the access point accepts, None for anything. ntp: how the time server answers, see
-    fakes/time_server.py. one_partition: the firmware has one application partition.
-    jumps: whether the clock may jump.
+    fakes/time_server.py. rtc_memory: the bytes that outlast resets, in hexadecimal. one_partition: the firmware has one
+    application partition. jumps: whether the clock may jump.
     repl: there is a serial port, so that the REPL follows main.py. raw: it was in raw mode before a soft reset, which
     leaves out main.py then.
     """
@@ -58,6 +58,7 @@ class Start:
     wifi_ssid: str | None
     wifi_password: str | None
     ntp: str
+    rtc_memory: str
     one_partition: bool
     jumps: bool
     repl: bool

@@ -7,6 +7,7 @@ by sending one line through its pipe:
     deepsleep MS           start again after MS milliseconds (-1: never), cause DEEPSLEEP_RESET
     watchdog MS, feed      arm the watchdog, feed it; unfed it resets the board, cause WDT_RESET
     clock SECONDS          the clock was set: it is now that many seconds ahead of the host's
+    memory HEX             what the memory of the real-time clock holds from now on
     listening              boot.py comes next: from here on the board reads what comes over its serial port
 """
 
@@ -81,6 +82,7 @@ class Board:
         self._set_radio(True)
         self._cause = PWRON_RESET
         self._clock_offset = 0
+        self._rtc_memory = ""
         self._watchdog: float | None = None  # seconds, once armed
         self._deadline = _NEVER  # when the watchdog bites, in monotonic seconds
         self._request = ""
@@ -221,6 +223,7 @@ class Board:
             wifi_ssid=self._options.wifi_ssid,
             wifi_password=self._options.wifi_password,
             ntp=self._options.ntp,
+            rtc_memory=self._rtc_memory,
             one_partition=self._options.one_partition,
             jumps=self._options.jumps,
             repl=self._port is not None,
@@ -251,6 +254,8 @@ class Board:
             self._listening = True
         elif kind == "clock":
             self._clock_offset = int(argument)
+        elif kind == "memory":
+            self._rtc_memory = argument
         elif kind in ("watchdog", "feed"):
             if kind == "watchdog":
                 self._watchdog = int(argument) / 1000

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .contents import application, check_version, program
-from .plan import OWNED, SLOTS, Plan, make_plan
+from .plan import OWNED, SLOTS, STARTS, Plan, make_plan
 from .ports import BoardError
 from .remote import FlashFull, Remote
 
@@ -25,7 +25,8 @@ def plan_for(remote: Remote, app: Path | None, further: Mapping[str, bytes]) -> 
     files = {**program(), **further}
     new = None if app is None else application(app, about.mpy)
     single = [path for path in files if not path.startswith(OWNED)]
-    places = [*OWNED, *SLOTS, *(f"{slot}.version" for slot in SLOTS), *single, *(f"{path}.new" for path in single)]
+    places = [*OWNED, *SLOTS, *(f"{slot}.version" for slot in SLOTS), STARTS]
+    places += [*single, *(f"{path}.new" for path in single)]
     return make_plan(files, new, remote.files(*(place.rstrip("/") for place in places)), about.slot)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 SLOTS = ("/app", "/app-b")
 """The folders of the application, as in ujobs.trial."""
+STARTS = "/starts.count"
+"""Of firmware/health.py: what comes over the cable gets its own chances."""
 OWNED = ("/lib/ujobs/", "/lib/firmware/")
 """Folders in which nothing is left that does not belong there."""
 _NEW = ".new"
@@ -66,7 +68,7 @@ def make_plan(
             # Of the version before the last one; nothing starts from them.
             leftovers |= {path for path in there if path.startswith(f"{folder}/") and path not in wanted}
             # Nor has what comes over the cable a version that jobs know.
-            leftovers |= {f"{folder}.version"} & there.keys()
+            leftovers |= {f"{folder}.version", STARTS} & there.keys()
     same = {path for path, content in wanted.items() if there.get(path) == _digest(content)}
     copies = {path: source for path, source in copies.items() if path not in same}
     write = {path: content for path, content in wanted.items() if path not in same and path not in copies}

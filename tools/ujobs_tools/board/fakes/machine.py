@@ -18,6 +18,7 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _frequency = 160_000_000
+_RTC_MEMORY = 2048 - 64  # bytes; the ESP32 has 2048, and a message to the supervisor half as many
 
 
 def reset() -> None:
@@ -80,4 +81,14 @@ class RTC:
             return (year, month, day, weekday, hour, minute, second, 0)
         year, month, day, _, hour, minute, second, _ = value
         real_time.set_now(real_time.to_seconds((year, month, day, hour, minute, second, 0, 0)))
+        return None
+
+    def memory(self, data: bytes | None = None) -> bytes | None:
+        """Read or set the bytes that outlast every reset but power-on; empty at first."""
+        if data is None:
+            return bytes.fromhex(hardware.settings["rtc_memory"])
+        if len(data) > _RTC_MEMORY:
+            raise ValueError("buffer too long")
+        hardware.settings["rtc_memory"] = bytes(data).hex()
+        hardware.tell("memory " + hardware.settings["rtc_memory"])
         return None

@@ -1,0 +1,308 @@
+"""firmware/health.py: starts that do not last are counted with few writes to flash, and lead to safe mode."""
+
+import asyncio
+import os
+import sys
+import time
+
+import ujobs.trial as trial
+from restarts import ROOT, remove_all
+
+
+class RTC:
+    """The clock, whose memory outlasts every reset but power-on."""
+
+    content = b""
+
+    def memory(self, data=None):
+        if data is None:
+            return RTC.content
+        RTC.content = bytes(data)
+
+
+class Machine:
+    PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
+    RTC = RTC
+    cause = 1
+
+    def reset_cause(self):
+        return self.cause
+
+
+machine = Machine()
+sys.modules["machine"] = machine
+sys.path.append(__file__.rsplit("/", 1)[0] + "/../../firmware")
+import health  # noqa: E402
+
+sys.path.pop()
+del sys.modules["machine"]
+
+
+class Up:
+    """A link that is always up."""
+
+    def __init__(self):
+        self.up = asyncio.Event()
+        self.up.set()
+
+
+class Flash:
+    """os for trial.py, which counts what is changed."""
+
+    def __init__(self):
+        self.changes = 0
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def rename(self, old, new):
+        self.changes += 1
+        os.rename(old, new)
+
+    def remove(self, name):
+        os.remove(name)
+        self.changes += 1
+
+
+def on_board(scenario):
+    """Call scenario(flash) on a board with empty flash that has just been powered on."""
+    flash = Flash()
+    remove_all(ROOT)
+    os.mkdir(ROOT)
+    trial.root = ROOT
+    RTC.content = b""
+    trial.os = health.os = flash
+    try:
+        scenario(flash)
+    finally:
+        trial.os = health.os = os
+        trial.root = ""
+        remove_all(ROOT)
+
+
+def start(cause=Machine.HARD_RESET):
+    """A reset; return whether the board is in safe mode then."""
+    machine.cause = cause
+    health.safe = False
+    health.starts = 0
+    health._last = b""
+    if cause == Machine.PWRON_RESET:
+        RTC.content = b""
+    trial.boot()
+    return health.begin()
+
+
+def last():
+    """Let a minute connected go by at once."""
+
+    async def minute():
+        async def brief(seconds):
+            await sleep(0)
+
+        asyncio.sleep, sleep = brief, asyncio.sleep
+        task = asyncio.create_task(health.run(Up()))
+        try:
+            for _ in range(200):
+                await sleep(0)
+        finally:
+            asyncio.sleep = sleep
+            task.cancel()
+
+    asyncio.run(minute())
+
+
+def test_starts_that_last_write_nothing_to_flash():
+    def scenario(flash):
+        for cause in (1, 2, 3, 2, 2, 1, 2):
+            assert not start(cause)
+            last()
+        assert (flash.changes, health.starts) == (0, 2)
+
+    on_board(scenario)
+
+
+def test_ten_starts_that_do_not_last_end_in_safe_mode_until_an_update():
+    def scenario(flash):
+        assert [start(cause) for cause in [1] + [3] * 10] == [False] * 10 + [True]
+        assert flash.changes == 10
+        assert (health.facts()["mode"], health.facts()["starts"]) == ("safe", 11)
+        # Neither a minute in safe mode nor another reset ends it, and none of them writes.
+        last()
+        assert start() and start(1) and start(3)
+        assert flash.changes == 10
+        # An update does; one that does not last gets ten starts of its own.
+        trial.begin(trial.APP)
+        assert not start()
+        trial.confirm()
+        assert [start() for _ in range(10)] == [False] * 9 + [True]
+
+    on_board(scenario)
+
+
+def test_one_start_that_lasts_begins_the_count_anew():
+    def scenario(flash):
+        for _ in range(3):
+            assert not any([start() for _ in range(9)])
+            last()
+        assert not any([start() for _ in range(10)])
+        assert start()
+
+    on_board(scenario)
+
+
+def test_resets_that_somebody_wants_do_not_count():
+    def scenario(flash):
+        start(1)
+        for _ in range(30):
+            health.planned({})
+            assert not start()
+            assert not start(Machine.DEEPSLEEP_RESET)
+            assert not start(Machine.SOFT_RESET)
+            health.planned({})
+        assert flash.changes == 0
+
+    on_board(scenario)
+
+
+def test_a_reboot_that_says_so_leaves_safe_mode():
+    def scenario(flash):
+        for _ in range(11):
+            start()
+        for document in ({}, {"leave_safe_mode": False}, {"leave_safe_mode": "yes"}):
+            health.planned(document)
+            assert start()
+        health.planned({"leave_safe_mode": True})
+        assert not start()
+
+    on_board(scenario)
+
+
+def test_power_cuts_in_trouble_count_too():
+    def scenario(flash):
+        start(1)
+        start(3)
+        assert [start(1) for _ in range(9)] == [False] * 8 + [True]
+
+    on_board(scenario)
+
+
+def test_memory_that_the_application_uses_is_left_alone():
+    def scenario(flash):
+        for content in (b"mine", b"ujobs and more"):
+            RTC.content = content
+            assert not any([start() for _ in range(20)])
+            assert [start(3) for _ in range(10)] == [False] * 9 + [True]
+            last()
+            assert RTC.content == content
+            assert health.facts()["starts"] is None
+            health.planned({"leave_safe_mode": True})
+
+    on_board(scenario)
+
+
+def test_a_port_without_that_memory_counts_the_watchdog():
+    class Without:
+        pass
+
+    class Few:
+        WDT_RESET = 3
+
+        def reset_cause(self):
+            return 1
+
+    def scenario(flash):
+        Machine.RTC = Without
+        try:
+            assert not any([start() for _ in range(20)])
+            assert [start(3) for _ in range(10)] == [False] * 9 + [True]
+        finally:
+            Machine.RTC = RTC
+        health.machine = Few()
+        try:
+            assert start()
+        finally:
+            health.machine = machine
+
+    on_board(scenario)
+
+
+def fail(message):
+    raise OSError(message)
+
+
+def ended(message, secrets=()):
+    try:
+        fail(message)
+    except OSError as error:
+        health.keep(error, list(secrets))
+    return health.facts()["traceback"]
+
+
+def test_the_traceback_that_ended_the_program_is_kept():
+    def scenario(flash):
+        start(1)
+        text = ended("sensor is gone")
+        assert "sensor is gone" in text and "fail" in text and len(text) <= 400
+        assert flash.changes == 1
+        ended("sensor is gone")
+        assert flash.changes == 1, "the same again is not written again"
+        start()
+        assert health.last_start() == ", start 2 since power-on, OSError: sensor is gone"
+        # The next start ended otherwise, and what was kept is not its cause.
+        start(3)
+        assert health.last_start() == ", start 3 since power-on"
+        assert "sensor is gone" in health.facts()["traceback"]
+
+    on_board(scenario)
+
+
+def test_a_traceback_has_no_secrets_and_an_end():
+    def scenario(flash):
+        start(1)
+        text = ended("no way to https://a.example/f?X-Amz-Signature=abcdef x? hunter22", ["hunter22", ""])
+        assert "abcdef" not in text and "hunter22" not in text
+        assert "https://a.example/f? x? ..." in text
+        text = ended("x" * 5000 + "the end")
+        assert len(text) <= 400 and "the end" in text
+        # Half of a secret is one, too.
+        assert "secret" not in ended("secret" * 50 + "y" * 398, ["secret" * 50])
+
+    on_board(scenario)
+
+
+def test_uptime_outlasts_the_period_of_the_ticks():
+    class Time:
+        now = time.ticks_ms()
+
+        def ticks_ms(self):
+            return self.now
+
+        def ticks_diff(self, end, start):
+            return time.ticks_diff(end, start)
+
+    health.time = Time()
+    try:
+        before = health.uptime()
+        for _ in range(60):
+            # A day would be more than half the period of a board's ticks; the hour between two looks is not.
+            Time.now = time.ticks_add(Time.now, 43200000)
+            health.uptime()
+        assert health.uptime() - before == 30 * 86400
+    finally:
+        health.time = time
+
+
+def test_a_flash_that_takes_nothing_does_not_end_anything():
+    def full(name, text):
+        raise OSError(28)
+
+    def scenario(flash):
+        real = trial._write
+        trial._write = full
+        try:
+            assert not any([start() for _ in range(20)])
+            ended("sensor")
+        finally:
+            trial._write = real
+
+    on_board(scenario)
