@@ -16,8 +16,14 @@ import sys
 import time
 
 import machine
+from micropython import const
 
 from ujobs import trial
+
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import Any
 
 _MOST = 10  # starts in a row
 _LASTING = 60  # seconds connected
@@ -42,9 +48,10 @@ def begin() -> bool:
     """Count a start, first thing after a reset. Return whether it is to be in safe mode."""
     global safe, starts, _last
     memory = _memory()
-    mine = memory is not None and len(memory) == 8 and memory[:5] == _MARK
+    mine = False
     count = before = _read()
-    if mine:
+    if memory is not None and len(memory) == 8 and memory[:5] == _MARK:
+        mine = True
         _last = memory[5:6]
         starts = int.from_bytes(memory[6:], "big")
     cause = machine.reset_cause()
@@ -96,8 +103,8 @@ def planned(document: dict) -> None:
 def keep(error: BaseException, secrets: "list[str]") -> None:
     """Keep the traceback of what ends the program, cut to its end. secrets: texts that must not be in it."""
     _note(_RAISED)
-    buffer = io.StringIO()
-    sys.print_exception(error, buffer)
+    buffer: "Any" = io.StringIO()
+    sys.print_exception(error, buffer)  # type: ignore[attr-defined]
     text = buffer.getvalue()
     for secret in secrets:
         if secret:
