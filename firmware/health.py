@@ -16,8 +16,8 @@ import sys
 import time
 
 import machine
-from micropython import const
 
+from micropython import const
 from ujobs import trial
 
 # What only type checkers read; the compiler leaves it out.
