@@ -317,12 +317,5 @@ def test_a_continuous_job_with_boto3(server: Server) -> None:
     assert [found["jobId"] for found in iot.list_jobs(thingGroupName="spare")["jobs"]] == ["a"]
     with refused_over_http("LimitExceededException", 410):
         iot.associate_targets_with_job(jobId="a", targets=[f"{groups['plant']}-{index}" for index in range(100)])
-    growing = {"exponentialRate": {
-        "baseRatePerMinute": 1, "incrementFactor": 2.0, "rateIncreaseCriteria": {"numberOfNotifiedThings": 1},
-    }}
-    for unsupported in (
-        {"presignedUrlConfig": {"roleArn": "arn:aws:iam::000000000000:role/reader"}},
-        {"jobExecutionsRolloutConfig": growing},
-    ):
-        with refused_over_http("NotImplementedException", 501):
-            iot.update_job(jobId="a", **unsupported)
+    with refused_over_http("NotImplementedException", 501):
+        iot.update_job(jobId="a", presignedUrlConfig={"roleArn": "arn:aws:iam::000000000000:role/reader"})

@@ -142,7 +142,7 @@ def test_force_travels_in_the_query(server: Server, kiln: str) -> None:
             "ResourceNotFoundException", 404,
         ),
         (lambda s: s.iot.list_jobs(status="DONE"), "InvalidRequestException", 400),
-        (lambda s: s.iot.list_job_templates(), "NotImplementedException", 501),
+        (lambda s: s.iot.list_ota_updates(), "NotImplementedException", 501),
         (
             lambda s: s.iot.create_job(jobId="b", targets=["x"], document="{}", namespaceId="ns"),
             "NotImplementedException", 501,
@@ -171,12 +171,12 @@ def test_modelled_exceptions_carry_their_members(server: Server, kiln: str) -> N
 
 
 def test_what_is_not_implemented_is_named(server: Server) -> None:
-    with pytest.raises(ClientError, match=r"ListJobTemplates is not implemented"):
-        server.iot.list_job_templates()
+    with pytest.raises(ClientError, match=r"ListOTAUpdates is not implemented"):
+        server.iot.list_ota_updates()
     with pytest.raises(ClientError, match=r"UpdateJob presignedUrlConfig is not implemented"):
         server.iot.update_job(jobId="a", presignedUrlConfig={"expiresInSec": 60})
-    with pytest.raises(ClientError, match=r"CreateJob schedulingConfig is not implemented"):
-        server.iot.create_job(jobId="a", targets=["x"], document="{}", schedulingConfig={"endBehavior": "CANCEL"})
+    with pytest.raises(ClientError, match=r"CreateJob documentSource is not implemented"):
+        server.iot.create_job(jobId="a", targets=["x"], documentSource="https://files.s3.amazonaws.com/job.json")
     shadow = boto3.client(
         "iot-data", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id="any",
         aws_secret_access_key="any",
@@ -315,26 +315,3 @@ def test_parameters_that_ask_for_nothing_are_ignored(server: Server, kiln: str) 
     create(server, kiln, "b", jobExecutionsRolloutConfig={})
     server.iot.create_thing_group(thingGroupName="g", tags=[])
     server.iot.update_job(jobId="a", description="x", jobExecutionsRolloutConfig={"maximumPerMinute": 5})
-
-
-@pytest.mark.parametrize(
-    ("config", "code", "status"),
-    [
-        ({"maximumPerMinute": 1}, "NotImplementedException", 501),
-        ({"maximumPerMinute": 1001}, "InvalidRequestException", 400),
-        (
-            {"exponentialRate": {"baseRatePerMinute": 1, "incrementFactor": 2.0,
-                                 "rateIncreaseCriteria": {"numberOfNotifiedThings": 1}}},
-            "NotImplementedException", 501,
-        ),
-    ],
-)  # fmt: skip
-def test_a_rollout_that_would_be_slow_is_not_done_at_once(
-    server: Server, kiln: str, config: dict[str, Any], code: str, status: int
-) -> None:
-    other = server.iot.create_thing(thingName="saw")["thingArn"]
-    with refused(code, status):
-        server.iot.create_job(
-            jobId="a", targets=[kiln, other], document="{}", jobExecutionsRolloutConfig=config
-        )
-    assert server.iot.list_jobs()["jobs"] == []

@@ -1,9 +1,14 @@
 """Every operation that the HTTP API has answers in the shape that its service model gives it."""
 
+from typing import Any
+
 from engine_service import NOTHING
 from http_service import Server
 
 from ujobs_tools import credentials
+
+END = "2027-01-01T00:00"
+WINDOWS = [{"startTime": "cron(0 0 * * ? *)", "durationInMinutes": 1430}]  # open at the clock's time
 
 
 def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
@@ -62,11 +67,28 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
     iot.describe_provisioning_template(templateName="line")
     iot.list_provisioning_templates(maxResults=1)
     iot.delete_provisioning_template(templateName="line")
+    configurations: dict[str, Any] = {
+        "jobExecutionsRolloutConfig": {
+            "maximumPerMinute": 9, "exponentialRate": {
+                "baseRatePerMinute": 1, "incrementFactor": 1.5, "rateIncreaseCriteria": {"numberOfNotifiedThings": 1},
+            },
+        },
+        "abortConfig": {"criteriaList": [
+            {"failureType": "ALL", "action": "CANCEL", "thresholdPercentage": 20.5, "minNumberOfExecutedThings": 9},
+        ]},
+    }
     iot.create_job(
         jobId="a", targets=[target], document="{}", targetSelection="CONTINUOUS", description="text",
         timeoutConfig={"inProgressTimeoutInMinutes": 5},
-        jobExecutionsRetryConfig={"criteriaList": [{"failureType": "ALL", "numberOfRetries": 2}]},
+        jobExecutionsRetryConfig={"criteriaList": [{"failureType": "ALL", "numberOfRetries": 2}]}, **configurations,
+        schedulingConfig={"endTime": END, "endBehavior": "CANCEL", "maintenanceWindows": WINDOWS},
     )
+    iot.create_job_template(
+        jobTemplateId="template", description="text", document="{}", maintenanceWindows=WINDOWS, **configurations
+    )
+    iot.describe_job_template(jobTemplateId="template")
+    iot.list_job_templates(maxResults=1)
+    iot.delete_job_template(jobTemplateId="template")
     iot.associate_targets_with_job(jobId="a", targets=[f"{target.rpartition(':')[0]}:thinggroup/group"])
     iot.update_job(jobId="a", description="other text")
     data.start_next_pending_job_execution(thingName=thing, statusDetails={"k": "v"}, stepTimeoutInMinutes=1)

@@ -116,11 +116,17 @@ def test_parameters_are_for_managed_templates_only(service: Service) -> None:
 
 @pytest.mark.parametrize(
     "arn",
-    ["AWS-Reboot", f"{REBOOT[:-3]}2.0", REBOOT.replace("Reboot", "Dance"), REBOOT.replace("::", ":000000000000:")],
+    [f"{REBOOT[:-3]}2.0", REBOOT.replace("Reboot", "Dance"), REBOOT.replace("::", ":000000000000:")],
 )
 def test_templates_that_do_not_exist(service: Service, arn: str) -> None:
     with pytest.raises(ApiError, match=r"^ResourceNotFound: "):
         create(service, arn)
+
+
+def test_a_template_is_named_by_its_arn(service: Service) -> None:
+    for name in ("AWS-Reboot", service.engine.arn("thing", "kiln")):
+        with pytest.raises(ApiError, match=r"^InvalidRequest: "):
+            create(service, name)
 
 
 def test_managed_templates_with_boto3(server: Server) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ujobs_tools.service import limits, model
+from ujobs_tools.service import abort, limits, model
+from ujobs_tools.service.errors import existing
 from ujobs_tools.service.model import Execution, Job
+from ujobs_tools.service.schedule import Schedule
 from ujobs_tools.service.store import Store
 
 _log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class Core:
         self.on_change: Callable[[], None] = lambda: None
         self.on_identity_change: Callable[[], None] = lambda: None
         self.rights_version = 0
+        self._fronts: dict[str, int | None] = {}
 
     def arn(self, kind: str, name: str) -> str:
         """The ARN of a "thing", "thinggroup", "job", "stream", "cert", "policy" or "provisioningtemplate"."""
@@ -52,7 +55,8 @@ class Core:
 
     @contextmanager
     def _change(self, things: Iterable[str]) -> Iterator[float]:
-        """A transaction that may change executions of these things; gives the time to use in it.
+        """A transaction that may change executions of these things, and of those that it is told to `_watch`; gives the
+        time to use in it.
 
         After it is stored: `notify` to each thing whose set of pending executions is another one now, `notify-next` to
         each whose front of the queue is another execution now ("Jobs notifications": a front that merely starts, or
@@ -60,12 +64,13 @@ class Core:
         """
         now = self.clock()
         with self.store.transaction():
-            fronts = {thing: self.store.front(thing) for thing in things}
+            self._fronts = {}
+            self._watch(things)
             self.store.requeued()
             yield now
         requeued = self.store.requeued()
         notifications = []
-        for thing, front in fronts.items():
+        for thing, front in self._fronts.items():
             if thing in requeued:
                 notifications.append((thing, "notify", self._list_payload(thing, now)))
             if self.store.front(thing) != front:
@@ -73,6 +78,12 @@ class Core:
         for notification in notifications:
             self.on_notification(*notification)
         self.on_change()
+
+    def _watch(self, things: Iterable[str]) -> None:
+        """Notify these things, too, of what changes for them in this transaction from now on."""
+        for thing in things:
+            if thing not in self._fronts:
+                self._fronts[thing] = self.store.front(thing)
 
     def _list_payload(self, thing: str, now: float) -> dict[str, Any]:
         jobs: dict[str, list[dict[str, Any]]] = {}
@@ -113,9 +124,10 @@ class Core:
         execution.step_deadline = execution.job_deadline = None
         self._save(execution, now)
         job = self._job(execution.job_id)
-        if job.status == model.IN_PROGRESS and self._may_retry(job, execution):
+        if job.status in model.UNDER_WAY and self._may_retry(job, execution):
             self.store.add_execution(
-                execution.thing, execution.job_id, execution.number + 1, now, execution.retry_attempt + 1
+                execution.thing, execution.job_id, execution.number + 1, now, execution.retry_attempt + 1,
+                held=job.status == model.SCHEDULED,
             )
             _log.info("%s: job %s queued again after it %s", execution.thing, execution.job_id, status)
         self._settle(job, now)
@@ -141,19 +153,51 @@ class Core:
             latest = self.store.execution(thing, job_id, None)
             if latest is None or latest.status in model.TERMINAL:
                 self.store.add_execution(thing, job_id, latest.number + 1 if latest else 1, now)
-        _log.info("job %s queued for %s", job_id, things[0] if len(things) == 1 else f"{len(things)} things")
+        if things:
+            _log.info("job %s queued for %s", job_id, things[0] if len(things) == 1 else f"{len(things)} things")
 
     def _settle(self, job: Job, now: float) -> None:
-        """A SNAPSHOT job is COMPLETED once all its executions are over; a CONTINUOUS one never is by itself."""
-        if (
-            job.status == model.IN_PROGRESS
-            and job.target_selection == "SNAPSHOT"
-            and not self.store.has_pending(job.job_id)
-        ):
+        """Cancel a job that meets one of its abort criteria. A SNAPSHOT job is COMPLETED once all its executions are
+        over, a CONTINUOUS one only when its schedule has ended as well."""
+        if job.status not in model.UNDER_WAY:
+            return
+        reason = abort.reason(job.abort, self.store.counts(job.job_id)) if job.abort else None
+        if reason is not None:
+            self._cancel(job, now, abort.REASON_CODE, reason)
+        elif self._ends_by_itself(job, now) and not self.store.has_pending(job.job_id):
             job.status = model.COMPLETED
             job.completed_at = job.last_updated_at = now
+            job.due_at = None
             self.store.save_job(job)
             _log.info("job %s COMPLETED", job.job_id)
+
+    def _ends_by_itself(self, job: Job, now: float) -> bool:
+        if job.target_selection == "SNAPSHOT":
+            return job.status == model.IN_PROGRESS and not self.store.waiting(job.job_id, 1)
+        end = Schedule(job.scheduling).end
+        return end is not None and now >= end
+
+    def _cancel(
+        self, job: Job, now: float, reason_code: str | None, comment: str | None, force: bool = False
+    ) -> None:
+        """Cancel a job and its QUEUED executions; with force those IN_PROGRESS as well."""
+        job.status = model.CANCELED
+        job.reason_code, job.comment, job.force_canceled = reason_code, comment, force
+        job.completed_at = job.last_updated_at = now
+        job.due_at = None
+        self.store.stop_waiting(job.job_id)
+        self.store.save_job(job)
+        _log.info("job %s CANCELED  %s", job.job_id, comment or "")
+        pending = self.store.pending_of_job(job.job_id)
+        self._watch(execution.thing for execution in pending)
+        for execution in pending:
+            if execution.status == model.QUEUED or force:
+                execution.force_canceled = force
+                self._end(execution, model.CANCELED, now)
+
+    def _known_job(self, job_id: str) -> Job:
+        """The job. Raises ApiError ResourceNotFound."""
+        return existing(self.store.job(limits.job_id(job_id)), f"Job {job_id} cannot be found.")
 
     def _job(self, job_id: str) -> Job:
         job = self.store.job(job_id)

@@ -13,22 +13,30 @@ from typing import Any
 
 from ujobs_tools.private import make_private
 
-_VERSION = 5
+_VERSION = 6
 
 _SCHEMA = """
 CREATE TABLE jobs (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL UNIQUE, document TEXT NOT NULL,
     targets TEXT NOT NULL, target_selection TEXT NOT NULL, status TEXT NOT NULL, created_at REAL NOT NULL,
     last_updated_at REAL NOT NULL, description TEXT, in_progress_timeout INTEGER, retries TEXT, completed_at REAL,
-    force_canceled INTEGER NOT NULL, reason_code TEXT, comment TEXT, job_template_arn TEXT, document_parameters TEXT);
+    force_canceled INTEGER NOT NULL, reason_code TEXT, comment TEXT, job_template_arn TEXT, document_parameters TEXT,
+    rollout TEXT, abort TEXT, scheduling TEXT, batch_at REAL, due_at REAL);
 CREATE INDEX jobs_by_status ON jobs (status);
 CREATE INDEX jobs_by_selection ON jobs (target_selection);
 CREATE INDEX jobs_by_both ON jobs (target_selection, status);
+CREATE INDEX jobs_due ON jobs (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE waiting_things (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL REFERENCES jobs (job_id) ON DELETE CASCADE,
+    thing TEXT NOT NULL, UNIQUE (job_id, thing));
+CREATE INDEX waiting_things_by_job ON waiting_things (job_id);
+CREATE TABLE job_templates (
+    id TEXT PRIMARY KEY, created_at REAL NOT NULL, members TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE executions (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, thing TEXT NOT NULL, job_id TEXT NOT NULL, number INTEGER NOT NULL,
     queued_at REAL NOT NULL, last_updated_at REAL NOT NULL, status TEXT NOT NULL, version INTEGER NOT NULL,
     details TEXT, started_at REAL, step_deadline REAL, job_deadline REAL, retry_attempt INTEGER NOT NULL,
-    force_canceled INTEGER NOT NULL,
+    force_canceled INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0,
     deadline REAL GENERATED ALWAYS AS
         (coalesce(min(step_deadline, job_deadline), step_deadline, job_deadline)) VIRTUAL,
     UNIQUE (thing, job_id, number));

@@ -22,20 +22,22 @@ class Engine(DeviceOperations, JobControl, Provisioning, ManagedTemplates, Strea
     """
 
     def next_deadline(self) -> float | None:
-        """The epoch seconds at which the next step or in-progress timer runs out; None while none runs. Cheap."""
-        return self.store.next_deadline()
+        """The epoch seconds at which the next timer of an execution runs out, or a job goes on by its rate or schedule;
+        None while nothing is to come. Cheap."""
+        moments = (self.store.next_deadline(), self.store.next_due_job())
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def expire(self) -> None:
-        """Make TIMED_OUT every execution whose step or in-progress timer has run out.
+        """Make TIMED_OUT every execution whose step or in-progress timer has run out, and let jobs go on.
 
         The effective timer is the one of the two that ends first (UpdateJobExecution, TimeoutConfig).
         """
         due = self.store.due(self.clock())
-        if not due:
-            return
-        with self._change(execution.thing for execution in due) as now:
-            for execution in due:
-                self._end(execution, model.TIMED_OUT, now)
+        if due:
+            with self._change(execution.thing for execution in due) as now:
+                for execution in due:
+                    self._end(execution, model.TIMED_OUT, now)
+        self.advance_jobs()
 
     def time_out(self, thing: str) -> None:
         """Make the thing's execution that is IN_PROGRESS TIMED_OUT, as if its timer had run out now. Raises ApiError

@@ -10,6 +10,7 @@ from typing import Any
 from ujobs_tools.service import limits, model, paging
 from ujobs_tools.service.errors import already_exists, existing, invalid
 from ujobs_tools.service.group_store import ThingGroup
+from ujobs_tools.service.job_course import JobCourse
 from ujobs_tools.service.model import Job
 from ujobs_tools.service.registry import Registry
 
@@ -18,7 +19,7 @@ MAX_DEPTH = 7
 MAX_GROUPS = 10  # that one thing can be in
 
 
-class Groups(Registry):
+class Groups(JobCourse, Registry):
     """CreateThingGroup and its like; all raise ApiError."""
 
     def create_thing_group(
@@ -141,7 +142,7 @@ class Groups(Registry):
         with self._change([thing]) as now:
             self.store.add_member(group.name, thing)
             for job in self._continuous_jobs(group):
-                self._queue([thing], job.job_id, now)
+                self._join(job, [thing], now)
         self._rights_changed(fewer=False)
         return {}
 
@@ -167,8 +168,8 @@ class Groups(Registry):
 
     def _continuous_jobs(self, group: ThingGroup) -> list[Job]:
         """The CONTINUOUS jobs under way that are for this group or one above it, the oldest first."""
-        found = self.store.jobs(model.IN_PROGRESS, "CONTINUOUS", group.line)
-        return [job for _, job in reversed(found)]
+        found = [item for status in model.UNDER_WAY for item in self.store.jobs(status, "CONTINUOUS", group.line)]
+        return [job for _, job in sorted(found, key=lambda item: item[0])]
 
 
 def _set_properties(group: ThingGroup, properties: Mapping[str, Any]) -> None:

@@ -27,8 +27,9 @@ _log = logging.getLogger(__name__)
 _STATUS = {
     "InvalidRequest": 400, "VersionMismatch": 400, "MalformedPolicy": 400, "ResourceNotFound": 404,
     "UnknownOperation": 404, "CertificateState": 406, "ResourceAlreadyExists": 409, "InvalidStateTransition": 409,
-    "VersionConflict": 409, "DeleteConflict": 409, "VersionsLimitExceeded": 409, "TerminalStateReached": 410,
-    "LimitExceeded": 410, "Unauthorized": 401, "InternalFailure": 500, "NotImplemented": 501,
+    "VersionConflict": 409, "DeleteConflict": 409, "Conflict": 409, "VersionsLimitExceeded": 409,
+    "TerminalStateReached": 410, "LimitExceeded": 410, "Unauthorized": 401, "InternalFailure": 500,
+    "NotImplemented": 501,
 }
 _EXCEPTION = {"VersionMismatch": "InvalidRequestException", "TerminalStateReached": "TerminalStateException"}
 

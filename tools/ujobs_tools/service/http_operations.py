@@ -25,7 +25,8 @@ COMMON_NAME = "AWS IoT Certificate"  # as on AWS: the certificate does not name 
 
 _ENGINE_OPERATIONS = (
     "CreateJob", "DescribeJob", "GetJobDocument", "ListJobs", "UpdateJob", "CancelJob", "DeleteJob",
-    "AssociateTargetsWithJob", "ListManagedJobTemplates", "DescribeManagedJobTemplate",
+    "AssociateTargetsWithJob", "CreateJobTemplate", "DescribeJobTemplate", "ListJobTemplates", "DeleteJobTemplate",
+    "ListManagedJobTemplates", "DescribeManagedJobTemplate",
     "DescribeJobExecution", "ListJobExecutionsForJob", "ListJobExecutionsForThing", "CancelJobExecution",
     "DeleteJobExecution",
     "CreateThing", "DescribeThing", "UpdateThing", "ListThings", "DeleteThing",

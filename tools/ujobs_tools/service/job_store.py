@@ -16,6 +16,8 @@ _CHANGING = (
     "status", "version", "details", "last_updated_at", "started_at", "step_deadline", "job_deadline", "force_canceled",
 )
 _IS_PENDING = "status IN ('IN_PROGRESS', 'QUEUED')"
+# What a thing sees of them. The others wait for a maintenance window.
+_IS_SHOWN = f"{_IS_PENDING} AND held = 0"
 # The front of the queue is first: IN_PROGRESS before QUEUED, the oldest first in each.
 _PENDING_ORDER = "ORDER BY status, sequence"
 
@@ -23,7 +25,7 @@ _PENDING_ORDER = "ORDER BY status, sequence"
 def _job(row: sqlite3.Row) -> Job:
     columns: dict[str, Any] = dict(row)
     columns.pop("sequence", None)
-    for name in ("targets", "retries", "document_parameters"):
+    for name in ("targets", "retries", "document_parameters", "rollout", "abort", "scheduling"):
         columns[name] = decode(columns[name])
     columns["force_canceled"] = bool(columns["force_canceled"])
     return Job(**columns)
@@ -99,24 +101,65 @@ class JobStore(Database):
             for row in self._all("SELECT status, count(*) FROM executions WHERE job_id = ? GROUP BY status", job_id)
         )
 
+    def wait(self, job_id: str, things: Sequence[str]) -> None:
+        """Have things wait for a job, behind those that wait already."""
+        for thing in things:
+            self._execute("INSERT OR IGNORE INTO waiting_things (job_id, thing) VALUES (?, ?)", job_id, thing)
+
+    def waiting(self, job_id: str, limit: int = -1) -> list[str]:
+        """The first things that wait for a job."""
+        return self._column(
+            "SELECT thing FROM waiting_things WHERE job_id = ? ORDER BY position LIMIT ?", job_id, limit
+        )
+
+    def stop_waiting(self, job_id: str, things: Sequence[str] | None = None) -> None:
+        """These things, or all, wait for the job no more."""
+        if things is None:
+            self._execute("DELETE FROM waiting_things WHERE job_id = ?", job_id)
+        for thing in things or ():
+            self._execute("DELETE FROM waiting_things WHERE job_id = ? AND thing = ?", job_id, thing)
+
+    def due_jobs(self, now: float) -> list[Job]:
+        """The jobs that something is to be done with, the longest overdue first."""
+        rows = self._all(
+            f"SELECT {_JOB_COLUMNS} FROM jobs WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at, sequence", now
+        )
+        return [_job(row) for row in rows]
+
+    def next_due_job(self) -> float | None:
+        """When something is to be done with a job next, in epoch seconds."""
+        return self._value("SELECT due_at FROM jobs WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1")
+
+    def queued_things(self, job_id: str) -> list[str]:
+        """The things with an execution of the job that is QUEUED."""
+        return self._column("SELECT thing FROM executions WHERE job_id = ? AND status = 'QUEUED'", job_id)
+
+    def hold(self, job_id: str, held: bool) -> None:
+        """Keep the job's executions that are QUEUED out of their things' sight, or show them again."""
+        self._requeued.update(self.queued_things(job_id))
+        self._execute("UPDATE executions SET held = ? WHERE job_id = ? AND status = 'QUEUED'", held, job_id)
+
     def pending_of_job(self, job_id: str) -> list[Execution]:
         return self._executions(f"WHERE job_id = ? AND {_IS_PENDING} ORDER BY sequence", job_id)
 
     def has_pending(self, job_id: str) -> bool:
         return self._one(f"SELECT 1 FROM executions WHERE job_id = ? AND {_IS_PENDING} LIMIT 1", job_id) is not None
 
-    def add_execution(self, thing: str, job_id: str, number: int, now: float, retry_attempt: int = 0) -> None:
-        """Queue an execution, version 1, behind all others."""
+    def add_execution(
+        self, thing: str, job_id: str, number: int, now: float, retry_attempt: int = 0, held: bool = False
+    ) -> None:
+        """Queue an execution, version 1, behind all others. held: out of its thing's sight, see `hold`."""
         execution = Execution(0, thing, job_id, number, now, now, retry_attempt=retry_attempt)
-        columns = asdict(execution)
+        columns = asdict(execution) | {"held": held}
         del columns["sequence"]
         execution.sequence = self._insert("executions", **columns)
         self._requeued.add(thing)
         self._record(execution, now)
 
     def save_execution(self, execution: Execution) -> None:
-        """Store a changed execution, and what it is now as the next entry of its history, at its last_updated_at."""
-        changed = {name: getattr(execution, name) for name in _CHANGING}
+        """Store a changed execution, which was started or has ended, and what it is now as the next entry of its
+        history, at its last_updated_at."""
+        changed = {name: getattr(execution, name) for name in _CHANGING} | {"held": False}
         self._update("executions", "sequence", sequence=execution.sequence, **changed)
         if execution.status not in PENDING:
             self._requeued.add(execution.thing)
@@ -149,16 +192,16 @@ class JobStore(Database):
     def front(self, thing: str) -> int | None:
         """The sequence number of the thing's execution at the front of the queue."""
         return self._value(
-            f"SELECT sequence FROM executions WHERE thing = ? AND {_IS_PENDING} {_PENDING_ORDER} LIMIT 1", thing
+            f"SELECT sequence FROM executions WHERE thing = ? AND {_IS_SHOWN} {_PENDING_ORDER} LIMIT 1", thing
         )
 
     def pending_count(self, thing: str) -> int:
         """How many executions of the thing are QUEUED or IN_PROGRESS."""
-        return self._value(f"SELECT count(*) FROM executions WHERE thing = ? AND {_IS_PENDING}", thing)
+        return self._value(f"SELECT count(*) FROM executions WHERE thing = ? AND {_IS_SHOWN}", thing)
 
     def pending(self, thing: str, limit: int) -> list[Execution]:
         """The thing's QUEUED and IN_PROGRESS executions, the front first."""
-        return self._executions(f"WHERE thing = ? AND {_IS_PENDING} {_PENDING_ORDER} LIMIT ?", thing, limit)
+        return self._executions(f"WHERE thing = ? AND {_IS_SHOWN} {_PENDING_ORDER} LIMIT ?", thing, limit)
 
     def ended(self, execution: Execution, statuses: tuple[str, ...]) -> int:
         """How many have one of these statuses of an execution and those that it is a retry of."""

@@ -19,7 +19,6 @@ MAX_TEXT = 2028
 MAX_TARGETS = 100
 MAX_PARAMETER = 30720
 MAX_RETRIES = 10
-MAX_PER_MINUTE = 1000
 DISCARD_STEP_TIMER = -1
 
 Request = Mapping[str, Any]
@@ -42,10 +41,10 @@ def thing_name(value: object, field: str = "thingName") -> str:
     return value
 
 
-def job_id(value: object) -> str:
-    """A job id: 1 to 64 characters of letters, digits, `_`, `-`."""
+def job_id(value: object, field: str = "jobId") -> str:
+    """An id of a job or a job template: 1 to 64 characters of letters, digits, `_`, `-`."""
     if not isinstance(value, str) or not _JOB.fullmatch(value):
-        raise invalid(f"jobId {value!r} must be 1 to 64 characters of a-z A-Z 0-9 _ -")
+        raise invalid(f"{field} {value!r} must be 1 to 64 characters of a-z A-Z 0-9 _ -")
     return value
 
 
@@ -204,23 +203,6 @@ def in_progress_timeout(config: Request | None) -> int | None:
     if minutes is not None and not 1 <= minutes <= MAX_TIMEOUT_MINUTES:
         raise invalid(f"timeoutConfig.inProgressTimeoutInMinutes must be 1 to {MAX_TIMEOUT_MINUTES}")
     return minutes
-
-
-def rollout(config: Request | None, things: int) -> None:
-    """jobExecutionsRolloutConfig, for a job that begins with so many things: maximumPerMinute of 1 to 1000 that slows
-    nothing, since all things are notified within the first minute. Raises ApiError NotImplemented for any other."""
-    config = config or {}
-    most = config.get("maximumPerMinute")
-    if most is not None and not 1 <= most <= MAX_PER_MINUTE:
-        raise invalid(f"jobExecutionsRolloutConfig.maximumPerMinute must be 1 to {MAX_PER_MINUTE}")
-    if config.get("exponentialRate"):
-        raise ApiError("NotImplemented", "A rollout with exponentialRate is not implemented by this service.")
-    if most is not None and most < things:
-        raise ApiError(
-            "NotImplemented",
-            f"A rollout with maximumPerMinute {most} for {things} things is not implemented by this service, which "
-            "queues all at once.",
-        )
 
 
 def retry_criteria(config: Request | None) -> dict[str, int]:

@@ -67,11 +67,16 @@ def find(name: str, version: str | None = None) -> Template:
     return existing(template, f"Managed job template {name} {version or VERSION} cannot be found.")
 
 
+def is_managed(arn: str) -> bool:
+    """Whether this is the ARN of a managed template: it has no account."""
+    return _ARN.fullmatch(arn) is not None
+
+
 def by_arn(arn: str) -> Template:
     """The template with this ARN, of whatever region. Raises ApiError ResourceNotFound."""
     match = _ARN.fullmatch(arn)
     if match is None:
-        raise not_found(f"Job Template {arn} cannot be found: there are only managed templates.")
+        raise not_found(f"{arn} is no managed job template.")
     return find(match[1], match[2])
 
 

@@ -17,17 +17,21 @@ REJECTED = "REJECTED"
 REMOVED = "REMOVED"
 CANCELED = "CANCELED"
 COMPLETED = "COMPLETED"
+SCHEDULED = "SCHEDULED"
 
 PENDING = (IN_PROGRESS, QUEUED)
 TERMINAL = (SUCCEEDED, FAILED, TIMED_OUT, REJECTED, REMOVED, CANCELED)
 DEVICE_SETTABLE = (IN_PROGRESS, SUCCEEDED, FAILED, REJECTED)
 STATUSES = PENDING + TERMINAL
+UNDER_WAY = (IN_PROGRESS, SCHEDULED)  # of a job that is not over
 
 
 @dataclass(slots=True)
 class Job:
     """A job. document: what things get. in_progress_timeout: minutes. retries: failure type (FAILED, TIMED_OUT, ALL) ->
-    number of retries. job_template_arn, document_parameters: what the document was made from."""
+    number of retries. job_template_arn, document_parameters: what the document was made from. rollout, abort,
+    scheduling: its configurations, checked. batch_at: when it last went to things that had been waiting for it; due_at:
+    when something is to be done with it."""
 
     job_id: str
     document: str
@@ -45,6 +49,11 @@ class Job:
     comment: str | None = None
     job_template_arn: str | None = None
     document_parameters: dict[str, str] | None = None
+    rollout: dict[str, Any] | None = None
+    abort: dict[str, Any] | None = None
+    scheduling: dict[str, Any] | None = None
+    batch_at: float | None = None
+    due_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -125,28 +134,33 @@ def control_view(execution: Execution, thing_arn: str, now: float) -> dict[str, 
     )
 
 
-def job_summary(job: Job, job_arn: str) -> dict[str, Any]:
-    """JobSummary. isConcurrent is true only during a rollout, and rollouts here are done at once."""
+def job_summary(job: Job, job_arn: str, rolling_out: bool) -> dict[str, Any]:
+    """JobSummary. rolling_out: whether things wait for the job (isConcurrent)."""
     return _without_none(
         jobArn=job_arn, jobId=job.job_id, targetSelection=job.target_selection, status=job.status,
-        createdAt=job.created_at, lastUpdatedAt=job.last_updated_at, completedAt=job.completed_at, isConcurrent=False,
+        createdAt=job.created_at, lastUpdatedAt=job.last_updated_at, completedAt=job.completed_at,
+        isConcurrent=rolling_out and job.status == IN_PROGRESS,
     )
 
 
-def job_view(job: Job, job_arn: str, counts: dict[str, int]) -> dict[str, Any]:
-    """Job as DescribeJob shows it. counts: executions by status; every execution counts, retries included.
+def job_view(
+    job: Job, job_arn: str, counts: dict[str, int], rolling_out: bool, windows: list[dict[str, str]]
+) -> dict[str, Any]:
+    """Job as DescribeJob shows it. counts: executions by status; every execution counts, retries included. windows: the
+    next maintenance windows.
 
     timeoutConfig, schedulingConfig, presignedUrlConfig and jobExecutionsRolloutConfig are there even when unset.
     """
     retries = [{"failureType": kind, "numberOfRetries": number} for kind, number in (job.retries or {}).items()]
     minutes = job.in_progress_timeout
     return _without_none(
-        **job_summary(job, job_arn),
+        **job_summary(job, job_arn, rolling_out),
         targets=job.targets, description=job.description, forceCanceled=job.force_canceled or None,
         reasonCode=job.reason_code, comment=job.comment,
         jobTemplateArn=job.job_template_arn, documentParameters=job.document_parameters,
         jobExecutionsRetryConfig={"criteriaList": retries} if retries else None,
-        presignedUrlConfig={}, jobExecutionsRolloutConfig={}, schedulingConfig={},
+        presignedUrlConfig={}, jobExecutionsRolloutConfig=job.rollout or {}, abortConfig=job.abort,
+        schedulingConfig=job.scheduling or {}, scheduledJobRollouts=windows or None,
         timeoutConfig={} if minutes is None else {"inProgressTimeoutInMinutes": minutes},
         jobProcessDetails={
             f"numberOf{name}Things": counts.get(status, 0)

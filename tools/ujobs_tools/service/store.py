@@ -1,5 +1,5 @@
-"""All that the service remembers, in one SQLite file: jobs, executions, histories, things, thing groups, certificates,
-policies, provisioning templates, streams, the broker's sessions and retained messages."""
+"""All that the service remembers, in one SQLite file: jobs, executions, histories, job templates, things, thing groups,
+certificates, policies, provisioning templates, streams, the broker's sessions and retained messages."""
 
 from ujobs_tools.service.group_store import GroupStore
 from ujobs_tools.service.job_store import JobStore
@@ -8,9 +8,12 @@ from ujobs_tools.service.provisioning_store import ProvisioningStore
 from ujobs_tools.service.registry_store import RegistryStore
 from ujobs_tools.service.session_store import SessionStore
 from ujobs_tools.service.stream_store import StreamStore
+from ujobs_tools.service.template_store import TemplateStore
 
 
-class Store(JobStore, RegistryStore, GroupStore, PolicyStore, ProvisioningStore, StreamStore, SessionStore):
+class Store(
+    JobStore, TemplateStore, RegistryStore, GroupStore, PolicyStore, ProvisioningStore, StreamStore, SessionStore
+):
     """The service's memory. path: a file, made when it is not there yet, or ":memory:".
 
     Changes that belong together go inside `with store.transaction():`, any other is a transaction of its own; what is

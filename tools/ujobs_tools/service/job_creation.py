@@ -1,0 +1,125 @@
+"""CreateJob, AssociateTargetsWithJob and UpdateJob; parameters and replies as in `job_control`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ujobs_tools.service import abort, limits, managed_templates, model, rollout, schedule
+from ujobs_tools.service.errors import ApiError, already_exists, existing, invalid
+from ujobs_tools.service.job_course import JobCourse
+from ujobs_tools.service.job_templates import JobTemplates
+from ujobs_tools.service.model import Job
+
+Config = Mapping[str, Any]
+
+
+class JobCreation(JobCourse, JobTemplates):
+    """What makes jobs and changes them; all raise ApiError."""
+
+    def create_job(
+        self, jobId: str, targets: Sequence[str], document: str | None = None, description: str | None = None,
+        targetSelection: str = "SNAPSHOT", timeoutConfig: Config | None = None,
+        jobExecutionsRetryConfig: Config | None = None, jobTemplateArn: str | None = None,
+        documentParameters: Mapping[str, str] | None = None, jobExecutionsRolloutConfig: Config | None = None,
+        abortConfig: Config | None = None, schedulingConfig: Config | None = None,
+    ) -> dict[str, Any]:
+        """Make a job for each thing that is a target or in a target group. The document is given, or comes from a
+        template, whose configurations count where none is given. Raises InvalidRequest, ResourceNotFound for an unknown
+        target or template, ResourceAlreadyExists."""
+        job_id = limits.job_id(jobId)
+        parameters = dict(documentParameters or {})
+        template: dict[str, Any] = {}
+        if jobTemplateArn is not None and managed_templates.is_managed(jobTemplateArn):
+            if document is not None:
+                raise invalid("document and the jobTemplateArn of a managed template exclude each other")
+            managed = managed_templates.by_arn(jobTemplateArn)
+            template = {"document": managed.fill(parameters)}
+            description = managed.description if description is None else description
+        elif parameters:
+            raise invalid("documentParameters can only be used with the jobTemplateArn of a managed template")
+        elif jobTemplateArn is not None:
+            template = self.template_members(jobTemplateArn)
+        document = template.get("document") if document is None else document
+        if document is None:
+            raise invalid("document is required")
+        if targetSelection not in ("SNAPSHOT", "CONTINUOUS"):
+            raise invalid("targetSelection must be SNAPSHOT or CONTINUOUS")
+        windows = {"maintenanceWindows": template.get("maintenanceWindows", [])}
+        now = self.clock()
+        job = Job(
+            job_id, limits.document(document), limits.targets(targets), targetSelection, model.IN_PROGRESS, now, now,
+            limits.free_text("description", description),
+            limits.in_progress_timeout(timeoutConfig or template.get("timeoutConfig")),
+            limits.retry_criteria(jobExecutionsRetryConfig or template.get("jobExecutionsRetryConfig")) or None,
+            job_template_arn=jobTemplateArn, document_parameters=parameters or None,
+            rollout=rollout.check(jobExecutionsRolloutConfig or template.get("jobExecutionsRolloutConfig")),
+            abort=abort.check(abortConfig or template.get("abortConfig")),
+            scheduling=schedule.check(windows | dict(schedulingConfig or {}), targetSelection == "CONTINUOUS", now),
+        )
+        if self.store.job(job_id) is not None:
+            raise already_exists(f"Job {job_id} already exists.", job_id, self.arn("job", job_id))
+        things = self._things(job.targets)
+        with self._change(()) as now:
+            self._begin(job, things, now)
+        return self._job_identity(job)
+
+    def _things(self, targets: Sequence[str]) -> list[str]:
+        """The names of the things that are targets or in target groups now, each once."""
+        things: list[str] = []
+        for kind, name in map(limits.target, targets):
+            if kind == "thing":
+                things.append(existing(self.store.thing(name), f"Thing {name} cannot be found.").name)
+            else:
+                group = existing(self.store.group(name), f"Thing Group {name} cannot be found.")
+                things += self.store.members(group, recursive=True)
+        return list(dict.fromkeys(things))
+
+    def associate_targets_with_job(
+        self, jobId: str, targets: Sequence[str], comment: str | None = None
+    ) -> dict[str, Any]:
+        """Add targets to a CONTINUOUS job that is not over, which may have 100; their things join the job."""
+        job = self._known_job(jobId)
+        if job.target_selection != "CONTINUOUS" or job.status not in model.UNDER_WAY:
+            raise invalid(f"Job {jobId} is {job.target_selection} and {job.status}, not CONTINUOUS and IN_PROGRESS.")
+        added = [arn for arn in limits.targets(targets) if arn not in job.targets]
+        if len(job.targets) + len(added) > limits.MAX_TARGETS:
+            raise ApiError("LimitExceeded", f"A job can have at most {limits.MAX_TARGETS} targets.")
+        job.comment = limits.free_text("comment", comment) or job.comment
+        things = self._things(added)
+        with self._change(()) as now:
+            job.targets += added
+            job.last_updated_at = now
+            self.store.save_job(job)
+            self._join(job, things, now)
+        return self._job_identity(job)
+
+    def update_job(
+        self, jobId: str, description: str | None = None, timeoutConfig: Config | None = None,
+        jobExecutionsRetryConfig: Config | None = None, jobExecutionsRolloutConfig: Config | None = None,
+        abortConfig: Config | None = None,
+    ) -> dict[str, Any]:
+        """Change a job that is not over: the rate and abort criteria from now on, the time-out of executions that start
+        from now on, retries only to 0."""
+        job = self._known_job(jobId)
+        if job.status not in model.UNDER_WAY:
+            raise invalid(f"Job {jobId} in status {job.status} cannot be updated.")
+        given = (description, timeoutConfig, jobExecutionsRetryConfig, jobExecutionsRolloutConfig, abortConfig)
+        if all(member is None for member in given):
+            raise invalid(f"Update Job request for job {jobId} cannot be empty.")
+        if description is not None:
+            job.description = limits.free_text("description", description)
+        if timeoutConfig is not None:
+            job.in_progress_timeout = limits.in_progress_timeout(timeoutConfig) or job.in_progress_timeout
+        if jobExecutionsRetryConfig is not None:
+            retries = limits.retry_criteria(jobExecutionsRetryConfig)
+            if any(retries.values()) or set(retries) != set(job.retries or {}):
+                raise invalid("jobExecutionsRetryConfig can only set numberOfRetries to 0, of the failure types it has")
+            job.retries = retries
+        job.rollout = rollout.check(jobExecutionsRolloutConfig) or job.rollout
+        job.abort = abort.check(abortConfig) or job.abort
+        job.last_updated_at = self.clock()
+        self.store.save_job(job)
+        return {}
+
+    def _job_identity(self, job: Job) -> dict[str, Any]:
+        identity = {"jobArn": self.arn("job", job.job_id), "jobId": job.job_id}
+        return identity | ({} if job.description is None else {"description": job.description})

@@ -1,0 +1,103 @@
+"""Job templates: documents and configurations that jobs are made of, again and again.
+
+Method and parameter names are boto3's for the `iot` client; API reference: CreateJobTemplate and its like. A template
+is copied into a job when the job is made, so deleting it changes no job."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ujobs_tools.service import abort, limits, paging, rollout, schedule
+from ujobs_tools.service.core import Core
+from ujobs_tools.service.errors import ApiError, existing, invalid
+from ujobs_tools.service.model import Job
+from ujobs_tools.service.template_store import JobTemplate
+
+Config = Mapping[str, Any]
+
+_ARN = re.compile(r"arn:aws[a-z-]*:iot:[^:/]*:[^:/]*:([a-z]+)/(.+)")
+
+
+class JobTemplates(Core):
+    """CreateJobTemplate, DescribeJobTemplate, ListJobTemplates, DeleteJobTemplate; all raise ApiError."""
+
+    def create_job_template(
+        self, jobTemplateId: str, description: str, document: str | None = None, jobArn: str | None = None,
+        timeoutConfig: Config | None = None, jobExecutionsRetryConfig: Config | None = None,
+        jobExecutionsRolloutConfig: Config | None = None, abortConfig: Config | None = None,
+        maintenanceWindows: Sequence[Config] | None = None,
+    ) -> dict[str, Any]:
+        """Make a template, of a document or of a job, whose configurations count where none is given. Raises
+        InvalidRequest, Conflict when it is there already, ResourceNotFound for an unknown job."""
+        template_id = limits.job_id(jobTemplateId, "jobTemplateId")
+        members = {} if jobArn is None else _members_of(self._known_job(_name(jobArn, "job")))
+        limits.in_progress_timeout(timeoutConfig)
+        limits.retry_criteria(jobExecutionsRetryConfig)
+        schedule.check_windows(maintenanceWindows or ())
+        given = {
+            "document": None if document is None else limits.document(document),
+            "timeoutConfig": timeoutConfig, "jobExecutionsRetryConfig": jobExecutionsRetryConfig,
+            "jobExecutionsRolloutConfig": rollout.check(jobExecutionsRolloutConfig),
+            "abortConfig": abort.check(abortConfig), "maintenanceWindows": list(maintenanceWindows or ()),
+            "description": limits.free_text("description", description),
+        }
+        members |= {name: value for name, value in given.items() if value}
+        if "document" not in members:
+            raise invalid("Neither job document nor job document source is specified.")
+        if self.store.job_template(template_id) is not None:
+            raise ApiError("Conflict", f"Job Template {template_id} already exists.", resourceId=template_id)
+        self.store.add_job_template(JobTemplate(template_id, self.clock(), members))
+        return {"jobTemplateArn": self.arn("jobtemplate", template_id), "jobTemplateId": template_id}
+
+    def describe_job_template(self, jobTemplateId: str) -> dict[str, Any]:
+        """The template; presignedUrlConfig, jobExecutionsRolloutConfig and timeoutConfig are there even when unset."""
+        template = self._template(jobTemplateId)
+        unset: dict[str, Any] = {"presignedUrlConfig": {}, "jobExecutionsRolloutConfig": {}, "timeoutConfig": {}}
+        return unset | template.members | self._summary_of(template)
+
+    def list_job_templates(self, maxResults: int | None = None, nextToken: str | None = None) -> dict[str, Any]:
+        """Summaries of all templates, by id."""
+        return paging.page_of_names(
+            "jobTemplates", self.store.job_template_ids(),
+            lambda name: self._summary_of(self._template(name)), maxResults, nextToken,
+        )
+
+    def delete_job_template(self, jobTemplateId: str) -> dict[str, Any]:
+        """Delete a template; jobs made of it go on."""
+        self.store.delete_job_template(self._template(jobTemplateId).id)
+        return {}
+
+    def template_members(self, arn: str) -> dict[str, Any]:
+        """What a template gives a job: the parameters of CreateJobTemplate by name. Raises ResourceNotFound."""
+        name = _name(arn, "jobtemplate")
+        return existing(self.store.job_template(name), f"Job Template {name} cannot be found.").members
+
+    def _template(self, template_id: str) -> JobTemplate:
+        found = self.store.job_template(limits.job_id(template_id, "jobTemplateId"))
+        return existing(found, f"Job Template {template_id} cannot be found.")
+
+    def _summary_of(self, template: JobTemplate) -> dict[str, Any]:
+        return {
+            "jobTemplateArn": self.arn("jobtemplate", template.id), "jobTemplateId": template.id,
+            "description": template.members["description"], "createdAt": template.created_at,
+        }
+
+
+def _members_of(job: Job) -> dict[str, Any]:
+    retries = [{"failureType": kind, "numberOfRetries": number} for kind, number in (job.retries or {}).items()]
+    minutes = job.in_progress_timeout
+    members = {
+        "document": job.document, "jobExecutionsRolloutConfig": job.rollout, "abortConfig": job.abort,
+        "timeoutConfig": minutes and {"inProgressTimeoutInMinutes": minutes},
+        "jobExecutionsRetryConfig": retries and {"criteriaList": retries},
+    }
+    return {name: value for name, value in members.items() if value}
+
+
+def _name(arn: str, kind: str) -> str:
+    match = _ARN.fullmatch(arn)
+    if match is None:
+        raise invalid(f"{arn!r} must be the ARN of a {kind}")
+    if match[1] != kind:
+        raise invalid(f"Resource type should be {kind} but found invalid resource type {match[1]}")
+    return match[2]

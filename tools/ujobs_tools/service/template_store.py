@@ -1,0 +1,32 @@
+"""Job templates in the database; no rules."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ujobs_tools.service.database import Database, decode
+
+
+@dataclass(slots=True)
+class JobTemplate:
+    """A job template. members: what CreateJobTemplate was given or took from a job, by its parameters' names."""
+
+    id: str
+    created_at: float
+    members: dict[str, Any]
+
+
+class TemplateStore(Database):
+    """The table of job templates."""
+
+    def add_job_template(self, template: JobTemplate) -> None:
+        self._insert("job_templates", id=template.id, created_at=template.created_at, members=template.members)
+
+    def job_template(self, template_id: str) -> JobTemplate | None:
+        row = self._one("SELECT id, created_at, members FROM job_templates WHERE id = ?", template_id)
+        return None if row is None else JobTemplate(row["id"], row["created_at"], decode(row["members"]))
+
+    def job_template_ids(self) -> list[str]:
+        return self._column("SELECT id FROM job_templates ORDER BY id")
+
+    def delete_job_template(self, template_id: str) -> None:
+        self._execute("DELETE FROM job_templates WHERE id = ?", template_id)
