@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.test-ready
+WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 ON_PORT = $(if $(PORT),--port $(PORT))
 JAVASCRIPT := $(if $(shell command -v npm 2>/dev/null),build/javascript/.ready)
 
@@ -48,14 +49,11 @@ demo: setup ## a day in the life of a board: service, board and seven jobs, in u
 serve: setup ## run the local Jobs service on ports 8080 and 8883 until Ctrl-C; what it knows is kept in build/cloud
 	@$(BIN)/ujobs serve --data build/cloud $(ARGUMENTS)
 
-# Mostly waiting for one another: boards, services and clients in processes of their own.
-REAL_PROCESSES := $(addprefix tests/,advisor bench board clients deploy end_to_end examples page)
-
-test: setup-tests clients ## run all tests, in two halves at once
-	@mkdir -p build
-	@$(BIN)/pytest $(REAL_PROCESSES) tests/security > build/real-processes.txt 2>&1 & half=$$!; \
-	$(BIN)/pytest $(addprefix --ignore=,$(REAL_PROCESSES)); rest=$$?; \
-	wait $$half; half=$$?; cat build/real-processes.txt; exit $$((rest || half))
+# More workers than processors: many tests wait for boards, services and clients in processes of their own. What they
+# leave in their temporary folders goes with the run's own.
+test: setup-tests clients ## run all tests, about ten minutes
+	@mkdir -p build; temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; \
+	TMPDIR=$$temporary $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 # Without npm or apt-get one of them is missing; the tests that need it say so and are skipped.
 clients: setup-tests build/aws-cli/.ready $(JAVASCRIPT) browser ## AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto, Chromium: into build/
