@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PASSED_ALL, _NOT_ALL = 0, 1
 _INTERRUPTED = 130
+_WATCHDOG = 20  # seconds: more than a TLS handshake takes
 _UPDATES_PER_MINUTE = 3  # of the cloud's clock
 
 
@@ -98,6 +99,7 @@ def qualify(
             port, endpoint_url, reset_command, yes = made.port, made.url, made.reset_command, True
             clock_speed = virtual_parts.CLOCK_SPEED
             wifi_ssid, wifi_password = virtual_parts.WIFI_SSID, virtual_parts.WIFI_PASSWORD
+            set_ = [*(set_ or []), f"watchdog={virtual_parts.WATCHDOG}"]
         endpoint = Endpoint(endpoint_url, region, profile, clock_speed)
         if clean:
             _clean(endpoint, out, yes)
@@ -108,7 +110,7 @@ def qualify(
             from ujobs_tools.board.settings import make_settings as make
 
             given["wifi"] = {"ssid": wifi_ssid, "password": wifi_password or ""} if wifi_ssid else {}
-            given |= {"handlers": ["app", "files", "firmware", "reboot"], "receive_limit": 40960}
+            given |= {"handlers": ["app", "files", "firmware", "reboot"], "receive_limit": 40960, "watchdog": _WATCHDOG}
             if clock_speed != 1:
                 given["update_interval"] = max(1, 60 / _UPDATES_PER_MINUTE / clock_speed)
             return make(None, given, set_ or [])

@@ -11,6 +11,7 @@ from ujobs_tools.processes import read_ready_file, running, ujobs, wait_until
 
 CLOCK_SPEED = 20.0
 WIFI_SSID, WIFI_PASSWORD = "qualify", "virtual-board"
+WATCHDOG = 3  # seconds
 _PATIENCE = 20.0  # seconds
 
 

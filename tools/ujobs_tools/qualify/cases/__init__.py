@@ -8,6 +8,7 @@ from ujobs_tools.qualify.cases import (
     duplicate,
     facts,
     outlived,
+    power,
     queued,
     retry,
 )
@@ -21,4 +22,5 @@ CASES: tuple[Case, ...] = (
     *cancelled.CASES,
     *duplicate.CASES,
     *outlived.CASES,
+    *power.CASES,
 )

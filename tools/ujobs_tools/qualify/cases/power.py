@@ -1,0 +1,87 @@
+"""Resets at random moments of counting jobs: by reset line, machine.reset() and watchdog, and losses of the network.
+
+Afterwards the cloud's history and the marks in the board's flash must agree: nothing lost, nothing doubled."""
+
+import time
+from collections.abc import Callable
+
+from ujobs_tools.qualify.bench import Bench
+from ujobs_tools.qualify.board import CONNECTED
+from ujobs_tools.qualify.case import RESET_LINE, WIFI, Case, Unexpected
+from ujobs_tools.qualify.tally import CHECKPOINTED, ONCE, PLAIN, Counted, disagreement
+
+_UNITS = 10
+_UNIT = 50  # ms
+_LONGEST = _UNITS * _UNIT / 1000 * 1.6  # seconds: the moment may also be before it starts, or after it has ended
+_PATIENCE = 180.0  # seconds
+_KINDS = (CHECKPOINTED, CHECKPOINTED, PLAIN, ONCE)
+
+
+def _unsent(bench: Bench) -> str:
+    job = bench.account.create({"operation": "unsent"})
+    bench.account.expect(job, "SUCCEEDED", _PATIENCE, attempt="1")
+    marks = bench.marks().get(job, "")
+    if marks != "se":
+        raise Unexpected(f"doubled: the handler's marks in flash are {marks!r}")
+    return "the result came from flash, the handler ran once"
+
+
+def _random_resets(how: str, share: int) -> Callable[[Bench], str]:
+    """how: "line", or of device/app.py's `reset`. share: one of so many --resets."""
+
+    def run(bench: Bench) -> str:
+        account, board = bench.account, bench.board
+        random = bench.random(how)
+        count = _count(bench.choices.resets, share)
+        jobs, found = [], {}
+        for number in range(count):
+            kind = random.choice(_KINDS)
+            moment = random.uniform(0, _LONGEST)
+            document: dict[str, object] = {"operation": kind, "to": _UNITS, "pause": _UNIT}
+            if how != "line":
+                document["reset"] = [how, round(1000 * moment)]
+            since = len(board.lines)
+            job = Counted(account.create(document), kind, _UNITS)
+            if how == "line":
+                time.sleep(moment)
+                board.reset_line()
+                board.wait_for(CONNECTED, _PATIENCE, since)
+            jobs.append(job)
+            found[job.job_id] = account.wait(job.job_id, _PATIENCE)
+            bench.say(f"         {number + 1} of {count}: {kind}, {1000 * moment:.0f} ms, "
+                      f"{found[job.job_id]['status']}")
+        marks = bench.marks()
+        wrong = {
+            job.job_id: what for job in jobs
+            if (what := disagreement(job, found[job.job_id], account.history(job.job_id), marks.get(job.job_id, "")))
+        }
+        lost = sum(what.startswith("lost") for what in wrong.values())
+        bench.figure("resets", count)
+        bench.figure("lost", lost)
+        bench.figure("doubled", len(wrong) - lost)
+        if wrong:
+            raise Unexpected(f"{lost} lost, {len(wrong) - lost} doubled: {wrong}")
+        return f"{count} times: 0 lost, 0 doubled"
+
+    return run
+
+
+def _count(resets: int, share: int) -> int:
+    return -(-resets // share)
+
+
+_AGREE = "cloud and flash agree: 0 lost, 0 doubled"
+CASES = (
+    Case("power.unsent", "reset when the result is in flash and nothing of it was sent: it is reported, not run again",
+         _unsent),
+    *(
+        Case(f"power.{name}", f"{what} at random moments of counting jobs; {_AGREE}", _random_resets(how, share), needs,
+             lambda resets, share=share: _count(resets, share))
+        for name, what, how, share, needs in (
+            ("line", "hard resets by the reset line", "line", 1, (RESET_LINE,)),
+            ("machine", "machine.reset()", "reset", 2, ()),
+            ("watchdog", "the watchdog's reset", "watchdog", 10, ()),
+            ("network", "Wi-Fi off for 2 s", "network", 5, (WIFI,)),
+        )
+    ),
+)

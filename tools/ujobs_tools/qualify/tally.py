@@ -1,0 +1,44 @@
+"""Do the cloud's history and the marks in the board's flash agree? What is lost or doubled is named."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ujobs_tools.executions import TERMINAL, Execution, details_of
+
+CHECKPOINTED, PLAIN, ONCE = "tally", "plain", "once"
+"""Operations of device/app.py: resumes at its checkpoint, begins again, fails after a reset."""
+_RESET = "the board was reset during attempt 1: "
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A job that counted. kind: its operation. to: units of work."""
+
+    job_id: str
+    kind: str
+    to: int
+
+
+def disagreement(job: Counted, execution: Execution, history: list[dict[str, Any]], marks: str) -> str:
+    """What is wrong, "" if nothing. execution: as the cloud has it in the end. history: its versions, [] where it
+    keeps none. marks: of the job in flash."""
+    status, details = execution["status"], details_of(execution)
+    starts, units, ends = (marks.count(mark) for mark in "s+e")
+    if execution["executionNumber"] != 1:
+        return f"doubled: execution {execution['executionNumber']}"
+    if sum(entry["status"] in TERMINAL for entry in history) > 1:
+        return f"doubled: the cloud has several results: {[entry['status'] for entry in history]}"
+    if job.kind == ONCE and status == "FAILED" and details.get("reason", "").startswith(_RESET):
+        return "doubled: started again after it was to fail" if starts > 1 else ""
+    if status != "SUCCEEDED":
+        return f"lost: {status} {details}, marks {marks}"
+    if not ends:
+        return f"lost: SUCCEEDED, but flash says that it has not ended: {marks}"
+    if job.kind == CHECKPOINTED and units != job.to:
+        return f"{'lost' if units < job.to else 'doubled'}: {units} units of {job.to} in flash"
+    # A start is recorded before it happens: one that a reset prevents is an attempt without a mark, never the reverse.
+    if starts > int(details.get("attempt", 0)):
+        return f"doubled: {starts} starts in flash, {details.get('attempt')} attempts in the cloud"
+    if job.kind != ONCE and starts != int(details.get("starts", 0)):
+        return f"doubled: {starts} starts in flash, {details.get('starts')} when the result was reported"
+    return ""
