@@ -15,6 +15,9 @@ from ujobs_tools.signing import Signer
 
 MAX_FILES = 50  # of a stream (CreateStream, files)
 MAX_FILE = 24 * 1024 * 1024  # bytes of a stream's file
+# For the local service, which keeps files itself and has no roles.
+LOCAL_BUCKET = "ujobs"
+LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 _IMAGE_MAGIC = 0xE9  # first byte of an ESP32 application image
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # of a job; a stream's may have twice that
 

@@ -30,11 +30,6 @@ S3Url = Annotated[
 ]
 
 
-# For the local service, which keeps files itself and has no roles.
-_LOCAL_BUCKET = "ujobs"
-_LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
-
-
 def publish_app(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The application: app.py or app.mpy, and more.")],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
@@ -117,7 +112,7 @@ class _Publication:
                 if https and s3_url is None:
                     raise ValueError("--https needs an S3 with presigned URLs: give it with --s3-url")
                 s3_url = s3_url or self._iot[0]
-                bucket, role_arn = bucket or _LOCAL_BUCKET, role_arn or _LOCAL_ROLE
+                bucket, role_arn = bucket or publishing.LOCAL_BUCKET, role_arn or publishing.LOCAL_ROLE
             if bucket is None or role_arn is None:
                 raise ValueError("on AWS, --bucket and --role-arn are needed: see docs/quick-start-aws.md")
             iot = cloud.client("iot", *self._iot)

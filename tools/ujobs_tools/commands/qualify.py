@@ -97,7 +97,7 @@ def qualify(
             except NotReady as error:
                 raise OSError(str(error)) from error
             port, endpoint_url, reset_command, yes = made.port, made.url, made.reset_command, True
-            clock_speed = virtual_parts.CLOCK_SPEED
+            clock_speed, firmware = virtual_parts.CLOCK_SPEED, firmware or made.firmware
             wifi_ssid, wifi_password = virtual_parts.WIFI_SSID, virtual_parts.WIFI_PASSWORD
             set_ = [*(set_ or []), f"watchdog={virtual_parts.WATCHDOG}"]
         endpoint = Endpoint(endpoint_url, region, profile, clock_speed)

@@ -14,11 +14,13 @@ RESET_LINE = "reset line"
 TWO_PARTITIONS = "two partitions"
 LOCAL = "local endpoint"
 FILES = "files in the cloud"
+FIRMWARE = "firmware image"
 NEEDS = {
     WIFI: "the board uses no Wi-Fi: give --wifi-ssid",
     RESET_LINE: "no RTS line reaches the board's EN: give --reset-command, such as one that switches its USB power",
     TWO_PARTITIONS: "the board's firmware has one application partition",
     LOCAL: "needs a local endpoint, and the cloud is AWS",
+    FIRMWARE: "no image: give --firmware",
     FILES: "needs a place for files: give --bucket and --role-arn",
 }
 """What a case can need, and why it is skipped without."""

@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import secrets
-import shutil
 import signal
 import tempfile
 import time
@@ -21,7 +20,6 @@ from ujobs_tools.deploy import install
 from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.provision import board_files, credentials
 from ujobs_tools.deploy.remote import Remote
-from ujobs_tools.device_files import EXAMPLES
 from ujobs_tools.qualify import cleanup
 from ujobs_tools.qualify.account import Account, Endpoint
 from ujobs_tools.qualify.bench import Bench, Choices
@@ -29,6 +27,7 @@ from ujobs_tools.qualify.board import CONNECTED, BoardUnderTest
 from ujobs_tools.qualify.case import (
     FAILED,
     FILES,
+    FIRMWARE,
     LOCAL,
     NEEDS,
     PASSED,
@@ -40,9 +39,9 @@ from ujobs_tools.qualify.case import (
     Unexpected,
 )
 from ujobs_tools.qualify.cases import CASES
+from ujobs_tools.qualify.device import FACTS, application
 from ujobs_tools.qualify.state import State, read
 
-_DEVICE = Path(__file__).with_name("device")
 _EMPTY = ("/boot.py", "/lib/umqtt/")  # what a board has as it comes
 _CONSOLE = 40  # lines that a failed case shows
 _PATIENCE = 120.0  # seconds until the board has connected
@@ -140,7 +139,7 @@ class Programme:
     def _prepare(self, remote: Remote, board: BoardUnderTest, account: Account, folder: Path) -> Bench:
         options = self.options
         try:
-            self.state.facts |= ast.literal_eval(remote.run((_DEVICE / "facts.py").read_text()).strip())
+            self.state.facts |= ast.literal_eval(remote.run(FACTS.read_text()).strip())
             keys = folder / "thing"
             endpoint = options.endpoint
             host, port = credentials(
@@ -153,8 +152,8 @@ class Programme:
             )
             app = folder / "app"
             app.mkdir()
-            shutil.copyfile(_DEVICE / "app.py", app / "app.py")
-            shutil.copyfile(EXAMPLES / "demo" / "app.py", app / "demo.py")
+            for name, content in application().items():
+                (app / name).write_bytes(content)
             plan = install.plan_for(remote, app, board_files(settings, keys))
             self.say(f"the board gets {len(plan.write)} files, {plan.size()} bytes; its thing is {account.thing}")
             install.carry_out(remote, plan, lambda path, size: None)
@@ -167,6 +166,7 @@ class Programme:
         bench = Bench(board, account, options.choices, self.say, settings, self.options.folder, self.state.facts)
         known = {
             LOCAL: endpoint.local, WIFI: settings.get("wifi"), TWO_PARTITIONS: self.state.facts.get("two"),
+            FIRMWARE: options.choices.firmware,
             FILES: endpoint.local or (options.choices.bucket and options.choices.role_arn),
         }
         bench.can |= {need for need, there in known.items() if there}

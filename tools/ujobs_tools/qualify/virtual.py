@@ -7,22 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ujobs_tools.board.fakes.partitions import image_header
 from ujobs_tools.processes import read_ready_file, running, ujobs, wait_until
 
 CLOCK_SPEED = 20.0
 WIFI_SSID, WIFI_PASSWORD = "qualify", "virtual-board"
 WATCHDOG = 3  # seconds
+_FIRMWARE = 20000  # bytes
 _PATIENCE = 20.0  # seconds
 
 
 @dataclass(frozen=True)
 class Virtual:
-    """port: of the board. reset_command: its reset line. url: of the service. image: the board's flash."""
+    """port: of the board. reset_command: its reset line. url: of the service. image: the board's flash. firmware: an
+    application image for it, of which nothing but its header is looked at."""
 
     port: str
     reset_command: str
     url: str
     image: Path
+    firmware: Path
 
 
 @contextlib.contextmanager
@@ -40,5 +44,8 @@ def virtual(clock_speed: float = CLOCK_SPEED) -> Iterator[Virtual]:
                   "--wifi-ssid", WIFI_SSID, "--wifi-password", WIFI_PASSWORD), log,
         ))
         wait_until(port.exists, "the virtual board's serial port", _PATIENCE)
+        firmware = folder / "firmware.bin"
+        firmware.write_bytes(image_header() + bytes(_FIRMWARE))
         # By the terminal's own name: with any other mpremote sleeps between bytes, as real ports want it to.
-        yield Virtual(str(port.readlink()), shlex.join(["kill", "-QUIT", str(board.pid)]), found["http"], image)
+        reset = shlex.join(["kill", "-QUIT", str(board.pid)])
+        yield Virtual(str(port.readlink()), reset, found["http"], image, firmware)

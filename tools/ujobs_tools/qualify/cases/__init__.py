@@ -5,12 +5,19 @@ from ujobs_tools.qualify.cases import (
     cancelled,
     demo_jobs,
     document,
+    downloads,
     duplicate,
     facts,
+    mqtt,
     outlived,
     power,
     queued,
     retry,
+    signatures,
+    sleep,
+    tls,
+    updates,
+    wear,
 )
 
 CASES: tuple[Case, ...] = (
@@ -23,4 +30,11 @@ CASES: tuple[Case, ...] = (
     *duplicate.CASES,
     *outlived.CASES,
     *power.CASES,
+    *tls.CASES,
+    *mqtt.CASES,
+    *updates.CASES,
+    *downloads.CASES,
+    *signatures.CASES,
+    *sleep.CASES,
+    *wear.CASES,
 )

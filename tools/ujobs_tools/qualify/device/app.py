@@ -35,6 +35,8 @@ def setup(agent):
     agent.on("measure-document")(measure_document)
     agent.on("facts")(facts)
     agent.on("duplicate")(duplicate)
+    for name in ("tls", "publish", "oversize", "signature", "sleep", "wear", "wire"):
+        agent.on(name)(_probe(name))
     try:
         os.mkdir(_FOLDER)
     except OSError:
@@ -141,8 +143,22 @@ def measure_document(job):
 async def facts(job):
     """{"operation": "facts", "ntp": HOST}: what only a running board knows."""
     gc.collect()
-    found = {"heap_free": gc.mem_free(), "reset_cause": machine.reset_cause()}
+    from ujobs.restore import reset_cause
+
+    found = {"heap_free": gc.mem_free(), "cause": reset_cause(), "version": "0"}
     found["uptime_ms"] = time.ticks_diff(time.ticks_ms(), _started)
+    try:
+        from qualified import VERSION
+
+        found["version"] = str(VERSION)
+    except ImportError:
+        pass  # the application as it was deployed
+    try:
+        from esp32 import Partition
+
+        found["partition"] = Partition(Partition.RUNNING).info()[4]
+    except ImportError:
+        pass  # not an ESP32
     try:
         import network
 
@@ -179,6 +195,16 @@ def _twice(callback):
         callback(topic, payload)
 
     return called
+
+
+def _probe(name):
+    # Imported with its first job: an application that does not use them need not hold them.
+    async def run(job):
+        import probes
+
+        return await getattr(probes, name)(job, _agent)
+
+    return run
 
 
 def _reset_later(job):

@@ -46,7 +46,10 @@ def _facts():
 
         running = Partition(Partition.RUNNING)
         found["partition"] = running.info()[4]
-        found["partitions"] = len(Partition.find(Partition.TYPE_APP))
+        try:
+            found["partitions"] = len(Partition.find(Partition.TYPE_APP))
+        except AttributeError:
+            pass  # not told
         try:
             running.get_next_update()
             found["two"] = True
