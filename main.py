@@ -17,7 +17,7 @@ import machine
 gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
 
 try:
-    from firmware import clock, health, proving, settings, supervision, watchdog, wifi
+    from firmware import choices, clock, health, proving, settings, supervision, watchdog, wifi
     from ujobs import Agent, trial
 except Exception as error:
     if "trial" in os.listdir("/"):
@@ -40,11 +40,12 @@ def build(config):
     if claims(config):
         from ujobs.provisioning import claim
 
-        return claim(config)
+        return claim(dict(config, host=choices.hosts(config)[0]))
     proving.check(config)
+    hosts = choices.hosts(config)
     agent = Agent(
         thing=config["thing"],
-        host=config["host"],
+        host=hosts[0],
         port=config["port"],
         ca=config["ca"],
         cert=config["cert"],
@@ -53,6 +54,7 @@ def build(config):
         update_interval=config["update_interval"],
         receive_limit=config["receive_limit"],
     )
+    choices.take_turns(agent.link, hosts)
     agent.use(
         *config["handlers"],
         cert=config["cert"],
@@ -98,17 +100,10 @@ async def main(config, agent):
         keep_running("watchdog", feeding.run)
     if trial.current():
         tasks.append(asyncio.create_task(proving.prove(agent, config["confirm"], config["trial"])))
-    if config["wifi"]:
-        ssid, password = config["wifi"]["ssid"], config["wifi"].get("password", "")
-        while True:
-            try:
-                await wifi.connect(ssid, password)
-                break
-            except Exception as error:
-                print(error)
-                # A radio that refuses at once must not keep the watchdog from being fed.
-                await asyncio.sleep(1)
-        keep_running("Wi-Fi", lambda: wifi.keep_connected(ssid, password))
+    networks = choices.networks(config)
+    if networks:
+        await wifi.join(networks, choices.joined)
+        keep_running("Wi-Fi", lambda: wifi.keep_connected(choices.networks(config), choices.joined))
     if config["ntp"]:
         timekeeper = clock.Clock(config["ntp"], getattr(agent, "link", None))
         keep_running("clock", timekeeper.run)

@@ -12,7 +12,8 @@ package("ujobs", base_path="../lib", opt=2)
 package(
     "firmware",
     files=(
-        "__init__.py", "clock.py", "health.py", "proving.py", "settings.py", "supervision.py", "watchdog.py", "wifi.py",
+        "__init__.py", "choices.py", "clock.py", "health.py", "proving.py", "settings.py", "supervision.py",
+        "watchdog.py", "wifi.py",
     ),
     base_path="..",
     opt=2,

@@ -10,6 +10,7 @@ from ujobs import lend
 _HOST = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
 _WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-:"
 _MOST_PARAMETERS = 32
+_MOST_CHOICES = 8
 _REQUIRED = object()
 
 
@@ -30,6 +31,18 @@ def _text(least=1, most=128, characters=None):
         return "must have no characters but " + characters if characters and value.strip(characters) else ""
 
     return check
+
+
+def _hosts(value):
+    if not isinstance(value, list):
+        return _host(value)
+    if not 1 <= len(value) <= _MOST_CHOICES:
+        return "must be text, or a list of 1 to %d" % _MOST_CHOICES
+    for one in value:
+        wrong = _host(one)
+        if wrong:
+            return wrong
+    return ""
 
 
 def _host(value):
@@ -91,7 +104,16 @@ def _password(value):
 
 
 def _wifi(value):
-    return _members(value, {"ssid": _text(1, 32), "password": _password})
+    if not isinstance(value, list):
+        return _members(value, {"ssid": _text(1, 32), "password": _password})
+    if not 1 <= len(value) <= _MOST_CHOICES:
+        return "must be an object, or a list of 1 to %d" % _MOST_CHOICES
+    # The first wrong one, named by its place.
+    for at, one in enumerate(value):
+        wrong = "must be an object" if isinstance(one, list) else _wifi(one)
+        if wrong:
+            return ".%d%s%s" % (at, "" if wrong[0] == "." else " ", wrong)
+    return ""
 
 
 def _parameters(value):
@@ -107,7 +129,7 @@ def _claim(value):
 # name: (check, default, whether null is allowed)
 _KNOWN = {
     "thing": (_text(1, 128, _WORD), _REQUIRED, False),
-    "host": (_host, _REQUIRED, False),
+    "host": (_hosts, _REQUIRED, False),
     "port": (_between(1, 65535), 8883, False),
     "ca": (_text(), "/cert/ca.der", False),
     "cert": (_text(), "/cert/cert.der", False),
@@ -177,8 +199,9 @@ def check(given: dict) -> None:
 
 def secrets(config: dict) -> "list[str]":
     """Return the texts in the settings that nothing may show."""
-    wifi = config.get("wifi") or {}
-    return [wifi.get("password", "")] + list((config.get("claim") or {}).get("parameters", {}).values())
+    wifi = config.get("wifi") or []
+    wifi = [wifi] if isinstance(wifi, dict) else wifi
+    return [one.get("password", "") for one in wifi] + list((config.get("claim") or {}).get("parameters", {}).values())
 
 
 def _wrong(name, given):

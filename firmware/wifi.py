@@ -54,11 +54,29 @@ async def _join(ssid, password, timeout):
     return station
 
 
-async def keep_connected(ssid: str, password: str) -> None:
-    """Run forever as a task beside the agent: when Wi-Fi has been gone for 30 s, restart the radio and rejoin.
+async def join(networks: "list[tuple[str, str]]", joined) -> None:
+    """Join the first of these networks that lets the board in, however long that takes.
 
-    The ESP32's own retries bring most losses back; this is for the times when they have stuck.
+    networks: names and passwords. joined: called with the one that it was.
     """
+    while True:
+        for one in networks:
+            try:
+                await connect(*one)
+                return joined(one)
+            except Exception as error:
+                print(error)
+                # A radio that refuses at once must not keep the watchdog from being fed.
+                await asyncio.sleep(1)
+
+
+async def keep_connected(networks: "list[tuple[str, str]]", joined) -> None:
+    """Run forever as a task beside the agent: when Wi-Fi has been gone for 30 s, restart the radio and join again.
+
+    networks, joined: as for join(); each network is tried in turn. The ESP32's own retries bring most losses back; this
+    is for the times when they have stuck.
+    """
+    at = 0
     station = network.WLAN(network.STA_IF)
     lost = None
     seen = set()
@@ -78,7 +96,11 @@ async def keep_connected(ssid: str, password: str) -> None:
             elif time.ticks_diff(time.ticks_ms(), lost) > _PATIENCE * 1000:
                 print("Wi-Fi: %s; the radio is restarted" % reason(seen))
                 station.active(False)
-                await connect(ssid, password)
+                one = networks[at % len(networks)]
+                at += 1
+                await connect(*one)
+                joined(one)
+                at = networks.index(one)
         except Exception as error:
             # Whatever the radio raises, the board keeps trying: nothing else can bring it back on line.
             print("Wi-Fi:", error)

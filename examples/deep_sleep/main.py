@@ -15,7 +15,7 @@ import machine
 gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
 
 try:
-    from firmware import clock, health, proving, settings, wifi
+    from firmware import choices, clock, health, proving, settings, wifi
     from ujobs import Agent, trial
 except Exception as error:
     if "trial" in os.listdir("/"):
@@ -32,12 +32,15 @@ HUNG = 60  # seconds more, after which the watchdog takes it that asyncio stands
 async def work(config):
     """Do the jobs that wait."""
     tasks = []  # held, so that they are not collected as garbage
-    if config["wifi"]:
-        await wifi.connect(config["wifi"]["ssid"], config["wifi"].get("password", ""))
+    networks = choices.networks(config)
+    if networks:
+        await wifi.join(networks, choices.joined)
+    hosts = choices.hosts(config)
     agent = Agent(
-        config["thing"], config["host"], config["cert"], config["key"], config["ca"], config["port"],
+        config["thing"], hosts[0], config["cert"], config["key"], config["ca"], config["port"],
         receive_limit=config["receive_limit"],
     )
+    choices.take_turns(agent.link, hosts)
     proving.check(config)
     agent.use(
         *config["handlers"],

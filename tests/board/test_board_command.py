@@ -119,6 +119,14 @@ def test_names_and_passwords_stay_text(tmp_path: Path) -> None:
     given = ["wifi.password=12345678", "wifi.ssid=007", "thing=42", "host=10", "app=true", "port=1", "ntp=null",
         'signing_key="/a"', "claim.parameters.SerialNumber=0815", "claim.parameters.Line=5"]
     made = make_settings(None, {}, given)
+    several = ["host.0=10", "host.1=b", "wifi.0.ssid=1", "wifi.1.ssid=2", "wifi.1.password=12345678", "thing=t"]
+    lists = make_settings(None, {}, several)
+    assert lists["host"] == ["10", "b"]
+    assert [lists["wifi"][0]["ssid"], lists["wifi"][1]] == ["1", {"ssid": "2", "password": "12345678"}]
+    assert make_settings(None, {}, ['host=["a", "b"]', "thing=t"])["host"] == ["a", "b"]
+    for wrong in ("wifi.2.ssid=a", "host.1=b"):
+        with pytest.raises(UsageError, match="the list has no such place"):
+            make_settings(None, {"thing": "t"}, [wrong])
     assert made["wifi"] == {"ssid": "007", "password": "12345678"}
     assert made["signing_key"] == "/a"
     assert made["claim"]["parameters"] == {"SerialNumber": "0815", "Line": "5"}

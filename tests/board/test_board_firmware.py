@@ -113,7 +113,7 @@ import asyncio, socket
 from firmware import wifi
 async def main():
     station = await wifi.connect("home", "x", 5)
-    asyncio.create_task(wifi.keep_connected("home", "x"))
+    asyncio.create_task(wifi.keep_connected([("home", "x")], print))
     print("joined")
     while station.isconnected():
         await asyncio.sleep(0.02)
@@ -150,7 +150,7 @@ async def main():
     station = await wifi.connect("home", "x", 5)
     wifi._PATIENCE = 0
     network.WLAN.active = stuck
-    asyncio.create_task(wifi.keep_connected("home", "x"))
+    asyncio.create_task(wifi.keep_connected([("home", "x")], print))
     station.disconnect()
     await asyncio.sleep(60)
 asyncio.run(main())

@@ -97,6 +97,8 @@ network.WLAN.connect = refuse
         ({"host": None}, "not started: settings: host is missing"),
         ({"thing": "a/b"}, "not started: settings: thing must have no characters but "),
         ({"host": "https://a.example"}, "not started: settings: host must be a host name alone: no https://"),
+        ({"host": []}, "not started: settings: host must be text, or a list of 1 to 8"),
+        ({"host": ["a.example", "b:1"]}, "not started: settings: host must be a host name alone"),
         ({"host": "a.example:8883"}, "not started: settings: host must be a host name alone"),
         ({"handlers": ["dance"]}, "not started: no built-in handler is named dance"),
         ({"ca": "/cert/other.der"}, "not started: /cert/other.der: [Errno 2] ENOENT"),
@@ -133,6 +135,9 @@ def test_settings_it_can_do_without_get_their_default(board_says) -> None:
         ({"ssid": "", "password": "long-enough"}, "settings: wifi.ssid must be 1 to 32 bytes"),
         ({"password": "long-enough"}, "settings: wifi.ssid must be text, in quotation marks"),
         ("net", "settings: wifi must be an object"),
+        ([], "settings: wifi must be an object, or a list of 1 to 8"),
+        ([{"ssid": "a"}, {"ssid": ""}], "settings: wifi.1.ssid must be 1 to 32 bytes"),
+        ([{"ssid": "a"}, 5], "settings: wifi.1 must be an object"),
     ],
 )
 def test_members_of_settings_are_checked_and_named(board_says, wifi: object, line: str) -> None:
@@ -155,6 +160,36 @@ network.WLAN.connect = joining
     assert "joining home 12345678" in lines
 
 
+def test_networks_are_joined_in_order_and_the_one_that_worked_first(
+    tmp_path: Path, thing_directory: Path, start_board
+) -> None:
+    shown = b"""
+import network
+def joining(station, ssid, password, real=network.WLAN.connect):
+    print("joining", ssid)
+    if ssid == "away":
+        raise OSError("Wifi Internal Error")
+    real(station, ssid, password)
+network.WLAN.connect = joining
+"""
+    boot = (REPOSITORY / "boot.py").read_bytes()
+    wifi = [{"ssid": "away"}, {"ssid": "home", "password": "12345678"}]
+    image = tmp_path / "flash.img"
+    build_image(
+        image, make_board_files(SETTINGS | {"wifi": wifi}, thing_directory, None) | {"boot.py": boot + shown}
+    )
+    for order in (["joining away", "joining home"], ["joining home"]):
+        board = start_board(image, "--wifi-ssid", "home")
+        board.wait_for("ujobs: no link")
+        board.stop()
+        assert [line for line in board.lines if line.startswith("joining")] == order
+
+
+def test_hosts_take_turns(board_says) -> None:
+    lines = board_says("ujobs: no link to 127.0.0.2", host=["127.0.0.1", "127.0.0.2"])
+    assert any(line.startswith("ujobs: no link to 127.0.0.1") for line in lines)
+
+
 @pytest.mark.parametrize("error", ["OSError('Wifi Internal Error')", "RuntimeError('Wifi Unknown Error 0x0101')"])
 def test_a_radio_that_fails_to_restart_is_restarted_again(tmp_path: Path, start_board, error: str) -> None:
     main = f"""
@@ -171,7 +206,8 @@ async def work():
     station = await wifi.connect("home", "long-enough")
     wifi._PATIENCE = 0
     network.WLAN.active = failing
-    task = asyncio.create_task(supervision.keep_running("Wi-Fi", lambda: wifi.keep_connected("home", "long-enough")))
+    networks = [("home", "long-enough")]
+    task = asyncio.create_task(supervision.keep_running("Wi-Fi", lambda: wifi.keep_connected(networks, print)))
     station.disconnect()
     await asyncio.sleep(60)
 asyncio.run(work())

@@ -15,12 +15,15 @@ KEPT = ["settings", "files", "call"]
 REJECTED: list[tuple[str, list[Any]]] = [
     ("thing", ["other", "", 5, "a/b", "x" * 129]),
     ("host", ["", 5, "https://a.example", "a.example:8883", "a example", "x" * 254]),
+    ("host", [[], [5], ["a", "https://b"], ["a"] * 9]),
     ("port", [0, -1, 65536, 8883.5, "8883", True, [], 1 << 70]),
     ("ca", ["/data/ca.der", "", 5]),
     ("cert", ["/data/cert.der", "/cert/key.der", "/settings.json"]),
     ("key", ["/data/key.der", "/cert/cert.der"]),
     ("claim", [{"template": "mine"}, {"template": "mine", "cert": "/cert/key.der"}, 5, {}]),
     ("wifi", ["net", {}, {"ssid": ""}, {"ssid": "x" * 33}, {"ssid": "net", "password": 12345678}, {"ssid": 5}]),
+    ("wifi", [[], ["net"], [{}], [[{"ssid": "a"}]], [{"ssid": "a"}] * 9]),
+    ("wifi", [[{"ssid": "a"}, {"ssid": "b", "password": "short"}]]),
     ("ntp", ["", "a b", "http://a.example", 5, "x" * 254]),
     ("watchdog", [0, -1, 3601, "soon", True, 1 << 40]),
     ("keepalive", [0, 29, 1201, "60", 1e9]),
@@ -37,6 +40,7 @@ REJECTED: list[tuple[str, list[Any]]] = [
 # These look right; only the trial shows that they are not.
 TRIED: list[dict[str, Any]] = [
     {"host": "nowhere.invalid"},
+    {"host": ["nowhere.invalid", "elsewhere.invalid"]},
     {"port": 1},
     {"app": "ap"},
     {"signing_key": "/cert/none.der"},

@@ -54,7 +54,8 @@ def change_settings(settings: dict[str, Any], overrides: Mapping[str, Any], assi
     """Change settings in place.
 
     overrides: by name; None values are left out. assignments: KEY=VALUE; VALUE is JSON or text, for names
-    and passwords always text; a dot in KEY leads into an object. Raises UsageError if an assignment is malformed.
+    and passwords always text; a dot in KEY leads into an object, or a list: wifi.0.ssid. Raises UsageError if an
+    assignment is malformed.
     """
     settings |= {name: value for name, value in overrides.items() if value is not None}
     for assignment in assignments:
@@ -62,17 +63,35 @@ def change_settings(settings: dict[str, Any], overrides: Mapping[str, Any], assi
         if not key or not equals:
             raise UsageError(f"--set {assignment}: write KEY=VALUE")
         value = _parse(text)
-        if (key in _TEXTS or key.startswith(_PARAMETERS)) and not isinstance(value, str | None):
+        keys = key.split(".")
+        name = ".".join(part for part in keys if not part.isdigit())
+        hosts = key == "host" and isinstance(value, list)
+        if (name in _TEXTS or key.startswith(_PARAMETERS)) and not isinstance(value, str | None) and not hosts:
             value = text
-        _assign(settings, key.split("."), value)
+        try:
+            _assign(settings, keys, value)
+        except (IndexError, ValueError):
+            raise UsageError(f"--set {assignment}: the list has no such place") from None
 
 
-def _assign(settings: dict[str, Any], keys: list[str], value: Any) -> None:
-    for key in keys[:-1]:
-        if not isinstance(settings.get(key), dict):
-            settings[key] = {}
-        settings = settings[key]
-    settings[keys[-1]] = value
+def _assign(settings: Any, keys: list[str], value: Any) -> None:
+    """Set what is at the end of these keys, each the name of a member, or the place in a list: the next one adds to
+    it. One object or text becomes the first of a list."""
+    for at, key in enumerate(keys):
+        place: Any = int(key) if isinstance(settings, list) else key
+        if isinstance(settings, list) and place == len(settings):
+            settings.append(None)
+        if at == len(keys) - 1:
+            settings[place] = value
+            return
+        there = settings[place] if isinstance(settings, list) else settings.get(place)
+        if keys[at + 1].isdigit():
+            if not isinstance(there, list):
+                there = [] if there is None else [there]
+        elif not isinstance(there, dict):
+            there = {}
+        settings[place] = there
+        settings = there
 
 
 def _parse(text: str) -> Any:

@@ -1,0 +1,61 @@
+"""Several Wi-Fi networks, several hosts: in the order of the settings, but the one that worked last comes first.
+
+Which one that was is kept in `/wifi.last` and `/host.last`, written only when it changes.
+"""
+
+from ujobs import trial
+
+_WIFI = "/wifi.last"
+_HOST = "/host.last"
+
+
+def networks(config: dict) -> "list[tuple[str, str]]":
+    """Return the name and password of each network in the settings; an empty list without Wi-Fi."""
+    given = config["wifi"] or []
+    if isinstance(given, dict):
+        given = [given]
+    return _in_order(_WIFI, [(one["ssid"], one.get("password", "")) for one in given], lambda one: one[0])
+
+
+def hosts(config: dict) -> "list[str]":
+    """Return the hosts in the settings."""
+    given = config["host"]
+    return _in_order(_HOST, given if isinstance(given, list) else [given], lambda one: one)
+
+
+def joined(network: "tuple[str, str]") -> None:
+    """Note that this network has let the board in."""
+    _note(_WIFI, network[0])
+
+
+def take_turns(link, hosts: "list[str]") -> None:
+    """Have an ujobs Link try the next of these hosts, from the first on, whenever it cannot connect to one."""
+    connect = link.connect
+    at = 0
+
+    async def connect_to_next(*arguments):
+        nonlocal at
+        link.server = hosts[at]
+        try:
+            result = await connect(*arguments)
+        except Exception:
+            at = (at + 1) % len(hosts)
+            raise
+        _note(_HOST, link.server)
+        return result
+
+    if len(hosts) > 1:
+        link.connect = connect_to_next
+
+
+def _in_order(file, options, name):
+    last = trial._read(file)
+    return [one for one in options if name(one) == last] + [one for one in options if name(one) != last]
+
+
+def _note(file, text):
+    try:
+        if trial._read(file) != text:
+            trial._write(file, text)
+    except OSError as error:
+        print("%s is not written: %s" % (file, error))

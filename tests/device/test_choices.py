@@ -1,0 +1,121 @@
+"""firmware/choices.py: several networks and hosts, of which the one that worked last comes first."""
+
+import asyncio
+import os
+import sys
+
+import ujobs.trial as trial
+from restarts import ROOT, remove_all
+
+sys.path.append(__file__.rsplit("/", 1)[0] + "/../../firmware")
+import choices  # noqa: E402
+
+sys.path.pop()
+
+
+class Link:
+    """Connects to one host only."""
+
+    def __init__(self, reachable):
+        self.reachable = reachable
+        self.server = "unset"
+        self.tried = []
+
+    async def connect(self):
+        self.tried.append(self.server)
+        if self.server != self.reachable:
+            raise OSError(113)
+
+
+def connect(link, times):
+    for _ in range(times):
+        try:
+            asyncio.run(link.connect())
+        except OSError:
+            pass
+
+
+def on_flash(scenario):
+    remove_all(ROOT)
+    os.mkdir(ROOT)
+    trial.root = ROOT
+    try:
+        scenario()
+    finally:
+        trial.root = ""
+        remove_all(ROOT)
+
+
+def test_hosts_take_turns_and_the_one_that_worked_comes_first():
+    def scenario():
+        config = {"host": ["a", "b", "c"]}
+        assert choices.hosts(config) == ["a", "b", "c"]
+        link = Link("b")
+        choices.take_turns(link, choices.hosts(config))
+        connect(link, 3)
+        assert link.tried == ["a", "b", "b"]
+        assert choices.hosts(config) == ["b", "a", "c"]
+        link.reachable = "a"
+        connect(link, 4)
+        assert link.tried[3:] == ["b", "c", "a", "a"]
+        assert choices.hosts(config) == ["a", "b", "c"]
+
+    on_flash(scenario)
+
+
+def test_one_host_is_left_to_the_link():
+    def scenario():
+        assert choices.hosts({"host": "a"}) == choices.hosts({"host": ["a"]}) == ["a"]
+        link = Link("a")
+        choices.take_turns(link, ["a"])
+        connect(link, 2)
+        assert link.tried == ["unset", "unset"]
+        assert os.listdir(ROOT) == []
+
+    on_flash(scenario)
+
+
+def test_networks_in_order():
+    def scenario():
+        assert choices.networks({"wifi": None}) == []
+        assert choices.networks({"wifi": {"ssid": "home"}}) == [("home", "")]
+        config = {"wifi": [{"ssid": "home", "password": "secret-1"}, {"ssid": "shed"}, {"ssid": "café"}]}
+        choices.joined(("café", ""))
+        assert [name for name, _ in choices.networks(config)] == ["café", "home", "shed"]
+        # One that is no longer in the settings changes nothing.
+        assert choices.networks({"wifi": config["wifi"][:2]}) == [("home", "secret-1"), ("shed", "")]
+
+    on_flash(scenario)
+
+
+def test_what_stays_the_same_is_not_written_again():
+    def scenario():
+        written = []
+        real = trial._write
+        trial._write = lambda name, text: (written.append(name), real(name, text))
+        try:
+            for name in ("a", "a", "b", "b", "b"):
+                choices.joined((name, ""))
+        finally:
+            trial._write = real
+        assert len(written) == 2
+
+    on_flash(scenario)
+
+
+def test_a_flash_that_takes_nothing_does_not_keep_the_board_off_line():
+    def full(name, text):
+        raise OSError(28)
+
+    def scenario():
+        real = trial._write
+        trial._write = full
+        try:
+            link = Link("b")
+            choices.take_turns(link, ["a", "b"])
+            connect(link, 2)
+            assert link.tried == ["a", "b"]
+        finally:
+            trial._write = real
+
+    on_flash(scenario)
