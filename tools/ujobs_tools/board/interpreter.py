@@ -52,6 +52,7 @@ def _check_version(program: str) -> None:
         raise InterpreterError(f"{found}: the virtual board needs MicroPython 1.24 or later")
 
 
+@functools.lru_cache(maxsize=512)
 def compile_module(source: bytes, name: str, optimise: int, processor: str = "") -> bytes:
     """Compile one module to .mpy bytes.
 

@@ -55,7 +55,7 @@ def wipe(
     with board_work("wipe"):
         remote = connect(port)
         try:
-            files = sorted(remote.files(""))
+            files = sorted(remote.names(""))
             for path in files:
                 typer.echo(f"remove  {path}")
             if dry_run or not files:

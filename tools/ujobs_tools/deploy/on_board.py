@@ -49,18 +49,23 @@ def digest(path):
     return hexlify(found.digest()).decode()
 
 
-def files(folder):
-    """All files below a folder, or the file itself: path and SHA-256. Nothing when it is not there."""
+def names(folder):
+    """All files below a folder, or the file itself. Nothing when it is not there."""
     try:
         is_folder = os.stat(folder or "/")[0] & 0x4000
     except OSError:
-        return {}
+        return []
     if not is_folder:
-        return {folder: digest(folder)}
-    found = {}
+        return [folder]
+    found = []
     for name in os.listdir(folder or "/"):
-        found.update(files(folder + "/" + name))
+        found += names(folder + "/" + name)
     return found
+
+
+def files(folder):
+    """Path and SHA-256 of the same."""
+    return {path: digest(path) for path in names(folder)}
 
 
 def about():

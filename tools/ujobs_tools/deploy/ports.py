@@ -21,14 +21,15 @@ class BoardError(Exception):
 def choose(port: str | None) -> str:
     """The port that is meant: the one that is named, else the only one with a USB device behind it.
 
-    Raises BoardError when it is not there, or not clear.
+    port: a device, or a URL of pyserial, such as socket://HOST:PORT. Raises BoardError when it is not there, or not
+    clear.
     """
     found = _boards()
     if port is None:
         if len(found) == 1:
             return found[0]
         raise BoardError(f"which port? boards are at {', '.join(found)}" if found else "no board is plugged in")
-    if not os.path.exists(port):
+    if "://" not in port and not os.path.exists(port):
         raise BoardError(
             f"no board at {port}: " + (f"boards are at {', '.join(found)}" if found else "none is plugged in")
         )
@@ -38,7 +39,9 @@ def choose(port: str | None) -> str:
 def why_not(port: str) -> str:
     """Why a port that is there does not open, in one line."""
     try:
-        serial.Serial(port, BAUD, exclusive=True).close()
+        _open(port).close()
+    except ValueError as error:
+        return f"{port}: {error}"
     except serial.SerialException as error:
         number = error.errno
     else:
@@ -47,11 +50,13 @@ def why_not(port: str) -> str:
         return f"{port} is in use by another program: end that first"
     if number == errno.EACCES:
         return f"{port} may be used by its group only: add yourself to {Path(port).group()}, and log in again"
+    if "://" in port:
+        return f"nothing answers at {port}"
     return f"{port} does not open: {os.strerror(number) if number else 'it is no serial port'}"
 
 
 def lines(
-    port: str, seconds: float | None, opened: serial.Serial | None = None, stop: threading.Event | None = None
+    port: str, seconds: float | None, opened: serial.SerialBase | None = None, stop: threading.Event | None = None
 ) -> Iterator[str]:
     """What a board prints, line by line, without disturbing it.
 
@@ -64,7 +69,7 @@ def lines(
     try:
         while not (stop and stop.is_set()) and (deadline is None or time.monotonic() < deadline):
             try:
-                line = line or serial.Serial(port, BAUD, exclusive=True)
+                line = line or _open(port)
                 line.timeout = _LOOK
                 seen = True
                 *whole, rest = (rest + line.read(line.in_waiting or 1)).split(b"\n")
@@ -81,6 +86,11 @@ def lines(
     finally:
         if line:
             line.close()
+
+
+def _open(port: str) -> serial.SerialBase:
+    opened: serial.SerialBase = serial.serial_for_url(port, BAUD, exclusive=True)
+    return opened
 
 
 def _boards() -> list[str]:

@@ -1,17 +1,16 @@
 """Make a thing of a board: key and certificate from the cloud, onto the board, and the proof that it connects."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ujobs_tools import cloud, fleet
+from ujobs_tools.board.files import make_own_files
 
 from .ports import BoardError
 
 _CONNECTED = "ujobs: connected to "  # of ujobs.link
 _NOT_STARTED = "not started: "  # of main.py
-_PARTS = ("ca", "cert", "key")
 
 
 def credentials(
@@ -33,8 +32,7 @@ def credentials(
 
 def board_files(settings: Mapping[str, Any], folder: Path) -> dict[str, bytes]:
     """Path on the board -> content: its settings, and key and certificates where they say. Raises OSError."""
-    files = {f"/{str(settings[part]).lstrip('/')}": (folder / f"{part}.der").read_bytes() for part in _PARTS}
-    return files | {"/settings.json": json.dumps(settings, indent=4).encode()}
+    return {f"/{name}": content for name, content in make_own_files(settings, folder, None).items()}
 
 
 def prove(lines: Iterable[str], say: Callable[[str], None]) -> None:

@@ -48,7 +48,7 @@ class Remote:
         try:
             self._transport = SerialTransport(port, timeout=_TIMEOUT)
             self.port = port
-        except TransportError as error:
+        except (TransportError, ValueError) as error:
             raise BoardError(why_not(port)) from error
         try:
             with self._plain_errors(), contextlib.redirect_stdout(io.StringIO()):
@@ -69,9 +69,21 @@ class Remote:
             found |= self._call("files", place)
         return found
 
+    def names(self, place: str) -> list[str]:
+        """The paths of all files in a folder, "" for all."""
+        found: list[str] = self._call("names", place)
+        return found
+
     def free(self) -> int:
         """Bytes of flash that are free."""
         return self._call("free")
+
+    def read(self, path: str) -> bytes:
+        """A file. Raises KeyError when there is none."""
+        if path not in self.names(path):
+            raise KeyError(path)
+        with self._plain_errors():
+            return bytes(self._transport.fs_readfile(path))
 
     def write(self, path: str, content: bytes, progress: Callable[[int], None]) -> None:
         """Bring what is to become a file, and check it; `commit` gives it its name. progress: is told of bytes."""
@@ -107,7 +119,7 @@ class Remote:
         """Reset the board, and let go of it: its program starts."""
         self.restart().close()
 
-    def restart(self) -> serial.Serial:
+    def restart(self) -> serial.SerialBase:
         """Reset the board, and hand over its port, for `ports.lines`: nothing that it prints is missed."""
         try:
             with self._plain_errors():
@@ -116,7 +128,7 @@ class Remote:
             self.close()
             raise
         line = self._transport.serial
-        assert isinstance(line, serial.Serial)  # nothing is mounted
+        assert isinstance(line, serial.SerialBase)  # nothing is mounted
         return line
 
     def close(self) -> None:

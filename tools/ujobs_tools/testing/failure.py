@@ -1,14 +1,14 @@
 """What a failed test shows of the board and the service."""
 
 from ujobs_tools.executions import in_words
+from ujobs_tools.testing.console import BoardOnConsole
 from ujobs_tools.testing.jobs_service import Job, JobsService
-from ujobs_tools.testing.virtual_board import VirtualBoard
 
 
 def sections(board: object, service: object, lines: int) -> list[tuple[str, str]]:
     """Headings and texts: the last lines of the console, the last messages, the versions of each job's execution."""
     found = []
-    if isinstance(board, VirtualBoard):
+    if isinstance(board, BoardOnConsole):
         found.append(("the board's console", "\n".join(board.console.splitlines()[-lines:])))
     if isinstance(service, JobsService):
         messages = service.messages()

@@ -15,10 +15,12 @@ Returned = TypeVar("Returned")
 
 class LocalService:
     """A service that runs from `with` on, which raises CannotListen. folder: for what it keeps. address: where it
-    listens, by default at any free ports of this machine. url: for boto3."""
+    listens, by default at any free ports of this machine. host: what boards reach this machine by, if not "localhost".
+    url: for boto3."""
 
-    def __init__(self, folder: Path, address: Address | None = None) -> None:
-        self._address = address or Address()
+    def __init__(self, folder: Path, address: Address | None = None, host: str | None = None) -> None:
+        self._address = address or Address("0.0.0.0" if host else "127.0.0.1")
+        self._names = (host,) if host else ()
         self._folder = folder
         self._thread = threading.Thread(target=self._run, name="ujobs service", daemon=True)
         self._started = threading.Event()
@@ -61,7 +63,7 @@ class LocalService:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self.service = Service(self._folder)
+        self.service = Service(self._folder, names=self._names)
 
         def started(found: dict[str, Any]) -> None:
             self.url = found["http"]

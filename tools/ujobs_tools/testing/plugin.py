@@ -1,6 +1,7 @@
 """The pytest plugin: fixtures for tests of an application's handlers. What they need is imported when they are used."""
 
 import itertools
+import os
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from ujobs_tools.project import Project
     from ujobs_tools.testing.alone import Interpreter, RunJob
+    from ujobs_tools.testing.cable_board import CableBoard
     from ujobs_tools.testing.jobs_service import JobsService
     from ujobs_tools.testing.local_service import LocalService
     from ujobs_tools.testing.virtual_board import VirtualBoard
 
 _LINES = 60  # of the console, and messages, that a failure shows
 _UPDATE_INTERVAL = 1  # seconds between two progress updates, where the settings have none
+_VIRTUAL = "virtual"
 _numbers = itertools.count(1)
 
 INTERPRETERS = ("cpython", "micropython")
@@ -27,13 +31,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--ujobs-endpoint", metavar="URL", help="Run against this `ujobs serve` or MiniStack, not a service of our own."
     )
+    group.addoption(
+        "--ujobs-board", metavar="PORT", default=_VIRTUAL,
+        help="The board of the fixture `board`: virtual, or the port of a real one: /dev/ttyUSB0, socket://HOST:PORT.",
+    )
+    group.addoption(
+        "--ujobs-host", metavar="ADDRESS",
+        help="Address by which a real board reaches this machine; the tests' service then listens to the network.",
+    )
+
+
+def _project(config: pytest.Config) -> "Project | None":
+    """The project that pytest was started in; else that of its root, which an option's path may have led astray."""
+    from ujobs_tools import project
+
+    return project.find(config.invocation_params.dir) or project.find(config.rootpath)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """In a project, applications can be imported: `machine`, `ujobs` and the application's own modules are found."""
-    from ujobs_tools import project
-
-    found = project.find(config.rootpath)
+    found = _project(config)
     if found is not None:
         from ujobs_tools.testing import on_cpython
 
@@ -63,9 +80,7 @@ def ujobs_interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.T
 @pytest.fixture(scope="session")
 def ujobs_app(pytestconfig: pytest.Config) -> Path | None:
     """The application's folder or file: of ujobs.toml. Override it for one without a project."""
-    from ujobs_tools import project
-
-    found = project.find(pytestconfig.rootpath)
+    found = _project(pytestconfig)
     return None if found is None else found.app
 
 
@@ -87,7 +102,7 @@ def ujobs_service(
         return
     from ujobs_tools.testing.local_service import LocalService
 
-    with LocalService(tmp_path_factory.mktemp("service")) as service:
+    with LocalService(tmp_path_factory.mktemp("service"), host=pytestconfig.getoption("--ujobs-host")) as service:
         yield service
 
 
@@ -127,30 +142,68 @@ def ujobs_settings() -> dict[str, Any]:
 
 @pytest.fixture
 def board(
-    service: "JobsService", ujobs_image: Path, ujobs_app: Path | None, ujobs_settings: dict[str, Any],
-    pytestconfig: pytest.Config, tmp_path: Path,
-) -> "Iterator[VirtualBoard]":
-    """A virtual board with the application, switched on, connected to the test's `service`."""
-    from ujobs_tools import project
-    from ujobs_tools.board.files import make_own_files
-    from ujobs_tools.board.image import write_files
-    from ujobs_tools.board.settings import make_settings
-    from ujobs_tools.testing.virtual_board import VirtualBoard
+    service: "JobsService", ujobs_app: Path | None, ujobs_settings: dict[str, Any], request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> "Iterator[VirtualBoard | CableBoard]":
+    """A board with the application, switched on, connected to the test's `service`: a virtual one, or a real one with
+    --ujobs-board."""
+    settings = _settings(request.config, service, ujobs_app, ujobs_settings)
+    port = request.config.getoption("--ujobs-board")
+    log = tmp_path / "console.txt"
+    if port == _VIRTUAL:
+        yield from _virtual_board(request.getfixturevalue("ujobs_image"), log, service, ujobs_app, settings)
+    else:
+        yield from _cable_board(port, log, service, ujobs_app, settings)
 
-    found = project.find(pytestconfig.rootpath)
+
+def _settings(
+    config: pytest.Config, service: "JobsService", app: Path | None, different: dict[str, Any]
+) -> dict[str, Any]:
+    from ujobs_tools.board.settings import make_settings
+
+    found = _project(config)
     thing = service.thing
     overrides = {"thing": thing.name, "host": thing.host, "port": thing.port}
     settings = make_settings(found.settings if found else None, overrides, [])
     if not settings.get("update_interval"):
         settings["update_interval"] = _UPDATE_INTERVAL
-    settings |= ujobs_settings if ujobs_app else {"app": None} | ujobs_settings
-    image = tmp_path / "flash.img"
-    shutil.copyfile(ujobs_image, image)
-    write_files(image, make_own_files(settings, thing.directory, ujobs_app))
-    made = VirtualBoard(image, tmp_path / "console.txt", service)
+    return settings | ({} if app else {"app": None}) | different
+
+
+def _virtual_board(
+    fresh: Path, log: Path, service: "JobsService", app: Path | None, settings: dict[str, Any]
+) -> "Iterator[VirtualBoard]":
+    from ujobs_tools.board.files import make_own_files
+    from ujobs_tools.board.image import write_files
+    from ujobs_tools.testing.virtual_board import VirtualBoard
+
+    image = log.with_name("flash.img")
+    shutil.copyfile(fresh, image)
+    write_files(image, make_own_files(settings, service.thing.directory, app))
+    made = VirtualBoard(image, log, service)
     made.start()
     yield made
     made.close()
+
+
+def _cable_board(
+    port: str, log: Path, service: "JobsService", app: Path | None, settings: dict[str, Any]
+) -> "Iterator[CableBoard]":
+    from ujobs_tools.deploy import ports, provision
+    from ujobs_tools.testing.cable_board import CableBoard
+
+    password = os.environ.get("UJOBS_WIFI_PASSWORD")
+    if password is not None and settings.get("wifi"):
+        settings["wifi"] = settings["wifi"] | {"password": password}
+    try:
+        made = CableBoard(ports.choose(port), log, service)
+        try:
+            made.deploy(app, provision.board_files(settings, service.thing.directory))
+            yield made
+        finally:
+            made.close()
+    except ports.BoardError as error:
+        pytest.fail(f"--ujobs-board {port}: {error}", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -159,10 +212,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     result = yield
     if "board" not in pyfuncitem.funcargs:
         return result
-    from ujobs_tools.testing.virtual_board import VirtualBoard
+    from ujobs_tools.testing.console import BoardOnConsole
 
     made = pyfuncitem.funcargs["board"]
-    if isinstance(made, VirtualBoard):
+    if isinstance(made, BoardOnConsole):
         traceback = made.unexpected_traceback()
         if traceback is not None:
             pytest.fail(f"unexpected traceback on the board's console:\n{traceback}", pytrace=False)

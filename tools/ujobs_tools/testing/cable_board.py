@@ -1,0 +1,194 @@
+"""The fixture `board` with --ujobs-board PORT: a real board on a cable. What a cable cannot do skips the test."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import serial
+
+from ujobs_tools.deploy import install, ports
+from ujobs_tools.deploy.plan import OWNED, SLOTS
+from ujobs_tools.deploy.remote import Remote
+from ujobs_tools.testing.console import BoardOnConsole
+from ujobs_tools.testing.jobs_service import JobsService
+
+_CONNECTED = "ujobs: connected to "
+_PATIENCE = 60.0  # seconds to join the network and to connect
+_BOOT = 5.0  # seconds until a board that is let go prints something
+_LOOK = 0.05  # seconds
+_KEPT = ("/boot.py", "/main.py", "/lib/", *OWNED, *SLOTS)
+
+
+class Files(Mapping[str, bytes]):
+    """The files on the board's flash. The program is stopped for a look at them, and the board reset afterwards, unless
+    it was off; writing needs it to be off."""
+
+    def __init__(self, board: "CableBoard") -> None:
+        self._board = board
+
+    def __getitem__(self, path: str) -> bytes:
+        with self._board.interrupted() as remote:
+            return remote.read(path)
+
+    def __setitem__(self, path: str, content: bytes) -> None:
+        if self._board.on:
+            raise ValueError("cut the power before a file is written")
+        with self._board.interrupted() as remote:
+            remote.write(path, content, lambda size: None)
+            remote.commit([path], [], "")
+
+    def __iter__(self) -> Iterator[str]:
+        with self._board.interrupted() as remote:
+            return iter(remote.names(""))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class CableBoard(BoardOnConsole):
+    """port: as pyserial names it. log: file that gets the console. on: whether its program runs."""
+
+    def __init__(self, port: str, log: Path, service: JobsService) -> None:
+        super().__init__(log, service)
+        # mpremote knows a pseudo-terminal by its own name only.
+        self._port = os.path.realpath(port) if os.path.realpath(port).startswith("/dev/pts/") else port
+        self.files = Files(self)
+        self.on = False
+        self._line: serial.SerialBase | None = None
+        self._held = False  # in reset, by the reset line
+        self._reader: threading.Thread | None = None
+        self._letting_go = threading.Event()
+
+    def deploy(self, app: Path | None, own: Mapping[str, bytes]) -> None:
+        """Bring the library, an application and the board's own files there, remove other files, and start.
+
+        Raises BoardError, InterpreterError, OSError.
+        """
+        with self.interrupted() as remote:
+            plan = install.plan_for(remote, app, own)
+            install.carry_out(remote, plan, lambda path, size: None)
+            remote.remove([path for path in remote.names("") if not path.startswith(_KEPT) and path not in own])
+        self.start()
+        deadline = time.monotonic() + _PATIENCE
+        while _CONNECTED not in self.console:
+            if time.monotonic() > deadline:
+                pytest.fail(
+                    f"the board at {self._port} did not connect within {_PATIENCE:g} s. Its settings must name a Wi-Fi "
+                    "network (UJOBS_WIFI_PASSWORD: its password), and --ujobs-host the address of this machine there"
+                )
+            time.sleep(_LOOK)
+
+    def start(self) -> None:
+        """Switch it on: let go of the reset line, or reset it by mpremote where its program was stopped."""
+        if self.on:
+            raise ValueError("the board has power already")
+        if self._held:
+            self._let_go_of_reset()
+        else:
+            self.listen(Remote(self._port).restart())
+
+    def cut_power(self) -> None:
+        """Hold the board in reset, at any instruction; its RAM is lost as in a power cut."""
+        if not self.on:
+            return
+        assert self._line is not None
+        try:
+            if self._port.startswith("socket://"):
+                raise OSError("a TCP connection has no lines")
+            self._line.dtr = False
+            self._line.rts = True
+        except OSError:
+            self._cannot("cut_power", "needs a cable whose RTS leads to the board's reset, as on most boards with USB")
+        self.on, self._held = False, True
+
+    @contextlib.contextmanager
+    def interrupted(self) -> Iterator[Remote]:
+        """The board with its program stopped. It is reset afterwards if the program ran."""
+        ran = self.on
+        if self._held:
+            self._let_go_of_reset()
+        self._hang_up()
+        remote = Remote(self._port)
+        self.on = False
+        try:
+            yield remote
+        finally:
+            remote.close()
+            if ran:
+                self.start()
+
+    def close(self) -> None:
+        """Let go of the cable; the board goes on."""
+        if self._held and self._line is not None:
+            self._line.rts = False
+        self._hang_up()
+
+    def lose_link(self, seconds: float) -> None:
+        """Not on a cable."""
+        self._cannot("lose_link", "cannot take a real access point away; service.cut() breaks the connection")
+
+    def advance(self, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
+        """Not on a cable."""
+        self._cannot("advance", "cannot move a real board's clock")
+
+    def fill_flash(self) -> None:
+        """Not on a cable."""
+        self._cannot("fill_flash", "would wear the flash of a real board")
+
+    def pin(self, number: int) -> NoReturn:
+        """Not on a cable."""
+        self._cannot("pin", "cannot reach the pins of a real board")
+
+    @property
+    def analogue(self) -> Any:
+        """Not on a cable."""
+        self._cannot("analogue", "cannot reach the pins of a real board")
+
+    @property
+    def pwm(self) -> Any:
+        """Not on a cable."""
+        self._cannot("pwm", "cannot reach the pins of a real board")
+
+    @property
+    def i2c(self) -> Any:
+        """Not on a cable."""
+        self._cannot("i2c", "cannot reach the I2C bus of a real board")
+
+    def _cannot(self, what: str, why: str) -> NoReturn:
+        pytest.skip(f"board.{what} {why}: not on the board at {self._port}")
+
+    def _let_go_of_reset(self) -> None:
+        assert self._line is not None
+        printed = len(self.console)
+        self._line.rts = False
+        self.on, self._held = True, False
+        deadline = time.monotonic() + _BOOT
+        while len(self.console) == printed:
+            if time.monotonic() > deadline:
+                pytest.fail(f"the board at {self._port} prints nothing after a reset: does RTS lead to its reset pin?")
+            time.sleep(_LOOK)
+
+    def listen(self, line: serial.SerialBase) -> None:
+        """Follow what a running board prints on an open port."""
+        self._line = line
+        self.on = True
+        self._letting_go.clear()
+        self._reader = threading.Thread(target=self._follow, args=(line,), name="console", daemon=True)
+        self._reader.start()
+
+    def _follow(self, line: serial.SerialBase) -> None:
+        with self._log.open("a") as log:
+            for text in ports.lines(self._port, None, line, self._letting_go):
+                log.write(text + "\n")
+                log.flush()
+
+    def _hang_up(self) -> None:
+        self._letting_go.set()
+        if self._reader is not None:
+            self._reader.join()
+        self._reader = self._line = None
