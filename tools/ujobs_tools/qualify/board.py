@@ -36,7 +36,7 @@ class BoardUnderTest:
         self._reader: threading.Thread | None = None
         self._failure: BoardError | None = None
 
-    def listen(self, opened: serial.Serial | None = None) -> None:
+    def listen(self, opened: serial.SerialBase | None = None) -> None:
         """Follow the console from here on. opened: the port, if it is open already."""
         self._stop = threading.Event()
         self._failure = None
@@ -120,7 +120,7 @@ class BoardUnderTest:
                     raise BoardError(f"the board has not printed {text!r} within {seconds:g} s")
                 self._changed.wait(min(left, 1))
 
-    def _read(self, opened: serial.Serial | None, stop: threading.Event) -> None:
+    def _read(self, opened: serial.SerialBase | None, stop: threading.Event) -> None:
         try:
             with self._log.open("a", encoding="utf-8") as log:
                 for line in ports.lines(self.port, None, opened, stop):
