@@ -34,7 +34,7 @@ setup: $(READY) ## install what users need into .venv, nothing outside it; PYTHO
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) tools/setup_venv.py requirements.txt
-	@$(BIN)/python -m ujobs_tools.setup_umqtt
+	@$(BIN)/python -m ujobs_lab.setup_umqtt
 	@pwd -P > $@
 
 setup-tests: $(TEST_READY) ## install what tests and measurements need as well

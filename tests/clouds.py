@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ujobs_lab.ministack import ministack
 from ujobs_tools import cloud
-from ujobs_tools.ministack import ministack
 from ujobs_tools.processes import kill_group, read_ready_file, running, ujobs
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -114,3 +115,15 @@ def test_versions_agree() -> None:
     assert f'_UJOBS = "{project["version"]}"' in (LIBRARY / "handlers" / "report.py").read_text()
     assert {package["version"] for package in (CORE, *PARTS.values())} == {project["version"]}
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_pages_and_packages_name_the_place_that_is_set() -> None:
+    place = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ujobs"]["mip"]
+    pages = [path for folder in (".", "docs", "docs/handlers", "examples") for path in (ROOT / folder).glob("*.md")]
+    packages = [ROOT / "package.json", *(ROOT / "lib").glob("*.json")]
+    found = {
+        named
+        for path in (*pages, *packages)
+        for named in re.findall(r"(?:github|gitlab|codeberg):[\w.-]+/[\w.-]+", path.read_text())
+    }
+    assert found == {place}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ujobs_tools import ministack
+from ujobs_lab import ministack
 from ujobs_tools.processes import NotReady
 
 _LISTEN = "0A"

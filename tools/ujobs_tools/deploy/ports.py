@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import serial
 from serial.tools import list_ports
@@ -65,7 +66,8 @@ def lines(
     Raises BoardError when the port does not open in the first place.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
-    line, seen, rest = opened, opened is not None, b""
+    line: Any = opened  # pyserial's base class does not declare what all its ports have
+    seen, rest = opened is not None, b""
     try:
         while not (stop and stop.is_set()) and (deadline is None or time.monotonic() < deadline):
             try:

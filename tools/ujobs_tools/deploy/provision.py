@@ -1,6 +1,6 @@
 """Make a thing of a board: key and certificate from the cloud, onto the board, and the proof that it connects."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def credentials(
         return fleet.mqtt_endpoint(iot, endpoint_url)
 
 
-def board_files(settings: Mapping[str, Any], folder: Path) -> dict[str, bytes]:
+def board_files(settings: dict[str, Any], folder: Path) -> dict[str, bytes]:
     """Path on the board -> content: its settings, and key and certificates where they say. Raises OSError."""
     return {f"/{name}": content for name, content in make_own_files(settings, folder, None).items()}
 

@@ -148,7 +148,7 @@ def board(
     """A board with the application, switched on, connected to the test's `service`: a virtual one, or a real one with
     --ujobs-board."""
     settings = _settings(request.config, service, ujobs_app, ujobs_settings)
-    port = request.config.getoption("--ujobs-board")
+    port = str(request.config.getoption("--ujobs-board"))
     log = tmp_path / "console.txt"
     if port == _VIRTUAL:
         yield from _virtual_board(request.getfixturevalue("ujobs_image"), log, service, ujobs_app, settings)

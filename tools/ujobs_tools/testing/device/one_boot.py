@@ -4,6 +4,7 @@ The order for it, and what comes of it, are dicts that JSON can hold; see `run`.
 """
 
 import asyncio
+import json
 import time as real_time
 
 import peripherals
@@ -107,7 +108,8 @@ class Boot:
         def saved(value):
             save(value)
             if value is not None:
-                self.checkpoints.append(value)
+                # As flash has it: the handler may go on with the same list.
+                self.checkpoints.append(json.loads(json.dumps(value)))
                 if self._reset_at and len(self.checkpoints) >= self._reset_at:
                     self._cut()
 

@@ -37,7 +37,7 @@ def ministack() -> Iterator[MiniStack]:
         http, mqtts = _free_ports(2)
         url = f"http://127.0.0.1:{http}"
         log = home / "log"
-        command = [sys.executable, "-m", "ujobs_tools.ministack_launcher"]
+        command = [sys.executable, "-m", "ujobs_lab.ministack_launcher"]
         with log.open("wb") as output, running(command, output, _environment(home, http, mqtts), home) as process:
 
             def ready() -> bool:

@@ -3,10 +3,9 @@ used. ESP32 firmware has it frozen in; the MicroPython unix port has not."""
 
 import subprocess
 
+from ujobs_tools.board import umqtt
+from ujobs_tools.board.interpreter import InterpreterError, find_micropython
 from ujobs_tools.device_files import ROOT
-
-from .board import umqtt
-from .board.interpreter import InterpreterError, find_micropython
 
 _PATIENCE = 20  # seconds
 
