@@ -158,6 +158,9 @@ repl: setup ## the prompt of a board: PORT=; Ctrl-C stops the program, Ctrl-] le
 logs: setup ## what a board prints, until Ctrl-C: PORT=
 	@$(BIN)/ujobs logs $(ON_PORT)
 
+qualify: setup ## prove the promises on a virtual board; ARGUMENTS="--port /dev/ttyUSB0 ...": on a real one
+	@$(BIN)/ujobs qualify --folder build/qualify $(or $(ARGUMENTS),--virtual)
+
 wipe: setup ## remove all files from a board, after asking: PORT=; DRY_RUN=1 lists them
 	@$(BIN)/ujobs wipe $(ON_PORT) $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
@@ -165,4 +168,4 @@ clean: ## remove everything that set-up and tests made
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup setup-tests demo serve test clients browser pictures lint typings api size bench bench-docs bench-service faults fuzz mutants long-life clean flash provision deploy repl logs wipe
+.PHONY: help setup setup-tests demo serve test clients browser pictures lint typings api size bench bench-docs bench-service faults fuzz mutants long-life clean flash provision deploy repl logs qualify wipe

@@ -10,7 +10,7 @@ from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.executions import details_of
 from ujobs_tools.qualify.account import Account
 from ujobs_tools.qualify.board import CONNECTED, BoardUnderTest
-from ujobs_tools.qualify.case import RESET_LINE
+from ujobs_tools.qualify.case import LEAST_HEAP, RESET_LINE
 
 _HEAP = "qualify: least heap "
 _PATIENCE = 60.0  # seconds until the board has connected again
@@ -66,7 +66,7 @@ class Bench:
         """Note the least free heap that the application has printed since line `since`."""
         found = [int(line.rpartition(" ")[2]) for line in self.board.lines[since:] if line.startswith(_HEAP)]
         if found:
-            self.figure("least free heap, bytes", min(found))
+            self.figure(LEAST_HEAP, min(found))
 
     def figure(self, name: str, value: float) -> None:
         """Note a figure of this case; its unit is part of the name."""

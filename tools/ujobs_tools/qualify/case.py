@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
+LEAST_HEAP = "least free heap, bytes"
+SENT, RECEIVED = "bytes sent per job, before TLS", "bytes received per job, before TLS"
+STREAM = "KB/s by stream"
+
 WIFI = "Wi-Fi"
 RESET_LINE = "reset line"
 TWO_PARTITIONS = "two partitions"

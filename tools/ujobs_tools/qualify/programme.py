@@ -42,7 +42,8 @@ from ujobs_tools.qualify.cases import CASES
 from ujobs_tools.qualify.device import FACTS, application
 from ujobs_tools.qualify.state import State, read
 
-_EMPTY = ("/boot.py", "/lib/umqtt/")  # what a board has as it comes
+_UMQTT = "/lib/umqtt/"
+_EMPTY = ("/boot.py", _UMQTT)  # what a board has as it comes
 _CONSOLE = 40  # lines that a failed case shows
 _PATIENCE = 120.0  # seconds until the board has connected
 
@@ -206,7 +207,7 @@ class Programme:
         if touched:
             try:
                 remote = Remote(board.port)
-                remote.remove([path for path in remote.files("") if not path.startswith(_EMPTY)])
+                remote.remove([path for path in remote.files("") if not path.startswith(_UMQTT)])
                 remote.reset()
             except BoardError as error:
                 self.say(f"the board is not emptied: {error}; `ujobs wipe` does that")

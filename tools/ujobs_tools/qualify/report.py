@@ -6,9 +6,13 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-from ujobs_tools.qualify.case import FAILED, PASSED, SKIPPED, Outcome
+from ujobs_tools.qualify.case import FAILED, LEAST_HEAP, PASSED, RECEIVED, SENT, SKIPPED, STREAM, Outcome
 from ujobs_tools.qualify.state import State
 from ujobs_tools.terminal import plain
+
+HEADER = "| board | MicroPython | ujobs | cloud | result | least free heap | MQTT bytes per job | file by stream |"
+"""Of the table in docs/boards.md."""
+_ALIGNMENT = "|---|---|---|---|---|---:|---:|---:|"
 
 
 def write(state: State, cloud: str) -> tuple[Path, Path]:
@@ -21,14 +25,24 @@ def write(state: State, cloud: str) -> tuple[Path, Path]:
 
 
 def row(state: State, cloud: str) -> str:
-    """The line of docs/boards.md for this run."""
+    """The line of docs/boards.md for this run, with the columns of HEADER."""
     counts = Counter(outcome.result for outcome in state.outcomes.values())
-    facts = state.facts
+    heaps = [one.figures[LEAST_HEAP] for one in state.outcomes.values() if LEAST_HEAP in one.figures]
+    sent, received, stream = (
+        _figure(state, *wanted) for wanted in (("cost.wire", SENT), ("cost.wire", RECEIVED), ("updates.stream", STREAM))
+    )
     cells = (
-        facts.get("machine", "?"), facts.get("version", "?"), version("ujobs-tools"), cloud,
+        state.facts.get("machine", "?"), state.facts.get("version", "?"), version("ujobs-tools"), cloud,
         f"{counts[PASSED]} passed, {counts[FAILED]} failed, {counts[SKIPPED]} skipped",
+        f"{min(heaps) / 1024:.0f} KB" if heaps else "", f"{sent + received:.0f}" if sent else "",
+        f"{stream:.0f} KB/s" if stream else "",
     )
     return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _figure(state: State, case: str, name: str) -> float:
+    outcome = state.outcomes.get(case)
+    return outcome.figures.get(name, 0.0) if outcome else 0.0
 
 
 def _markdown(state: State, outcomes: list[Outcome], cloud: str) -> str:
@@ -52,7 +66,7 @@ def _markdown(state: State, outcomes: list[Outcome], cloud: str) -> str:
     for one in outcomes:
         if one.console:
             lines += ["", f"The console at the end of {one.name}:", "", *(f"    {plain(line)}" for line in one.console)]
-    lines += ["", "The row for docs/boards.md:", "", row(state, cloud), ""]
+    lines += ["", "The row for docs/boards.md:", "", HEADER, _ALIGNMENT, row(state, cloud), ""]
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """What a job costs: erases of flash, bytes on the wire, least heap; and the clock's drift over the run."""
 
 from ujobs_tools.qualify.bench import Bench
-from ujobs_tools.qualify.case import Case, Unexpected
+from ujobs_tools.qualify.case import RECEIVED, SENT, Case, Unexpected
 
 _JOBS = 100
 _MOST_ERASES = 2.0  # a job, of a journal alone on a small file system
@@ -23,8 +23,8 @@ def _wire(bench: Bench) -> str:
     sent, received = int(said["sent"]), int(said["received"])
     if not sent or not received:
         raise Unexpected(f"{sent} bytes sent, {received} received")
-    bench.figure("bytes sent per job, before TLS", sent)
-    bench.figure("bytes received per job, before TLS", received)
+    bench.figure(SENT, sent)
+    bench.figure(RECEIVED, received)
     return f"{sent} bytes sent and {received} received for a job, before TLS"
 
 
