@@ -36,7 +36,8 @@ def run_file(file: Path) -> tuple[dict[str, bool], dict[str, str], str]:
     failure), and how the process itself ended ("" when it came to its end).
     """
     names = find_functions(file)
-    folders = ":".join(str(folder) for folder in (umqtt.find()[0], TESTS.parent / "lib", file.parent, DEVICE))
+    places = (umqtt.find()[0], TESTS.parent / "lib", file.parent, DEVICE, TESTS.parent)
+    folders = ":".join(str(folder) for folder in places)
     command = [find_micropython(), "-X", f"heapsize={_HEAP}", TESTS / "micropython_runner.py"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
     try:

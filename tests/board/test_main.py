@@ -46,10 +46,10 @@ def thing_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def board_says(tmp_path: Path, thing_directory: Path, start_board):
-    """Builds an image, runs it, and waits for a line; returns all lines so far."""
+    """Builds an image, runs it, and waits for a line, or so many of them; returns all lines so far."""
 
     def run(
-        expected: str, application: str | None = None, files: dict[str, bytes] | None = None, **settings
+        expected: str, times: int = 1, application: str | None = None, files: dict[str, bytes] | None = None, **settings
     ) -> list[str]:
         source = None
         if application is not None:
@@ -59,7 +59,7 @@ def board_says(tmp_path: Path, thing_directory: Path, start_board):
         image = tmp_path / "flash.img"
         build_image(image, contents | (files or {}))
         board: BoardProcess = start_board(image)
-        board.wait_for(expected)
+        board.wait_for(expected, times)
         return board.lines
 
     return run
@@ -231,6 +231,50 @@ def test_an_application_that_fails_does_not_take_the_board_down(board_says) -> N
 def test_a_version_on_trial_that_hides_what_main_needs_is_taken_back(board_says, module: str) -> None:
     broken = {"app-b/app.py": b"def setup(agent):\n    pass\n", f"app-b/{module}": b"x = 1\n"}
     board_says("ujobs: no link", files={"trial": b"0 app /app-b"} | broken)
+
+
+BOOT_FAILS = b"""
+import ujobs.trial
+def boot():
+    raise OSError(5)
+ujobs.trial.boot = boot
+"""
+OWN_VERSION = b"def setup(agent):\n    print('version', %r, open('/trial').read() if %r else '')\n"
+
+
+def test_boot_py_counts_the_start_before_the_application_runs(board_says) -> None:
+    files = {"trial": b"0 app /app-b", "app-b/app.py": OWN_VERSION % (b"new", True)}
+    lines = board_says("ujobs: no link", application="1 // 0", files=files, app="app")
+    assert "version b'new' 1 app /app-b" in lines
+
+
+def test_a_boot_that_cannot_look_at_the_trial_starts_what_is_confirmed_and_leaves_the_trial_alone(board_says) -> None:
+    # Nothing counted this start, so nothing in it may confirm the trial or end it.
+    boot = BOOT_FAILS + (REPOSITORY / "boot.py").read_bytes()
+    files = {
+        "boot.py": boot, "trial": b"0 app /app-b", "app-b/app.py": b"1 // 0",
+        "app/app.py": OWN_VERSION % (b"old", True),
+    }
+    lines = board_says("ujobs: no link", files=files, app="app", trial=1)
+    assert "boot: [Errno 5] EIO" in lines
+    assert "version b'old' 0 app /app-b" in lines
+    assert not any(line.startswith(("trial:", "Traceback")) for line in lines)
+
+
+@pytest.mark.parametrize("what", ["app", "settings"])
+def test_what_never_connects_is_rolled_back_after_three_boots(board_says, what: str) -> None:
+    new = {"app-b/app.py": OWN_VERSION % (b"new", True)} if what == "app" else {}
+    trial = {"trial": b"0 app /app-b"} if what == "app" else in_trial(app="app", trial=1)
+    files = trial | new | {"app/app.py": OWN_VERSION % (b"old", False)}
+    # The confirmed version goes on without a link for as long as it takes.
+    lines = board_says("ujobs: no link to", 4, files=files, app="app", trial=1)
+    assert lines.count("trial: no proof within 1 s; restarting") == 3
+    last = max(number for number, line in enumerate(lines) if line.startswith("trial:"))
+    assert any(line.startswith("ujobs: no link") for line in lines[last:])
+    if what == "app":
+        assert [line for line in lines if line.startswith("version")] == [
+            f"version b'new' {start} app /app-b" for start in (1, 2, 3)
+        ] + ["version b'old' "]
 
 
 def in_trial(**settings) -> dict[str, bytes]:

@@ -90,6 +90,29 @@ def test_settings_that_will_not_do_are_rejected():
         with_board(scenario, document, use, files=FILES)
 
 
+def test_null_never_removes_a_setting_that_must_be_there():
+    # AWS removes null members itself; another service might not.
+    def refused(board):
+        assert board.finish() == "REJECTED"
+        assert board.resets == 0
+        assert settings(board) == OLD
+        assert list(document["set"])[0] in board.reason()
+
+    for name in ("thing", "host", "roots"):
+        document = job(set={name: None})
+        with_board(refused, document, use, files=FILES)
+
+
+def test_a_job_without_changes_is_rejected():
+    # What AWS makes of {"set": {"thing": null}}.
+    def refused(board):
+        assert board.finish() == "REJECTED"
+        assert board.reason() == "nothing to set or remove (AWS drops nulls)"
+
+    for document in (job(set={}), job(remove=[]), job()):
+        with_board(refused, document, use, files=FILES)
+
+
 def test_without_a_check_no_settings_are_taken():
     def scenario(board):
         assert board.finish() == "REJECTED"

@@ -101,6 +101,7 @@ def test_things_are_listed(cloud: clouds.Cloud, thing: str) -> None:
         ("[]", "operation"),
         ('{"times": 3}', "operation"),
         (json.dumps({"operation": "x" * 40000}), "at most 32768"),
+        ('{"operation": "settings", "set": {"thing": null}}', 'set.thing is null, which AWS removes'),
     ],
 )
 def test_wrong_documents_are_refused_before_anything_is_made(cloud: clouds.Cloud, document: str, said: str) -> None:

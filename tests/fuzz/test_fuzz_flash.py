@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import ujobs.trial as trial
+from firmware import settings
 from ujobs.agent import Agent
 from ujobs.journal import Journal
 from ujobs.link import Link
-from ujobs_lab import REPOSITORY
-
-sys.path.append(str(REPOSITORY))
-from firmware import settings
-
-sys.path.pop()
 
 FILES = ("record", "details", "checkpoint")
 STATES = ("SUCCEEDED", "FAILED", "REJECTED")

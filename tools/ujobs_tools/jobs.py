@@ -67,6 +67,10 @@ def check_document(document: str) -> None:
     known = parsed if isinstance(parsed, dict) else {}
     if not isinstance(known.get("operation"), str) and not {"steps", "afr_ota"} & set(known):
         raise ValueError('document must be a JSON object with an "operation", the name of the handler to run')
+    changes = known.get("set") if known.get("operation") == "settings" else None
+    for name, value in changes.items() if isinstance(changes, dict) else ():
+        if value is None:
+            raise ValueError(f'set.{name} is null, which AWS removes from the document: use "remove": ["{name}"]')
 
 
 class Watch:

@@ -47,6 +47,9 @@ def _changed(before, document):
     removed = document.get("remove", [])
     if not isinstance(given, dict) or not isinstance(removed, list) or not all(isinstance(n, str) for n in removed):
         raise Reject("set must be an object and remove a list of names")
+    if not given and not removed:
+        # AWS removes members that are null from a document: what was meant to be changed does not arrive.
+        raise Reject("nothing to set or remove (AWS drops nulls)")
     after = dict(before)
     after.update(given)
     for name in removed:

@@ -1,0 +1,93 @@
+"""JSON that breaks off is refused on every MicroPython: payloads, and /settings.json after a power cut."""
+
+import os
+import sys
+
+import lenient_json
+import ujobs.agent as agent
+import ujson
+from broker import raises
+from firmware import settings
+
+TEXT = b'{"a": 1, "b": {"c": [1, 2]}, "d": "x", "e": [true, {}]}'
+SETTINGS = {"thing": "kiln-7", "host": "a.example", "wifi": {"ssid": "net", "password": "long-enough"}}
+FILE = "/tmp/ujobs-settings-%s.json" % os.urandom(4).hex()
+
+
+class Old:
+    """`sys` of MicroPython 1.25."""
+
+    class implementation:
+        name = "micropython"
+        version = (1, 25, 0)
+
+    modules = sys.modules
+
+
+def on_old_micropython(function, *arguments):
+    """Call something with the json and the version of MicroPython 1.25."""
+    modules = {"sys": Old, "ujson": lenient_json}
+    real = {name: sys.modules.get(name) for name in modules}
+    lenient, agent._LENIENT = agent._LENIENT, True
+    real_json, agent.ujson, settings.ujson = agent.ujson, lenient_json, lenient_json
+    sys.modules.pop("ujobs.surrogates", None)
+    sys.modules.update(modules)
+    try:
+        return function(*arguments)
+    finally:
+        agent._LENIENT = lenient
+        agent.ujson = settings.ujson = real_json
+        for name in real:
+            if real[name] is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = real[name]
+        sys.modules.pop("ujobs.surrogates", None)
+
+
+def test_the_old_json_takes_text_that_breaks_off():
+    # Otherwise the other tests here would show nothing.
+    assert lenient_json.loads(b'{"a": 1') == {"a": 1}
+    assert lenient_json.loads('{"a": 12, "b"') == {"a": 12}
+    assert lenient_json.loads('[{"a": 1,0]') == [{"a": 1}]
+    assert lenient_json.loads(TEXT) == ujson.loads(TEXT)
+    for text in ('{"a": {"b": 1', '{"a": "x', "", "}", "{} x", '{"a": tru'):
+        raises(ValueError, lenient_json.loads, text)
+
+
+def test_a_payload_that_breaks_off_is_refused():
+    for end in range(len(TEXT)):
+        for text in (TEXT[:end], bytearray(TEXT[:end]), memoryview(TEXT[:end])):
+            raises(ValueError, agent.parse, text)
+            raises(ValueError, on_old_micropython, agent.parse, text)
+    assert on_old_micropython(agent.parse, TEXT) == agent.parse(TEXT) == ujson.loads(TEXT)
+    assert on_old_micropython(agent.parse, b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+
+
+def load(text):
+    with open(FILE, "w") as file:
+        file.write(text)
+    try:
+        return settings.load(FILE)
+    finally:
+        os.remove(FILE)
+
+
+def test_a_settings_file_cut_short_is_refused_and_named():
+    text = ujson.dumps(SETTINGS)
+    for end in range(len(text)):
+        assert FILE in str(raises(ValueError, load, text[:end]))
+        assert FILE in str(raises(ValueError, on_old_micropython, load, text[:end]))
+    assert on_old_micropython(load, text) == load(text)
+    assert load(text)["wifi"] == SETTINGS["wifi"]
+
+
+def test_no_setting_that_must_have_a_value_can_be_null():
+    may_be_null = ("claim", "wifi", "ntp", "watchdog", "update_interval", "signing_key", "app")
+    for name in settings._KNOWN:
+        given = dict(SETTINGS)
+        given[name] = None
+        if name in may_be_null:
+            settings.check(given)
+        else:
+            assert name in str(raises(ValueError, settings.check, given))
