@@ -5,7 +5,7 @@ import sys
 _WHERE = {
     "Agent": "agent",
     "Execution": "client",
-    "Job": "agent",
+    "Job": "job",
     "Journal": "journal",
     "JobsClient": "client",
     "JobsError": "agent",

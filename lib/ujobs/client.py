@@ -7,8 +7,9 @@ refusal is a JobsError with the service's own code. Operations and fields are th
 import asyncio
 
 from .agent import JobsError as JobsError
-from .agent import Requests, check_name, details_of, parse
-from .agent import execution as _checked
+from .agent import Requests, check_name, parse
+from .details import details_of
+from .job import checked
 from .link import Link, explain, log
 
 _LONG = 0x7FFFFFFFFFFFFFFF
@@ -31,7 +32,7 @@ class Execution:
     """
 
     def __init__(self, fields: dict):
-        _checked({"execution": fields})
+        checked(fields)
         self.job_id: str = fields["jobId"]
         self.execution_number: int = fields["executionNumber"]
         self.version_number: int = fields["versionNumber"]

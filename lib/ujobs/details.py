@@ -1,8 +1,16 @@
-"""Which characters a status detail may have. Imported only for text that has other than printable ASCII characters.
+"""Status details: what the service accepts, and how what a handler says is made that.
 
-Source: API DetailsValue, `[^\\p{C}]+`: no control, format, surrogate or private-use character.
+Source: API DetailsKey, `[a-zA-Z0-9:_-]+`; DetailsValue, `[^\\p{C}]+`: no control, format, surrogate or private-use
+character.
 """
 
+import ujson
+from micropython import const
+
+from .agent import check_name
+
+MOST_DETAILS = 10
+_MOST_VALUE = const(1024)
 # Format characters that stand alone in Unicode; the others come in ranges.
 _ALONE = (0xAD, 0x61C, 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x180E, 0xFEFF, 0x110BD, 0x110CD)
 
@@ -32,3 +40,34 @@ def blank(text: bytes) -> str:
             data[start:end] = b" " * (end - start)
         start = end
     return data.decode()
+
+
+def clean(text: str) -> str:
+    """Return any text as a value of status details: forbidden characters become spaces, cut at 1024 characters."""
+    text = text[:_MOST_VALUE]
+    data = text.encode("utf-8", "surrogatepass")
+    if data and (min(data) < 32 or max(data) > 126):
+        text = blank(data)[:_MOST_VALUE]
+    return text.strip() or "-"
+
+
+def details_of(result: "dict | None") -> dict:
+    """Return what a handler returns as status details: numbers and booleans become text, None is left out.
+
+    Raises ValueError naming the key or the limit for what cannot be said: API DetailsKey, at most 10 pairs.
+    """
+    details = {}
+    try:
+        for key, value in (result or {}).items():
+            check_name("statusDetails key", key, 128)
+            if isinstance(value, (bool, int, float)):
+                value = ujson.dumps(value)
+            if value is not None:
+                details[key] = clean(value)
+    except (AttributeError, LookupError, TypeError):
+        raise ValueError("a result must be a dict of text, numbers and booleans")
+    if len(details) > MOST_DETAILS:
+        raise ValueError("statusDetails must have at most %d pairs" % MOST_DETAILS)
+    return details
+
+

@@ -19,7 +19,7 @@ _TYPING = const(0)
 if _TYPING:
     from typing import Any, Callable
 
-    from .agent import Job
+    from .job import Job
 
 _EVERY = const(32768)  # bytes between two checkpoints: a flash erase or two
 _ATTEMPTS = const(5)  # in a row that bring nothing

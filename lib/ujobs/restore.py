@@ -1,18 +1,12 @@
-"""What a reset has left: the record in flash, what became of its execution, what the cause was. Not kept in memory."""
+"""What a reset has left: the record in flash, and its cause. Not kept in memory."""
 
 import struct
 from binascii import crc32
 
 import ujson
-from micropython import const
 
 from .journal import FORMAT, STATES, Journal
 from .link import log
-
-# What only type checkers read; the compiler leaves it out.
-_TYPING = const(0)
-if _TYPING:
-    from .agent import Agent
 
 
 def load(journal: Journal) -> None:
@@ -38,28 +32,6 @@ def load(journal: Journal) -> None:
             data = b'{"reason": "the status details were lost"}'
     if data:
         journal.details = ujson.loads(data)
-
-
-async def interrupted(agent: "Agent") -> "dict | None":
-    """Return the execution whose handler a reset has cut short, if the service says that it is still this board's.
-
-    Else the record is closed. Raises JobsError, OSError, MemoryError.
-    """
-    from .agent import JobsError, execution, meaning
-
-    journal = agent.journal
-    try:
-        found = execution(await agent.request(journal.job_id + "/get", executionNumber=journal.execution_number))
-        if found and journal.holds(found) and found.get("status") == "IN_PROGRESS":
-            return found
-        reason = found.get("status") if found else "no longer there"
-    except JobsError as error:
-        if meaning(error, "", 0) != 2:
-            raise
-        reason = error
-    log("job", journal.job_id, "was interrupted and is dropped:", reason)
-    journal.acknowledge()
-    return None
 
 
 def reset_cause(options: dict) -> str:

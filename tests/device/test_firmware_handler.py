@@ -9,7 +9,7 @@ import ujobs.trial as trial
 from cloud import PREFIX
 from restarts import ROOT, with_board
 from test_streams import Service
-from ujobs.agent import Job
+from ujobs.job import Job
 from web import File
 
 sys.path.append(__file__.rsplit("/", 1)[0] + "/../../tools/ujobs_tools/board/fakes")

@@ -2,8 +2,10 @@
 
 from broker import raises
 from ujobs import agent
-from ujobs.agent import JobsError, clean, details_of, execution, meaning, parse
+from ujobs.agent import JobsError, parse
 from ujobs.client import check_number
+from ujobs.details import clean, details_of
+from ujobs.job import checked, meaning
 
 ADOPT, APPLIED, ENDED, RETRY = 0, 1, 2, 3
 
@@ -54,11 +56,10 @@ def test_clean_makes_any_text_a_value():
 
 
 def test_replies_are_read():
-    found = execution(parse(
+    found = checked(parse(
         b'{"timestamp":1,"execution":{"jobId":"a","status":"IN_PROGRESS","queuedAt":1730000000,"startedAt":2,'
-        b'"versionNumber":2,"executionNumber":9876543210,"jobDocument":{"operation":"x"},"more":[1]}}'))
+        b'"versionNumber":2,"executionNumber":9876543210,"jobDocument":{"operation":"x"},"more":[1]}}')["execution"])
     assert (found["jobId"], found["executionNumber"], found["queuedAt"]) == ("a", 9876543210, 1730000000)
-    assert execution(parse(b'{"timestamp":1}')) is None
     assert parse(memoryview(b'xx{"a": 1}')[2:]) == {"a": 1}
 
 
@@ -73,7 +74,7 @@ def test_malformed_replies_are_value_errors():
         {"jobId": "a", "versionNumber": 1 << 63, "executionNumber": 1},
         {"jobId": "a", "versionNumber": 1, "executionNumber": 1, "queuedAt": "now"},
     ):
-        raises(ValueError, execution, {"execution": inner})
+        raises(ValueError, checked, inner)
 
 
 def refused(code, status=None, version=None):

@@ -12,8 +12,8 @@ from pathlib import Path
 from ujobs_lab import REPOSITORY
 
 MODULES = (
-    "agent", "client", "link", "journal", "details", "surrogates", "restore", "certificates", "trial", "provisioning",
-    "streams", "cbor", "download", "fetch", "flash", "verify", "versions",
+    "agent", "job", "client", "link", "journal", "details", "surrogates", "restore", "certificates", "trial",
+    "provisioning", "streams", "cbor", "download", "fetch", "flash", "verify", "versions",
 )
 _LIBRARY = REPOSITORY / "lib" / "ujobs"
 _PAGE = REPOSITORY / "docs" / "api.md"

@@ -1,14 +1,22 @@
 """Handlers that come with ujobs, one module each; a module is in memory only while it has a job."""
 
-from ..agent import Agent, Job, Reject
+from micropython import const
+
+from ..agent import Reject
 from ..link import explain
+
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from ..agent import Agent
+    from ..job import Job
 
 _ATTEMPTS = 50
 # Step timeouts. Minutes: the board may take long to connect with what is in its trial.
 _MINUTES = {"app": 30, "call": 10, "files": 10, "firmware": 30, "reboot": 10, "report": 10, "settings": 30, "steps": 10}
 
 
-def register(agent: Agent, names: "tuple[str, ...]", allowed: "list[str]") -> None:
+def register(agent: "Agent", names: "tuple[str, ...]", allowed: "list[str]") -> None:
     """Have an agent accept jobs for these handlers, and add their names to `allowed`.
 
     Raises ValueError for a name that is not one of theirs.
@@ -20,7 +28,7 @@ def register(agent: Agent, names: "tuple[str, ...]", allowed: "list[str]") -> No
         allowed.append(name)
 
 
-def run(name: str, job: Job, options: dict) -> object:
+def run(name: str, job: "Job", options: dict) -> object:
     """Return the coroutine of a handler at work. Raises Reject for one that is not installed."""
     try:
         module = __import__("ujobs.handlers." + name, None, None, (name,))

@@ -12,9 +12,11 @@ FAILED. Options of Agent.use(): ca and signing_key, see fetch.means_for().
 import os
 
 from .. import trial, versions
-from ..agent import Job, Reject, clean
+from ..agent import Reject
+from ..details import clean
 from ..fetch import fetch
 from ..flash import Part, check_plain, is_there, room
+from ..job import Job
 
 _MAX_FILES = 64
 

@@ -4,7 +4,8 @@ Arguments may also be a list, given in order. Option of Agent.use(): functions, 
 `async`. What one returns is shown as `result`.
 """
 
-from ..agent import Job, Reject
+from ..agent import Reject
+from ..job import Job
 
 
 async def run(job: Job, options: dict) -> "dict | None":

@@ -12,9 +12,10 @@ and signing_key, see fetch.means_for().
 import asyncio
 import os
 
-from ..agent import Job, Reject
+from ..agent import Reject
 from ..fetch import check_source, fetch, means_for
 from ..flash import Part, check_paths, is_there, remove
+from ..job import Job
 
 _MAX_FILES = 64
 _READ = 1000  # bytes of a file that fit in a status detail

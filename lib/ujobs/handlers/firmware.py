@@ -17,8 +17,10 @@ from binascii import hexlify
 from micropython import const
 
 from .. import trial, versions
-from ..agent import Job, Reject, clean
+from ..agent import Reject
+from ..details import clean
 from ..fetch import fetch
+from ..job import Job
 from ..link import explain, log
 
 _SECTOR = const(4096)

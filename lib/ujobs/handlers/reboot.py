@@ -5,7 +5,7 @@ Option of Agent.use(): on_reboot, called with the job document just before the r
 
 import asyncio
 
-from ..agent import Job
+from ..job import Job
 from ..restore import reset_cause
 
 

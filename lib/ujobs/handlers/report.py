@@ -8,8 +8,8 @@ import gc
 import sys
 
 from .. import trial
-from ..agent import Job
 from ..flash import free
+from ..job import Job
 from ..restore import reset_cause
 
 _UJOBS = "0.1.0"

@@ -11,7 +11,8 @@ import os
 import ujson
 
 from .. import trial
-from ..agent import Job, Reject
+from ..agent import Reject
+from ..job import Job
 
 _ROOTS = ["/data"]  # as in the handler files
 

@@ -10,7 +10,8 @@ steps goes on with the right one. Options of Agent.use(): functions, as for `cal
 
 from micropython import const
 
-from ..agent import Job, Reject
+from ..agent import Reject
+from ..job import Job
 from ..link import explain, log
 
 _MAX_STEPS = const(32)

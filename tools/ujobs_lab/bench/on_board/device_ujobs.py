@@ -10,7 +10,6 @@ import os
 
 import connecting
 
-import ujobs.agent
 from ujobs.agent import Agent
 from ujobs.link import Link
 
@@ -38,7 +37,9 @@ def main() -> None:
 
 async def _beat(journal, job, count):
     # One keep-alive as soon as the one before has been accepted and recorded, without the pause of a second.
-    ujobs.agent._LEAST_PAUSE = 0
+    import ujobs.job
+
+    ujobs.job._LEAST_PAUSE = 0
     done = asyncio.Event()
     record = journal.set_version
     sent = 0

@@ -19,6 +19,7 @@ from bad_link import BadBroker, Faults
 
 import fast_time
 import ujobs.agent
+import ujobs.job
 import ujobs.journal
 import ujobs.link
 import ujson
@@ -225,17 +226,17 @@ def run(seed=0, resets=0, **faults):
     def note(*words):
         log.append(" ".join([str(word) for word in words]))
 
-    modules = (ujobs.agent, ujobs.journal, ujobs.link)
-    real_log, real_sys = ujobs.link.log, ujobs.agent.sys
+    modules = (ujobs.agent, ujobs.job, ujobs.journal, ujobs.link)
+    real_log, real_sys = ujobs.link.log, ujobs.job.sys
     for module in modules:
         module.log = note
-    ujobs.agent.sys = Quiet
+    ujobs.job.sys = Quiet
     try:
         wrong = fast_time.run(main)
     except Exception as error:
         wrong = [ujobs.link.explain(error)]
     finally:
-        ujobs.agent.sys = real_sys
+        ujobs.job.sys = real_sys
         for module in modules:
             module.log = real_log
     return {"wrong": wrong, "up": broker.passed["up"], "down": broker.passed["down"], "log": log if wrong else []}

@@ -8,7 +8,7 @@ import asyncio
 import gc
 import time
 
-import ujobs.agent
+import ujobs.job
 import ujobs.link
 
 _PERIOD = 1 << 30  # of the ticks on a board
@@ -112,7 +112,7 @@ def _run_on_cpython(clock, coroutine):
 def run(main):
     """Run the coroutine main(clock) to its end on a clock of its own and return what it returns."""
     clock = Clock()
-    modules = (ujobs.link, ujobs.agent)
+    modules = (ujobs.link, ujobs.job)
     for module in modules:
         module.time = clock
     try:

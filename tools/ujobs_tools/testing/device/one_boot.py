@@ -11,6 +11,7 @@ import peripherals
 
 import fast_time
 import ujobs.agent
+import ujobs.job
 from jobs_link import JobsLink
 
 _BOOTED = 820454400  # seconds on the board's clock at its first boot: 2026-01-01, counted from 2000
@@ -114,15 +115,15 @@ class Boot:
                     self._cut()
 
         agent.journal.save = saved
-        note = ujobs.agent.Job.note
+        note = ujobs.job.Job.note
 
         def noted(job, done=None, total=None, message=None):
             if not self.link.dead and (done is not None or message is not None):
                 self.progress.append((done, total, message))
             note(job, done, total, message)
 
-        ujobs.agent.Job.note = noted
-        self.platform.at_end(lambda: setattr(ujobs.agent.Job, "note", note))
+        ujobs.job.Job.note = noted
+        self.platform.at_end(lambda: setattr(ujobs.job.Job, "note", note))
 
     def _cut(self):
         if not self.link.dead:

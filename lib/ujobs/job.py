@@ -1,0 +1,428 @@
+"""A job from the question for it to its report: its handler is run, and its step timer kept alive meanwhile.
+
+This is the half of the agent that an idle board does not hold in memory; it uses the agent's private attributes.
+The guarantees depend on this order: write the journal before the handler starts, store the result before sending it,
+and close the record only after the service has the result or has ended the execution itself.
+"""
+
+import asyncio
+import sys
+import time
+
+from micropython import const
+
+from . import lend, let_go
+from .agent import EXPECTED, JobsError, Reject, check_name
+from .details import MOST_DETAILS, clean, details_of
+from .journal import Journal
+from .link import explain, log, until
+
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import Any, Callable
+
+    from .agent import Agent, Requests
+
+_IN_PROGRESS = const("IN_PROGRESS")
+_FAILED = const("FAILED")
+_LONG = 0x7FFFFFFFFFFFFFFF
+_STOPPING = const(60)  # seconds that a handler may take to stop
+_LEAST_PAUSE = 1000  # milliseconds between two progress updates, however many notifications come
+
+# What a refused update means, see meaning().
+_ADOPT = const(0)
+_APPLIED = const(1)
+_ENDED = const(2)
+_RETRY_LATER = const(3)
+
+
+def meaning(error: JobsError, status: str, version: int) -> int:
+    """Return what the refusal of an update means, which said this status and expected this version.
+
+    0: the execution goes on with another version number: adopt it and send the update again. 1: the service has this
+    result already, and its reply was lost. 2: the execution is over or gone: drop it. 3: the refusal says nothing about
+    the execution (throttling, an internal error, an unknown code): keep everything, and try again later.
+    """
+    state = error.state.get("status")
+    if state in ("QUEUED", _IN_PROGRESS):
+        new = error.state.get("versionNumber")
+        return _ADOPT if isinstance(new, int) and new != version else _RETRY_LATER
+    if state:
+        return _APPLIED if state == status else _ENDED
+    return _ENDED if error.code in ("ResourceNotFound", "TerminalStateReached") else _RETRY_LATER
+
+
+def checked(found: object) -> dict:
+    """Return an execution as the service describes it.
+
+    Raises ValueError when something is missing or wrong that the agent would have to send back.
+    """
+    if not isinstance(found, dict):
+        raise ValueError("execution is not an object")
+    check_name("jobId", found.get("jobId"), 64)
+    found.setdefault("queuedAt", 0)
+    for name in ("executionNumber", "versionNumber", "queuedAt"):
+        value = found.get(name)
+        if not isinstance(value, int) or not 0 <= value <= _LONG:
+            raise ValueError("%s is not a number" % name)
+    return found
+
+
+class Job:
+    """One job execution at work.
+
+    document: the job document; job_id, execution_number: as the service gives them; attempt: 1, or more when the board
+    was reset while the handler ran; cancelled: None, or why the service no longer wants the result; client: "Requests",
+    for a handler that needs more than a job.
+    """
+
+    def __init__(self, client: "Requests", journal: Journal, document: dict, wake: "Callable[[], None]"):
+        self.client = client
+        self.document = document
+        self.job_id = journal.job_id
+        self.execution_number = journal.execution_number
+        self.attempt = journal.attempt
+        self.cancelled: "str | None" = None
+        self._journal = journal
+        self._wake = wake
+        self._task = None  # what runs an `async` handler
+        self._over = asyncio.Event()  # the handler has ended
+        self._stopped = ""  # why the handler has to stop
+        self._details = {}
+        self._done = self._total = None
+
+    @property
+    def checkpoint(self) -> "Any":
+        """The value last given to save() for this execution, also before a reset; None when there is none."""
+        return self._journal.checkpoint()
+
+    def save(self, value: "Any") -> None:
+        """Keep a value in flash that a later attempt of this execution finds in `checkpoint`.
+
+        value: what JSON can hold; up to about 120 bytes cost a tenth of a flash erase, more cost one. Raises OSError
+        when the flash does not accept it.
+        """
+        self._journal.save(value)
+
+    def note(self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None) -> None:
+        """The same as progress(), without yielding to other tasks."""
+        if done is not None:
+            # Made text when it is sent: a download notes every piece.
+            self._done = done
+            self._total = total
+        if message is not None:
+            self.noted("message", message)
+
+    async def renew(self) -> None:
+        """Fetch the job document again: the service makes new presigned URLs each time. Raises JobsError, OSError."""
+        reply = await self.client.request(self.job_id + "/get", executionNumber=self.execution_number)
+        found = reply.get("execution")
+        if found is not None:
+            self.document = checked(found).get("jobDocument", self.document)
+
+    async def progress(
+        self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None
+    ) -> None:
+        """Note how far the job is, and yield to other tasks. Raises CancelledError when the job was cancelled.
+
+        Costs nothing to call often: it is sent with the next progress update. done, total: numbers, shown as `progress`
+        "done/total" in the status details; message: text, shown as `message`, cut at 1024 characters. A job
+        that succeeds shows "total/total".
+        """
+        self.note(done, total, message)
+        await asyncio.sleep(0)
+        self._check()
+
+    def tick(self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None) -> None:
+        """The same for a plain `def` handler, which blocks everything else: call it every second or so.
+
+        It lets other tasks run for a moment; while an update is under way it waits for the answer, at most as long as
+        the client tries. Must not be called from an `async` handler.
+        """
+        self.note(done, total, message)
+        task = asyncio.current_task()
+        try:
+            asyncio.get_event_loop().run_until_complete(self._yield())
+        finally:
+            # MicroPython's loop can be run from within a task, but forgets which one it was.
+            asyncio.core.cur_task = task  # type: ignore[attr-defined]
+        self._check()
+
+    def hurry(self) -> None:
+        """Have the next progress update sent now, or a second after the last one."""
+        self._wake()
+
+    def noted(self, key: "str | None" = None, text: str = "") -> dict:
+        """Return the status details noted so far, with one more pair when a key is given."""
+        if self._done is not None:
+            done = str(self._done)
+            self._details["progress"] = clean(done if self._total is None else done + "/" + str(self._total))
+        if key:
+            self._details[key] = clean(text)
+        return self._details
+
+    def cancel(self, reason: str) -> None:
+        """Stop the handler: CancelledError at its next await, progress() or tick()."""
+        self.cancelled = reason
+        self._stop(reason)
+
+    def _stop(self, reason):
+        if not self._stopped:
+            self._stopped = reason
+            if self._task:
+                self._task.cancel()
+
+    def _check(self):
+        if self._stopped:
+            raise asyncio.CancelledError
+
+    async def _yield(self):
+        for _ in range(2):
+            await asyncio.sleep(0)
+        while self.client._sending.locked() and self.client.link.up.is_set():
+            await asyncio.sleep(0.01)
+
+
+async def process(agent: "Agent") -> None:
+    """Go on with the job in the journal, else ask for the next one and run it. What it reports is another call.
+
+    Raises JobsError, OSError, MemoryError, ValueError for what is to be tried again; RuntimeError when a handler does
+    not stop.
+    """
+    journal = agent.journal
+    if journal.acknowledged:
+        # Which handler it will be is not known yet: the first update sets that handler's own step timeout.
+        longest = 1
+        for handler in agent._handlers.values():
+            longest = max(longest, handler[1])
+        found, fault = await _ask(agent, "start-next", stepTimeoutInMinutes=longest)
+    elif journal.status == _IN_PROGRESS:
+        found, fault = await _interrupted(agent)
+    else:
+        return await _report(agent)
+    if found:
+        await _execute(agent, found, fault)
+
+
+async def _ask(agent, operation, **fields):
+    # Return the execution in the reply, None without one, and why its document is left out.
+    fault = ""
+    try:
+        reply = await agent.request(operation, **fields)
+    except MemoryError as error:
+        fault = "job document: " + explain(error)
+        reply = await agent.request("$next/get", includeJobDocument=False)
+    found = reply.get("execution")
+    return found if found is None else checked(found), fault
+
+
+async def _interrupted(agent):
+    # Return the execution whose handler a reset has cut short, if the service says that it is still this board's.
+    journal = agent.journal
+    try:
+        found, fault = await _ask(agent, journal.job_id + "/get", executionNumber=journal.execution_number)
+        if found and journal.holds(found) and found.get("status") == _IN_PROGRESS:
+            return found, fault
+        reason = found.get("status") if found else "no longer there"
+    except JobsError as error:
+        if meaning(error, "", 0) != _ENDED:
+            raise
+        reason = error
+    log("job", journal.job_id, "was interrupted and is dropped:", reason)
+    journal.acknowledge()
+    return None, ""
+
+
+async def _execute(agent, found, fault):
+    journal = agent.journal
+    known = journal.holds(found)
+    if known and journal.status != _IN_PROGRESS:
+        # The service handed out a finished execution: report the result again, do not rerun the handler.
+        journal.version = found["versionNumber"]
+        return _finish(journal, journal.status, {"reason": "finished before"})
+    attempt = journal.attempt + 1 if known else 1
+    # Taken out, so that a document that the handler has renewed is not held twice.
+    document = found.pop("jobDocument", None)
+    operation = None
+    if isinstance(document, dict):
+        operation = document.get("operation")
+        if not operation:
+            # Documents of AWS's own have none.
+            operation = "steps" if "steps" in document else "firmware" if "afr_ota" in document else None
+    status = "REJECTED"
+    handler: "Any" = None
+    # Only text is looked up or shown: what is nested too deep cannot be.
+    if isinstance(operation, str):
+        handler = agent._handlers.get(operation)
+        if not handler:
+            fault = fault or "unknown operation " + repr(operation)
+    else:
+        fault = fault or "the job document has no operation"
+    # Before anything of the handler is imported: that may be what crashes the board.
+    if not fault and (attempt > handler[3] or (attempt > 1 and handler[2] == "fail")):
+        status = _FAILED
+        cause = lend("restore", "reset_cause", agent._options)
+        fault = "the board was reset during attempt %d: %s" % (attempt - 1, cause)
+    try:
+        journal.begin(found, attempt)
+        if not fault and handler[2] != "resume" and journal.checkpoint() is not None:
+            journal.save(None)
+    except OSError as error:
+        status = _FAILED
+        fault = "journal: " + explain(error)
+    if fault:
+        return _finish(journal, status, {"reason": fault})
+    log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
+    agent._wake.clear()
+    loaded = set(sys.modules)
+    job = agent._job = Job(agent, journal, document, agent._wake.set)
+    asyncio.create_task(_run(agent, job, handler[0]))  # noqa: RUF006
+    # A step timer that is partly used up means an earlier reply was lost: renew it now.
+    left = found.get("approximateSecondsBeforeTimedOut")
+    hurry = attempt > 1 or (isinstance(left, int) and left < handler[1] * 40)
+    try:
+        await _attend(agent, job, handler[1], handler[4], hurry)
+    finally:
+        let_go(loaded)
+        agent._job = None
+        if job._task and not job._stopped:
+            job._task.cancel()
+
+
+async def _attend(agent, job, step_timeout, time_limit, hurry):
+    # Keep the step timer alive while the handler runs, and stop the handler when its time is up.
+    journal = agent.journal
+    interval = int(min(step_timeout * 20, agent._interval) * 1000)
+    pause = 0 if hurry else interval
+    sent = began = time.ticks_ms()
+    while not (job._over.is_set() or job._stopped):
+        try:
+            now = time.ticks_ms()
+            left = pause - time.ticks_diff(now, sent)
+            if left <= 0 and agent.link.up.is_set():
+                sent = now
+                pause = min(interval, int(agent.link.timeout * 1000))
+                ended = await _update(agent, _IN_PROGRESS, job.noted(), step_timeout)
+                if ended:
+                    job.cancel(ended)
+                sent = time.ticks_ms()
+                pause = interval
+                continue
+            if left <= 0:
+                left = 1000
+            if job._task:
+                rest = time_limit * 60000 - time.ticks_diff(now, began)
+                if rest <= 0:
+                    job._stop("TimeoutError: not done within its time limit of %d minutes" % time_limit)
+                left = min(left, rest)
+            if await until(agent._wake, left / 1000):
+                # A notification, or the link is back: the execution may have ended elsewhere.
+                pause = min(pause, _LEAST_PAUSE)
+            agent._wake.clear()
+        except EXPECTED as error:
+            log("keep-alive not answered:", explain(error))
+    # Two handlers must never run at once. A plain one cannot be stopped: what hangs in it is the watchdog's.
+    stuck = False
+    if job._task:
+        stuck = not await until(job._over, _STOPPING)
+    else:
+        await job._over.wait()
+    if job.cancelled:
+        log("job", journal.job_id, "was ended by the service:", job.cancelled)
+        journal.acknowledge()
+        # If a refused update was how we learned this, no notify-next has arrived: ask.
+        agent._patience = 0
+    elif journal.status == _IN_PROGRESS:
+        _finish(journal, _FAILED, job.noted("reason", job._stopped or "the handler let a CancelledError pass"))
+    if stuck:
+        raise RuntimeError("the handler of job %s does not stop" % journal.job_id)
+
+
+async def _run(agent, job, function):
+    # A task of its own, so that it can be stopped, and its result is in flash whatever the agent waits for meanwhile.
+    status = _FAILED
+    details = None
+    try:
+        if isinstance(function, str):
+            from .handlers import run
+
+            result: "Any" = run(function, job, agent._options)
+        else:
+            result = function(job)
+        if hasattr(result, "send"):
+            job._task = asyncio.current_task()
+            job._check()
+            result = await result
+        job.note(job._total, job._total)
+        result = details_of(result)
+        details = dict(job.noted())
+        details.update(result)
+        if len(details) > MOST_DETAILS:
+            # What the handler returns matters more than what it noted on the way.
+            details = result
+        status = "SUCCEEDED"
+    except Reject as error:
+        status = "REJECTED"
+        details = job.noted("reason", str(error))
+    except asyncio.CancelledError:
+        pass
+    except Exception as error:
+        sys.print_exception(error)  # type: ignore[attr-defined]
+        details = job.noted("reason", explain(error))
+    finally:
+        if details is not None and not job._stopped:
+            _finish(agent.journal, status, details)
+        job._over.set()
+        agent._wake.set()
+
+
+def _finish(journal, status, details):
+    try:
+        details = details_of(details)
+    except ValueError as error:
+        # Never journal a result that cannot be sent: it would be retried forever.
+        status = _FAILED
+        details = {"reason": str(error)}
+    journal.finish(status, details)
+
+
+async def _report(agent):
+    journal = agent.journal
+    # A notify-next follows the report and says what comes next.
+    agent._patience = 0 if agent._until_idle else agent.link.timeout
+    ended = await _update(agent, journal.status, journal.details)
+    if ended:
+        log("job", journal.job_id, "had ended already:", ended)
+    else:
+        said = journal.status
+        if journal.details and "reason" in journal.details:
+            said += ", " + journal.details["reason"]
+        log("job %s: %s" % (journal.job_id, said))
+    journal.acknowledge()
+
+
+async def _update(agent, status, details, step_timeout=None):
+    # Return "" when the service has the update, else why the execution is over. Any other error: try again later.
+    journal = agent.journal
+    for more in (True, True, False):
+        version = journal.version
+        try:
+            await agent.request(
+                journal.job_id + "/update", status=status, statusDetails=details or None, expectedVersion=version,
+                executionNumber=journal.execution_number, stepTimeoutInMinutes=step_timeout,
+            )
+            version += 1
+        except JobsError as error:
+            verdict = meaning(error, status, version)
+            if verdict == _ENDED:
+                return str(error.state.get("status", error.code))
+            if verdict == _RETRY_LATER or not more:
+                raise
+            version = error.state["versionNumber"]
+            if verdict == _ADOPT:
+                journal.set_version(version)
+                continue
+        if status == _IN_PROGRESS:
+            journal.set_version(version)
+        return ""
