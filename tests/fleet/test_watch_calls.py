@@ -34,6 +34,7 @@ class Cloud:
     def __init__(self) -> None:
         self.calls = 0
         self.job = "IN_PROGRESS"
+        self.members: dict[str, Any] = {}
         self.statuses = {f"thing-{number}": "QUEUED" for number in range(1000)}
 
     def get_paginator(self, name: str) -> Paginator:
@@ -42,7 +43,7 @@ class Cloud:
 
     def describe_job(self, jobId: str) -> dict[str, Any]:
         self.calls += 1
-        return {"job": {"status": self.job}}
+        return {"job": {"status": self.job} | self.members}
 
     def describe_job_execution(self, jobId: str, thingName: str) -> dict[str, Any]:
         self.calls += 1
@@ -64,6 +65,7 @@ def calls_of(cloud: Cloud, watched: Watch) -> int:
 def test_a_thousand_executions_take_four_calls_and_one_for_each_that_is_shown() -> None:
     cloud = Cloud()
     watched = Watch(cloud, "a")
+    assert calls_of(cloud, watched) == 4 + 1, "at first the job itself"
     assert calls_of(cloud, watched) == 4
     cloud.statuses |= {f"thing-{number}": "FAILED" for number in range(5)}
     cloud.statuses["thing-900"] = "IN_PROGRESS"
@@ -98,3 +100,18 @@ def test_it_ends_when_all_executions_have_or_the_job_has_without_any() -> None:
     assert not Watch(cloud, "a").look()
     cloud.job = "COMPLETED"
     assert Watch(cloud, "a").look()
+
+
+def test_it_goes_on_while_things_wait_for_the_job() -> None:
+    cloud = Cloud()
+    cloud.statuses = {"kiln": "SUCCEEDED"}
+    cloud.members = {"isConcurrent": True, "jobExecutionsRolloutConfig": {"maximumPerMinute": 1}}
+    watched = Watch(cloud, "a")
+    assert not watched.look()
+    assert watched.about == ["rate: 1 things a minute, more things wait"]
+    cloud.members = {"schedulingConfig": {"endTime": "2027-01-01T00:00"}}
+    cloud.job = "SCHEDULED"
+    assert not watched.look()
+    cloud.job = "COMPLETED"
+    assert watched.look()
+    assert watched.about == ["ends: 2027-01-01T00:00 UTC, STOP_ROLLOUT"]

@@ -1,7 +1,7 @@
 """Job executions as boto3 describes them, and how they look on a terminal while they run."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
@@ -63,16 +63,17 @@ def table(heading: str, rows: Iterable[tuple[str, Execution | None]]) -> Table:
     return made
 
 
-def overview(statuses: Mapping[str, str], shown: Mapping[str, Execution]) -> Group:
+def overview(statuses: Mapping[str, str], shown: Mapping[str, Execution], about: Sequence[str] = ()) -> Group:
     """A job's executions: counts by status first, then the table of those shown.
 
-    statuses: by thing name, of all. shown: the executions to show in full.
+    statuses: by thing name, of all. shown: the executions to show in full. about: lines about the job, put after the
+    counts.
     """
     counts = Counter(statuses.values())
     line = Text(f"{len(statuses)} executions")
     for status in sorted(counts, key=_by_urgency):
         line.append(f"  {counts[status]} ").append_text(styled_status(status))
-    parts: list[Text | Table] = [line]
+    parts: list[Text | Table] = [line, *(Text(plain(text)) for text in about)]
     if shown:
         parts.append(table("thing", shown.items()))
     if hidden := len(statuses) - len(shown):

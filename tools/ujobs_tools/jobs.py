@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ujobs_tools import stages
 from ujobs_tools.executions import TERMINAL, Execution, most_urgent
 
 _LARGEST_PAGE = 250  # of ListJobExecutionsForJob
@@ -13,26 +14,28 @@ _LARGEST_DOCUMENT = 32768  # characters (CreateJob, document)
 def create_job(
     client: Any,
     job_id: str,
-    document: str,
+    document: str | None,
     things: Sequence[str] = (),
     groups: Sequence[str] = (),
     continuous: bool = False,
     timeout: int | None = None,
     retries: int | None = None,
+    **options: Any,
 ) -> str:
     """Make a job; returns its ARN.
 
-    client: boto3's `iot`. document: a JSON object as text, at most 32768 characters. things, groups: names of the
-    targets, at least one in all. continuous: also for things that join a group later. timeout: minutes an execution
-    may be in progress, 1 to 10080. retries: how often a failed or timed-out execution is queued again, 1 to 10.
-    Raises ValueError for a wrong document or no target; boto3's errors.
+    client: boto3's `iot`. document: a JSON object as text, at most 32768 characters; None for a template's. things,
+    groups: names of the targets, at least one in all. continuous: also for things that join a group later. timeout:
+    minutes an execution may be in progress, 1 to 10080. retries: how often a failed or timed-out execution is queued
+    again, 1 to 10. options: more parameters of CreateJob, see stages. Raises ValueError for a wrong document or no
+    target; boto3's errors.
     """
-    options: dict[str, Any] = {}
     if timeout is not None:
         options["timeoutConfig"] = {"inProgressTimeoutInMinutes": timeout}
     if retries is not None:
         options["jobExecutionsRetryConfig"] = {"criteriaList": [{"failureType": "ALL", "numberOfRetries": retries}]}
-    check_document(document)
+    if document is not None:
+        check_document(document)
     return create(client, job_id, document, targets(client, things, groups), continuous, **options)
 
 
@@ -45,15 +48,23 @@ def targets(client: Any, things: Sequence[str], groups: Sequence[str]) -> list[s
 
 
 def create(
-    client: Any, job_id: str, document: str, arns: Sequence[str], continuous: bool = False, **options: Any
+    client: Any, job_id: str, document: str | None, arns: Sequence[str], continuous: bool = False, **options: Any
 ) -> str:
-    """CreateJob with a document that is known to be one; returns the job's ARN. options: as boto3 has them."""
+    """CreateJob with a document that is known to be one, None for a template's; returns the job's ARN. options: as
+    boto3 has them."""
     selection = "CONTINUOUS" if continuous else "SNAPSHOT"
-    made = client.create_job(
-        jobId=job_id, targets=list(arns), document=document, targetSelection=selection, **options
-    )
+    if document is not None:
+        options["document"] = document
+    made = client.create_job(jobId=job_id, targets=list(arns), targetSelection=selection, **options)
     arn: str = made["jobArn"]
     return arn
+
+
+def windows(given: Sequence[str] | None, continuous: bool) -> Sequence[str]:
+    """The maintenance windows given. Raises ValueError for a job that cannot have any."""
+    if given and not continuous:
+        raise ValueError("--window needs --continuous: AWS has maintenance windows for continuous jobs only")
+    return given or ()
 
 
 def check_document(document: str) -> None:
@@ -74,11 +85,11 @@ def check_document(document: str) -> None:
 
 
 class Watch:
-    """A job's executions, looked at again and again with few calls: one for 250 executions, and one for each that is
-    shown in full and has not ended.
+    """A job's executions, looked at again and again with few calls: one for 250 executions, one for each that is shown
+    in full and has not ended, and one for the job while it has a rate, abort criteria or a schedule.
 
     statuses: by thing name, of the latest execution of each. shown: executions as boto3 describes them, by thing name,
-    at most executions.MOST_SHOWN.
+    at most executions.MOST_SHOWN. about: lines about the job, see stages.in_words.
     """
 
     def __init__(self, client: Any, job_id: str) -> None:
@@ -87,6 +98,11 @@ class Watch:
         self._ended: dict[tuple[str, int], Execution] = {}
         self.statuses: dict[str, str] = {}
         self.shown: dict[str, Execution] = {}
+        self._job: dict[str, Any] = {}
+
+    @property
+    def about(self) -> list[str]:
+        return stages.in_words(self._job)
 
     def look(self) -> bool:
         """Bring statuses and shown up to date; returns whether all has ended. Raises boto3's errors."""
@@ -102,9 +118,13 @@ class Watch:
                     latest[thing] = summary
         self.statuses = {thing: summary["status"] for thing, summary in latest.items()}
         self.shown = {thing: self._describe(thing, latest[thing]) for thing in most_urgent(self.statuses)}
+        ended = all(status in TERMINAL for status in self.statuses.values())
+        if ended or not self._job or stages.is_staged(self._job):
+            self._job = self._client.describe_job(jobId=self._job_id)["job"]
+        status = self._job["status"]
         if not latest:
-            return self._client.describe_job(jobId=self._job_id)["job"]["status"] not in ("IN_PROGRESS", "SCHEDULED")
-        return all(status in TERMINAL for status in self.statuses.values())
+            return status not in ("IN_PROGRESS", "SCHEDULED")
+        return ended and status != "SCHEDULED" and not self._job.get("isConcurrent")
 
     def _describe(self, thing: str, summary: dict[str, Any]) -> Execution:
         key = thing, summary["executionNumber"]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ujobs_tools.commands.errors import one_line, read_text
-from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+from ujobs_tools.commands.options import AbortAt, EndpointUrl, Profile, Rate, Region, Windows
 
 _POLL = 1.0  # seconds between looks; AWS takes ten control-plane calls a second
 
@@ -28,28 +28,42 @@ def create(
     continuous: Annotated[bool, typer.Option("--continuous", help="Also for things that join a group later.")] = False,
     timeout: Annotated[int | None, typer.Option(min=1, max=10080, help="Minutes it may be in progress.")] = None,
     retries: Annotated[int | None, typer.Option(min=1, max=10, help="Times a failed one is queued again.")] = None,
+    rate: Rate = None,
+    abort_at: AbortAt = None,
+    window: Windows = None,
+    template: Annotated[
+        str | None, typer.Option(help="Job template, by name or ARN, for all that is not given here.")
+    ] = None,
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Make a job for things and thing groups; without any for the thing of ujobs.toml."""
-    from ujobs_tools import jobs, project
+    """Make a job for things and thing groups; without any for the thing of ujobs.toml.
+
+    Exit codes: 0 made; 1 not made; 2 bad arguments.
+    """
+    from ujobs_tools import jobs, project, stages
 
     with iot("create", endpoint_url, region, profile) as client:
-        if (document is None) == (document_file is None):
-            raise ValueError("give the job document with --document or with --document-file")
+        if (document is not None) + (document_file is not None) > 1:
+            raise ValueError("give the job document with --document or with --document-file, not both")
         text = document if document_file is None else read_text(document_file)
-        assert text is not None
+        if text is None and template is None:
+            raise ValueError("give the job document with --document or --document-file, or a --template")
+        staged = stages.options(rate, abort_at, jobs.windows(window, continuous))
         if not thing and not group and (found := project.find(Path.cwd())) is not None and found.thing:
             thing = [found.thing]
-        typer.echo(jobs.create_job(client, job_id, text, thing or [], group or [], continuous, timeout, retries))
+        staged |= stages.options(template_arn=stages.template_arn(client, template))
+        made = jobs.create_job(client, job_id, text, thing or [], group or [], continuous, timeout, retries, **staged)
+        typer.echo(made)
 
 
 @app.command()
 def watch(
     job_id: JobId, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None
 ) -> None:
-    """Show a job's executions until all have ended: their counts, then those in progress and those that failed.
+    """Show a job until all its executions have ended: its rate, next window and end, the executions' counts, then those
+    in progress and those that failed.
 
     Exit codes: 0 all succeeded; 1 not all, or an error; 2 bad arguments.
     """
@@ -63,9 +77,9 @@ def watch(
         watched = jobs.Watch(client, job_id)
         with contextlib.suppress(KeyboardInterrupt), Live(console=console, transient=True) as display:
             while not watched.look():
-                display.update(executions.overview(watched.statuses, watched.shown), refresh=True)
+                display.update(executions.overview(watched.statuses, watched.shown, watched.about), refresh=True)
                 time.sleep(_POLL)
-        console.print(executions.overview(watched.statuses, watched.shown))
+        console.print(executions.overview(watched.statuses, watched.shown, watched.about))
     if set(watched.statuses.values()) != {"SUCCEEDED"}:
         raise typer.Exit(1)
 

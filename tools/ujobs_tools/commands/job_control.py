@@ -58,12 +58,12 @@ def describe(
             return
         job = client.describe_job(jobId=job_id)["job"]
         document = client.get_job_document(jobId=job_id)["document"]
-        names = ("status", "comment", "targetSelection", "createdAt", "completedAt")
+        names = ("status", "comment", "targetSelection", "jobTemplateArn", "createdAt", "completedAt")
         shown = {name: job[name] for name in names if name in job}
         _show(console, shown | {"targets": ", ".join(job["targets"]), "document": json.dumps(json.loads(document))})
         watched = jobs.Watch(client, job_id)
         watched.look()
-        console.print(executions.overview(watched.statuses, watched.shown))
+        console.print(executions.overview(watched.statuses, watched.shown, watched.about))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Options that several commands share: which cloud is meant."""
+"""Options that several commands share: which cloud is meant, and how a job goes to its things."""
 
 from typing import Annotated
 
@@ -9,3 +9,17 @@ EndpointUrl = Annotated[
 ]
 Region = Annotated[str | None, typer.Option(help="AWS region, else boto3's own.")]
 Profile = Annotated[str | None, typer.Option(help="AWS profile, else boto3's own.")]
+Rate = Annotated[
+    str | None,
+    typer.Option(help="Things a minute: 20, or 1-100/20: from 1 to 100, doubled for each 20 that have succeeded."),
+]
+AbortAt = Annotated[
+    str | None,
+    typer.Option(help="Cancel the job at so many percent of failures: 20, or 20/10: once 10 executions are over."),
+]
+Windows = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--window", help="Start in UTC and minutes: 22:00+60 or 'MON-FRI 22:00+60'. Can be given several times."
+    ),
+]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ujobs_tools.commands.errors import one_line
-from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+from ujobs_tools.commands.options import AbortAt, EndpointUrl, Profile, Rate, Region, Windows
 
 Version = Annotated[str, typer.Option(help="Version, such as 1.4.0. Boards refuse one lower than theirs.")]
 Bucket = Annotated[
@@ -23,6 +23,9 @@ Groups = Annotated[list[str] | None, typer.Option(help="Thing group to get it; l
 Continuous = Annotated[bool, typer.Option("--continuous", help="Also for things that join a group later.")]
 Key = Annotated[Path | None, typer.Option(help="Sign with this private key, for boards that have a signing_key.")]
 Downgrade = Annotated[bool, typer.Option("--downgrade", help="Also for boards that run a higher version.")]
+Template = Annotated[
+    str | None, typer.Option(help="Job template, by name or ARN, for the configurations that are not given here.")
+]
 Https = Annotated[bool, typer.Option("--https", help="By presigned URLs over HTTPS, not by a stream over MQTT.")]
 S3Url = Annotated[
     str | None,
@@ -34,7 +37,8 @@ def publish_app(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The application: app.py or app.mpy, and more.")],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
     group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
-    downgrade: Downgrade = False, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
+    downgrade: Downgrade = False, rate: Rate = None, abort_at: AbortAt = None, window: Windows = None,
+    template: Template = None, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files, and do nothing.")] = False,
 ) -> None:
     """Update the application on boards: upload its files and create a stream and a job.
@@ -53,7 +57,10 @@ def publish_app(
         for path, size in sizes.items():
             typer.echo(f"publish  {path}  {size} bytes")
         return
-    publication = _Publication("publish-app", s3_url, endpoint_url, region, profile, bucket, role_arn, https)
+    publication = _Publication(
+        "publish-app", s3_url, endpoint_url, region, profile, bucket, role_arn, https,
+        (rate, abort_at, window, template),
+    )
     publication.run(
         sum(sizes.values()), name, thing or [], group or [], continuous,
         lambda to, progress: publishing.publish_app(to, folder, version, name, progress, _signer(key), downgrade),
@@ -64,7 +71,8 @@ def publish_firmware(
     image: Annotated[Path, typer.Argument(metavar="FILE", help="ESP32 application image.")],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
     group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
-    downgrade: Downgrade = False, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
+    downgrade: Downgrade = False, rate: Rate = None, abort_at: AbortAt = None, window: Windows = None,
+    template: Template = None, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
 ) -> None:
     """Update the firmware on boards: upload the image and create a stream and a job.
 
@@ -72,7 +80,10 @@ def publish_firmware(
     """
     from ujobs_tools import publishing
 
-    publication = _Publication("publish-firmware", s3_url, endpoint_url, region, profile, bucket, role_arn, https)
+    publication = _Publication(
+        "publish-firmware", s3_url, endpoint_url, region, profile, bucket, role_arn, https,
+        (rate, abort_at, window, template),
+    )
     publication.run(
         image.stat().st_size if image.exists() else 0, name, thing or [], group or [], continuous,
         lambda to, progress: publishing.publish_firmware(to, image, version, name, progress, _signer(key), downgrade),
@@ -91,11 +102,13 @@ class _Publication:
     def __init__(
         self, command: str, s3_url: str | None, endpoint_url: str | None, region: str | None, profile: str | None,
         bucket: str | None, role_arn: str | None, https: bool,
+        staging: tuple[str | None, str | None, list[str] | None, str | None],
     ) -> None:
         self._command = command
         self._s3 = (s3_url, region, profile)
         self._iot = (endpoint_url, region, profile)
         self._to = (bucket, role_arn, https)
+        self._staging = staging
 
     def run(
         self, size: int, name: str, things: list[str], groups: list[str], continuous: bool,
@@ -104,10 +117,12 @@ class _Publication:
         from rich.console import Console
         from rich.progress import Progress
 
-        from ujobs_tools import cloud, jobs, publishing
+        from ujobs_tools import cloud, jobs, publishing, stages
 
         with one_line(self._command, cloud.CloudError), cloud.one_line_errors():
             (s3_url, *s3), (bucket, role_arn, https) = self._s3, self._to
+            rate, abort_at, windows, template = self._staging
+            staged = stages.options(rate, abort_at, jobs.windows(windows, continuous))
             if self._iot[0] is not None and cloud.is_local(self._iot[0]):
                 if https and s3_url is None:
                     raise ValueError("--https needs an S3 with presigned URLs: give it with --s3-url")
@@ -118,6 +133,7 @@ class _Publication:
             iot = cloud.client("iot", *self._iot)
             to = publishing.Destination(cloud.client("s3", s3_url, *s3), iot, bucket, role_arn, https)
             targets = jobs.targets(iot, things, groups)
+            staged |= stages.options(template_arn=stages.template_arn(iot, template)) | publishing.presigning(to)
             with Progress(console=Console(stderr=True), transient=True) as bar:
                 task = bar.add_task("upload", total=size)
 
@@ -125,4 +141,4 @@ class _Publication:
                     bar.update(task, advance=size, description=path)
 
                 document = json.dumps(publish(to, uploaded), separators=(",", ":"))
-            typer.echo(jobs.create(iot, name, document, targets, continuous, **publishing.presigning(to)))
+            typer.echo(jobs.create(iot, name, document, targets, continuous, **staged))
