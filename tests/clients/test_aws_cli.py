@@ -143,8 +143,8 @@ def test_refusals_are_told_by_exit_code_and_by_name(aws: AwsCli, refused_thing: 
         "iot-jobs-data update-job-execution --thing-name {0} --job-id {0}-open --status SUCCESS": (
             "InvalidRequestException", "UpdateJobExecution", "",
         ),
-        "iot list-job-templates": (
-            "NotImplementedException", "ListJobTemplates", "ListJobTemplates is not implemented by this service.",
+        "iot list-topic-rules": (
+            "NotImplementedException", "ListTopicRules", "ListTopicRules is not implemented by this service.",
         ),
     }
     with ThreadPoolExecutor(2) as pool:

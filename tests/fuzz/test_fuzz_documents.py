@@ -24,8 +24,8 @@ ANSWERS = st.sampled_from(
 UNEXPLAINED = "(Type|Key|Index|Attribute)Error"
 # What a job may change, by its operation: all may change the journal.
 MAY_CHANGE = {
-    "files": ("/data/",), "steps": ("/data/",), "app": ("/app/", "/app-b", "/trial", "/app-slot"),
-    "firmware": ("/trial", "/app-slot"), "settings": ("/trial", "/app-slot", "/settings."),
+    "files": ("/data/",), "steps": ("/data/",), "app": ("/app/", "/app.version", "/app-b", "/trial", "/app-slot"),
+    "firmware": ("/ota_", "/trial", "/app-slot"), "settings": ("/trial", "/app-slot", "/settings."),
 }
 AFTER_A_TRIAL = ("/trial", "/trial.tmp", "/trial-failed", "/app-slot", "/app-slot.tmp", "/settings.old")
 
