@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from ujobs_tools import project
-from ujobs_tools.live import LiveProject
+from ujobs_tools.live import LiveProject, NotStarted
 from ujobs_tools.new import CannotMake, make
 from ujobs_tools.processes import ujobs, wait_until
 
@@ -135,6 +136,31 @@ def test_run_reloads_what_has_changed(kiln: Path, live: Live) -> None:
     subprocess.run(command, cwd=kiln, check=True, capture_output=True)
     done = subprocess.run(ujobs("job", "watch", "hot", "--endpoint-url", live.url), capture_output=True, text=True)
     assert "FAILED" in done.stdout
+
+
+def test_run_goes_on_with_what_is_sound(kiln: Path, live: Live) -> None:
+    app = kiln / "app" / "app.py"
+    app.rename(kiln / "app.py")
+    assert not live.project.look()
+    live.expect("there has to be an app.py")
+    (kiln / "app.py").rename(app)
+    settings = kiln / "settings.json"
+    sound = settings.read_text()
+    settings.write_text(sound.replace(":", "", 1))
+    assert not live.project.look()
+    live.expect("not taken, the board goes on as it was")
+    settings.write_text(sound)
+    assert live.project.look()
+
+
+def test_a_port_in_use_is_named_with_its_entry(kiln: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+        (kiln / project.NAME).write_text(f'thing = "kiln"\napp = "app"\nendpoint_url = "{url}"\n')
+        found = project.find(kiln)
+        assert found is not None
+        with pytest.raises(NotStarted, match=f"{url} is in use.* endpoint_url of ujobs.toml"):
+            LiveProject(found, lambda line: None).__enter__()
 
 
 def test_the_board_is_on_the_live_page(live: Live) -> None:

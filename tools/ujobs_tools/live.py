@@ -1,6 +1,7 @@
 """A project at work on this machine: a Jobs service, a virtual board, and a look at the application's files."""
 
 import contextlib
+import errno
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,12 @@ class LiveProject:
             try:
                 self._service = stack.enter_context(LocalService(folder / "service", self._address()))
             except CannotListen as error:
-                raise NotStarted(f"{error}: is another `ujobs run` or `ujobs serve` at work there?") from error
+                if getattr(error.__cause__, "errno", None) != errno.EADDRINUSE:
+                    raise NotStarted(str(error)) from error
+                raise NotStarted(
+                    f"{self._project.endpoint_url} is in use: stop the other `ujobs run` or `ujobs serve`, or change "
+                    "the port in endpoint_url of ujobs.toml"
+                ) from error
             name = self._project.thing or self._project.folder.name
             self._thing = fleet.create_thing(name, folder / "thing", self._service.url)
             self._seen = self._stamps()
@@ -99,12 +105,13 @@ class LiveProject:
             str(path) for path in stamps if stamps[path] != self._seen.get(path)
         )
         self._seen = stamps
-        self._say(f"--- changed: {', '.join(changed)}: the board starts again ---")
+        what = ", ".join(changed)
         try:
             own = make_own_files(self._settings(), self._thing.directory, self._app)
         except (OSError, ValueError) as error:
-            self._say(f"--- not taken: {error} ---")
+            self._say(f"--- changed: {what}: not taken, the board goes on as it was: {error} ---")
             return False
+        self._say(f"--- changed: {what}: the board starts again ---")
         self._board.close()
         kept = {name: content for name, content in read_files(self._image).items() if not name.startswith("/app/")}
         build_image(self._image, kept | {f"/{name}": content for name, content in own.items()})
