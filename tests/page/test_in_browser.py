@@ -299,3 +299,15 @@ def test_a_mosquitto_command_of_the_wire_view_does_the_same_again(served: PageSe
     assert execution["versionNumber"] == 3
     assert execution["statusDetails"]["detailsMap"] == note
     assert page.complaints() == []
+
+
+def test_a_job_in_stages_can_be_cancelled_before_it_begins(served: PageService, page: Page) -> None:
+    night = [{"startTime": "cron(0 0 29 FEB ? *)", "durationInMinutes": 60}]
+    schedule = {"maintenanceWindows": night}
+    served.job("nightly", "kiln", targetSelection="CONTINUOUS", schedulingConfig=schedule)
+    page.open(served.url, "jobs/nightly")
+    page.sees("SCHEDULED", "In stages", "next window: ")
+    page.press("Cancel…")
+    page.press("Do it")
+    page.sees("CANCELED")
+    assert page.complaints() == []

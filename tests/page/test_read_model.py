@@ -60,6 +60,13 @@ def test_jobs_come_newest_first_with_their_executions_counted(desk: Desk) -> Non
     assert first["targets"] == ["a", "b", "c"]
 
 
+def test_a_job_in_stages_says_so(desk: Desk) -> None:
+    desk.job("plain", "a")
+    desk.job("slow", "a", "b", jobExecutionsRolloutConfig={"maximumPerMinute": 1})
+    assert desk.view("job", job="plain")["stages"] == []
+    assert desk.view("job", job="slow")["stages"] == ["rate: 1 things a minute, more things wait"]
+
+
 def test_rows_over_the_limit_are_announced(desk: Desk) -> None:
     for number in range(3):
         desk.job(f"job-{number}", "a")

@@ -157,10 +157,11 @@ const VIEWS = {
   job: () => {
     const {job, counts} = state;
     const about = {jobId: job.jobId};
+    const underWay = ["IN_PROGRESS", "SCHEDULED"].includes(job.status);
     return [head(`Job ${job.jobId}`, actions(
-      job.status === "IN_PROGRESS" && [button("Cancel…", "ask", {operation: "CancelJob", parameters: about}),
+      underWay && [button("Cancel…", "ask", {operation: "CancelJob", parameters: about}),
         button("Cancel with force…", "ask", {operation: "CancelJob", parameters: {...about, force: true}})],
-      button("Delete…", "ask", {operation: "DeleteJob", parameters: job.status === "IN_PROGRESS" ? {...about, force: true} : about}))),
+      button("Delete…", "ask", {operation: "DeleteJob", parameters: underWay ? {...about, force: true} : about}))),
     section(null, bar(counts), h("ul", {class: "legend"}, h("li", {}, link("All", "jobs", job.jobId)),
       STATUSES.filter((name) => counts[name]).map((name) => h("li", {class: `status ${name}`},
         h("a", {href: `${address("jobs", job.jobId)}?status=${name}`, "aria-current": route.query.status === name ? "true" : null},
@@ -176,6 +177,7 @@ const VIEWS = {
         ["Targets", job.targets.map((arn) => arn.split("/").pop()).join(", ")], ["Selection", job.targetSelection],
         ["Time limit", job.timeoutConfig.inProgressTimeoutInMinutes && `${job.timeoutConfig.inProgressTimeoutInMinutes} min`],
         ["Description", job.description], ["Comment", job.comment], ["Reason code", job.reasonCode],
+        ["In stages", state.stages.length > 0 && h("ul", {}, state.stages.map((line) => h("li", {}, line)))],
       ].filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))))];
   },
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ujobs_tools import stages
 from ujobs_tools.service import limits, managed_templates, model
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import invalid
@@ -70,7 +71,7 @@ class ReadModel:
                 found += store.executions(None, limit + 1 - len(found), job_id=job_id, status=wanted)
         return {
             "job": described, "document": self._engine.get_job_document(job_id)["document"],
-            "counts": store.counts(job_id), "reasons": self._reasons(job_id),
+            "stages": stages.in_words(described), "counts": store.counts(job_id), "reasons": self._reasons(job_id),
             "executions": [_row(execution) for execution in found[:limit]], "more": len(found) > limit,
         }
 
