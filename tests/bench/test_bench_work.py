@@ -142,6 +142,8 @@ def test_flash_wear() -> None:
     assert kinds["large"]["programs"] > kinds["quick"]["programs"] >= kinds["nothing"]["programs"] > 0
     assert kinds["long"]["keep_alives"] > 0
     assert [row[0] for row in wear.sheets(found)[0].rows][-1] == "a keep-alive alone"
+    erases = {(cache, distance): count for cache, distance, _, count in found["files"]}
+    assert erases[32, 16] > erases[32, 64] >= 256  # blocks of the file
 
 
 def test_a_program_that_fails_says_why(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What jobs and keep-alives cost the flash: programs and erases, counted by a NOR flash in memory under littlefs.
 
-The jobs, the flash and the counting are those of `make faults`, see ujobs_lab/faults/on_board/wear.py. Nothing is
-next to it here: by hand nothing is written, and nothing survives a reset."""
+The jobs, the flash and the counting are those of `make faults`, see wear.py and file_wear.py in
+ujobs_lab/faults/on_board. Nothing is next to it here: by hand nothing is written, and nothing survives a reset."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from ujobs_lab.bench import on_unix
 from ujobs_lab.bench.sheet import Sheet
 from ujobs_tools.board.interpreter import find_micropython
 
-_PROGRAM = REPOSITORY / "tools" / "ujobs_lab" / "faults" / "on_board" / "wear.py"
+_PROGRAMS = REPOSITORY / "tools" / "ujobs_lab" / "faults" / "on_board"
 _BLOCKS = 512  # of 4 KB, what a 4 MB ESP32 has for files
 _HEAP = "48m"  # the flash is in it
 _PATIENCE = 300  # seconds
@@ -28,14 +28,18 @@ def measure(jobs: int = 300) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        folders = ":".join(map(str, (folder, _PROGRAM.parent, REPOSITORY / "tests" / "device")))
-        options = json.dumps({"blocks": _BLOCKS, "jobs": jobs})
-        command = [find_micropython(), "-X", f"heapsize={_HEAP}", _PROGRAM, folders, options]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_PATIENCE)
+        folders = ":".join(map(str, (folder, _PROGRAMS, REPOSITORY / "tests" / "device")))
+        kinds = _run("wear.py", folders, json.dumps({"blocks": _BLOCKS, "jobs": jobs}))
+        return {"jobs": jobs, "kinds": kinds, "files": _run("file_wear.py", folders)}
+
+
+def _run(program: str, *arguments: str) -> Any:
+    command = [find_micropython(), "-X", f"heapsize={_HEAP}", _PROGRAMS / program, *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_PATIENCE)
     if done.returncode:
-        raise on_unix.ProgramFailed("wear: " + done.stdout[-2000:] + done.stderr[-2000:])
-    return {"jobs": jobs, "kinds": json.loads(done.stdout.splitlines()[-1])}
+        raise on_unix.ProgramFailed(f"{program}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
@@ -44,7 +48,7 @@ def budgets(found: dict[str, Any]) -> dict[str, float]:
 
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:
-    """The table."""
+    """The tables."""
     kinds, jobs = found["kinds"], found["jobs"]
     rows = [
         (name, f"{kinds[kind]['programs'] / jobs:.1f}", f"{kinds[kind]['erases'] / jobs:.2f}")
@@ -54,4 +58,12 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     if long["keep_alives"]:
         each = [(long[cost] - quick[cost]) / long["keep_alives"] for cost in ("programs", "erases")]
         rows.append(("a keep-alive alone", f"{each[0]:.1f}", f"{each[1]:.2f}"))
-    return [Sheet(f"Flash wear, mean of {jobs:,} jobs", ("", "programs", "erases"), rows)]
+    files = [tuple(f"{figure:,}" for figure in row) for row in found["files"]]
+    return [
+        Sheet(f"Flash wear, mean of {jobs:,} jobs", ("", "programs", "erases"), rows),
+        Sheet(
+            "Flash wear of a file of 1 MB",
+            ("littlefs cache, bytes", "KB between checkpoints", "programs", "erases"),
+            files,
+        ),
+    ]
