@@ -15,6 +15,7 @@ import os
 
 import vfs
 from nor_flash import BLOCK_SIZE, NorFlash, Power
+
 from ujobs.journal import Journal
 
 _BLOCKS = 512
