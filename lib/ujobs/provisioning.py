@@ -13,7 +13,7 @@ from errno import ETIMEDOUT
 
 import ujson
 
-from .agent import check_name, parse
+from .agent import EXPECTED, JobsError, check_name, parse
 from .certificates import CERTIFICATE, KEY, der_blocks, tls_context
 from .flash import make_folders, remove
 from .link import Link, explain, log
@@ -23,14 +23,6 @@ _CREATE = "$aws/certificates/create/json"
 _TOKEN = "certificateOwnershipToken"
 _GIVEN = ("certificatePem", "privateKey", _TOKEN)
 _BAD_TOKEN = "InvalidCertificateOwnershipToken"
-
-
-class Refused(Exception):
-    """The service has refused a request. code: its errorCode."""
-
-    def __init__(self, code: "str | None", message: "str | None"):
-        super().__init__("%s: %s" % (code, message))
-        self.code = code
 
 
 class Claim:
@@ -73,7 +65,7 @@ class Claim:
                     self._install(record)
                     log("this board is now", record["thingName"])
                     return record["thingName"]
-                except (OSError, ValueError, MemoryError, Refused) as error:
+                except EXPECTED as error:
                     log("no thing yet:", explain(error))
                 await asyncio.sleep(_PAUSE * (1 + random.random()))
         finally:
@@ -95,7 +87,7 @@ class Claim:
             try:
                 request = {_TOKEN: record[_TOKEN], "parameters": self._parameters}
                 answer = await self._ask(self._register, ujson.dumps(request))
-            except Refused as error:
+            except JobsError as error:
                 if error.code == _BAD_TOKEN:
                     # Expired, or used by a request whose answer did not arrive.
                     remove(self._record)
@@ -146,9 +138,9 @@ class Claim:
                 raise MemoryError("reply larger than receive_limit")
             fields = parse(payload)
             if topic.endswith(b"/rejected"):
-                raise Refused(fields.get("errorCode"), fields.get("errorMessage"))
+                raise JobsError(str(fields.get("errorCode")), str(fields.get("errorMessage")))
             self._answer = fields
-        except (MemoryError, ValueError, Refused) as error:
+        except (MemoryError, ValueError, JobsError) as error:
             self._answer = error
         self._answered.set()
 

@@ -1,11 +1,12 @@
 """An agent that returns when there is nothing left to do, as on a board that sleeps in between."""
 
 import asyncio
+import sys
 
 import ujobs.agent
-from agent_handlers import handlers
+from agent_handlers import all_done, handlers
 from broker import until
-from cloud import DIRECTORY, Cloud, remove
+from cloud import DIRECTORY, Cloud, idle, remove, run
 from ujobs.agent import Agent
 from ujobs.link import Link
 
@@ -110,3 +111,26 @@ def test_a_handler_that_sleep_interrupts_goes_on_after_it():
         assert cloud.statuses() == ["SUCCEEDED"]
 
     slept(scenario)
+
+
+def test_an_idle_agent_holds_no_code_for_jobs():
+    needed = ("ujobs.job", "ujobs.details", "ujobs.handlers", "ujobs.handlers.steps")
+    before = {name: sys.modules.pop(name) for name in needed if name in sys.modules}
+
+    def loaded():
+        return [name for name in needed if name in sys.modules]
+
+    def setup(agent):
+        agent.on("look")(lambda job: {"loaded": " ".join(loaded())})
+
+    async def scenario(agent, cloud):
+        for job_id in ("first", "second"):
+            cloud.queue(job_id, {"operation": "look"})
+            await all_done(agent, cloud)
+            await until(lambda: idle(agent) and not loaded())
+
+    try:
+        for execution in run(scenario, setup).executions:
+            assert execution["statusDetails"] == {"loaded": "ujobs.job ujobs.details"}, execution
+    finally:
+        sys.modules.update(before)

@@ -28,14 +28,14 @@ def on_old_micropython(function, *arguments):
     """Call something with the json and the version of MicroPython 1.25."""
     modules = {"sys": Old, "ujson": lenient_json}
     real = {name: sys.modules.get(name) for name in modules}
-    lenient, agent._LENIENT = agent._LENIENT, True
+    agent.sys = Old
     real_json, agent.ujson, settings.ujson = agent.ujson, lenient_json, lenient_json
     sys.modules.pop("ujobs.surrogates", None)
     sys.modules.update(modules)
     try:
         return function(*arguments)
     finally:
-        agent._LENIENT = lenient
+        agent.sys = sys
         agent.ujson = settings.ujson = real_json
         for name in real:
             if real[name] is None:

@@ -174,7 +174,7 @@ def test_a_template_that_is_not_there_yet(line: Line) -> None:
     found = line.iot.describe_provisioning_template(templateName=line.name)
     line.iot.delete_provisioning_template(templateName=line.name)
     board = line.board(line.image())
-    says(board, "no thing yet: Refused: InvalidTemplate")
+    says(board, "no thing yet: JobsError: InvalidTemplate")
     assert line.things() == []
     line.iot.create_provisioning_template(
         **{name: found[name] for name in ("templateName", "templateBody", "enabled", "provisioningRoleArn")}

@@ -37,8 +37,8 @@ async def run(job: Job, options: dict) -> "dict | None":
     except ValueError as error:
         raise Reject(str(error))
     # What could run out of space comes before the trial.
-    _write("/settings.old", before)
-    _write("/settings.new", after)
+    trial._write("/settings.old", ujson.dumps(before))
+    trial._write("/settings.new", ujson.dumps(after))
     job.save(True)
     await trial.restart(trial.SETTINGS, lambda: os.rename(trial.root + "/settings.new", trial.root + "/settings.json"))
 
@@ -72,9 +72,3 @@ def _changed(before, document):
 def _read():
     with open(trial.root + "/settings.json") as file:
         return ujson.load(file)
-
-
-def _write(name, settings):
-    with open(trial.root + name + ".tmp", "w") as file:
-        ujson.dump(settings, file)
-    os.rename(trial.root + name + ".tmp", trial.root + name)
