@@ -21,6 +21,7 @@ from rich.table import Table
 
 from ujobs_lab import REPOSITORY
 from ujobs_tools.board import umqtt
+from ujobs_tools.board.fakes_cache import FAKES
 from ujobs_tools.board.interpreter import compile_module, find_micropython
 
 _ON_BOARD = Path(__file__).parent / "on_board"
@@ -29,7 +30,7 @@ _SILENCE = 60  # seconds after which a process counts as hung; a try takes some 
 _ROUNDS = 2  # of the session, on one flash
 _PAIRS = 100  # of cuts, for each kind of job
 _SHOWN = 10  # failed tries that are shown in full
-_CHECKS = ("once", "twice", "late", "damaged", "hostile")
+_CHECKS = ("once", "twice", "late", "damaged", "hostile", "cancel")
 _WEAR_BLOCKS = 512  # 2 MB, what a 4 MB ESP32 has for files
 _WEAR_JOBS = 1000
 _CYCLES = 100_000  # erases that NOR flash is specified for
@@ -142,7 +143,7 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 
 
 def _command(folder: Path, program: str, options: dict[str, object]) -> list[str | Path]:
-    folders = (folder, _ON_BOARD, REPOSITORY / "tests" / "device")
+    folders = (folder, _ON_BOARD, REPOSITORY / "tests" / "device", FAKES)
     paths = ":".join(map(str, folders))
     return [find_micropython(), "-X", f"heapsize={_HEAP}", _ON_BOARD / program, paths, json.dumps(options)]
 
@@ -152,7 +153,8 @@ def _environment() -> dict[str, str]:
 
 
 def _show_tries(tries: list[Try]) -> Table:
-    table = Table("job", "one cut", "two cuts", "long off", "damaged journal", "hostile handler", title="Tries")
+    names = ("one cut", "two cuts", "long off", "damaged journal", "hostile handler", "cancelled")
+    table = Table("job", *names, title="Tries")
     tried: Counter[tuple[str, str]] = Counter()
     failed: Counter[tuple[str, str]] = Counter()
     for one in tries:

@@ -10,9 +10,11 @@ import random
 import sys
 import time
 
+import partitions
 import vfs
 from jobs_service import JobsService
 from nor_flash import ALL, NorFlash, Power
+from ota_flash import OtaFlash
 
 from broker import Broker
 
@@ -63,6 +65,8 @@ class _Clock:
         # The event loop has nothing to do: a processor that is off does not get this far.
         if self._board.power.off:
             raise PowerCut
+        if self._board.on_step():
+            return  # and what that has caused comes first
         if milliseconds < 0:
             raise Stuck
         self._board.now += milliseconds
@@ -87,6 +91,7 @@ class _Network(Broker):
 
     def received(self, wire, kind, body):
         power = self._board.power
+        self._board.on_step()
         if not power.off and (kind >> 4 != 3 or power.lasts(whole=True) == ALL):
             super().received(wire, kind, body)
         if power.off:
@@ -94,14 +99,18 @@ class _Network(Broker):
 
 
 class Board:
-    """content: of the flash, a bytearray that is used in place. now: milliseconds; time goes on from there.
+    """content: of the flash, a bytearray that is used in place. now: milliseconds; time goes on from there. sectors: of
+    the application partitions, see OtaFlash.
 
     power: of the present start. service: the cloud. log: the last lines that the board printed. flash: the device of
-    the present start. starts: how many there were.
+    the present start. starts: how many there were. on_step(): called whenever something from outside can reach the
+    board, which is before each of its waits and of its messages; returns whether it has done something.
     """
 
-    def __init__(self, content: bytearray, now: int = 0):
+    def __init__(self, content: bytearray, now: int = 0, sectors: "dict | None" = None):
         self.content = content
+        self.sectors = {} if sectors is None else sectors
+        self.on_step = lambda: False
         self.now = now
         self.power = Power()
         self.service = JobsService(lambda topic, payload: self._network.send(topic, payload, 1), self.seconds)
@@ -129,6 +138,11 @@ class Board:
         self.starts += 1
         self.flash = NorFlash(self.content, self.power)
         self._network = _Network(self)
+        try:
+            # The bootloader writes, too.
+            partitions.Partition.bootloader = partitions.Bootloader(OtaFlash(self.sectors, self, PowerCut))
+        except PowerCut:
+            return "cut"
         try:
             vfs.mount(vfs.VfsLfs2(self.flash), FLASH)
         except OSError as error:
@@ -191,6 +205,7 @@ def _fresh(board: Board) -> None:
     clock = _Clock(board)
     sys.modules["time"] = clock
     sys.modules["machine"] = _Machine()
+    sys.modules["esp32"] = partitions
     asyncio.new_event_loop()
     asyncio.core.ticks = clock.ticks
     asyncio.core._io_queue.wait_io_event = clock.advance

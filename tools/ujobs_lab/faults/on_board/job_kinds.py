@@ -10,12 +10,14 @@ import json
 import os
 from binascii import hexlify
 
+from partitions import Partition, image_header
 from witness import Witness, read
 
 from board import FLASH, Reset
 from web import File, Web
 
 STEPS = 3
+_SEEN = 40  # bytes of an image, more than its header
 # Too long for the journal's record.
 _GONE = "the sensor at the far end of the furnace is gone, and was not seen again in ten minutes"
 _LARGE = "0123456789abcdef" * 64  # a status detail of 1024 characters
@@ -41,7 +43,9 @@ class Kind:
 
 def _source(number, name):
     # Another content for every job: a file that is there already would not be fetched.
-    content = b"%d\n" % number + (_CONTENT if name == "table" else b"pass\n")
+    content = b"%d\n" % number + (b"pass\n" if name.endswith(".py") else _CONTENT)
+    if name == "image":
+        content = image_header() + content
     return content, {
         "path": name, "url": "http://files/%d/%s" % (number, name), "size": len(content),
         "sha256": hexlify(hashlib.sha256(content).digest()).decode(),
@@ -59,6 +63,12 @@ def make(name: str, number: int) -> Kind:
         return Kind({"operation": "app", "version": str(number), "files": files}, details={"version": str(number)})
     if name == "settings":
         return Kind({"operation": "settings", "set": {"number": number}})
+    if name == "firmware":
+        document = {"operation": "firmware", "version": str(number)}
+        document.update(_source(number, "image")[1])
+        del document["path"]
+        # A power cut before the new firmware is confirmed makes the bootloader go back.
+        return Kind(document, details={"version": str(number)}, cut=("FAILED",))
     if name == "steps":
         return Kind({"version": "1.0", "steps": [
             _action(0, "runHandler", handler="effect", args=["steps-%d" % number, "0"]),
@@ -94,7 +104,7 @@ _PLAIN = {
 # In the order of the session: each starts on the flash that the one before left.
 SESSION = (
     "quick", "long", "fail", "resume", "large", "reject", "plain", "unknown", "once", "reboot", "steps", "settings",
-    "nothing", "files", "app",
+    "nothing", "files", "app", "firmware",
 )
 # What a handler keeps of the board's memory until the next reset.
 hoarded = []
@@ -118,26 +128,50 @@ def web() -> Web:
     return Web(answer, piece=1024)
 
 
-def left_behind(name: str, number: int) -> str:
-    """Return what is wrong with the flash after a job that succeeded, "" for nothing."""
+def installed(name: str) -> object:
+    """Return what a kind of job changes on flash, as it is now; None for a kind that changes nothing."""
     if name == "settings":
-        found, wanted = json.loads(read("/settings.json"))["number"], number
-    elif name == "files":
-        found, wanted = read("/data/table"), _source(number, "table")[0]
-    elif name == "app":
-        found = [read(read("/app-slot").decode() + "/" + path) for path in ("app.py", "part.py")]
-        wanted = [_source(number, path)[0] for path in ("app.py", "part.py")]
-    elif name == "resume":
-        found, wanted = read("/effects").decode(), "resume-%d %d" % (number, STEPS)
-    else:
-        return ""
-    return "" if found == wanted else "the flash holds %s and not %s" % (str(found)[:60], str(wanted)[:60])
+        return json.loads(read("/settings.json"))["number"]
+    if name == "files":
+        return read("/data/table")
+    if name == "app":
+        slot = read("/app-slot").decode() or "/app"
+        return [read(slot + "/" + path) for path in ("app.py", "part.py")]
+    if name == "firmware":
+        image = bytearray(_SEEN)
+        Partition(Partition.RUNNING).readblocks(0, image)
+        return bytes(image)
+    if name == "resume":
+        return read("/effects").decode()
+    return None
+
+
+def new(name: str, number: int) -> object:
+    """Return what it is once that job has succeeded."""
+    if name == "settings":
+        return number
+    if name == "files":
+        return _source(number, "table")[0]
+    if name == "app":
+        return [_source(number, path)[0] for path in ("app.py", "part.py")]
+    if name == "firmware":
+        return _source(number, "image")[0][:_SEEN]
+    if name == "resume":
+        return "resume-%d %d" % (number, STEPS)
+    return None
+
+
+def settled() -> bool:
+    """Whether nothing is in its trial: what runs now will run after the next reset."""
+    loader = Partition.bootloader
+    return not read("/trial") and loader.next_to_boot == loader.running and not loader.unproven
 
 
 def register(agent, witness: Witness) -> None:
     """Give the agent a handler for each kind of job."""
     agent.use(
-        "app", "files", "reboot", "settings", "steps", check_settings=lambda settings: None, roots=(FLASH + "/data",),
+        "app", "files", "firmware", "reboot", "settings", "steps", check_settings=lambda settings: None,
+        roots=(FLASH + "/data",),
         functions={"effect": lambda job_id, step: witness.effect(job_id, int(step))},
     )
 

@@ -52,6 +52,15 @@ class JobsService:
         """Whether every execution has ended."""
         return all([execution["status"] in TERMINAL for execution in self.executions])
 
+    def cancel(self, execution: dict) -> bool:
+        """End an execution as its user does; return whether it had not ended yet."""
+        if execution["status"] in TERMINAL:
+            return False
+        execution["status"] = "CANCELED"
+        execution["versionNumber"] += 1
+        self._notify()
+        return True
+
     def expire(self) -> None:
         """Let the step timers run out that are due."""
         for execution in self.executions:

@@ -31,28 +31,34 @@ _RECOVERY = 40  # moments from the start of a recovering board, about
 
 
 class Baseline:
-    """A job without a cut: what flash and time were before it, and the moments at which the power could go."""
+    """A job without a cut: what flash and time were before it, and the moments at which the power could go.
 
-    def __init__(self, name: str, number: int, before: bytes, began: int):
+    sectors: of the application partitions before it. steps: at which it could be cancelled.
+    """
+
+    def __init__(self, name: str, number: int, before: bytes, began: int, sectors: dict):
         self.name = name
         self.number = number
         self.before = before
         self.began = began
+        self.sectors = sectors
         self._finished = self.again()
         self._finished.run()
         self.moments, self.whole = self._finished.moments, self._finished.whole
+        self.steps = self._finished.steps
 
-    def leave(self) -> "tuple[bytearray, int]":
-        """Return the flash and the time after the job, once: nothing of the run is kept in memory."""
+    def leave(self) -> "tuple[bytearray, int, dict]":
+        """Return the flash, the time and the partitions after the job, once: nothing of the run is kept in memory."""
         board, self._finished = self._finished.board, None
-        return board.content, board.now
+        return board.content, board.now, board.sectors
 
-    def again(self, cuts: list = (), damage: "tuple | None" = None, off: int = 0) -> Try:
-        """Return the same job as a try with cuts."""
-        return Try(self.name, self.number, self.before, self.began, cuts, damage, off)
+    def again(self, cuts: list = (), damage: "tuple | None" = None, off: int = 0, cancel: int = 0) -> Try:
+        """Return the same job as a try with cuts, cancelled at a step."""
+        return Try(self.name, self.number, self.before, self.began, cuts, damage, off, cancel, self.sectors)
 
-    def text(self, check: str, cuts: list = (), rest: str = "") -> str:
+    def text(self, check: str, cuts: list = (), rest: str = "", cancel: int = 0) -> str:
         """Return how this try is called."""
+        rest = " @%d" % cancel + rest if cancel else rest
         cuts = ["%d:%s" % (moment, _LANDS[lands]) for moment, lands in cuts]
         return " ".join([check, self.name, str(self.number)] + cuts) + rest
 
@@ -78,13 +84,15 @@ def fresh_flash(blocks: int = _BLOCKS) -> bytearray:
 def session(rounds: int) -> "tuple[list[Baseline], list[Baseline]]":
     """Return the baselines of a session, each on the flash that the one before left, and those of hostile handlers,
     each on the flash after the first round."""
-    content, now, ordinary, hostile = fresh_flash(), 0, [], []
+    content, now, sectors, ordinary, hostile = fresh_flash(), 0, {}, [], []
     for number in range(rounds * len(job_kinds.SESSION)):
-        baseline = Baseline(job_kinds.SESSION[number % len(job_kinds.SESSION)], number, content, now)
-        content, now = baseline.leave()
+        baseline = Baseline(job_kinds.SESSION[number % len(job_kinds.SESSION)], number, content, now, sectors)
+        content, now, sectors = baseline.leave()
         ordinary.append(baseline)
         if number == len(job_kinds.SESSION) - 1:
-            hostile = [Baseline(name, _HOSTILE + index, content, now) for index, name in enumerate(job_kinds.HOSTILE)]
+            hostile = [
+                Baseline(name, _HOSTILE + index, content, now, sectors) for index, name in enumerate(job_kinds.HOSTILE)
+            ]
     for baseline in hostile:
         baseline.leave()
     return ordinary, hostile
@@ -93,9 +101,9 @@ def session(rounds: int) -> "tuple[list[Baseline], list[Baseline]]":
 def once(baselines: list):
     """Each job of the session, cut at every moment."""
     for baseline in baselines:
-        yield baseline.text("once"), baseline, (), None
+        yield baseline.text("once"), baseline, (), None, 0
         for cut in baseline.cuts():
-            yield baseline.text("once", (cut,)), baseline, (cut,), None
+            yield baseline.text("once", (cut,)), baseline, (cut,), None, 0
 
 
 def twice(baselines: list, pairs: int):
@@ -103,14 +111,14 @@ def twice(baselines: list, pairs: int):
     for baseline in baselines:
         for _ in range(pairs):
             cuts = [(random.randint(1, most), random.randint(NOTHING, ALL)) for most in (baseline.moments, _RECOVERY)]
-            yield baseline.text("twice", cuts), baseline, cuts, None
+            yield baseline.text("twice", cuts), baseline, cuts, None, 0
 
 
 def late(baselines: list):
     """Each kind of job, cut at random moments; the service's timer has run out when the power comes back."""
     for baseline in baselines:
         for cut in random_cuts(baseline, _LATE_CUTS):
-            yield baseline.text("late", (cut,)), baseline, (cut,), None
+            yield baseline.text("late", (cut,)), baseline, (cut,), None, 0
 
 
 def random_cuts(baseline: Baseline, most: int) -> list:
@@ -121,9 +129,9 @@ def random_cuts(baseline: Baseline, most: int) -> list:
 def hostile(baselines: list):
     """Handlers that no board deserves, cut at random moments."""
     for baseline in baselines:
-        yield baseline.text("hostile"), baseline, (), None
+        yield baseline.text("hostile"), baseline, (), None, 0
         for cut in random_cuts(baseline, _HOSTILE_CUTS):
-            yield baseline.text("hostile", (cut,)), baseline, (cut,), None
+            yield baseline.text("hostile", (cut,)), baseline, (cut,), None, 0
 
 
 def damaged(baselines: list):
@@ -143,7 +151,16 @@ def damaged(baselines: list):
                 for position in range(len(data)):
                     for bit in (None, 0, 1, 2, 3, 4, 5, 6, 7):
                         damage = (name, position, bit)
-                        yield baseline.text("damaged", cuts, " %s %s %s" % damage), baseline, cuts, damage
+                        yield baseline.text("damaged", cuts, " %s %s %s" % damage), baseline, cuts, damage, 0
+
+
+def cancelled(baselines: list):
+    """Each job of the session, cancelled at every step; alone, and with a power cut at a random moment soon after."""
+    for baseline in baselines:
+        for step in range(1, baseline.steps + 1):
+            yield baseline.text("cancel", (), "", step), baseline, (), None, step
+            cuts = ((random.randint(1, _RECOVERY), random.randint(NOTHING, ALL)),)
+            yield baseline.text("cancel", cuts, "", step), baseline, cuts, None, step
 
 
 def choose(tries: list, most: int) -> list:
@@ -159,12 +176,13 @@ def parse(text: str, baselines: list) -> tuple:
     """Return the try that is called so."""
     words = text.split(" ")
     baseline = next(one for one in baselines if [one.name, str(one.number)] == words[1:3])
+    cancel = sum([int(word[1:]) for word in words[3:] if word[0] == "@"])
     cuts = [word.split(":") for word in words[3:] if ":" in word]
     cuts = [(int(moment), _LANDS.index(lands)) for moment, lands in cuts]
-    damage = [word for word in words[3:] if ":" not in word]
+    damage = [word for word in words[3:] if ":" not in word and word[0] != "@"]
     if damage:
         damage = (damage[0], int(damage[1]), None if damage[2] == "None" else int(damage[2]))
-    return text, baseline, cuts, damage or None
+    return text, baseline, cuts, damage or None, cancel
 
 
 def choose_all(ordinary: list, hostiles: list, options: dict) -> list:
@@ -174,6 +192,7 @@ def choose_all(ordinary: list, hostiles: list, options: dict) -> list:
     first = ordinary[: len(job_kinds.SESSION)]
     checks = [list(once(ordinary)), list(twice(first, options["pairs"])), list(late(first)), list(hostile(hostiles))]
     checks.append(list(damaged(first)))
+    checks.append(list(cancelled(first)))
     random.seed(options["seed"])
     chosen = []
     for tries in checks:
@@ -188,9 +207,9 @@ def main(options: dict) -> None:
         tries = [parse(options["only"], ordinary + hostiles)]
     else:
         tries = choose_all(ordinary, hostiles, options)
-    for text, baseline, cuts, damage in tries:
+    for text, baseline, cuts, damage, cancel in tries:
         print("> " + text)
-        one = baseline.again(cuts, damage, _LATE if text.startswith("late") else 0)
+        one = baseline.again(cuts, damage, _LATE if text.startswith("late") else 0, cancel)
         for wrong in one.run():
             print("! " + wrong)
         if one.wrong or options["only"]:

@@ -22,17 +22,21 @@ class Try:
 
     wrong: what should not have happened. board, witness: afterwards. failures: power cuts that took place. moments: at
     which the power could have failed after the last of them, and whole: which of these have no half. journal: the
-    content of its files, by name, at the second start.
+    content of its files, by name, at the second start. cancel: the step, see Board.on_step, at which the job is
+    cancelled; 0: never. The first of the cuts is then counted from there. steps: how many there were. sectors: of the
+    application partitions.
     """
 
     def __init__(
         self, name: str, number: int, content: bytes, now: int, cuts: list = (), damage: "tuple | None" = None,
-        off: int = 0,
+        off: int = 0, cancel: int = 0, sectors: "dict | None" = None,
     ):
         self.name = name
         self.number = number
         self.kind = job_kinds.make(name, number)
-        self.board = Board(bytearray(content), now)
+        copies = {number: bytearray(sector) for number, sector in (sectors or {}).items()}
+        self.board = Board(bytearray(content), now, copies)
+        self.board.on_step = self._step
         self.board.open_connection = job_kinds.web().open_connection
         self.witness = Witness(self.board)
         self.wrong = []
@@ -42,6 +46,10 @@ class Try:
         self._cuts = cuts
         self._damage = damage
         self._off = off
+        self._cancel = cancel
+        self._cancelled = False
+        self.steps = 0
+        self._old = None
         self._job = self.board.service.queue("%s-%d" % (name, number), self.kind.document)
         self._next = self.board.service.queue("next-%d" % number, job_kinds.make("quick", number).document)
 
@@ -59,7 +67,7 @@ class Try:
     def _live(self):
         board = self.board
         supplies = [Power(*cut) for cut in self._cuts] + [Power()]
-        board.power = supplies.pop(0)
+        board.power = Power() if self._cancel else supplies.pop(0)
         while board.starts < _MOST_STARTS:
             end = board.start(self._powered, self._register, self._over)
             job_kinds.hoarded.clear()
@@ -68,13 +76,28 @@ class Try:
             board.now += _RESTART
             if end == "cut":
                 self.failures += 1
+                if self._cancel and self.failures == 1:
+                    supplies.pop(0)
                 board.power = supplies.pop(0)
                 board.now += self._off * 1000
             elif end != "reset" and not (self.kind.crashes and "MemoryError" in end):
                 return end
         return "%d starts were not enough" % _MOST_STARTS
 
+    def _step(self):
+        self.steps += 1
+        if self.steps != self._cancel:
+            return False
+        self._cancelled = self.board.service.cancel(self._job)
+        if self._cuts:
+            power = self.board.power
+            moment, power.lands = self._cuts[0]
+            power.fails_at = power.moments + moment
+        return self._cancelled
+
     def _powered(self):
+        if self.board.starts == 1:
+            self._old = job_kinds.installed(self.name)
         if self.board.starts == 2:
             self.journal = {name: read(_JOURNAL + name) for name in _journal_files()}
             if self._damage:
@@ -95,7 +118,7 @@ class Try:
         job_kinds.register(agent, self.witness)
 
     def _over(self, agent):
-        return self.board.service.done() and agent.journal.acknowledged
+        return self.board.service.done() and agent.journal.acknowledged and job_kinds.settled()
 
     def _judge(self):
         self._judge_job(self._job, self.kind)
@@ -112,6 +135,8 @@ class Try:
     def _judge_job(self, execution, kind):
         status = execution["status"]
         details = execution.get("statusDetails", {})
+        if status == "CANCELED" and self._cancelled and execution is self._job:
+            return
         if self.failures and (status in kind.cut or (status == "TIMED_OUT" and self._off)):
             return
         if status != kind.status:
@@ -123,10 +148,14 @@ class Try:
 
     def _look(self):
         # What is on flash after all is done.
-        if self._job["status"] == "SUCCEEDED":
-            wrong = job_kinds.left_behind(self.name, self.number)
-            if wrong:
-                self.wrong.append(wrong)
+        found = job_kinds.installed(self.name)
+        new = job_kinds.new(self.name, self.number)
+        allowed = (new,) if self._job["status"] == "SUCCEEDED" else (self._old, new)
+        # Only `resume` writes piece by piece.
+        if found not in allowed and (self.name != "resume" or len(allowed) == 1):
+            self.wrong.append("the flash holds %s and not %s" % (str(found)[:60], str(new)[:60]))
+        if not job_kinds.settled():
+            self.wrong.append("a trial is pending: %s" % read("/trial"))
         if len(_journal_files()) > 6:
             self.wrong.append("files pile up: %s" % _journal_files())
         with open(FLASH + "/data/after", "w") as file:

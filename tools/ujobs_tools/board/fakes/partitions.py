@@ -87,6 +87,11 @@ class Bootloader:
         sector, sequence, _ = self._active()
         return (sequence - 1) % 2 if sector >= 0 else 0
 
+    @property
+    def unproven(self) -> bool:
+        """Whether the next start would go back to the other slot."""
+        return self._active()[2] == PENDING_VERIFY
+
     def set_boot(self, slot: int) -> None:
         """Have a slot started next. Raises OSError when there is no image in it."""
         magic = bytearray(1)
