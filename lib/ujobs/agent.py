@@ -185,6 +185,7 @@ class Agent(Requests):
     None: a third of its step timeout. receive_limit: bytes of the largest message taken in, which bounds the job
     document. link: a Link of your own instead of host, cert, key, ca, port, keepalive and receive_limit.
 
+    gate: None, or a function that holds jobs back, see the module gate.
     link, journal: the layers below, for a program that wants more. Raises ValueError naming what is wrong,
     OSError for a file that cannot be read.
     """
@@ -203,6 +204,7 @@ class Agent(Requests):
         self._interval = min(update_interval or _LONGEST_INTERVAL, _LONGEST_INTERVAL)
         # By operation: function, or name of one that comes with ujobs; step timeout; on_restart; attempts; time limit.
         self._handlers = {}
+        self.gate: "Any" = None
         self._options = {"ca": ca, "cert": cert, "key": key, "allowed": []}
         self._job: "Any" = None  # the Job whose handler runs
         self._wake = asyncio.Event()  # something has happened that run() wants to know

@@ -196,7 +196,12 @@ async def process(agent: "Agent") -> None:
         longest = 1
         for handler in agent._handlers.values():
             longest = max(longest, handler[1])
-        found, fault = await _ask(agent, "start-next", stepTimeoutInMinutes=longest)
+        if agent.gate:
+            from .gate import choose
+
+            found, fault = await choose(agent, longest)
+        else:
+            found, fault = await ask(agent, "start-next", stepTimeoutInMinutes=longest)
     elif journal.status == _IN_PROGRESS:
         found, fault = await _interrupted(agent)
     else:
@@ -205,8 +210,8 @@ async def process(agent: "Agent") -> None:
         await _execute(agent, found, fault)
 
 
-async def _ask(agent, operation, **fields):
-    # Return the execution in the reply, None without one, and why its document is left out.
+async def ask(agent: "Agent", operation: str, **fields: "Any") -> "tuple[dict | None, str]":
+    """Return the execution in the reply to a request, None without one, and why its document is left out."""
     fault = ""
     try:
         reply = await agent.request(operation, **fields)
@@ -221,7 +226,7 @@ async def _interrupted(agent):
     # Return the execution whose handler a reset has cut short, if the service says that it is still this board's.
     journal = agent.journal
     try:
-        found, fault = await _ask(agent, journal.job_id + "/get", executionNumber=journal.execution_number)
+        found, fault = await ask(agent, journal.job_id + "/get", executionNumber=journal.execution_number)
         if found and journal.holds(found) and found.get("status") == _IN_PROGRESS:
             return found, fault
         reason = found.get("status") if found else "no longer there"

@@ -18,6 +18,8 @@ _TYPING = const(0)
 if _TYPING:
     from typing import Callable
 
+    from .job import Job
+
 # The root of the board's file system; tests have another.
 root = ""
 
@@ -126,9 +128,10 @@ async def ended() -> None:
         await asyncio.sleep(0.5)
 
 
-async def restart(what: str, put: "Callable[[], None] | None" = None) -> None:
+async def restart(job: "Job", what: str, put: "Callable[[], None] | None" = None) -> None:
     """Restart the board with something in its trial. Never returns. Raises OSError, and nothing has changed then.
 
+    job: whose agent's gate is asked first, which may raise Reject.
     what: APP, which is in the other slot; SETTINGS, with the previous ones in /settings.old; or FIRMWARE, which the
     bootloader rolls back. put: puts that in place. No task runs between the first change and the reset: a job that is
     cancelled before it leaves no trial behind.
@@ -136,6 +139,10 @@ async def restart(what: str, put: "Callable[[], None] | None" = None) -> None:
     # Imported here: ujobs itself runs where there is no board.
     import machine
 
+    if job.client.gate:  # type: ignore[attr-defined]
+        from .gate import ready
+
+        await ready(job)
     # Let whatever is on its way out leave first.
     await asyncio.sleep(0.5)
     begin(what)

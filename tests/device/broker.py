@@ -113,7 +113,8 @@ def filters(body):
 class Broker:
     """mute: set of packet kinds ("connect", "subscribe", "ping", "publish") that get no answer. connack: its code.
     suback: the code granted. piece: most bytes the board gets at a time. stuck: writes do not get through.
-    refuse: exceptions to raise at the next connects. on_publish(topic, payload) is called for each publish."""
+    refuse: exceptions to raise at the next connects.
+    filters: what is subscribed. on_publish(topic, payload) is called for each publish."""
 
     def __init__(self):
         self.mute = set()
@@ -123,6 +124,7 @@ class Broker:
         self.stuck = False
         self.refuse = []
         self.wires = []
+        self.filters = []
         self.packets = []
         self.published = []
         self.closed = 0
@@ -145,8 +147,10 @@ class Broker:
         if name in self.mute:
             return
         if name == "connect":
+            self.filters = []
             wire.give(bytes((0x20, 2, 0, self.connack)))
         elif name == "subscribe":
+            self.filters += filters(body)
             codes = bytes((self.suback,)) * len(filters(body))
             wire.give(b"\x90" + bytes((2 + len(codes),)) + body[:2] + codes)
         elif name == "unsubscribe":

@@ -38,6 +38,7 @@ class Cloud:
             "queuedAt": queued_at, "jobDocument": document,
         }
         self.executions.append(execution)
+        self._notify_change()
         self._notify()
         return execution
 
@@ -45,7 +46,13 @@ class Cloud:
         """End an execution as the service or its user does."""
         execution["status"] = status
         execution["versionNumber"] += 1
+        self._notify_change()
         self._notify()
+
+    def _notify_change(self):
+        # Of the whole list, to those who have subscribed it.
+        if PREFIX + b"notify" in self.broker.filters and not self.quiet:
+            self.broker.send(PREFIX + b"notify", b'{"timestamp":1,"jobs":{}}', 1)
 
     def done(self):
         """Whether every execution has ended."""

@@ -184,6 +184,16 @@ def test_a_boot_that_cannot_be_counted_rolls_back():
     assert get("/settings.json") == "old"
 
 
+class Job:
+    """Of an agent without a gate."""
+
+    gate = None
+
+    @property
+    def client(self):
+        return self
+
+
 def test_what_cannot_be_put_in_place_leaves_no_trial():
     def put():
         raise OSError(28)
@@ -191,7 +201,7 @@ def test_what_cannot_be_put_in_place_leaves_no_trial():
     fresh()
     sys.modules["machine"] = trial  # anything: no reset follows
     try:
-        asyncio.run(trial.restart(trial.SETTINGS, put))
+        asyncio.run(trial.restart(Job(), trial.SETTINGS, put))
         raise AssertionError("no OSError")
     except OSError:
         pass

@@ -13,7 +13,7 @@ from ujobs_lab import REPOSITORY
 
 MODULES = (
     "agent", "job", "client", "link", "journal", "details", "surrogates", "restore", "certificates", "trial",
-    "provisioning", "streams", "cbor", "download", "fetch", "flash", "verify", "versions",
+    "provisioning", "streams", "cbor", "download", "fetch", "flash", "verify", "versions", "gate",
 )
 _LIBRARY = REPOSITORY / "lib" / "ujobs"
 _PAGE = REPOSITORY / "docs" / "api.md"

@@ -58,7 +58,7 @@ async def run(job: Job, options: dict) -> "dict | None":
         await _bring(job, number, sources[number], folder, position if number == index else 0, means)
         job.save((folder, number + 1, 0))
     versions.keep(folder, document)
-    await trial.restart(trial.APP)
+    await trial.restart(job, trial.APP)
 
 
 def _sources(document):

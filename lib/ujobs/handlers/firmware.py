@@ -76,7 +76,7 @@ async def run(job: Job, options: dict) -> "dict | None":
             # The switch is made. Should the bootloader go back, the job tries once more.
             log("firmware:", explain(error))
 
-    await trial.restart(trial.FIRMWARE, put)
+    await trial.restart(job, trial.FIRMWARE, put)
 
 
 def _source(document):

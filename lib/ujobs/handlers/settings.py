@@ -40,7 +40,9 @@ async def run(job: Job, options: dict) -> "dict | None":
     trial._write("/settings.old", ujson.dumps(before))
     trial._write("/settings.new", ujson.dumps(after))
     job.save(True)
-    await trial.restart(trial.SETTINGS, lambda: os.rename(trial.root + "/settings.new", trial.root + "/settings.json"))
+    await trial.restart(
+        job, trial.SETTINGS, lambda: os.rename(trial.root + "/settings.new", trial.root + "/settings.json")
+    )
 
 
 def _changed(before, document):

@@ -1,0 +1,211 @@
+"""`agent.gate` holds jobs back: they stay QUEUED, the rest of the queue goes on; updates ask again before a restart."""
+
+import ujobs.gate
+import ujobs.trial as trial
+from agent_handlers import handlers
+from broker import until
+from cloud import Cloud, idle, run
+from restarts import with_board
+from ujobs.agent import Reject
+from web import File
+
+
+def gated(gate, jobs, scenario, cloud=None):
+    """Run scenario(agent, cloud) with this gate and these documents in the queue."""
+    cloud = cloud or Cloud()
+    for number, document in enumerate(jobs):
+        cloud.queue("job-%d" % number, document, queued_at=1000 + number)
+
+    def setup(agent):
+        handlers(agent)
+        agent.gate = gate
+
+    return run(scenario, setup, cloud)
+
+
+def test_a_job_that_may_go_is_described_and_started():
+    for answer in (None, True):
+        asked = []
+
+        def gate(job, asked=asked, answer=answer):
+            asked.append((job.document, job.job_id, job.queued_at, job.restarting))
+            return answer
+
+        async def scenario(agent, cloud):
+            await until(cloud.done)
+            await until(lambda: idle(agent))
+
+        cloud = gated(gate, [{"operation": "quick", "n": 1}], scenario)
+        assert cloud.statuses() == ["SUCCEEDED"]
+        assert asked == [({"operation": "quick", "n": 1}, "job-0", 1000, False)]
+        names = [name for name, _ in cloud.requests]
+        assert names[:3] == ["$next/get", "job-0/update", "job-0/update"]
+        assert "start-next" not in names
+        assert cloud.requests[1][1]["stepTimeoutInMinutes"] == 10
+
+
+def test_a_held_job_stays_queued_and_is_asked_about_again():
+    answers = [0.05, 0.05, None]
+
+    async def gate(job):
+        return answers.pop(0)
+
+    async def scenario(agent, cloud):
+        await until(lambda: len(answers) == 2)
+        assert cloud.statuses() == ["QUEUED"]
+        assert cloud.updates() == []
+        await until(cloud.done)
+
+    brief = ujobs.gate._SHORTEST
+    ujobs.gate._SHORTEST = 0.01
+    try:
+        assert gated(gate, [{"operation": "quick"}], scenario).statuses() == ["SUCCEEDED"]
+    finally:
+        ujobs.gate._SHORTEST = brief
+
+
+def test_an_urgent_job_behind_a_held_one_is_done():
+    def gate(job):
+        return None if job.document.get("urgent") else 3000
+
+    async def scenario(agent, cloud):
+        await until(lambda: cloud.executions[1]["status"] == "SUCCEEDED")
+        # One that comes while the agent waits is no longer than a notification away.
+        await until(lambda: agent._patience == 3000)
+        cloud.queue("late", {"operation": "quick", "urgent": True}, queued_at=2000)
+        await until(lambda: cloud.executions[2]["status"] == "SUCCEEDED")
+
+    jobs = [{"operation": "quick"}, {"operation": "quick", "urgent": True}]
+    assert gated(gate, jobs, scenario).statuses() == ["QUEUED", "SUCCEEDED", "SUCCEEDED"]
+
+
+def test_the_gate_rejects():
+    def gate(job):
+        if "n" not in job.document:
+            raise Reject("not on\nthis board")
+
+    async def scenario(agent, cloud):
+        await until(cloud.done)
+
+    cloud = gated(gate, [{"operation": "quick"}, {"operation": "quick", "n": 1}], scenario)
+    assert cloud.statuses() == ["REJECTED", "SUCCEEDED"]
+    assert cloud.executions[0]["statusDetails"] == {"reason": "not on this board"}
+
+
+def test_a_held_job_that_is_cancelled_is_forgotten():
+    asked = []
+
+    def gate(job):
+        asked.append(job.job_id)
+        return 3000
+
+    async def scenario(agent, cloud):
+        await until(lambda: agent._patience == 3000)
+        cloud.end(cloud.executions[0])
+        await until(lambda: idle(agent) and agent._patience == 3600)
+        assert asked == ["job-0"]
+
+    assert gated(gate, [{"operation": "quick"}], scenario).statuses() == ["CANCELED"]
+
+
+def test_a_gate_that_fails_holds_and_does_not_end_the_agent():
+    for answer in (lambda job: 1 // 0, lambda job: "later", lambda job: job.nothing):
+        async def scenario(agent, cloud):
+            await until(lambda: agent._patience == 60)
+            agent.gate = lambda job: True
+            agent._patience = 0
+            agent._wake.set()
+            await until(cloud.done)
+
+        assert gated(answer, [{"operation": "quick"}], scenario).statuses() == ["SUCCEEDED"]
+
+
+def test_the_hold_survives_a_reset_and_a_started_job_is_not_asked_about_again():
+    cloud = Cloud()
+    asked = []
+
+    def gate(job):
+        asked.append(job.job_id)
+        return 3000 if len(asked) < 3 else None
+
+    async def held(agent, cloud):
+        await until(lambda: agent._patience == 3000)
+
+    for _ in range(2):
+        gated(gate, [] if cloud.executions else [{"operation": "for-ever"}], held, cloud)
+        assert cloud.statuses() == ["QUEUED"]
+
+    async def started(agent, cloud):
+        await until(lambda: agent.seen == [1])
+
+    gated(gate, [], started, cloud)
+    assert cloud.statuses() == ["IN_PROGRESS"]
+    assert len(asked) == 3
+
+    async def handed_out(agent, cloud):
+        await until(lambda: agent.seen)
+
+    # A board whose journal is gone gets it from the service again.
+    gated(gate, [], handed_out, cloud)
+    assert len(asked) == 3
+
+
+def test_replies_that_get_lost_cost_nothing_but_time():
+    async def scenario(agent, cloud):
+        await until(cloud.done, 20)
+
+    for lost in (1, 2):
+        cloud = Cloud()
+        cloud.lose_replies = lost
+        assert gated(lambda job: None, [{"operation": "quick"}], scenario, cloud).statuses() == ["SUCCEEDED"]
+
+
+def test_an_update_asks_again_before_it_restarts_the_board():
+    content = b"VERSION = 2\n"
+    import hashlib
+    from binascii import hexlify
+
+    digest = hexlify(hashlib.sha256(content).digest()).decode()
+    file = {"path": "app.py", "url": "http://files.example.com/", "size": len(content), "sha256": digest}
+    document = {"operation": "app", "version": "2", "files": [file]}
+
+    for answers, status in (([0.01, 0.01, None], "SUCCEEDED"), ([Reject("not now")], "REJECTED")):
+        def gate(job, answers=answers):
+            if not job.restarting:
+                return None
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        def scenario(board, answers=answers, status=status):
+            board.put("/app/app.py", b"VERSION = 1\n")
+            assert board.finish() == status, board.reason()
+            assert answers == []
+            assert (board.resets, trial.boot()) == ((1, "/app-b") if status == "SUCCEEDED" else (0, "/app"))
+
+        def setup(agent, gate=gate):
+            agent.use("app")
+            agent.gate = gate
+
+        brief = ujobs.gate._SHORTEST
+        ujobs.gate._SHORTEST = 0.01
+        try:
+            with_board(scenario, document, setup, File(content))
+        finally:
+            ujobs.gate._SHORTEST = brief
+
+
+def test_without_a_gate_nothing_of_it_is_imported():
+    import sys
+
+    async def scenario(agent, cloud):
+        await until(cloud.done)
+        assert "ujobs.gate" not in sys.modules
+
+    kept = sys.modules.pop("ujobs.gate")
+    try:
+        cloud = gated(None, [{"operation": "quick"}], scenario)
+        assert [name for name, _ in cloud.requests][0] == "start-next"
+    finally:
+        sys.modules["ujobs.gate"] = kept
