@@ -8,9 +8,9 @@ update. Other jobs in the queue are asked about too: one that is held does not h
 
 from micropython import const
 
-from .agent import JobsError, Reject, checked
+from .agent import JobsError, Reject
 from .details import clean
-from .job import ask
+from .job import ask, checked
 from .link import explain, log
 
 # What only type checkers read; the compiler leaves it out.

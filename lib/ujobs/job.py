@@ -261,7 +261,7 @@ async def _execute(agent, found, fault):
     if isinstance(operation, str):
         handler = agent._handlers.get(operation)
         if not handler:
-            fault = fault or "unknown operation " + repr(operation)
+            fault = fault or "operation not in handlers: " + repr(operation)
     else:
         fault = fault or "the job document has no operation"
     # Before anything of the handler is imported: that may be what crashes the board.
