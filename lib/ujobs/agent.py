@@ -208,7 +208,7 @@ class Agent(Requests):
         self._options = {"ca": ca, "cert": cert, "key": key, "allowed": []}
         self._job: "Any" = None  # the Job whose handler runs
         self._wake = asyncio.Event()  # something has happened that run() wants to know
-        self._patience = 0  # seconds to wait for a notification before asking for the next job
+        self._patience: float = 0  # seconds to wait for a notification before asking for the next job
         self._until_idle = False
 
     def on(

@@ -59,9 +59,9 @@ async def choose(agent: "Agent", step_timeout: int) -> "tuple[dict | None, str]"
         return await ask(agent, "start-next", stepTimeoutInMinutes=step_timeout)
     others = None
     while found:
-        update = {"expectedVersion": found["versionNumber"], "executionNumber": found["executionNumber"]}
+        update: dict = {"expectedVersion": found["versionNumber"], "executionNumber": found["executionNumber"]}
+        waiting = Waiting(found.get("jobDocument"), found["jobId"], found["queuedAt"], False)
         try:
-            waiting = Waiting(found.get("jobDocument"), found["jobId"], found["queuedAt"], False)
             seconds = await _seconds(agent, waiting)
             if not seconds:
                 update["status"] = "IN_PROGRESS"
