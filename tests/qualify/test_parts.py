@@ -1,14 +1,16 @@
 """The parts of `ujobs qualify` that need no board: what is lost or doubled, cost, the list of cases."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import serial
 import typer
 from typer.testing import CliRunner
 
 from ujobs_tools.commands.qualify import qualify
 from ujobs_tools.device_files import ROOT
-from ujobs_tools.qualify import cost, report
+from ujobs_tools.qualify import cleanup, cost, report
+from ujobs_tools.qualify.board import pulse
 from ujobs_tools.qualify.case import FAILED, LEAST_HEAP, NEEDS, PASSED, RECEIVED, SENT, STREAM, Outcome
 from ujobs_tools.qualify.cases import CASES
 from ujobs_tools.qualify.programme import choose
@@ -116,3 +118,68 @@ def test_the_row_of_a_report_fits_the_table_of_boards() -> None:
     assert row.replace("\\|", "").count("|") == report.HEADER.count("|")
     assert row.startswith("| Board \\| &lt;b&gt;with&lt;/b&gt; ESP32 | 1.28.0 | ")
     assert row.endswith(" | AWS IoT | 2 passed, 1 failed, 0 skipped | 40 KB | 2450 | 123 KB/s |")
+
+
+class _Circuit:
+    """A port with the ESP32's usual reset circuit behind DTR and RTS, both asserted, as pyserial opens it."""
+
+    name = "port"
+
+    def __init__(self) -> None:
+        self._lines = {"dtr": True, "rts": True}
+        self.enabled = [True]
+        self.boot_loader: list[bool] = []
+
+    def __getattr__(self, name: str) -> bool:
+        try:
+            return bool(self.__dict__["_lines"][name])
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in ("dtr", "rts"):
+            return object.__setattr__(self, name, value)
+        self._lines[name] = bool(value)
+        dtr, rts = self._lines["dtr"], self._lines["rts"]
+        enabled = not (rts and not dtr)
+        if enabled and not self.enabled[-1]:
+            self.boot_loader.append(dtr and not rts)
+        if enabled != self.enabled[-1]:
+            self.enabled.append(enabled)
+        return None
+
+    def setRTS(self, value: bool) -> None:
+        self.rts = value
+
+    def setDTR(self, value: bool) -> None:
+        self.dtr = value
+
+
+def test_the_reset_line_resets_once_and_not_into_the_boot_loader() -> None:
+    port = _Circuit()
+    pulse(cast(serial.Serial, port))
+    assert port.enabled == [True, False, True]
+    assert port.boot_loader == [False]
+    assert (port.dtr, port.rts) == (True, True)
+
+
+class _Busy:
+    """boto3's `iot`, which deletes a job only at the third call."""
+
+    class exceptions:
+        class LimitExceededException(Exception):
+            """As AWS has it."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def delete_job(self, jobId: str, force: bool) -> None:
+        self.calls += 1
+        if self.calls < 3:
+            raise self.exceptions.LimitExceededException
+
+
+def test_jobs_are_deleted_though_aws_deletes_ten_at_a_time() -> None:
+    iot = _Busy()
+    cleanup.delete_job(iot, "job", pause=0)
+    assert iot.calls == 3

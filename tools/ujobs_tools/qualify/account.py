@@ -65,14 +65,17 @@ class Account:
         found: Execution = self.iot.describe_job_execution(thingName=self.thing, jobId=job_id)["execution"]
         return found
 
-    def wait(self, job_id: str, seconds: float, ready: Callable[[Execution], bool] = _ended) -> Execution:
-        """The execution once it is as asked, by default once it has ended. Raises Unexpected after that time."""
+    def wait(
+        self, job_id: str, seconds: float, ready: Callable[[Execution], bool] = _ended, retried: bool = False
+    ) -> Execution:
+        """The execution once it is as asked, by default once it has ended. retried: another execution may follow one
+        that has ended. Raises Unexpected after that time."""
         deadline = time.monotonic() + seconds
         while True:
             found = self.look(job_id)
             if ready(found):
                 return found
-            if found["status"] in TERMINAL or time.monotonic() > deadline:
+            if (_ended(found) and not retried) or time.monotonic() > deadline:
                 raise Unexpected(f"{job_id} is {found['status']} {details_of(found)} after {seconds:g} s at most")
             time.sleep(_LOOK_LOCAL if self.endpoint.local else _LOOK_AWS)
 
@@ -107,6 +110,15 @@ class Account:
         except OSError:
             return []
         return found
+
+    def keeps_files(self) -> bool:
+        """Whether the cloud takes files in itself, as only `ujobs serve` does, which the place of its CA gives away."""
+        if not self.endpoint.local:
+            return False
+        try:
+            return bool(cloud.get(f"{self.endpoint.url}/ca.pem"))
+        except OSError:
+            return False
 
     def minutes(self, number: float) -> float:
         """Seconds by the wall clock of so many minutes of the cloud's."""

@@ -18,7 +18,21 @@ from ujobs_tools.deploy.remote import Remote
 
 _LINE_PATIENCE = 5.0  # seconds for the reset command, and for a board to say something after a reset
 _JOIN = 5.0  # seconds
+_BOOT = 0.1  # seconds until the chip has read IO0
 CONNECTED = "ujobs: connected to "
+
+
+def pulse(line: serial.Serial) -> None:
+    """Pull EN low for a moment, by the ESP32's usual circuit: RTS alone pulls EN low, and DTR alone IO0, which chooses
+    the boot loader when EN rises. Both together, as pyserial opens a port, pull neither. Raises OSError when the port
+    has no such lines."""
+    from esptool.reset import HardReset
+
+    line.dtr = False
+    HardReset(line).reset()
+    time.sleep(_BOOT)
+    line.dtr = True
+    line.rts = True
 
 
 class BoardUnderTest:
@@ -78,15 +92,13 @@ class BoardUnderTest:
             if done.returncode:
                 raise BoardError(f"{self._reset_command} ended with {done.returncode} {done.stderr.strip()}")
             return
-        from esptool.reset import HardReset
-
         self.release()
         try:
             line = serial.Serial(self.port, ports.BAUD, exclusive=True)
         except serial.SerialException as error:
             raise BoardError(ports.why_not(self.port)) from error
         try:
-            HardReset(line).reset()
+            pulse(line)
         except OSError as error:
             raise BoardError(f"{self.port} has no RTS line") from error
         finally:

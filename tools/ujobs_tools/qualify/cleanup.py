@@ -1,24 +1,31 @@
 """Removes what a run has made in the cloud: jobs, streams, things, and their certificates and policies."""
 
+import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from ujobs_tools import cloud, removal
 from ujobs_tools.cloud import CloudError
 
+_TRIES = 60
+
 
 def clean(iot: Any, prefix: str) -> Iterator[str]:
     """Remove all that has the prefix; what was removed, in words, one by one. Goes on after a failure, and raises
     CloudError at the end for what is left."""
     left = []
-    for what, names, remove in (
-        ("job", _names(iot, "list_jobs", "jobs", "jobId"), lambda name: iot.delete_job(jobId=name, force=True)),
-        ("stream", _names(iot, "list_streams", "streams", "streamId"), lambda name: iot.delete_stream(streamId=name)),
-        ("thing", _names(iot, "list_things", "things", "thingName"), lambda name: removal.delete_thing(iot, name)),
+    for what, operation, member, remove in (
+        ("job", "list_jobs", "jobId", lambda name: delete_job(iot, name)),
+        ("thing", "list_things", "thingName", lambda name: removal.delete_thing(iot, name)),
+        ("stream", "list_streams", "streamId", lambda name: iot.delete_stream(streamId=name)),
     ):
+        try:
+            names = [name for name in _names(iot, operation, f"{what}s", member) if name.startswith(prefix)]
+        except CloudError as error:
+            left.append(str(error))
+            continue
         for name in names:
-            if not name.startswith(prefix):
-                continue
             try:
                 with cloud.one_line_errors():
                     removed = remove(name)
@@ -28,6 +35,17 @@ def clean(iot: Any, prefix: str) -> Iterator[str]:
             yield from removed if isinstance(removed, list) else [f"{what} {name}"]
     if left:
         raise CloudError("; ".join(left))
+
+
+def delete_job(iot: Any, name: str, pause: float = 1.0) -> None:
+    """Delete a job, in progress or not. AWS deletes ten at a time and refuses more: retried after a pause, in seconds.
+    Raises boto3's errors."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(iot.exceptions.LimitExceededException):
+            iot.delete_job(jobId=name, force=True)
+            return
+        time.sleep(pause)
+    iot.delete_job(jobId=name, force=True)
 
 
 def in_short(removed: Iterator[str]) -> Iterator[str]:

@@ -168,7 +168,7 @@ class Programme:
         known = {
             LOCAL: endpoint.local, WIFI: settings.get("wifi"), TWO_PARTITIONS: self.state.facts.get("two"),
             FIRMWARE: options.choices.firmware,
-            FILES: endpoint.local or (options.choices.bucket and options.choices.role_arn),
+            FILES: (options.choices.bucket and options.choices.role_arn) or account.keeps_files(),
         }
         bench.can |= {need for need, there in known.items() if there}
         return bench

@@ -231,9 +231,11 @@ async def _reset(how, after):
 
 
 async def _watch_heap():
-    least = 1 << 30
+    least, job_id = 1 << 30, ""
     while True:
         gc.collect()
+        if job_id != _agent.journal.job_id:
+            least, job_id = 1 << 30, _agent.journal.job_id
         if gc.mem_free() < least:
             least = gc.mem_free()
             print("qualify: least heap", least)
