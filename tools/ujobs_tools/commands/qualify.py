@@ -24,7 +24,8 @@ _UPDATES_PER_MINUTE = 3  # of the cloud's clock
 
 def qualify(
     port: Port = None,
-    out: Annotated[Path, typer.Option("--folder", help="Folder for the reports, the console and the state.")] = Path(
+    # Not named `out`: ujobs.toml has a default for that.
+    folder: Annotated[Path, typer.Option(help="Folder for the reports, the console and the state.")] = Path(
         "ujobs-qualify"
     ),
     only: Annotated[
@@ -102,7 +103,7 @@ def qualify(
             set_ = [*(set_ or []), f"watchdog={virtual_parts.WATCHDOG}"]
         endpoint = Endpoint(endpoint_url, region, profile, clock_speed)
         if clean:
-            _clean(endpoint, out, yes)
+            _clean(endpoint, folder, yes)
             return
         _confirm_cost(endpoint, cases, resets, yes)
 
@@ -119,7 +120,7 @@ def qualify(
 
         run = programme.Programme(
             programme.Options(
-                ports.choose(port), out, endpoint,
+                ports.choose(port), folder, endpoint,
                 Choices(
                     resets, secrets.randbelow(1 << 32) if seed is None else seed, outlive, bucket, role_arn, firmware
                 ),

@@ -166,7 +166,7 @@ class Programme:
         board.wait_for(CONNECTED, _PATIENCE)
         bench = Bench(board, account, options.choices, self.say, settings, self.options.folder, self.state.facts)
         known = {
-            LOCAL: endpoint.local, WIFI: settings.get("wifi"), TWO_PARTITIONS: self.state.facts.get("two"),
+            LOCAL: endpoint.local, WIFI: settings.get("wifi"), TWO_PARTITIONS: self.state.facts.get("update_partition"),
             FIRMWARE: options.choices.firmware,
             FILES: (options.choices.bucket and options.choices.role_arn) or account.keeps_files(),
         }

@@ -52,16 +52,16 @@ def _facts():
             pass  # not told
         try:
             running.get_next_update()
-            found["two"] = True
+            found["update_partition"] = True
         except OSError:
-            found["two"] = False
+            found["update_partition"] = False
         try:
             Partition.mark_app_valid_cancel_rollback()
             found["rollback"] = True
         except OSError:
             found["rollback"] = False
     except (ImportError, AttributeError):
-        found["two"] = False
+        found["update_partition"] = False
     return found
 
 
