@@ -169,8 +169,8 @@ class Board:
                 return self._restart(self._request)
             return STOPPED if self._stopping else None
         if kind == _RESET_LINE:
-            # The ESP32's EN pin resets the real-time clock as well, and is told as power-on.
-            self._cause = PWRON_RESET
+            # The ESP32's EN pin resets the real-time clock and its memory as well, and is told as power-on.
+            self._cause, self._rtc_memory = PWRON_RESET, ""
             self._clock_offset = _EPOCH_2000 - int(time.time())
             return None
         self._cause = WDT_RESET if kind == "watchdog" else HARD_RESET

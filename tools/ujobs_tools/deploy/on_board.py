@@ -4,6 +4,7 @@ Runs on MicroPython, in the REPL's own namespace, so names are few and short on 
 gets its name when all are there (`commit`): whatever happens before, the board starts with what it had.
 """
 
+import gc
 import hashlib
 import os
 from binascii import a2b_base64, hexlify
@@ -65,7 +66,12 @@ def names(folder):
 
 def files(folder):
     """Path and SHA-256 of the same."""
-    return {path: digest(path) for path in names(folder)}
+    found = {}
+    for path in names(folder):
+        found[path] = digest(path)
+        # Otherwise a kilobyte of garbage a file lies between the digests: no room in one piece after a hundred files.
+        gc.collect()
+    return found
 
 
 def about():
