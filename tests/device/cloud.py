@@ -180,6 +180,27 @@ def lose_power():
     raise asyncio.CancelledError
 
 
+async def beside(agent, broker, scenario):
+    """Run scenario(task) beside an agent whose connections end at this broker; task: the agent's. Return what that does.
+
+    Raises what the agent ended with, if it did.
+    """
+    asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
+    task = asyncio.create_task(agent.run())
+    _running.append(task)
+    try:
+        return await scenario(task)
+    finally:
+        _running.remove(task)
+        asyncio.open_connection = real
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+        await asyncio.sleep(0)
+
+
 DIRECTORY = "/tmp/ujobs-device-test-%s" % os.urandom(4).hex()
 
 
@@ -193,24 +214,11 @@ def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, updat
     cloud = cloud or Cloud()
 
     async def main():
-        asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
         link = Link(b"thing", "host", timeout=0.3, receive_limit=receive_limit)
         agent = Agent("thing", link=link, directory=DIRECTORY, update_interval=update_interval)
         if setup:
             setup(agent)
-        task = asyncio.create_task(agent.run())
-        _running.append(task)
-        try:
-            await scenario(agent, cloud)
-        finally:
-            _running.remove(task)
-            asyncio.open_connection = real
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
-            await asyncio.sleep(0)
+        await beside(agent, cloud.broker, lambda task: scenario(agent, cloud))
 
     try:
         asyncio.run(main())

@@ -11,7 +11,7 @@ import sys
 
 import fast_time
 import ujson
-from cloud import DIRECTORY, Cloud, remove
+from cloud import DIRECTORY, Cloud, beside, remove
 from ujobs.agent import Agent, Reject
 from ujobs.link import Link
 
@@ -70,19 +70,15 @@ class Life:
 
     async def live(self, rounds, told):
         """Live for so many rounds; told(round) is called after each."""
-        asyncio.open_connection, real = self._cloud.broker.open_connection, asyncio.open_connection
-        task = asyncio.create_task(self._agent.run())
-        try:
+
+        async def scenario(task):
             for number in range(rounds):
                 await self._round(number)
                 told(number)
+
+        try:
+            await beside(self._agent, self._cloud.broker, scenario)
         finally:
-            asyncio.open_connection = real
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
             remove(DIRECTORY)
 
     async def _round(self, number):

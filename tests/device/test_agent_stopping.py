@@ -3,7 +3,7 @@
 import asyncio
 
 import fast_time
-from cloud import DIRECTORY, PREFIX, Cloud, remove
+from cloud import DIRECTORY, PREFIX, Cloud, beside, remove
 from ujobs.agent import Agent
 from ujobs.journal import Journal
 from ujobs.link import Link
@@ -14,7 +14,6 @@ def run(scenario):
 
     async def main(clock):
         cloud = Cloud()
-        asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
         agent = Agent("thing", link=Link(b"thing", "host"), directory=DIRECTORY)
         agent.seen = []
 
@@ -22,13 +21,7 @@ def run(scenario):
         def quick(job):
             agent.seen.append("quick")
 
-        running = asyncio.create_task(agent.run())
-        try:
-            await scenario(agent, cloud, clock, running)
-        finally:
-            asyncio.open_connection = real
-            running.cancel()
-            await asyncio.sleep(0)
+        await beside(agent, cloud.broker, lambda task: scenario(agent, cloud, clock, task))
 
     remove(DIRECTORY)
     fast_time.run(main)
@@ -97,12 +90,6 @@ def test_a_handler_that_does_not_stop_ends_the_agent_and_its_job_only():
         cloud.queue("a", {"operation": "stubborn"})
         cloud.queue("b", {"operation": "quick"})
         await until(running.done, clock)
-        try:
-            await running
-        except RuntimeError as error:
-            assert "job a does not stop" in str(error)
-        else:
-            raise AssertionError("run() has ended without a word")
         assert agent.seen == ["no"]
         # Whoever runs the agent restarts the board; then this is reported, and the next job is run.
         journal = Journal(DIRECTORY)
@@ -111,7 +98,12 @@ def test_a_handler_that_does_not_stop_ends_the_agent_and_its_job_only():
         agent.seen.append("over")
         await asyncio.sleep(11)
 
-    run(scenario)
+    try:
+        run(scenario)
+    except RuntimeError as error:
+        assert "job a does not stop" in str(error)
+    else:
+        raise AssertionError("run() has ended without a word")
 
 
 def test_many_notifications_make_one_update_a_second():

@@ -8,7 +8,7 @@ import random
 
 import fast_time
 from broker import Broker, filters
-from cloud import DIRECTORY, PREFIX, Cloud, remove
+from cloud import DIRECTORY, PREFIX, Cloud, beside, remove
 from ujobs.agent import Agent
 from ujobs.link import Link
 
@@ -57,18 +57,10 @@ def advise(scenario, seed=1):
         cloud = Cloud()
         advisor = cloud.broker = Advisor(clock)
         advisor.on_publish = cloud._published
-        asyncio.open_connection, real = advisor.open_connection, asyncio.open_connection
         agent = Agent("thing", link=Link(b"thing", "host", keepalive=KEEPALIVE), directory=DIRECTORY)
-        task = asyncio.create_task(agent.run())
         try:
-            return await scenario(agent, advisor, cloud, clock)
+            return await beside(agent, advisor, lambda task: scenario(agent, advisor, cloud, clock))
         finally:
-            asyncio.open_connection = real
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
             remove(DIRECTORY)
 
     random.seed(seed)

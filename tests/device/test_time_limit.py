@@ -3,7 +3,7 @@
 import asyncio
 
 import fast_time
-from cloud import DIRECTORY, Cloud, remove
+from cloud import DIRECTORY, Cloud, beside, remove
 from ujobs.agent import Agent
 from ujobs.link import Link
 
@@ -11,15 +11,8 @@ from ujobs.link import Link
 def run(scenario):
     async def main(clock):
         cloud = Cloud()
-        asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
         agent = Agent("thing", link=Link(b"thing", "host"), directory=DIRECTORY)
-        task = asyncio.create_task(agent.run())
-        try:
-            await scenario(agent, cloud, clock)
-        finally:
-            asyncio.open_connection = real
-            task.cancel()
-            await asyncio.sleep(0)
+        await beside(agent, cloud.broker, lambda task: scenario(agent, cloud, clock))
 
     remove(DIRECTORY)
     fast_time.run(main)

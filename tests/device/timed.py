@@ -3,7 +3,7 @@
 import asyncio
 
 import fast_time
-from cloud import DIRECTORY, Cloud, remove
+from cloud import DIRECTORY, Cloud, beside, remove
 from ujobs.agent import Agent
 from ujobs.link import Link
 
@@ -75,18 +75,10 @@ def run(scenario, cloud=None, prepare=None, timeout=10):
         session = Session(clock, cloud, timeout)
         if prepare:
             prepare(session)
-        asyncio.open_connection, real = session.cloud.broker.open_connection, asyncio.open_connection
-        task = asyncio.create_task(session.agent.run())
         try:
-            await scenario(session)
-            return session
+            await beside(session.agent, session.cloud.broker, lambda task: scenario(session))
         finally:
-            asyncio.open_connection = real
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
             remove(DIRECTORY)
+        return session
 
     return fast_time.run(main)
