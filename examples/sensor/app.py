@@ -42,12 +42,12 @@ class Sensor:
         """Publish for ever. What cannot be sent is dropped: the next reading is the better one."""
         while True:
             await self._link.up.wait()
+            self._changed.clear()
             reading = {"free": read(), "interval": self.interval}
             try:
                 await self._link.publish(self._topic, ujson.dumps(reading), qos=1)
             except OSError as error:
                 print("sensor: not published:", error)
-            self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), self.interval)
             except asyncio.TimeoutError:

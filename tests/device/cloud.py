@@ -181,9 +181,9 @@ def lose_power():
 
 
 async def beside(agent, broker, scenario):
-    """Run scenario(task) beside an agent whose connections end at this broker; task: the agent's. Return what that does.
+    """Run scenario(task) beside an agent whose connections end at this broker, and return what that does.
 
-    Raises what the agent ended with, if it did.
+    task: of the agent. Raises what the agent ended with, if it did.
     """
     asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
     task = asyncio.create_task(agent.run())

@@ -9,41 +9,59 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
-from board_at_work import PATIENCE, BoardAtWork, board_at_work
+from board_at_work import PATIENCE, BoardAtWork
 from paho.mqtt.enums import CallbackAPIVersion
 
-from clouds import Cloud, ujobs_serve
+from clouds import ujobs_serve
 from ujobs_lab import REPOSITORY
 from ujobs_tools import fleet
 from ujobs_tools.board.files import make_board_files
-from ujobs_tools.board.image import build_image, read_files
+from ujobs_tools.board.image import build_image
 from ujobs_tools.processes import wait_until
+from ujobs_tools.testing.jobs_service import JobsService
+from ujobs_tools.testing.virtual_board import VirtualBoard
 
 EXAMPLES = REPOSITORY / "examples"
 
 
-def test_blink(serve: Cloud, tmp_path: Path) -> None:
-    with board_at_work(serve, "blink", tmp_path, EXAMPLES / "blink" / "app.py") as board:
-        found = board.wait_for(board.give("blink", times=3, milliseconds=1))
-        assert (found["status"], found["details"]) == ("SUCCEEDED", {"blinks": "3", "progress": "3/3"})
-        for wrong in ({"times": 1000}, {"times": "3"}, {"milliseconds": 0}):
-            found = board.wait_for(board.give("blink", **wrong))
-            assert found["status"] == "REJECTED"
-            assert next(iter(wrong)) in found["details"]["reason"]
-        job = board.give("blink", times=100, milliseconds=500)
-        board.wait_for(job, "IN_PROGRESS")
-        board.iot.cancel_job(jobId=job, force=True)
-        assert board.wait_for(board.give("blink", times=1, milliseconds=1))["status"] == "SUCCEEDED"
+@pytest.fixture
+def ujobs_app(request: pytest.FixtureRequest) -> Path:
+    """The example that a test names."""
+    return EXAMPLES / request.param / "app.py"
+
+
+@pytest.fixture
+def ujobs_topics() -> list[str]:
+    return ["sensors/${iot:Connection.Thing.ThingName}"]
+
+
+def example(name: str) -> pytest.MarkDecorator:
+    """The test is of this example."""
+    return pytest.mark.parametrize("ujobs_app", [name], indirect=True)
+
+
+@example("blink")
+def test_blink(service: JobsService, board: VirtualBoard) -> None:
+    found = service.job("blink", times=3, milliseconds=1).wait()
+    assert (found.status, found.details) == ("SUCCEEDED", {"blinks": "3", "progress": "3/3"})
+    for wrong in ({"times": 1000}, {"times": "3"}, {"milliseconds": 0}):
+        found = service.job("blink", **wrong).wait()
+        assert found.status == "REJECTED"
+        assert next(iter(wrong)) in found.details["reason"]
+    job = service.job("blink", times=100, milliseconds=500)
+    job.wait("IN_PROGRESS")
+    service.cancel(job)
+    assert service.job("blink", times=1, milliseconds=1).wait().status == "SUCCEEDED"
 
 
 @contextlib.contextmanager
-def readings_of(board: BoardAtWork, folder: Path) -> "Iterator[queue.Queue[dict[str, int]]]":
+def readings_of(service: JobsService, folder: Path) -> "Iterator[queue.Queue[dict[str, int]]]":
     """What the board publishes, as another thing receives it."""
     readings: queue.Queue[dict[str, int]] = queue.Queue()
-    thing = fleet.create_thing("listener", folder, board.cloud.endpoint_url, topics=["sensors/*"])
+    thing = fleet.create_thing("listener", folder, service.url, topics=["sensors/*"])
     listener = paho.Client(CallbackAPIVersion.VERSION2, "listener")
     listener.tls_set(str(folder / "ca.pem"), str(folder / "cert.pem"), str(folder / "key.pem"))
-    listener.on_connect = lambda client, *_: client.subscribe(f"sensors/{board.thing.name}", 1)
+    listener.on_connect = lambda client, *_: client.subscribe(f"sensors/{service.thing.name}", 1)
     listener.on_message = lambda _, __, message: readings.put(json.loads(message.payload))
     assert thing.port is not None
     listener.connect(thing.host, thing.port)
@@ -55,41 +73,36 @@ def readings_of(board: BoardAtWork, folder: Path) -> "Iterator[queue.Queue[dict[
         listener.loop_stop()
 
 
-def test_sensor(serve: Cloud, tmp_path: Path) -> None:
-    with (
-        board_at_work(
-            serve, "sensor", tmp_path, EXAMPLES / "sensor" / "app.py",
-            topics=["sensors/${iot:Connection.Thing.ThingName}"],
-        ) as board,
-        readings_of(board, tmp_path / "listener") as readings,
-    ):
-        found = board.wait_for(board.give("interval", seconds=1))
-        assert (found["status"], found["details"]) == ("SUCCEEDED", {"interval": "1", "before": "60"})
+@example("sensor")
+def test_sensor(service: JobsService, board: VirtualBoard, tmp_path: Path) -> None:
+    with readings_of(service, tmp_path / "listener") as readings:
+        found = service.job("interval", seconds=600).wait()
+        assert (found.status, found.details) == ("SUCCEEDED", {"interval": "600", "before": "60"})
         reading: dict[str, Any] = {}
-        while reading.get("interval") != 1:
+        while reading.get("interval") != 600:
             reading = readings.get(timeout=PATIENCE)
         assert reading["free"] > 10_000
-        assert readings.get(timeout=PATIENCE)["interval"] == 1
-        assert board.wait_for(board.give("interval", seconds=0))["status"] == "REJECTED"
+        board.advance(minutes=10)
+        assert readings.get(timeout=PATIENCE)["interval"] == 600
+        assert service.job("interval", seconds=0).wait().status == "REJECTED"
         board.cut_power()
         board.start()
-        found = board.wait_for(board.give("interval", seconds=3600))
-        assert found["details"]["before"] == "1"
+        assert service.job("interval", seconds=3600).wait().details["before"] == "600"
 
 
-def test_calibration_goes_on_after_a_power_cut(serve: Cloud, tmp_path: Path) -> None:
-    with board_at_work(serve, "calibration", tmp_path, EXAMPLES / "calibration" / "app.py") as board:
-        job = board.give("calibrate", points=20)
-        board.wait_for_progress(job, 5)
-        board.cut_power()
-        board.start()
-        found = board.wait_for(job)
-        assert found["status"] == "SUCCEEDED", board.said()
-        details = found["details"]
-        assert (details["gain"], details["offset"], details["progress"]) == ("1.2500", "-0.5000", "20/20")
-        # What progress told had been saved.
-        assert int(details["measured"]) <= 15
-        assert json.loads(read_files(board.image)["/calibration.json"]).keys() == {"gain", "offset"}
+@example("calibration")
+def test_calibration_goes_on_after_a_power_cut(service: JobsService, board: VirtualBoard) -> None:
+    job = service.job("calibrate", points=20)
+    wait_until(lambda: int(job.look().details.get("progress", "0").split("/")[0]) >= 5, "progress", PATIENCE)
+    board.cut_power()
+    board.start()
+    found = job.wait()
+    assert (found.status, found.attempts) == ("SUCCEEDED", 2)
+    assert (found.details["gain"], found.details["offset"]) == ("1.2500", "-0.5000")
+    assert found.details["progress"] == "20/20"
+    # What progress told had been saved.
+    assert int(found.details["measured"]) <= 15
+    assert json.loads(board.files["/calibration.json"]).keys() == {"gain", "offset"}
 
 
 SHORTER = {"ASLEEP = 600": "ASLEEP = 1", "AWAKE = 120": "AWAKE = 4"}  # seconds

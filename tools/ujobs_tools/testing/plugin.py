@@ -3,7 +3,7 @@
 import itertools
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +107,14 @@ def ujobs_service(
 
 
 @pytest.fixture
+def ujobs_topics() -> Sequence[str]:
+    """Topics of the application's own, which the policy of the test's thing allows: override it."""
+    return ()
+
+
+@pytest.fixture
 def service(
-    ujobs_service: "LocalService | None", pytestconfig: pytest.Config, tmp_path: Path
+    ujobs_service: "LocalService | None", ujobs_topics: Sequence[str], pytestconfig: pytest.Config, tmp_path: Path
 ) -> "JobsService":
     """A thing of its own for the test in the session's Jobs service; creates its jobs, and causes faults."""
     from ujobs_tools import fleet
@@ -116,7 +122,8 @@ def service(
 
     url = ujobs_service.url if ujobs_service else str(pytestconfig.getoption("--ujobs-endpoint"))
     name = f"test-{next(_numbers)}" if ujobs_service else f"test-{tmp_path.parent.name[-40:]}-{next(_numbers)}"
-    return JobsService(url, fleet.create_thing(name, tmp_path / "thing", url), ujobs_service)
+    thing = fleet.create_thing(name, tmp_path / "thing", url, topics=ujobs_topics)
+    return JobsService(url, thing, ujobs_service)
 
 
 @pytest.fixture(scope="session")
