@@ -326,7 +326,7 @@ async def _attend(agent, job, step_timeout, time_limit, hurry):
                 pause = min(pause, _LEAST_PAUSE)
             agent._wake.clear()
         except EXPECTED as error:
-            log("keep-alive not answered:", explain(error))
+            log("update not answered:", explain(error))
     # Two handlers must never run at once. A plain one cannot be stopped: what hangs in it is the watchdog's.
     stuck = False
     if job._task:

@@ -17,7 +17,7 @@ Record = dict[str, Any]
 
 _TIMES = ("queuedAt", "startedAt", "lastUpdatedAt", "timestamp", "createdAt", "completedAt")
 _LONGEST = 600  # seconds that a time may lie in the past, or a timer run
-_TOLD = ("app: ", "ujobs: job ", "ujobs: keep-alive ")  # what the board prints of its jobs, not of its connection
+_TOLD = ("app: ", "ujobs: job ", "ujobs: update ")  # what the board prints of its jobs, not of its connection
 
 
 class Recorder:

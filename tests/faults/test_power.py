@@ -49,7 +49,12 @@ def test_the_same_try_can_be_made_again_by_its_name(library: Path) -> None:
     ("name", "sound", "broken", "text", "noticed"),
     [
         ("journal.py", 'self._write("record", self._record())', "pass", "once quick 0", "runs with the record"),
-        ("agent.py", "journal.attempt + 1 if known", "1 if known", "hostile hang 1000", "starts were not enough"),
+        ("job.py", "journal.attempt + 1 if known", "1 if known", "hostile hang 1000", "starts were not enough"),
+        (
+            "trial.py", "    await asyncio.sleep(0.5)\n    begin(what)\n",
+            "    begin(what)\n    await asyncio.sleep(0.5)\n",
+            "cancel settings 11 @28", "not finished",
+        ),
         ("handlers/reboot.py", "    job.save(True)\n", "", "once reboot 9", "starts were not enough"),
     ],
 )
