@@ -26,7 +26,7 @@ _FIRST_BUFFER = const(1024)  # bytes; most packets fit
 _FILTERS = const(8)  # in one SUBSCRIBE, AWS IoT Core quota "Subscriptions per subscribe call"
 _REFUSED = const(0x80)
 _CONNACK = const(0x20)
-_STEADY = const(30)  # seconds after which a connection counts as stable
+_STEADY = const(30000)  # milliseconds after which a connection counts as stable
 
 
 def log(*words: object) -> None:
@@ -130,7 +130,7 @@ class Link(MQTTClient):
         self._awaited = 0  # the kind of packet that answers the last one
         self._codes = None  # what it said
         self.failure = ""
-        self._overdue = None  # seconds for which an answer to a ping, or the rest of a packet, has been awaited
+        self._overdue = None  # milliseconds for which an answer to a ping, or the rest of a packet, has been awaited
 
     async def subscribe(self, topic: "str | bytes", qos: int = 0) -> None:
         """Subscribe now if connected, and again after every reconnect.
@@ -199,10 +199,11 @@ class Link(MQTTClient):
             try:
                 await self.connect()
                 pinged = time.ticks_ms()
-                tick = min(self.keepalive, self.timeout) / 4
+                # Whole numbers: a fraction that is kept would take memory of its own.
+                tick = int(min(self.keepalive, self.timeout) * 250)
                 while True:
                     try:
-                        await asyncio.wait_for(self._lost.wait(), tick)
+                        await asyncio.wait_for(self._lost.wait(), tick / 1000)
                         raise self._error or OSError(ECONNRESET)
                     except asyncio.TimeoutError:
                         pass
@@ -210,7 +211,7 @@ class Link(MQTTClient):
                     held += tick
                     if self._overdue is not None:
                         self._overdue += tick
-                        if self._overdue > self.timeout:
+                        if self._overdue > self.timeout * 1000:
                             raise OSError(ETIMEDOUT)
                     now = time.ticks_ms()
                     if time.ticks_diff(now, pinged) >= self.keepalive * 500:
