@@ -58,7 +58,7 @@ def test_failing_rejecting_and_unknown_jobs_say_why():
         reasons = [execution["statusDetails"].get("reason") for execution in cloud.executions[:5]]
         assert reasons[0].startswith("OSError: ") and "sensor is gone" in reasons[0], reasons[0]
         assert reasons[1] == "at most 100"
-        assert "dance" in reasons[2]
+        assert reasons[2] == "operation not in handlers: 'dance'", reasons[2]
         assert reasons[3] == reasons[4] == "the job document has no operation"
 
     cloud = Cloud()
