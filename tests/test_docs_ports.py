@@ -20,7 +20,7 @@ EVERYWHERE = {
     "asyncio", "binascii", "errno", "gc", "hashlib", "micropython", "os", "random", "struct", "sys", "time", "tls",
     "ujson", "umqtt",
 }
-ON_A_BOARD = {"esp32", "machine"}  # imported by what needs them, when it needs them
+ON_A_BOARD = {"deflate", "esp32", "machine"}  # imported by what needs them, when it needs them
 
 
 def imports(tree: ast.AST, at_load: bool) -> set[str]:

@@ -1,7 +1,8 @@
 """The `app` job: a new version comes in beside the old one, and counts only once it has proved itself."""
 
 import hashlib
-from binascii import hexlify
+import sys
+from binascii import a2b_base64, hexlify
 
 import ujobs.trial as trial
 from restarts import with_board
@@ -9,6 +10,11 @@ from web import File, head
 
 URL = "http://files.example.com/1.4.0/"
 NEW = {"app.py": b"VERSION = 2\n" * 3000, "lib/sensor.py": b"PIN = 4\n", "table.bin": bytes(range(256))}
+# NEW["app.py"], compressed with zlib and a window of 2 KB.
+PACKED = a2b_base64(
+    "OMvtxqENACAMADDPFbsBj0RgWALJ/j+FMzCtas1zV+4Y0Vu5u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7"
+    "u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7u7v71z/I46c4"
+)
 OLD = {"/app/app.py": b"VERSION = 1\n", "/app/table.bin": bytes(range(256)), "/settings.json": b"{}"}
 
 
@@ -172,3 +178,86 @@ def test_the_next_version_goes_to_the_first_folder_again():
         del NEW["three"]
 
     with_board(scenario, job(), use, server, OLD)
+
+
+def packed_job(**changes):
+    """The same version with app.py compressed."""
+    document = job()
+    for file in document["files"]:
+        if file["path"] == "app.py":
+            file["deflate"] = {"size": len(PACKED), "sha256": hexlify(hashlib.sha256(PACKED).digest()).decode()}
+            file["deflate"].update(changes)
+    return document
+
+
+def packing_server(content):
+    def answer(connection):
+        return File(content)(connection) if b"app.py" in connection.request else server(connection)
+
+    return answer
+
+
+def test_a_compressed_file_is_unpacked():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED", board.reason()
+        check_new(board)
+        assert board.get("/app-b/app.py.z.part") is None
+
+    with_board(scenario, packed_job(), use, packing_server(PACKED), OLD)
+
+
+def test_an_unchanged_compressed_file_is_not_sent():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED", board.reason()
+        assert b"app.py" not in b"".join([c.request for c in board.web.connections])
+        assert board.get("/app-b/app.py") == NEW["app.py"]
+
+    with_board(scenario, packed_job(), use, server, {"/app/app.py": NEW["app.py"]})
+
+
+def test_what_does_not_unpack_to_what_was_announced_is_never_started():
+    def digest(content):
+        return {"size": len(content), "sha256": hexlify(hashlib.sha256(content).digest()).decode()}
+
+    def scenario(board):
+        assert board.finish() == "FAILED", board.reason()
+        assert board.resets == 0
+        check_old(board)
+        assert (board.get("/app-b/app.py.z.part"), board.get("/app-b/app.py.part")) == (None, None)
+
+    for wrong in (PACKED[:-20], b"no zlib stream at all", bytes(40)):
+        with_board(scenario, packed_job(**digest(wrong)), use, packing_server(wrong), OLD)
+    for size in (len(NEW["app.py"]) - 1, 10):
+        document = packed_job()
+        for file in document["files"]:
+            if "deflate" in file:
+                file["size"] = size
+        with_board(scenario, document, use, packing_server(PACKED), OLD)
+
+
+def test_compression_that_will_not_do_is_rejected():
+    def scenario(board):
+        assert board.finish() == "REJECTED"
+        assert not board.web.connections
+
+    for changes in ({"size": "5"}, {"size": -1}, {"sha256": "0"}, {"sha256": None}):
+        with_board(scenario, packed_job(**changes), use, server, OLD)
+    for packed in (None, 5, [], {}, {"size": 5}):
+        document = packed_job()
+        for file in document["files"]:
+            if "deflate" in file:
+                file["deflate"] = packed
+        with_board(scenario, document, use, server, OLD)
+
+
+def test_a_board_without_deflate_says_so():
+    def scenario(board):
+        sys.modules["deflate"] = None
+        try:
+            assert board.finish() == "REJECTED"
+        finally:
+            del sys.modules["deflate"]
+        assert "no deflate" in board.reason(), board.reason()
+
+    if sys.implementation.name == "cpython":  # where a module can be hidden
+        with_board(scenario, packed_job(), use, server, OLD)

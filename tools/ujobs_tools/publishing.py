@@ -4,6 +4,7 @@ The same with boto3 against AWS and against `ujobs serve` with MiniStack's S3 be
 
 import hashlib
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ MAX_FILE = 24 * 1024 * 1024  # bytes of a stream's file
 # For the local service, which keeps files itself and has no roles.
 LOCAL_BUCKET = "ujobs"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
+WINDOW = 11  # bits: 2 KB
+_LEAST_SAVED = 200  # bytes
 _IMAGE_MAGIC = 0xE9  # first byte of an ESP32 application image
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # of a job; a stream's may have twice that
 
@@ -39,17 +42,19 @@ class Destination:
 def publish_app(
     to: Destination, folder: Path, version: str, name: str, on_progress: OnProgress = lambda path, size: None,
     signer: Signer | None = None, downgrade: bool = False,
+    compress: bool = True,
 ) -> dict[str, Any]:
     """Upload an application and return the document of the job that brings it to boards.
 
     folder: its files that belong to the application (see application_files), up to 50. version: shown in the job's
     status details. name: of job and stream, and where in the bucket the files go: 1 to 64 of a-z A-Z 0-9 _ -.
     on_progress: called with each file's path and size once it is up. signer: signs the document, for boards that have a
-    signing_key. downgrade: let boards that run a higher version go back to this one. Raises ValueError for files or a
-    name that are not allowed, OSError, boto3's errors.
+    signing_key. downgrade: let boards that run a higher version go back to this one. compress: send files
+    compressed where that pays; boards need MicroPython's deflate. Raises ValueError for files or a name that are not
+    allowed, OSError, boto3's errors.
     """
     files = list(application_files(folder).items())
-    sources = _upload(to, files, name, on_progress)
+    sources = _upload(to, files, name, on_progress, compress)
     entries = [{"path": path, **source} for (path, _), source in zip(files, sources, strict=True)]
     return _document(to, "app", version, name, downgrade, signer, {"files": entries})
 
@@ -76,7 +81,7 @@ def presigning(to: Destination) -> dict[str, Any]:
 
 
 def _upload(
-    to: Destination, files: Sequence[tuple[str, Path]], name: str, on_progress: OnProgress
+    to: Destination, files: Sequence[tuple[str, Path]], name: str, on_progress: OnProgress, compress: bool = False
 ) -> list[dict[str, Any]]:
     """Returns how a job document describes each file."""
     if not _NAME.fullmatch(name):
@@ -90,9 +95,12 @@ def _upload(
     for number, (path, file) in enumerate(files):
         content = file.read_bytes()
         key = f"{name}/{path}"
-        to.s3.put_object(Bucket=to.bucket, Key=key, Body=content)
+        packed = pack(content) if compress else b""
+        to.s3.put_object(Bucket=to.bucket, Key=key, Body=packed or content)
         where = {"url": _placeholder(to, key)} if to.https else {"file": number}
         sources.append({**where, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+        if packed:
+            sources[-1]["deflate"] = {"size": len(packed), "sha256": hashlib.sha256(packed).hexdigest()}
         on_progress(path, len(content))
     if not to.https:
         locations = [
@@ -101,6 +109,14 @@ def _upload(
         ]
         to.iot.create_stream(streamId=name, files=locations, roleArn=to.role_arn)
     return sources
+
+
+def pack(content: bytes) -> bytes:
+    """The content as zlib makes it with a small window, which the board needs as memory; nothing if that saves less
+    than the job document grows by."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, WINDOW)
+    packed = packer.compress(content) + packer.flush()
+    return packed if len(content) - len(packed) > _LEAST_SAVED else b""
 
 
 def _document(

@@ -26,6 +26,9 @@ Downgrade = Annotated[bool, typer.Option("--downgrade", help="Also for boards th
 Template = Annotated[
     str | None, typer.Option(help="Job template, by name or ARN, for the configurations that are not given here.")
 ]
+Compress = Annotated[
+    bool, typer.Option("--compress/--no-compress", help="Send files compressed; boards need MicroPython's deflate.")
+]
 Https = Annotated[bool, typer.Option("--https", help="By presigned URLs over HTTPS, not by a stream over MQTT.")]
 S3Url = Annotated[
     str | None,
@@ -39,6 +42,7 @@ def publish_app(
     group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
     downgrade: Downgrade = False, rate: Rate = None, abort_at: AbortAt = None, window: Windows = None,
     template: Template = None, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
+    compress: Compress = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files, and do nothing.")] = False,
 ) -> None:
     """Update the application on boards: upload its files and create a stream and a job.
@@ -63,7 +67,9 @@ def publish_app(
     )
     publication.run(
         sum(sizes.values()), name, thing or [], group or [], continuous,
-        lambda to, progress: publishing.publish_app(to, folder, version, name, progress, _signer(key), downgrade),
+        lambda to, progress: publishing.publish_app(
+            to, folder, version, name, progress, _signer(key), downgrade, compress
+        ),
     )
 
 
