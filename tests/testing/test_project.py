@@ -198,7 +198,8 @@ def test_what_a_failure_shows(kiln: Path) -> None:
     app = kiln / "app" / "app.py"
     app.write_text(app.read_text() + BURNING)
     (kiln / "tests" / "test_app.py").write_text(FAILING)
-    result = run_pytest(kiln)
+    # From outside of the project, which is found by the tests.
+    result = run_pytest(kiln.parent, "kiln")
     assert "2 failed, 1 passed" in result.stdout, result.stdout
     said: Any = result.stdout
     for text in (

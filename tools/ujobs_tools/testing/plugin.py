@@ -42,10 +42,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _project(config: pytest.Config) -> "Project | None":
-    """The project that pytest was started in; else that of its root, which an option's path may have led astray."""
+    """The project of the tests that pytest was given, else the one that it was started in. Its root says neither: an
+    option's path may have led it astray."""
     from ujobs_tools import project
 
-    return project.find(config.invocation_params.dir) or project.find(config.rootpath)
+    folder = config.invocation_params.dir
+    for tests in (*config.args, ""):
+        found = project.find(folder / tests.partition("::")[0])
+        if found is not None:
+            return found
+    return project.find(config.rootpath)
 
 
 def pytest_configure(config: pytest.Config) -> None:
