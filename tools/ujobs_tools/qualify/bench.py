@@ -56,11 +56,16 @@ class Bench:
         """After a case that failed: nothing of it goes on when the next one begins."""
         self.account.cancel_all()
         try:
-            with self.board.stopped():
-                pass
-            self.board.wait_for(CONNECTED, _PATIENCE, len(self.board.lines))
+            self.restart()
         except BoardError as error:
             self.say(f"the board does not come back: {error}")
+
+    def restart(self) -> None:
+        """Reset the board, and wait until it has connected. Raises BoardError."""
+        since = len(self.board.lines)
+        with self.board.stopped():
+            pass
+        self.board.wait_for(CONNECTED, _PATIENCE, since)
 
     def note_heap(self, since: int) -> None:
         """Note the least free heap that the application has printed since line `since`."""

@@ -1,6 +1,7 @@
 """Jobs of `ujobs qualify` that look at one part of the board: TLS, MQTT, signatures, sleep, wear, the wire."""
 
 import asyncio
+import gc
 import time
 
 _BLOCK = 4096
@@ -105,6 +106,7 @@ async def wear(job, agent):
 class _Flash:
     # A block device in RAM with the geometry of the ESP32's flash.
     def __init__(self):
+        gc.collect()
         self._blocks = [bytearray(_BLOCK) for _ in range(_BLOCKS)]
         self.erases = 0
 
