@@ -92,6 +92,12 @@ def test_a_connection_that_ends_early_is_an_oserror_and_keeps_what_came():
     assert bytes(target.data) == CONTENT
 
 
+def test_a_server_that_closes_within_a_head_is_noticed_at_once():
+    for answer in (b"", b"HTTP/1.1 200 OK\r\nContent-", head(200, {"Transfer-Encoding": "chunked"}) + b"5"):
+        _, _, error = fetch(lambda connection, answer=answer: answer)
+        assert isinstance(error, OSError) and error.args[0] == ECONNRESET, (answer, error)
+
+
 def test_a_server_that_stalls_is_given_up():
     stalls = [b"", b"HTTP/1.1 200 OK\r\n", head(200, {"Content-Length": 10}) + b"12345"]
     for answer in stalls:

@@ -218,6 +218,22 @@ def test_blocks_of_other_requests_and_files_are_passed_over():
     assert written == CONTENT[: 3 * BLOCK]
 
 
+def test_a_block_that_comes_again_much_later_is_passed_over():
+    def prepare(service):
+        real = service.block
+
+        def block(request, index):
+            if index > 20:
+                service.broker.send(PREFIX + b"data/cbor", real(request, 0))
+            return real(request, index)
+
+        service.block = block
+
+    written, _, _, error = fetch(prepare)
+    assert error is None
+    assert written == CONTENT
+
+
 def test_a_stream_that_stays_silent_is_given_up():
     def prepare(service):
         service.lose = 1000

@@ -1,6 +1,7 @@
 """An execution that the service or its owner ends at any stage: the handler stops, nothing is reported over it, and the
 next job is done."""
 
+import ujobs.agent
 from timed import INTERVAL, run
 
 LOST = ("CANCELED", "TIMED_OUT", "REMOVED")
@@ -81,3 +82,36 @@ def test_a_step_timer_that_runs_out_between_two_keep_alives():
             assert gone - ended < INTERVAL + 1, (tenths, gone, ended)
 
         run(scenario)
+
+
+class Longest:
+    """`random` that always chooses the longest pause."""
+
+    getrandbits = staticmethod(lambda bits: 0)
+    random = staticmethod(lambda: 1)
+
+
+def test_a_throttled_request_waits_twice_as_long_each_time():
+    asked = []
+
+    def prepare(session):
+        session.cloud.refuse = ["RequestThrottled", "InternalError"]
+        answer = session.cloud.broker.on_publish
+
+        def published(topic, payload):
+            asked.append(session.clock.seconds())
+            answer(topic, payload)
+
+        session.cloud.broker.on_publish = published
+
+    async def scenario(session):
+        await session.until(lambda: len(asked) > 2)
+
+    ujobs.agent.random, real = Longest, ujobs.agent.random
+    try:
+        run(scenario, prepare=prepare)
+    finally:
+        ujobs.agent.random = real
+    first, second, third = asked[:3]
+    assert 2 <= second - first < 3, asked
+    assert 4 <= third - second < 5, asked
