@@ -21,7 +21,7 @@ def test_the_processor_with_few_repetitions() -> None:
     assert found["pieces"]["job"]["by hand"].keys() == {"instructions", "microseconds"}
     assert cpu.budgets(found) == {}, "without instructions nothing is judged"
     (sheet,) = cpu.sheets(found)
-    assert [row[0] for row in sheet.rows][-2:] == ["keep-alive", "job"]
+    assert [row[0] for row in sheet.rows][-2:] == ["progress update", "job"]
 
 
 def test_instructions_are_those_of_the_work(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_on_the_wire() -> None:
     found = wire.measure(count=2)
     for who in ("ujobs", "by hand"):
         assert found[who]["job"]["published"] == 2
-        assert found[who]["keep_alive"]["published"] == 1
+        assert found[who]["progress_update"]["published"] == 1
         assert found[who]["job"]["bytes_down"] > 1024 * 0.8, "the document comes, to ujobs once"
         assert found[who]["round_trips"] >= 1
     battery = found["battery"]
@@ -140,8 +140,8 @@ def test_flash_wear() -> None:
     found = wear.measure(jobs=3)
     kinds = found["kinds"]
     assert kinds["large"]["programs"] > kinds["quick"]["programs"] >= kinds["nothing"]["programs"] > 0
-    assert kinds["long"]["keep_alives"] > 0
-    assert [row[0] for row in wear.sheets(found)[0].rows][-1] == "a keep-alive alone"
+    assert kinds["long"]["progress_updates"] > 0
+    assert [row[0] for row in wear.sheets(found)[0].rows][-1] == "a progress update alone"
     erases = {(cache, distance): count for cache, distance, _, count in found["files"]}
     assert erases[32, 16] > erases[32, 64] >= 256  # blocks of the file
 

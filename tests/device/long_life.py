@@ -32,10 +32,10 @@ def held():
 
 
 class Life:
-    """jobs, reconnects, keep_alives: how many there were; wraps: how often the packet id began anew."""
+    """jobs, reconnects, progress_updates: how many there were; wraps: how often the packet id began anew."""
 
     def __init__(self, clock, first_packet_id=0):
-        self.jobs = self.reconnects = self.keep_alives = self.wraps = 0
+        self.jobs = self.reconnects = self.progress_updates = self.wraps = 0
         self._clock = clock
         self._cloud = cloud = Cloud()
         cloud.broker.on_publish = lambda topic, payload: topic == _TOPIC or cloud._published(topic, payload)
@@ -94,7 +94,7 @@ class Life:
         await self._until(lambda: cloud.done() and self._agent.journal.acknowledged)
         assert cloud.statuses() == ENDS, cloud.executions
         self.jobs += len(KINDS)
-        self.keep_alives += len([body for body in cloud.updates() if body["status"] == "IN_PROGRESS"])
+        self.progress_updates += len([body for body in cloud.updates() if body["status"] == "IN_PROGRESS"])
         self.reconnects += broker.count("connect")
         for _ in range(_MESSAGES):
             before = self._link.pid
@@ -137,7 +137,7 @@ def main(days):
     def told(life, number):
         if number == 1 or number % _MONTH == _MONTH - 1 or number == rounds - 1:
             figures = {
-                "days": (number + 1) * ROUND / 86400, "jobs": life.jobs, "keep_alives": life.keep_alives,
+                "days": (number + 1) * ROUND / 86400, "jobs": life.jobs, "progress_updates": life.progress_updates,
                 "reconnects": life.reconnects, "wraps": life.wraps, "held": held(),
             }
             write(ujson.dumps(figures) + "\n")

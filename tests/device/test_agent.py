@@ -214,7 +214,7 @@ def test_what_a_handler_returns_comes_before_what_it_noted():
     run(scenario, setup, cloud)
 
 
-def test_a_result_is_in_flash_before_a_keep_alive_under_way_is_answered():
+def test_a_result_is_in_flash_before_a_progress_update_under_way_is_answered():
     sent = []
 
     def setup(agent):

@@ -32,7 +32,7 @@ def test_step_timer_is_reset_by_tick_in_a_plain_handler():
     run(scenario, handlers, update_interval=0.1)
 
 
-def test_a_keep_alive_that_fails_in_any_way_is_tried_again():
+def test_a_progress_update_that_fails_in_any_way_is_tried_again():
     async def scenario(agent, cloud):
         request, failures = agent.request, [MemoryError(), ValueError("no such key"), OSError(5)]
 
@@ -89,7 +89,7 @@ def test_cancellation_stops_an_async_handler_at_the_notification():
     run(scenario, handlers)
 
 
-def test_cancellation_without_notification_is_seen_by_the_next_keep_alive():
+def test_cancellation_without_notification_is_seen_by_the_next_progress_update():
     async def scenario(agent, cloud):
         execution = cloud.queue("a", {"operation": "for-ever"})
         await until(lambda: agent.seen)
@@ -123,7 +123,7 @@ def test_a_deleted_job_stops_its_handler():
     run(scenario, handlers)
 
 
-def test_a_hint_during_a_keep_alive_calls_for_another():
+def test_a_hint_during_a_progress_update_calls_for_another():
     async def scenario(agent, cloud):
         execution = cloud.queue("a", {"operation": "for-ever"})
         await until(lambda: agent.seen)

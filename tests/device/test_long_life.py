@@ -23,4 +23,4 @@ def test_the_last_job_leaves_the_memory_as_the_first_did():
     assert life.jobs == ROUNDS * len(KINDS)
     assert life.wraps == 1
     assert life.reconnects >= ROUNDS / 2
-    assert life.keep_alives >= ROUNDS * 3
+    assert life.progress_updates >= ROUNDS * 3

@@ -10,11 +10,11 @@ DURATION = STEPS * STEP
 
 
 def check(session):
-    """The job has run once, its keep-alives came on time, and the link held."""
+    """The job has run once, its progress updates came on time, and the link held."""
     assert session.cloud.statuses() == ["SUCCEEDED", "SUCCEEDED"]
     assert len(session.began) == len(session.ended) == 1
     assert len(session.cloud.broker.wires) == 1
-    times = [session.began[0]] + session.keep_alives() + [session.ended[0]]
+    times = [session.began[0]] + session.progress_updates() + [session.ended[0]]
     pauses = [late - early for early, late in zip(times, times[1:])]
     assert max(pauses) < INTERVAL + 1 and min(pauses[:-1]) > INTERVAL - 1, times
 
@@ -32,7 +32,7 @@ def test_ticks_that_begin_anew_at_any_moment_of_a_job():
 
         return prepare
 
-    # In steps that are no multiple of any interval, and around a keep-alive to the millisecond.
+    # In steps that are no multiple of any interval, and around a progress update to the millisecond.
     moments = list(range(0, DURATION * 1000, 3700)) + list(range(19990, 20030, 2))
     for after in moments:
         check(run(work, prepare=begin_anew(after)))
@@ -61,7 +61,7 @@ def test_ticks_that_begin_anew_during_the_longest_job():
             # Thousands of small notes would lie about on all of the heap.
             session.cloud.broker.packets.clear()
         assert session.cloud.statuses() == ["SUCCEEDED"]
-        times = session.keep_alives()
+        times = session.progress_updates()
         pauses = [late - early for early, late in zip(times, times[1:])]
         # Once an hour at least, however long the step timer.
         assert len(times) == 117 and max(pauses) < 3602 and min(pauses) > 3598
@@ -114,7 +114,7 @@ def test_replies_that_come_late():
             results = [body for _, body in session.updates if body["status"] != "IN_PROGRESS"]
             assert {body["status"] for body in results} == {"SUCCEEDED"}
             # It has not timed out: a step timer of a minute was set again in time, and the request did get there.
-            times = [session.began[0]] + session.keep_alives() + [session.ended[0]]
+            times = [session.began[0]] + session.progress_updates() + [session.ended[0]]
             assert max(late - early for early, late in zip(times, times[1:])) < 60, (delay, replies, times)
 
 

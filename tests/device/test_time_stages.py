@@ -60,8 +60,8 @@ def test_ended_around_any_request():
     assert tried > 50
 
 
-def test_a_step_timer_that_runs_out_between_two_keep_alives():
-    # Nothing tells the board: it finds out at its next keep-alive, or with its result.
+def test_a_step_timer_that_runs_out_between_two_progress_updates():
+    # Nothing tells the board: it finds out at its next progress update, or with its result.
     for tenths in list(range(1, 700, 23)) + [199, 200, 201, 399, 400, 401, 699]:
 
         async def scenario(session, tenths=tenths):

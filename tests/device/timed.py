@@ -7,7 +7,7 @@ from cloud import DIRECTORY, Cloud, beside, remove
 from ujobs.agent import Agent
 from ujobs.link import Link
 
-INTERVAL = 20  # seconds between two keep-alives of `long`: a third of its step timeout of one minute
+INTERVAL = 20  # seconds between two progress updates of `long`: a third of its step timeout of one minute
 STEPS = 7
 STEP = 10  # seconds
 
@@ -49,7 +49,7 @@ class Session:
         def quick(job):
             return {"answer": "42"}
 
-    def keep_alives(self):
+    def progress_updates(self):
         """The seconds at which they were sent."""
         return [when for when, body in self.updates if body["status"] == "IN_PROGRESS"]
 

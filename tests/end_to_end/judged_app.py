@@ -1,6 +1,6 @@
 """The application on the board that two clouds are compared by (MicroPython).
 
-Nothing in it depends on time: a keep-alive is sent when a handler says so, and a handler that waits does so for a
+Nothing in it depends on time: a progress update is sent when a handler says so, and a handler that waits does so for a
 message. What it does is printed as "app: ..."."""
 
 import asyncio
@@ -8,7 +8,7 @@ import json
 
 from ujobs import Reject
 
-_STEP_TIMEOUT = 5  # minutes: no keep-alive of the agent's own comes within the seconds that a scenario takes
+_STEP_TIMEOUT = 5  # minutes: no progress update of the agent's own comes within the seconds that a scenario takes
 
 
 def setup(agent):
@@ -33,7 +33,7 @@ class _Work:
         self._acknowledge()
         print("app: the journal is clear of", self._journal.job_id)
 
-    async def _keep_alive(self, job):
+    async def _progress_update(self, job):
         # One now, and whatever it takes until it is accepted.
         version = self._journal.version
         job.hurry()
@@ -54,16 +54,16 @@ class _Work:
         raise Reject("not on a Sunday")
 
     async def long(self, job):
-        """{"steps": n}: a keep-alive with the progress after each."""
+        """{"steps": n}: a progress update with the progress after each."""
         steps = job.document["steps"]
         for done in range(1, steps + 1):
             print("app: step", done)
             await job.progress(done, steps, "step " + str(done))
-            await self._keep_alive(job)
+            await self._progress_update(job)
         return {"steps": str(steps)}
 
     async def hold(self, job):
-        """{"until": n}: waits for a `notify` that lists n pending jobs, then sends a keep-alive."""
+        """{"until": n}: waits for a `notify` that lists n pending jobs, then sends a progress update."""
         enough = asyncio.Event()
 
         def notified(topic, payload):
@@ -81,7 +81,7 @@ class _Work:
         print("app: holds")
         try:
             await enough.wait()
-            await self._keep_alive(job)
+            await self._progress_update(job)
         finally:
             link.routes.remove(route)
             await link.unsubscribe(wanted)
@@ -96,5 +96,5 @@ class _Work:
             print("app: counts", number)
             if job.attempt == 1 and number == job.document["wait_at"]:
                 await asyncio.Event().wait()
-            await self._keep_alive(job)
+            await self._progress_update(job)
         return {"resumed_after": str(start), "attempt": str(job.attempt)}

@@ -157,7 +157,7 @@ def say(job: Any) -> Any:
 
 
 async def long(job: Any) -> None:
-    """A handler that takes some keep-alives."""
+    """A handler that takes some progress updates."""
     await asyncio.sleep(90)
 
 

@@ -19,7 +19,7 @@ from ujobs_tools.testing.on_micropython import DEVICE
 
 _MARGIN = 512  # bytes of heap
 _HEAP = "4m"
-_NAMES = ("days", "jobs", "keep_alives", "reconnects", "wraps", "held")
+_NAMES = ("days", "jobs", "progress_updates", "reconnects", "wraps", "held")
 
 
 def live(days: int) -> list[dict[str, float]]:
@@ -38,7 +38,7 @@ def live(days: int) -> list[dict[str, float]]:
 def main(days: Annotated[int, typer.Option(help="How long, in the board's time.")] = 365) -> None:
     """Live, show the figures, and end with exit code 0 only if nothing has grown."""
     found = live(days)
-    table = Table("days", "jobs", "keep-alives", "connections", "packet id began anew", "bytes held")
+    table = Table("days", "jobs", "progress updates", "connections", "packet id began anew", "bytes held")
     for figures in found:
         table.add_row(*(f"{figures[name]:.0f}" for name in _NAMES))
     Console().print(table)

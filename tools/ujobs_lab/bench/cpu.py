@@ -30,9 +30,9 @@ Prepare = Callable[[int], tuple[str, dict[str, Any]]]
 
 
 def measure(times: int = 200, jobs: int = 40, rounds: int = 3, valgrind: bool | None = None) -> dict[str, Any]:
-    """Instructions and microseconds of each piece, a keep-alive and a job, for both. times: how often a piece and a
-    keep-alive are done; jobs: how many jobs; rounds: of the time, which is the median; valgrind: whether to count
-    instructions, None for where it is installed.
+    """Instructions and microseconds of each piece, a progress update and a job, for both. times: how often a piece
+    and a progress update are done; jobs: how many jobs; rounds: of the time, which is the median; valgrind: whether to
+    count instructions, None for where it is installed.
 
     Raises on_unix.ProgramFailed, NotReady.
     """
@@ -54,7 +54,7 @@ def measure(times: int = 200, jobs: int = 40, rounds: int = 3, valgrind: bool | 
             }
         with at_work(folder) as service:
             work = Work(service, folder)
-            for name, make, often in (("keep-alive", _keep_alives, times), ("job", _jobs, jobs)):
+            for name, make, often in (("progress update", _progress_updates, times), ("job", _jobs, jobs)):
                 found["pieces"][name] = {who: each(make(folder, who, work), often, often) for who in _WHO}
     return found
 
@@ -113,10 +113,10 @@ def _piece(folder: Path, who: str, piece: str) -> Prepare:
     return lambda times: ("pieces", options | {"times": times})
 
 
-def _keep_alives(folder: Path, who: str, work: Work) -> Prepare:
+def _progress_updates(folder: Path, who: str, work: Work) -> Prepare:
     def prepare(times: int) -> tuple[str, dict[str, Any]]:
         job_ids = work.offer(1)
-        return _device(folder, who, work, {"jobs": 1, "keep_alives": times, "job_id": job_ids[0]})
+        return _device(folder, who, work, {"jobs": 1, "progress_updates": times, "job_id": job_ids[0]})
 
     return prepare
 

@@ -1,4 +1,4 @@
-"""What jobs and keep-alives cost the flash: programs and erases, counted by a NOR flash in memory under littlefs.
+"""What jobs and progress updates cost the flash: programs and erases, counted by a NOR flash in memory under littlefs.
 
 The jobs, the flash and the counting are those of `make faults`, see wear.py and file_wear.py in
 ujobs_lab/faults/on_board. Nothing is next to it here: by hand nothing is written, and nothing survives a reset."""
@@ -13,6 +13,7 @@ from typing import Any
 from ujobs_lab import REPOSITORY
 from ujobs_lab.bench import on_unix
 from ujobs_lab.bench.sheet import Sheet
+from ujobs_tools.board.fakes_cache import FAKES
 from ujobs_tools.board.interpreter import find_micropython
 
 _PROGRAMS = REPOSITORY / "tools" / "ujobs_lab" / "faults" / "on_board"
@@ -20,7 +21,7 @@ _BLOCKS = 512  # of 4 KB, what a 4 MB ESP32 has for files
 _HEAP = "48m"  # the flash is in it
 _PATIENCE = 300  # seconds
 _NAMES = {"nothing": "a job without status details", "quick": "with a short result", "large": "with 2 KB of them",
-          "long": "with a short result and its keep-alives"}  # fmt: skip
+          "long": "with a short result and its progress updates"}  # fmt: skip
 
 
 def measure(jobs: int = 300) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def measure(jobs: int = 300) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        folders = ":".join(map(str, (folder, _PROGRAMS, REPOSITORY / "tests" / "device")))
+        folders = ":".join(map(str, (folder, _PROGRAMS, REPOSITORY / "tests" / "device", FAKES)))
         kinds = _run("wear.py", folders, json.dumps({"blocks": _BLOCKS, "jobs": jobs}))
         return {"jobs": jobs, "kinds": kinds, "files": _run("file_wear.py", folders)}
 
@@ -55,9 +56,9 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
         for kind, name in _NAMES.items()
     ]
     long, quick = kinds["long"], kinds["quick"]
-    if long["keep_alives"]:
-        each = [(long[cost] - quick[cost]) / long["keep_alives"] for cost in ("programs", "erases")]
-        rows.append(("a keep-alive alone", f"{each[0]:.1f}", f"{each[1]:.2f}"))
+    if long["progress_updates"]:
+        each = [(long[cost] - quick[cost]) / long["progress_updates"] for cost in ("programs", "erases")]
+        rows.append(("a progress update alone", f"{each[0]:.1f}", f"{each[1]:.2f}"))
     files = [tuple(f"{figure:,}" for figure in row) for row in found["files"]]
     return [
         Sheet(f"Flash wear, mean of {jobs:,} jobs", ("", "programs", "erases"), rows),

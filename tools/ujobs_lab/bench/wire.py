@@ -1,5 +1,5 @@
-"""What goes over the wire: MQTT packets and their bytes, for a job and for a keep-alive, how often a device waits for
-an answer until its first job is there, and what a node on a battery or a metered link pays for.
+"""What goes over the wire: MQTT packets and their bytes, for a job and for a progress update, how often a device waits
+for an answer until its first job is there, and what a node on a battery or a metered link pays for.
 
 A proxy between the device and `ujobs serve` reads along, without TLS, which adds 29 bytes to each record. What the
 broker sends takes a while to arrive, so that what a device sends without waiting is seen to come before it. Bytes with
@@ -30,7 +30,7 @@ Numbers = dict[str, float]
 
 
 def measure(count: int = 10) -> dict[str, Any]:
-    """Packets and bytes for each. count: of jobs and keep-alives that these are the mean of.
+    """Packets and bytes for each. count: of jobs and progress updates that these are the mean of.
 
     Raises on_unix.ProgramFailed, NotReady.
     """
@@ -45,7 +45,7 @@ def measure(count: int = 10) -> dict[str, Any]:
                 found[who] = {
                     "round_trips": round_trips(one),
                     "job": _mean(one, session(1 + count, 0), count),
-                    "keep_alive": _mean(one, session(1, count), count),
+                    "progress_update": _mean(one, session(1, count), count),
                 }
             found["queue_bytes"] = _queue_bytes(folder, Work(service, folder / "queue"))
             found["battery"] = _battery(folder, Work(service, folder / "battery"), count)
@@ -69,7 +69,7 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     rows: list[tuple[str, ...]] = [("from CONNECT to the first job, round trips", *trips)]
     names = {"published": "published", "packets_up": "packets sent", "bytes_up": "bytes sent",
              "packets_down": "packets received", "bytes_down": "bytes received"}  # fmt: skip
-    for what in ("job", "keep_alive"):
+    for what in ("job", "progress_update"):
         title = what.replace("_", "-")
         rows.append(())
         rows += [
@@ -88,7 +88,7 @@ def _battery_sheet(found: dict[str, Numbers]) -> Sheet:
     ]
     rows.append(())
     for seconds in _KEEPALIVES:
-        # A ping is sent when half of the keep-alive has passed without a packet.
+        # A ping is sent when half of the progress update has passed without a packet.
         pings, asked = _DAY / (seconds / 2), _DAY / _ASKED_EVERY
         question = found["a question without a job"]
         mqtt = pings * _PING + asked * (question["bytes_up"] + question["bytes_down"])
@@ -150,8 +150,8 @@ def round_trips(packets: list[Packet], to_the_end: bool = False) -> int:
 
 
 def _session(folder: Path, work: Work, who: str) -> Callable[[int, int], list[Packet]]:
-    def run(jobs: int, keep_alives: int) -> list[Packet]:
-        seen, job_ids = _plain(folder, work, who, jobs, keep_alives)
+    def run(jobs: int, progress_updates: int) -> list[Packet]:
+        seen, job_ids = _plain(folder, work, who, jobs, progress_updates)
         work.check(job_ids)
         return seen
 
@@ -159,13 +159,13 @@ def _session(folder: Path, work: Work, who: str) -> Callable[[int, int], list[Pa
 
 
 def _plain(
-    folder: Path, work: Work, who: str, jobs: int, keep_alives: int, size: int = 1024
+    folder: Path, work: Work, who: str, jobs: int, progress_updates: int, size: int = 1024
 ) -> tuple[list[Packet], list[str]]:
     # A session without TLS, whose packets can be read.
     job_ids = work.offer(jobs, size)
     with tap(work.service.mqtt, _DELAY) as seen:
         options = work.options(
-            False, jobs=jobs, idle=True, keep_alives=keep_alives, job_id=job_ids[0] if job_ids else "",
+            False, jobs=jobs, idle=True, progress_updates=progress_updates, job_id=job_ids[0] if job_ids else "",
             journal=str(folder / f"{work.thing.name}-records"),
         )
         program = "device_ujobs" if who == "ujobs" else "device_by_hand"

@@ -189,14 +189,14 @@ def _show_wear(wear: dict[str, dict[str, int]]) -> Table:
     for name, cost in wear.items():
         erases = cost["erases"] / _WEAR_JOBS
         table.add_row(
-            f"{name}, {cost['keep_alives'] // _WEAR_JOBS} keep-alives" if cost["keep_alives"] else name,
+            f"{name}, {cost['progress_updates'] // _WEAR_JOBS} progress updates" if cost["progress_updates"] else name,
             f"{cost['programs'] / _WEAR_JOBS:.1f}",
             f"{erases:.2f}",
             str(cost["busiest"]),
             f"{_WEAR_BLOCKS * _CYCLES / erases / _JOBS_A_YEAR:.0f}",
         )
     long, quick = wear["long"], wear["quick"]
-    programs, erases = ((long[cost] - quick[cost]) / long["keep_alives"] for cost in ("programs", "erases"))
-    table.add_row("a keep-alive", f"{programs:.1f}", f"{erases:.2f}")
+    programs, erases = ((long[cost] - quick[cost]) / long["progress_updates"] for cost in ("programs", "erases"))
+    table.add_row("a progress update", f"{programs:.1f}", f"{erases:.2f}")
     table.caption = f"years: at one job a minute, {_CYCLES:,} erases a block"
     return table

@@ -51,7 +51,7 @@ JOBS = (
         "1-quick", "a quick job", {"operation": "blink", "times": 3}, "SUCCEEDED", {"blinks": "3", "progress": "3/3"},
     ),
     DemoJob(
-        "2-long", "runs longer than its step timeout: keep-alives reset the timer",
+        "2-long", "runs longer than its step timeout: progress updates reset the timer",
         {"operation": "calibrate", "points": 30}, "SUCCEEDED", {"points": "30"}, check=_outlived_its_step_timer,
     ),
     DemoJob(

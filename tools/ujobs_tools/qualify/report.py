@@ -62,7 +62,7 @@ def _markdown(state: State, outcomes: list[Outcome], cloud: str) -> str:
     figures = [(one.name, name, value) for one in outcomes for name, value in one.figures.items()]
     if figures:
         lines += ["", "| case | figure | |", "|---|---|---:|"]
-        lines += [f"| {case} | {_cell(name)} | {value:g} |" for case, name, value in figures]
+        lines += [f"| {case} | {_cell(name)} | {_number(value)} |" for case, name, value in figures]
     for one in outcomes:
         if one.console:
             lines += ["", f"The console at the end of {one.name}:", "", *(f"    {plain(line)}" for line in one.console)]
@@ -85,7 +85,7 @@ def _junit(outcomes: list[Outcome], cloud: str) -> ElementTree.Element:
         if one.figures:
             properties = ElementTree.SubElement(case, "properties")
             for figure, value in one.figures.items():
-                ElementTree.SubElement(properties, "property", {"name": figure, "value": f"{value:g}"})
+                ElementTree.SubElement(properties, "property", {"name": figure, "value": str(value)})
         seen = plain(one.seen)
         if one.result == FAILED:
             message = f"expected: {one.expected}; seen: {seen}"
@@ -95,6 +95,10 @@ def _junit(outcomes: list[Outcome], cloud: str) -> ElementTree.Element:
         else:
             ElementTree.SubElement(case, "system-out").text = f"expected: {one.expected}\nseen: {seen}"
     return suite
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"
 
 
 def _cell(value: object) -> str:

@@ -26,7 +26,7 @@ def tls(options: dict):
 
 
 class Watch:
-    """Times jobs, from the beginning of the first to that of the last, or the keep-alives that a job sends."""
+    """Times jobs, from the beginning of the first to that of the last, or the progress updates that a job sends."""
 
     def __init__(self):
         self.times = -1
@@ -40,7 +40,7 @@ class Watch:
             self._began = now
         self._took = time.ticks_diff(now, self._began)
 
-    def keep_alives(self, count: int) -> None:
+    def progress_updates(self, count: int) -> None:
         """So many have been sent since the job began, which is the only one."""
         self.times = count
         self._took = time.ticks_diff(time.ticks_us(), self._began)

@@ -1,6 +1,6 @@
 """The same device by hand, see by_hand.py. Runs on MicroPython only.
 
-Options: of connecting.py; jobs, after which it ends, 0 for never; keep_alives, how many `job_id` sends.
+Options: of connecting.py; jobs, after which it ends, 0 for never; progress_updates, how many `job_id` sends.
 """
 
 import json
@@ -14,17 +14,17 @@ def main(kind=Jobs) -> None:
     """Do jobs, and print how long that took. kind: of client."""
     options = json.loads(os.getenv("UJOBS_BENCH"))
     watch = connecting.Watch()
-    keep_alives = options.get("keep_alives", 0)
+    progress_updates = options.get("progress_updates", 0)
     done = 0
 
     def run(document):
         nonlocal done
         done += 1
         watch.job()
-        if keep_alives:
-            for _ in range(keep_alives):
+        if progress_updates:
+            for _ in range(progress_updates):
                 jobs.update(options["job_id"], {"status": "IN_PROGRESS", "stepTimeoutInMinutes": 10})
-            watch.keep_alives(keep_alives)
+            watch.progress_updates(progress_updates)
         return {"steps": str(len(document["steps"]))}
 
     jobs = kind(options["thing"].encode(), options["host"], options["port"], connecting.tls(options), run)

@@ -1,7 +1,7 @@
 """A device that does jobs with ujobs, over a real connection. Runs on MicroPython only.
 
-Options: of connecting.py; journal, a folder; idle, whether to end when no job is left; keep_alives, how many the job
-sends.
+Options: of connecting.py; journal, a folder; idle, whether to end when no job is left; progress_updates, how many the
+job sends.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ def main() -> None:
     link = Link(thing, options["host"], options["port"], ssl=connecting.tls(options))
     agent = Agent(thing, link=link, directory=options["journal"])
     watch = connecting.Watch()
-    keep_alives = options.get("keep_alives", 0)
+    progress_updates = options.get("progress_updates", 0)
 
     @agent.on("measure")
     async def measure(job):
         watch.job()
-        if keep_alives:
-            await _beat(agent.journal, job, keep_alives)
-            watch.keep_alives(keep_alives)
+        if progress_updates:
+            await _beat(agent.journal, job, progress_updates)
+            watch.progress_updates(progress_updates)
         return {"steps": str(len(job.document["steps"]))}
 
     asyncio.run(agent.run(until_idle=options["idle"]))
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 async def _beat(journal, job, count):
-    # One keep-alive as soon as the one before has been accepted and recorded, without the pause of a second.
+    # One progress update as soon as the one before has been accepted and recorded, without the pause of a second.
     import ujobs.job
 
     ujobs.job._LEAST_PAUSE = 0

@@ -41,9 +41,9 @@ class _Packet:
 
 
 class Script:
-    """document: of each job. jobs: how many are still to be handed out. done: how many were reported. keep_alives: how
-    many IN_PROGRESS updates there were. packets: how many came from the board. silence: how often in a row it looked
-    for an answer in vain."""
+    """document: of each job. jobs: how many are still to be handed out. done: how many were reported. progress_updates:
+    how many IN_PROGRESS updates there were. packets: how many came from the board. silence: how often in a row it
+    looked for an answer in vain."""
 
     def __init__(self, document: dict):
         execution = {
@@ -64,7 +64,7 @@ class Script:
         self._length = 0
         self._number = 0
         self.replies = []
-        self.jobs = self.done = self.keep_alives = self.packets = self.silence = 0
+        self.jobs = self.done = self.progress_updates = self.packets = self.silence = 0
 
     def reply(self):
         """Take the next packet for the board off the line, None when there is none."""
@@ -111,7 +111,7 @@ class Script:
         elif kind == 0x30 and body.find(b"/update", 0, 80) > 0:
             self._answer(self._updated, body)
             if body.find(b'"IN_PROGRESS"') > 0:
-                self.keep_alives += 1
+                self.progress_updates += 1
             else:
                 self.done += 1
                 self.jobs -= 1

@@ -25,7 +25,7 @@ class Refusal(Exception):
 
 class JobsService:
     """executions: in the order they were queued, each a dict of the API's field names, and `deadline`, seconds, of the
-    step timer. wrong: what the board did that no device may do. keep_alives: accepted IN_PROGRESS updates.
+    step timer. wrong: what the board did that no device may do. progress_updates: accepted IN_PROGRESS updates.
 
     send(topic, payload) publishes to the board; now() is the time in seconds.
     """
@@ -36,7 +36,7 @@ class JobsService:
         self._front = None
         self.executions = []
         self.wrong = []
-        self.keep_alives = 0
+        self.progress_updates = 0
 
     def queue(self, job_id: str, document: dict) -> dict:
         """Add an execution; return it."""
@@ -160,7 +160,7 @@ class JobsService:
         execution["status"] = status
         execution["versionNumber"] += 1
         self._take(execution, body)
-        self.keep_alives += status == "IN_PROGRESS"
+        self.progress_updates += status == "IN_PROGRESS"
         return {}
 
     def _take(self, execution, body):

@@ -2,7 +2,7 @@
 
 Arguments: folders to import from, separated by ":", and a JSON object: `blocks` of the flash, `jobs` of each kind.
 Prints one JSON object: for each kind of job `programs`, `erases`, `busiest` (erases of the block that had most) and
-`keep_alives`, all of them together for `jobs` jobs. Runs on MicroPython only.
+`progress_updates`, all of them together for `jobs` jobs. Runs on MicroPython only.
 """
 
 import json
@@ -36,7 +36,7 @@ class _Wear:
             raise RuntimeError("%s %s %s" % (end, self._witness.wrong, self._board.service.wrong))
         return {
             "programs": flash.programs, "erases": flash.erases, "busiest": max(flash.worn),
-            "keep_alives": self._board.service.keep_alives,
+            "progress_updates": self._board.service.progress_updates,
         }
 
     def _count(self):
