@@ -19,6 +19,7 @@ if _TYPING:
     from tls import SSLContext
 
 _BUFFER = const(4096)  # bytes; also the longest URL that a redirect may have
+_SHORT = const(1024)  # bytes, of the buffer where there is no room for that
 _MAX_REDIRECTS = const(5)
 _MAX_CHUNK_LINE = const(128)
 _READS = const(4)  # in a row before the other tasks get a turn: 16 KB, the most that a TLS record has
@@ -133,7 +134,12 @@ class _Response:
         self._write = write
         self._start = start
         self._etag = etag
-        self._view = memoryview(bytearray(_BUFFER))
+        try:
+            buffer = bytearray(_BUFFER)
+        except MemoryError:
+            # The heap of a board at work may have no longer piece.
+            buffer = bytearray(_SHORT)
+        self._view = memoryview(buffer)
         self._begin = self._end = self._reads = self._offset = 0
         self._stream = None
         self.rounds = 0  # of the guard before it gives up; -1 once it has

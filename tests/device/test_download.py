@@ -3,6 +3,7 @@
 import asyncio
 from errno import ECONNRESET
 
+import ujobs.download
 from ujobs.download import Refused, download
 from web import File, Web, head, with_web
 
@@ -51,6 +52,22 @@ def test_a_whole_file_arrives_and_its_size_is_told():
     assert target.total == len(CONTENT)
     assert web.connections[0].target == ("files.example.com", 443, "TLS")
     assert web.connections[0].request.startswith(b"GET /a/b?signature=1 HTTP/1.1\r\nHost: files.example.com\r\n")
+
+
+def test_a_heap_without_4_kb_in_one_piece_will_do():
+    def bytearray_of_little_memory(size):
+        if size > 1024:
+            raise MemoryError
+        return bytearray(size)
+
+    ujobs.download.bytearray = bytearray_of_little_memory
+    try:
+        target, _, error = fetch(File(CONTENT))
+    finally:
+        del ujobs.download.bytearray
+    assert error is None
+    assert bytes(target.data) == CONTENT
+    assert target.calls >= len(CONTENT) // 1024
 
 
 def test_answers_cut_anywhere_are_put_together():

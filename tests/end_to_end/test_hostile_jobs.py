@@ -39,7 +39,7 @@ def test_a_handler_that_hangs(victim: BoardAtWork) -> None:
     check_alive(victim)
     execution = victim.execution(job_id)
     assert execution["status"] == "FAILED"
-    assert execution["details"]["reason"] == "the board was reset during attempt 2: WDT_RESET"
+    assert execution["details"]["reason"] == "the board was reset during attempt 2: WDT_RESET, start 3 since power-on"
     assert victim.said().count("board: start, WDT_RESET") == 2
 
 

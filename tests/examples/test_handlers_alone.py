@@ -16,7 +16,8 @@ SENSOR = EXAMPLES / "sensor" / "app.py"
 
 def test_every_example_is_tested_here() -> None:
     folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir() and not path.name.startswith("__")}
-    assert {path.parent.name for path in (BLINK, CALIBRATION, DEEP_SLEEP, DEMO, SENSOR)} == folders
+    # The recipes of gates have no handler of their own: see test_gates.py.
+    assert {path.parent.name for path in (BLINK, CALIBRATION, DEEP_SLEEP, DEMO, SENSOR)} | {"gates"} == folders
 
 
 def test_blink(run_job: RunJob) -> None:

@@ -32,7 +32,8 @@ image; MicroPython died."""
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
 DEFAULT_HEAP = 160 * 1024
-FAKES_HEAP = 43 * 1024  # what the fakes hold when boot.py starts; silicon has none of it on its Python heap
+FAKES_HEAP = 49 * 1024
+"""What the fakes hold when boot.py starts, and the holes that loading them has left; silicon has none of it."""
 _CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 _EPOCH_2000 = 946684800  # 2000-01-01 in seconds since 1970
 _DRIFT = 0.03  # of the time in deep sleep, that the clock is ahead afterwards
