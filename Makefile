@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.test-ready
-WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
+WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 2)))
 ON_PORT = $(if $(PORT),--port $(PORT))
 JAVASCRIPT := $(if $(shell command -v npm 2>/dev/null),build/javascript/.ready)
 
@@ -51,7 +51,7 @@ serve: setup ## run the local Jobs service on ports 8080 and 8883 until Ctrl-C; 
 
 # More workers than processors: many tests wait for boards, services and clients in processes of their own. What they
 # leave in their temporary folders goes with the run's own.
-test: setup-tests clients ## run all tests, about ten minutes
+test: setup-tests clients ## run all tests, about fifteen minutes with two processors
 	@mkdir -p build; temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; \
 	TMPDIR=$$temporary $(BIN)/pytest -n $(WORKERS) --dist loadfile
 

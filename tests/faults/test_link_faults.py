@@ -3,7 +3,7 @@
 from ujobs_lab.faults import both, link, real_link, sessions
 
 SEED = 20
-SAMPLE = 25  # sessions of each kind
+SAMPLE = 10  # sessions of each kind
 
 
 def test_a_sample_of_all_that_can_happen_to_the_link() -> None:

@@ -10,7 +10,7 @@ from ujobs_lab.faults import power
 from ujobs_tools.board.interpreter import compile_module
 
 SEED = 20
-SAMPLE = 300
+SAMPLE = 120
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ def sound(number: int, status: str) -> dict[str, bytes]:
     return {name: (Flash.folder / name).read_bytes() for name in FILES if (Flash.folder / name).exists()}
 
 
-@bounded(300)
+@bounded(120)
 @given(data=st.data())
 def test_any_damage_to_the_journal(data: st.DataObject) -> None:
     number = data.draw(st.integers(1, 3))
@@ -90,7 +90,7 @@ def test_any_damage_to_the_journal(data: st.DataObject) -> None:
     assert Journal(str(Flash.folder)).job_id == "job-9"
 
 
-@bounded(150)
+@bounded(60)
 @given(
     record=st.one_of(st.binary(max_size=40), damaged(b"2 app /app-b"), damaged(b"0 settings /app")),
     slot=st.binary(max_size=8),
@@ -130,7 +130,7 @@ CONTENT = st.one_of(
 )
 
 
-@bounded(300)
+@bounded(120)
 @given(content=CONTENT)
 @example(content=b'{"thing": "kiln-7", "host": "a", "handlers": [null]}')
 def test_any_settings_file_makes_an_agent_or_names_what_is_wrong(content: bytes) -> None:
@@ -155,7 +155,7 @@ def test_any_settings_file_makes_an_agent_or_names_what_is_wrong(content: bytes)
     assert all(isinstance(config[name], str) for name in ("thing", "host", "ca", "cert", "key"))
 
 
-@bounded(300)
+@bounded(120)
 @given(given=SETTINGS | st.dictionaries(NAMES, JSON))
 def test_any_settings_of_a_job_are_refused_by_name_or_can_be_loaded(given: dict[str, Any]) -> None:
     try:

@@ -82,7 +82,7 @@ def survive(data: bytes, piece: int, pause: float, ends: bool, at_once: bool) ->
     assert Sizes.largest <= LIMIT
 
 
-@bounded(400)
+@bounded(160)
 @given(
     data=STREAM, piece=st.sampled_from([1, 2, 3, 7, 100, 10000]), pause=st.sampled_from([0, 0.01, 3]),
     ends=st.booleans(),
@@ -91,7 +91,7 @@ def test_any_bytes_on_a_link_that_is_up(data: bytes, piece: int, pause: float, e
     survive(data, piece, pause, ends, False)
 
 
-@bounded(150)
+@bounded(60)
 @given(data=st.one_of(STREAM, damaged(b"\x20\x02\0\0")), piece=st.sampled_from([1, 100]), ends=st.booleans())
 def test_any_bytes_for_an_answer_to_connect(data: bytes, piece: int, ends: bool) -> None:
     survive(data, piece, 0, ends, True)

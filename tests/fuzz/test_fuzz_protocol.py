@@ -55,7 +55,7 @@ TOPICS = st.one_of(
 )
 
 
-@bounded(400)
+@bounded(160)
 @given(payload=PAYLOADS)
 @example(payload=b'{"queuedJobs": [[]]}')
 def test_any_payload_is_an_object_or_a_value_error(payload: bytes) -> None:
@@ -86,7 +86,7 @@ def check_detail(key: str, value: str) -> None:
     assert not bad, bad
 
 
-@bounded(300)
+@bounded(120)
 @given(text=st.text(st.characters(), max_size=1100))
 @example(text="\u0600\u061c\ufff9\U0001d173\U000e0001\U000f0000\U0010fffd")
 def test_any_text_can_be_made_a_status_detail(text: str) -> None:
@@ -95,7 +95,7 @@ def test_any_text_can_be_made_a_status_detail(text: str) -> None:
     assert details_of({"reason": value}) == {"reason": value}
 
 
-@bounded(300)
+@bounded(120)
 @given(details=st.one_of(JSON, st.dictionaries(TEXT | NAMES, SCALARS | st.just("fine"), max_size=12)))
 def test_any_status_details_are_sent_or_refused(details: Any) -> None:
     try:
@@ -115,7 +115,7 @@ class Sent(JobsClient):
         return {name: value for name, value in fields.items() if value is not None}
 
 
-@bounded(300)
+@bounded(120)
 @given(
     status=st.sampled_from(["IN_PROGRESS", "SUCCEEDED", "SUCCESS"]) | SCALARS, version=SCALARS, number=SCALARS,
     timeout=SCALARS, details=st.none() | st.dictionaries(NAMES, TEXT, max_size=3),
@@ -135,7 +135,7 @@ def test_any_request_is_within_the_limits_or_refused(
     assert 1 <= body.get("stepTimeoutInMinutes", 1) <= 10080 or timeout == -1
 
 
-@bounded(150)
+@bounded(60)
 @given(messages=st.lists(st.tuples(TOPICS, PAYLOADS), min_size=1, max_size=8))
 def test_any_messages_around_a_request(messages: list[tuple[bytes, bytes]]) -> None:
     async def main(clock: fast_time.Clock) -> None:

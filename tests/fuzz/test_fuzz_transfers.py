@@ -56,7 +56,7 @@ ANSWERS = st.builds(
 SOUND = head(200, {"Content-Length": len(CONTENT)}) + CONTENT
 
 
-@bounded(500)
+@bounded(200)
 @given(
     answers=st.lists(ANSWERS | st.just(SOUND) | damaged(SOUND) | st.binary(max_size=80), min_size=1, max_size=3),
     piece=st.sampled_from([1, 3, 100, 100000]), start=st.sampled_from([0, 100]), ends=st.booleans(),
@@ -139,7 +139,7 @@ FLAT = st.dictionaries(
 )
 
 
-@bounded(300)
+@bounded(120)
 @given(data=st.one_of(st.binary(max_size=60), FLAT.map(cbor2.dumps), FLAT.map(cbor2.dumps).flatmap(damaged)))
 def test_any_cbor_is_read_as_it_is_meant_or_refused(data: bytes) -> None:
     try:
@@ -153,7 +153,7 @@ def test_any_cbor_is_read_as_it_is_meant_or_refused(data: bytes) -> None:
     }
 
 
-@bounded(250)
+@bounded(100)
 @given(messages=st.lists(st.lists(MESSAGES, max_size=4), max_size=4), serves=st.booleans())
 def test_any_messages_of_a_stream(messages: list[list[tuple[bytes, Any]]], serves: bool) -> None:
     coming = list(messages)

@@ -25,7 +25,7 @@ ELEMENTS = st.lists(
 PEM = st.builds(lambda body: b"-----BEGIN PUBLIC KEY-----" + body, st.binary(max_size=60) | st.just(b"\n-----END"))
 
 
-@bounded(400)
+@bounded(160)
 @given(source=st.sampled_from(KEYS).flatmap(damaged) | st.binary(max_size=80) | ELEMENTS | PEM)
 def test_any_key_is_loaded_or_refused(source: bytes) -> None:
     try:
@@ -38,7 +38,7 @@ def test_any_key_is_loaded_or_refused(source: bytes) -> None:
         assert not check(key, DIGEST, signature, scheme) or key == load_key(sound)
 
 
-@bounded(150)
+@bounded(60)
 @given(data=st.data(), which=st.integers(0, len(SIGNED) - 1))
 def test_no_other_signature_passes(data: st.DataObject, which: int) -> None:
     key, sound, scheme = SIGNED[which]
@@ -47,7 +47,7 @@ def test_no_other_signature_passes(data: st.DataObject, which: int) -> None:
         assert not check(load_key(key), DIGEST, signature, tried) or signature == sound
 
 
-@bounded(150)
+@bounded(60)
 @given(source=damaged(vectors.P256_CERTIFICATE) | st.binary(max_size=60) | PEM)
 def test_any_certificate_is_taken_or_refused(source: bytes) -> None:
     for arguments in ((source,), (vectors.P256_CERTIFICATE, source, source)):

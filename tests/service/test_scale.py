@@ -8,7 +8,7 @@ import pytest
 from engine_service import Service
 
 QUEUED = 3000
-LISTED = 20_000
+LISTED = 6_000
 PAGE = 250
 
 
