@@ -52,7 +52,11 @@ class Remote:
             raise BoardError(why_not(port)) from error
         try:
             with self._plain_errors(), contextlib.redirect_stdout(io.StringIO()):
-                self._transport.enter_raw_repl(soft_reset=True)
+                try:
+                    self._transport.enter_raw_repl(soft_reset=True)
+                except TransportError:
+                    # What the program printed just then can hide the answer.
+                    self._transport.enter_raw_repl(soft_reset=True)
             self._execute(Path(__file__).with_name("on_board.py").read_text())
         except BoardError as error:
             self.close()

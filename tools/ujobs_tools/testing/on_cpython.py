@@ -32,11 +32,14 @@ _TIME = ["sleep", "sleep_ms", "sleep_us", "ticks_ms", "ticks_us", "time"]
 
 def install() -> None:
     """Let this process import ujobs and applications: the library, `machine`, and what CPython's modules lack."""
-    for folder in (DEVICE, FAKES, SHIMS, LIBRARY.parent):
+    for folder in (DEVICE, SHIMS, LIBRARY.parent):
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
+    # The other fakes are for MicroPython only.
+    sys.path.append(str(FAKES))
     import peripherals  # type: ignore[import-not-found]
 
+    sys.path.remove(str(FAKES))
     import boardlike  # type: ignore[import-not-found]
 
     for name in ("ticks_ms", "ticks_add", "ticks_diff"):
