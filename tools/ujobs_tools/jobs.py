@@ -60,13 +60,6 @@ def create(
     return arn
 
 
-def windows(given: Sequence[str] | None, continuous: bool) -> Sequence[str]:
-    """The maintenance windows given. Raises ValueError for a job that cannot have any."""
-    if given and not continuous:
-        raise ValueError("--window needs --continuous: AWS has maintenance windows for continuous jobs only")
-    return given or ()
-
-
 def check_document(document: str) -> None:
     """Raises ValueError unless the text is a job document that a board running ujobs can take."""
     if len(document) > _LARGEST_DOCUMENT:

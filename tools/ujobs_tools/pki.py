@@ -4,7 +4,6 @@ no key leaves but in what it issues."""
 
 import datetime
 import ipaddress
-import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ujobs_tools.whole_file import write_whole
+
+_READABLE = 0o644  # by all users
 HOSTS = ("localhost", "127.0.0.1")
 _AUTHORITY_NAME = "ujobs local certificate authority"
 _YEARS = 20
@@ -45,8 +47,8 @@ class Authority:
         key_path = directory / "ca.key"
         if not self.ca_path.exists():
             made = _make(_AUTHORITY_NAME, None)
-            _write(key_path, made.private_key_pem, 0o600)
-            _write(self.ca_path, made.certificate_pem)
+            write_whole(key_path, made.private_key_pem, 0o600)
+            write_whole(self.ca_path, made.certificate_pem, _READABLE)
         self.ca_pem = self.ca_path.read_bytes()
         try:
             self._certificate = x509.load_pem_x509_certificate(self.ca_pem)
@@ -57,8 +59,8 @@ class Authority:
             raise ValueError(f"{self.ca_path} and {key_path.name} beside it do not belong together")
         if not self._server_path.exists() or not set(names) <= self._server_names():
             made = self.issue("localhost", hosts=(*HOSTS, *names))
-            _write(self._server_key_path, made.private_key_pem, 0o600)
-            _write(self._server_path, made.certificate_pem)
+            write_whole(self._server_key_path, made.private_key_pem, 0o600)
+            write_whole(self._server_path, made.certificate_pem, _READABLE)
 
     def _server_names(self) -> set[str]:
         try:
@@ -122,7 +124,7 @@ class Authority:
                 raise ValueError(f"{self._server_path} or {name} beside it is damaged: {error.reason}") from error
         else:
             path = self._server_path.with_name("other-server.pem")
-            _write(path, issued.certificate_pem + issued.private_key_pem, 0o600)
+            write_whole(path, issued.certificate_pem + issued.private_key_pem, 0o600)
             context.load_cert_chain(path)
             path.unlink()
         context.load_verify_locations(cadata=self.ca_pem.decode("ascii"))
@@ -207,10 +209,3 @@ def _load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError("ca.key is not an EC key")
     return key
-
-
-def _write(path: Path, content: bytes, mode: int = 0o644) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(content)
-    temporary.replace(path)

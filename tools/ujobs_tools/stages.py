@@ -29,6 +29,13 @@ def options(
     return found
 
 
+def windows(given: Sequence[str] | None, continuous: bool) -> Sequence[str]:
+    """The maintenance windows given. Raises ValueError for a job that cannot have any."""
+    if given and not continuous:
+        raise ValueError("--window needs --continuous: AWS has maintenance windows for continuous jobs only")
+    return given or ()
+
+
 def _rollout(text: str) -> dict[str, Any]:
     match = _RATE.fullmatch(text)
     if match is None:

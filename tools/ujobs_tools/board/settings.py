@@ -50,6 +50,11 @@ def parse_settings(content: bytes, name: str) -> dict[str, Any]:
     return settings
 
 
+def wifi_network(ssid: str | None, password: str | None) -> dict[str, str]:
+    """The setting `wifi` for one network; empty without one."""
+    return {"ssid": ssid, "password": password or ""} if ssid else {}
+
+
 def change_settings(settings: dict[str, Any], overrides: Mapping[str, Any], assignments: Sequence[str]) -> None:
     """Change settings in place.
 

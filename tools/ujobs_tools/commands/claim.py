@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ujobs_tools.commands.errors import one_line, read_text
-from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+from ujobs_tools.commands.options import Ca, EndpointUrl, Profile, Region
 
 if TYPE_CHECKING:
     from ujobs_tools.claims import Claim
@@ -30,10 +30,7 @@ def create(
         str | None, typer.Option(help="IAM role with AWSIoTThingsRegistration; needed on AWS.")
     ] = None,
     endpoint_url: EndpointUrl = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option(help="Certificate of the server's authority, PEM or DER; on AWS: Amazon Root CA 1."),
-    ] = None,
+    ca: Ca = None,
     region: Region = None,
     profile: Profile = None,
 ) -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ujobs_tools.board.settings import UsageError, make_settings
+from ujobs_tools.board.settings import make_settings, wifi_network
 from ujobs_tools.commands.errors import one_line
-from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+from ujobs_tools.commands.options import Ca, EndpointUrl, MqttPort, Profile, Region, WifiPassword, WifiSsid
 from ujobs_tools.terminal import plain
 
 if TYPE_CHECKING:
@@ -49,17 +49,12 @@ def provision(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE in the settings; VALUE is JSON or text; ntp=null."),
     ] = None,
-    wifi_ssid: Annotated[str | None, typer.Option(help="Network that the board joins.")] = None,
-    wifi_password: Annotated[
-        str | None, typer.Option(envvar="UJOBS_WIFI_PASSWORD", help="Its password.", show_envvar=True)
-    ] = None,
-    mqtt_port: Annotated[int | None, typer.Option(help="Port for MQTT, where the service does not say.")] = None,
+    wifi_ssid: WifiSsid = None,
+    wifi_password: WifiPassword = None,
+    mqtt_port: MqttPort = None,
     patience: Annotated[int, typer.Option(help="Seconds that the board may take to connect.")] = 90,
     endpoint_url: EndpointUrl = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option(help="Certificate of the server's authority, PEM or DER; on AWS: Amazon Root CA 1."),
-    ] = None,
+    ca: Ca = None,
     region: Region = None,
     profile: Profile = None,
 ) -> None:
@@ -81,12 +76,10 @@ def provision(
             application_files(app)
         remote = connect(port)
         try:
-            host, said = provisioning.credentials(thing, folder, endpoint_url, region, profile, ca)
-            if said is None and mqtt_port is None:
-                raise UsageError("the service does not say where MQTT is: give --mqtt-port")
-            given: dict[str, Any] = {"thing": thing, "host": host, "port": mqtt_port or said}
+            host, mqtt = provisioning.credentials(thing, folder, endpoint_url, region, profile, ca, mqtt_port)
+            given: dict[str, Any] = {"thing": thing, "host": host, "port": mqtt}
             if wifi_ssid or settings is None:
-                given["wifi"] = {"ssid": wifi_ssid, "password": wifi_password or ""} if wifi_ssid else {}
+                given["wifi"] = wifi_network(wifi_ssid, wifi_password)
             contents = make_settings(settings, given, set_ or [])
             typer.echo(f"{thing}: key and certificates are in {folder}")
             _install(remote, app, provisioning.board_files(contents, folder), False)

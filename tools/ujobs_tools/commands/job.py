@@ -50,7 +50,7 @@ def create(
         text = document if document_file is None else read_text(document_file)
         if text is None and template is None:
             raise ValueError("give the job document with --document or --document-file, or a --template")
-        staged = stages.options(rate, abort_at, jobs.windows(window, continuous))
+        staged = stages.options(rate, abort_at, stages.windows(window, continuous))
         if not thing and not group and (found := project.find(Path.cwd())) is not None and found.thing:
             thing = [found.thing]
         staged |= stages.options(template_arn=stages.template_arn(client, template))

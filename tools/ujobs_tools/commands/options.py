@@ -1,5 +1,6 @@
-"""Options that several commands share: which cloud is meant, and how a job goes to its things."""
+"""Options that several commands share: which cloud is meant, how a board connects, and how a job goes to its things."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,14 @@ EndpointUrl = Annotated[
 ]
 Region = Annotated[str | None, typer.Option(help="AWS region, else boto3's own.")]
 Profile = Annotated[str | None, typer.Option(help="AWS profile, else boto3's own.")]
+Ca = Annotated[
+    Path | None, typer.Option(help="Certificate of the server's authority, PEM or DER; on AWS: Amazon Root CA 1.")
+]
+MqttPort = Annotated[int | None, typer.Option(help="Port for MQTT, where the service does not say.")]
+WifiSsid = Annotated[str | None, typer.Option(help="Network that the board joins.")]
+WifiPassword = Annotated[
+    str | None, typer.Option(envvar="UJOBS_WIFI_PASSWORD", help="Its password.", show_envvar=True)
+]
 Rate = Annotated[
     str | None,
     typer.Option(help="Things a minute: 20, or 1-100/20: from 1 to 100, doubled for each 20 that have succeeded."),

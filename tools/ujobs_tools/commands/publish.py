@@ -128,7 +128,7 @@ class _Publication:
         with one_line(self._command, cloud.CloudError), cloud.one_line_errors():
             (s3_url, *s3), (bucket, role_arn, https) = self._s3, self._to
             rate, abort_at, windows, template = self._staging
-            staged = stages.options(rate, abort_at, jobs.windows(windows, continuous))
+            staged = stages.options(rate, abort_at, stages.windows(windows, continuous))
             if self._iot[0] is not None and cloud.is_local(self._iot[0]):
                 if https and s3_url is None:
                     raise ValueError("--https needs an S3 with presigned URLs: give it with --s3-url")

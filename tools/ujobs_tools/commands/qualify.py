@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ujobs_tools.commands.deploy import Port, board_work
-from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+from ujobs_tools.commands.options import Ca, EndpointUrl, MqttPort, Profile, Region, WifiPassword, WifiSsid
 from ujobs_tools.terminal import plain
 
 if TYPE_CHECKING:
@@ -51,10 +51,8 @@ def qualify(
     reset_command: Annotated[
         str | None, typer.Option(help="Command that resets the board, where its port's RTS line does not.")
     ] = None,
-    wifi_ssid: Annotated[str | None, typer.Option(help="Network that the board joins.")] = None,
-    wifi_password: Annotated[
-        str | None, typer.Option(envvar="UJOBS_WIFI_PASSWORD", help="Its password.", show_envvar=True)
-    ] = None,
+    wifi_ssid: WifiSsid = None,
+    wifi_password: WifiPassword = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE in the board's settings; VALUE is JSON or text.")
     ] = None,
@@ -63,12 +61,9 @@ def qualify(
     ] = None,
     bucket: Annotated[str | None, typer.Option(help="S3 bucket for files. Needed for updates on AWS.")] = None,
     role_arn: Annotated[str | None, typer.Option(help="Role that lets AWS IoT read it. Likewise.")] = None,
-    mqtt_port: Annotated[int | None, typer.Option(help="Port for MQTT, where the service does not say.")] = None,
+    mqtt_port: MqttPort = None,
     endpoint_url: EndpointUrl = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option(help="Certificate of the server's authority, PEM or DER; on AWS: Amazon Root CA 1."),
-    ] = None,
+    ca: Ca = None,
     region: Region = None,
     profile: Profile = None,
 ) -> None:
@@ -109,8 +104,9 @@ def qualify(
 
         def make_settings(given: dict[str, Any]) -> dict[str, Any]:
             from ujobs_tools.board.settings import make_settings as make
+            from ujobs_tools.board.settings import wifi_network
 
-            given["wifi"] = {"ssid": wifi_ssid, "password": wifi_password or ""} if wifi_ssid else {}
+            given["wifi"] = wifi_network(wifi_ssid, wifi_password)
             given |= {"handlers": ["app", "files", "firmware", "reboot"], "receive_limit": 40960, "watchdog": _WATCHDOG}
             if clock_speed != 1:
                 given["update_interval"] = max(1, 60 / _UPDATES_PER_MINUTE / clock_speed)

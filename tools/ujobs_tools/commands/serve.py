@@ -16,6 +16,7 @@ import typer
 
 from ujobs_tools.commands.errors import in_words
 from ujobs_tools.terminal import PlainFormatter
+from ujobs_tools.whole_file import write_whole
 
 if TYPE_CHECKING:
     from ujobs_tools.service.server import Address, Service
@@ -102,7 +103,7 @@ def serve(
             def started(found: dict[str, Any]) -> None:
                 if ready_file is not None:
                     at_end.callback(ready_file.unlink, missing_ok=True)
-                    _write(ready_file, found)
+                    write_whole(ready_file, json.dumps(found).encode() + b"\n")
                 _announce(found, names, clock_speed, page.read_only)
 
             # Who can reach the page from another machine may look; to act takes the password.
@@ -148,13 +149,6 @@ def _allow_open_files() -> None:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _write(path: Path, found: dict[str, Any]) -> None:
-    # Renamed into place: whoever waits for the file finds all of it.
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(found) + "\n")
-    temporary.replace(path)
 
 
 def _is_this_machine(host: str) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ujobs_tools.commands.errors import one_line
-from ujobs_tools.commands.options import EndpointUrl, Profile, Region
+from ujobs_tools.commands.options import Ca, EndpointUrl, Profile, Region
 from ujobs_tools.terminal import plain
 
 if TYPE_CHECKING:
@@ -20,10 +20,7 @@ def create(
     name: Annotated[str, typer.Argument(help="Thing name: 1 to 128 characters of a-z A-Z 0-9 : _ -")],
     out: Annotated[Path, typer.Option(help="Folder for ca, cert and key, each as .pem and .der.")],
     endpoint_url: EndpointUrl = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option(help="Certificate of the server's authority, PEM or DER; on AWS: Amazon Root CA 1."),
-    ] = None,
+    ca: Ca = None,
     region: Region = None,
     profile: Profile = None,
     topic: Annotated[

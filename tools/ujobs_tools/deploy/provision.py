@@ -6,28 +6,38 @@ from typing import Any
 
 from ujobs_tools import cloud, fleet
 from ujobs_tools.board.files import make_own_files
+from ujobs_tools.board.settings import UsageError
 
 from .ports import BoardError
 
-_CONNECTED = "ujobs: connected to "  # of ujobs.link
+CONNECTED = "ujobs: connected to "
+"""What a board prints once it has, see lib/ujobs/link.py."""
 _NOT_STARTED = "not started: "  # of main.py
 
 
 def credentials(
-    thing: str, folder: Path, endpoint_url: str | None, region: str | None, profile: str | None, ca: Path | None
-) -> tuple[str, int | None]:
+    thing: str, folder: Path, endpoint_url: str | None, region: str | None, profile: str | None, ca: Path | None,
+    mqtt_port: int | None,
+) -> tuple[str, int]:
     """See to it that there is a thing, and that a folder holds its key and certificates; host and port for MQTT.
 
     folder: made, with a thing, if it holds no key yet; else it is taken as it is, for a board that is new or was wiped.
-    The rest, and what is raised: as for fleet.create_thing.
+    mqtt_port: wins over what the service says; UsageError is raised where neither says one. The rest, and what else is
+    raised: as for fleet.create_thing.
     """
+    port: int | None
     if not (folder / "key.der").exists():
         made = fleet.create_thing(thing, folder, endpoint_url, region, profile, ca)
-        return made.host, made.port
-    with cloud.one_line_errors():
-        iot = cloud.client("iot", endpoint_url, region, profile)
-        iot.describe_thing(thingName=thing)
-        return fleet.mqtt_endpoint(iot, endpoint_url)
+        host, port = made.host, made.port
+    else:
+        with cloud.one_line_errors():
+            iot = cloud.client("iot", endpoint_url, region, profile)
+            iot.describe_thing(thingName=thing)
+            host, port = fleet.mqtt_endpoint(iot, endpoint_url)
+    port = mqtt_port or port
+    if port is None:
+        raise UsageError("the service does not say where MQTT is: give --mqtt-port")
+    return host, port
 
 
 def board_files(settings: dict[str, Any], folder: Path) -> dict[str, bytes]:
@@ -42,7 +52,7 @@ def prove(lines: Iterable[str], say: Callable[[str], None]) -> None:
     """
     for line in lines:
         say(line)
-        if line.startswith(_CONNECTED):
+        if line.startswith(CONNECTED):
             return
         if line.startswith(_NOT_STARTED):
             raise BoardError("the board has everything, but does not start: its last line says why")

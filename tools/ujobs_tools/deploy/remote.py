@@ -123,6 +123,16 @@ class Remote:
         """Reset the board, and let go of it: its program starts."""
         self.restart().close()
 
+    @contextlib.contextmanager
+    def reset_on_failure(self) -> Iterator[None]:
+        """The board is reset, and let go of, if what is done with it fails or is interrupted."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(BoardError):
+                self.reset()
+            raise
+
     def restart(self) -> serial.SerialBase:
         """Reset the board, and hand over its port, for `ports.lines`: nothing that it prints is missed."""
         try:

@@ -1,15 +1,17 @@
 """What a case works with: the board, the cloud, and what the user has chosen."""
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ujobs_tools.deploy.ports import BoardError
+from ujobs_tools.deploy.provision import CONNECTED
 from ujobs_tools.executions import details_of
 from ujobs_tools.qualify.account import Account
-from ujobs_tools.qualify.board import CONNECTED, BoardUnderTest
+from ujobs_tools.qualify.board import BoardUnderTest
 from ujobs_tools.qualify.case import LEAST_HEAP, RESET_LINE
 
 _HEAP = "qualify: least heap "
@@ -66,6 +68,13 @@ class Bench:
         with self.board.stopped():
             pass
         self.board.wait_for(CONNECTED, _PATIENCE, since)
+
+    def reset_after(self, seconds: float, patience: float) -> None:
+        """Reset the board by its line after so long, and wait until it has connected. Raises BoardError."""
+        since = len(self.board.lines)
+        time.sleep(seconds)
+        self.board.reset_line()
+        self.board.wait_for(CONNECTED, patience, since)
 
     def note_heap(self, since: int) -> None:
         """Note the least free heap that the application has printed since line `since`."""

@@ -14,12 +14,12 @@ import serial
 
 from ujobs_tools.deploy import ports
 from ujobs_tools.deploy.ports import BoardError
+from ujobs_tools.deploy.provision import CONNECTED
 from ujobs_tools.deploy.remote import Remote
 
 _LINE_PATIENCE = 5.0  # seconds for the reset command, and for a board to say something after a reset
 _JOIN = 5.0  # seconds
 _BOOT = 0.1  # seconds until the chip has read IO0
-CONNECTED = "ujobs: connected to "
 
 
 def pulse(line: serial.Serial) -> None:
@@ -69,13 +69,8 @@ class BoardUnderTest:
         """The board at its REPL, its program stopped; afterwards it is reset, and its program starts."""
         self.release()
         remote = Remote(self.port)
-        try:
+        with remote.reset_on_failure():
             yield remote
-        except BaseException:
-            with contextlib.suppress(BoardError):
-                remote.reset()
-            remote.close()
-            raise
         self.listen(remote.restart())
 
     def run(self, program: str) -> Any:

@@ -1,8 +1,8 @@
 """What a case of the programme is, and how it ended."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ujobs_tools.qualify.bench import Bench
@@ -28,6 +28,11 @@ NEEDS = {
     FILES: "needs a place for files: give --bucket and --role-arn",
 }
 """What a case can need, and why it is skipped without."""
+
+
+def share(resets: int, parts: int) -> int:
+    """How many of --resets a case takes that gets one of so many parts, at least one."""
+    return -(-resets // parts)
 
 
 class Unexpected(Exception):
@@ -58,7 +63,3 @@ class Outcome:
     figures: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     console: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the state file."""
-        return asdict(self)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ujobs_tools import cloud
@@ -18,12 +17,13 @@ from ujobs_tools.board.interpreter import InterpreterError
 from ujobs_tools.cloud import CloudError
 from ujobs_tools.deploy import install
 from ujobs_tools.deploy.ports import BoardError
-from ujobs_tools.deploy.provision import board_files, credentials
+from ujobs_tools.deploy.provision import CONNECTED, board_files, credentials
 from ujobs_tools.deploy.remote import Remote
+from ujobs_tools.processes import ended_by_signals
 from ujobs_tools.qualify import cleanup
 from ujobs_tools.qualify.account import Account, Endpoint
 from ujobs_tools.qualify.bench import Bench, Choices
-from ujobs_tools.qualify.board import CONNECTED, BoardUnderTest
+from ujobs_tools.qualify.board import BoardUnderTest
 from ujobs_tools.qualify.case import (
     FAILED,
     FILES,
@@ -49,7 +49,7 @@ _PATIENCE = 120.0  # seconds until the board has connected
 
 
 class Interrupted(Exception):
-    """The run was ended by Ctrl-C or SIGTERM; what it had made is removed."""
+    """The run was ended by Ctrl-C, SIGTERM or SIGHUP; what it had made is removed."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Programme:
         board = BoardUnderTest(self.options.port, self.options.folder / "console.txt", self.options.reset_command)
         touched = False
         try:
-            with _signals(), tempfile.TemporaryDirectory(prefix="ujobs-qualify-") as folder:
+            with ended_by_signals(), tempfile.TemporaryDirectory(prefix="ujobs-qualify-") as folder:
                 remote = self._take(board.port)
                 touched = True
                 bench = self._prepare(remote, board, account, Path(folder))
@@ -122,7 +122,7 @@ class Programme:
 
     def _take(self, port: str) -> Remote:
         remote = Remote(port)
-        try:
+        with remote.reset_on_failure():
             files = sorted(remote.files(""))
             theirs = [path for path in files if not path.startswith(_EMPTY)]
             if theirs and not self.ask(
@@ -131,26 +131,18 @@ class Programme:
             ):
                 raise BoardError("the board is left as it is")
             remote.remove(theirs)
-        except BaseException:
-            with contextlib.suppress(BoardError):
-                remote.reset()
-            raise
         return remote
 
     def _prepare(self, remote: Remote, board: BoardUnderTest, account: Account, folder: Path) -> Bench:
         options = self.options
-        try:
+        with remote.reset_on_failure():
             self.state.facts |= ast.literal_eval(remote.run(FACTS.read_text()).strip())
             keys = folder / "thing"
             endpoint = options.endpoint
             host, port = credentials(
-                account.thing, keys, endpoint.url, endpoint.region, endpoint.profile, options.ca
+                account.thing, keys, endpoint.url, endpoint.region, endpoint.profile, options.ca, options.mqtt_port
             )
-            if port is None and options.mqtt_port is None:
-                raise ValueError("the service does not say where MQTT is: give --mqtt-port")
-            settings = options.make_settings(
-                {"thing": account.thing, "host": host, "port": options.mqtt_port or port}
-            )
+            settings = options.make_settings({"thing": account.thing, "host": host, "port": port})
             app = folder / "app"
             app.mkdir()
             for name, content in application().items():
@@ -158,10 +150,6 @@ class Programme:
             plan = install.plan_for(remote, app, board_files(settings, keys))
             self.say(f"the board gets {len(plan.write)} files, {plan.size()} bytes; its thing is {account.thing}")
             install.carry_out(remote, plan, lambda path, size: None)
-        except BaseException:
-            with contextlib.suppress(BoardError):
-                remote.reset()
-            raise
         board.listen(remote.restart())
         board.wait_for(CONNECTED, _PATIENCE)
         bench = Bench(board, account, options.choices, self.say, settings, self.options.folder, self.state.facts)
@@ -226,20 +214,6 @@ def choose(only: Sequence[str]) -> list[Case]:
 
 def _fits(name: str, pattern: str) -> bool:
     return fnmatch(name, pattern) or fnmatch(name.partition(".")[0], pattern)
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

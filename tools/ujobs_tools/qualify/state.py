@@ -1,19 +1,19 @@
 """The state file: what a run has found so far, so that `--resume` can go on, and `--clean` knows what to remove."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ujobs_tools.qualify.case import Outcome
+from ujobs_tools.whole_file import write_whole
 
 _NAME = "state.json"
 
 
 @dataclass
 class State:
-    """run_id: of the run. seed: of its random moments. outcomes: of the cases that have run. facts: of the board.
-    figures: of the run as a whole."""
+    """run_id: of the run. seed: of its random moments. outcomes: of the cases that have run. facts: of the board."""
 
     folder: Path
     run_id: str
@@ -26,12 +26,9 @@ class State:
         self.folder.mkdir(parents=True, exist_ok=True)
         content = {
             "run_id": self.run_id, "seed": self.seed, "facts": self.facts,
-            "outcomes": [outcome.as_dict() for outcome in self.outcomes.values()],
+            "outcomes": [asdict(outcome) for outcome in self.outcomes.values()],
         }
-        path = self.folder / _NAME
-        temporary = path.with_name(_NAME + ".tmp")
-        temporary.write_text(json.dumps(content, indent=1))
-        temporary.replace(path)
+        write_whole(self.folder / _NAME, json.dumps(content, indent=1).encode())
 
 
 def read(folder: Path) -> State | None:

@@ -13,11 +13,11 @@ import serial
 
 from ujobs_tools.deploy import install, ports
 from ujobs_tools.deploy.plan import OWNED, SLOTS
+from ujobs_tools.deploy.provision import CONNECTED
 from ujobs_tools.deploy.remote import Remote
 from ujobs_tools.testing.console import BoardOnConsole
 from ujobs_tools.testing.jobs_service import JobsService
 
-_CONNECTED = "ujobs: connected to "
 _PATIENCE = 60.0  # seconds to join the network and to connect
 _BOOT = 5.0  # seconds until a board that is let go prints something
 _LOOK = 0.05  # seconds
@@ -75,7 +75,7 @@ class CableBoard(BoardOnConsole):
             remote.remove([path for path in remote.names("") if not path.startswith(_KEPT) and path not in own])
         self.start()
         deadline = time.monotonic() + _PATIENCE
-        while _CONNECTED not in self.console:
+        while CONNECTED not in self.console:
             if time.monotonic() > deadline:
                 pytest.fail(
                     f"the board at {self._port} did not connect within {_PATIENCE:g} s. Its settings must name a Wi-Fi "

@@ -4,7 +4,6 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from ujobs_tools.executions import TERMINAL
 from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import Case, Unexpected
 
@@ -56,7 +55,6 @@ def _ending(bench: Bench) -> str:
             raise Unexpected(f"{job} is {found['status']}")
         seen.append(str(found["status"]))
     bench.job({"operation": "blink", "times": 1})
-    assert set(seen) <= set(TERMINAL)
     return ", ".join(seen) + "; the next job SUCCEEDED"
 
 

@@ -1,18 +1,16 @@
 """Files of a megabyte by stream and by HTTP or HTTPS, and with resets at random moments."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from ujobs_tools.qualify.bench import Bench
-from ujobs_tools.qualify.board import CONNECTED
-from ujobs_tools.qualify.case import FILES, RESET_LINE, Case, Unexpected
+from ujobs_tools.qualify.case import FILES, RESET_LINE, Case, Unexpected, share
 from ujobs_tools.qualify.transfer import Streams, entry, web_server
 
 _PATH = "/data/qualify.bin"
 _RESERVE = 131072  # bytes of flash that stay free
 _PATIENCE = 900.0  # seconds
-_SHARE = 5  # one of so many --resets
+_PARTS = 5  # of --resets, of which it gets one
 _SMALL = 65536  # bytes
 _LONGEST = 3.0  # seconds of a small download
 
@@ -54,16 +52,14 @@ def _by_web(bench: Bench) -> str:
 
 def _with_resets(bench: Bench) -> str:
     account, board, random = bench.account, bench.board, bench.random("downloads")
-    count = -(-bench.choices.resets // _SHARE)
+    count = share(bench.choices.resets, _PARTS)
     with Streams(bench) as streams:
         for at in range(count):
             content = _content(_SMALL, at + 3)
             stream = streams.stream(f"file-{at}", content)
-            since, moment = len(board.lines), random.uniform(0, _LONGEST)
+            moment = random.uniform(0, _LONGEST)
             job = account.create({"operation": "files", "fetch": [entry(_PATH, content, stream=stream)]})
-            time.sleep(moment)
-            board.reset_line()
-            board.wait_for(CONNECTED, _PATIENCE, since)
+            bench.reset_after(moment, _PATIENCE)
             account.expect(job, "SUCCEEDED", _PATIENCE)
             with board.stopped() as remote:
                 there = remote.files(_PATH).get(_PATH)
@@ -74,15 +70,11 @@ def _with_resets(bench: Bench) -> str:
     return f"{count} resets: each file SUCCEEDED and is whole in flash"
 
 
-def _executions(each: int) -> Callable[[int], int]:
-    return lambda resets: -(-resets // _SHARE) * each + 1
-
-
 CASES = (
     Case("updates.stream", "a file of 1 MB, or what flash has room for, by stream", _by_stream, (FILES,),
          lambda resets: 2),
     Case("updates.web", "the same by HTTP from this machine, on AWS by presigned URL over HTTPS", _by_web, (FILES,),
          lambda resets: 2),
     Case("updates.download-resets", "resets at random moments of downloads: SUCCEEDED, and the file is whole",
-         _with_resets, (FILES, RESET_LINE), _executions(1)),
+         _with_resets, (FILES, RESET_LINE), lambda resets: share(resets, _PARTS) + 1),
 )

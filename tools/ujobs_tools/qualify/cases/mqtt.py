@@ -1,7 +1,7 @@
 """What the cloud's policy allows the board, and a message that the service refuses."""
 
+from ujobs_tools.deploy.provision import CONNECTED
 from ujobs_tools.qualify.bench import Bench
-from ujobs_tools.qualify.board import CONNECTED
 from ujobs_tools.qualify.case import Case, Unexpected
 
 _PATIENCE = 120.0  # seconds

@@ -2,12 +2,10 @@
 
 Afterwards the cloud's history and the marks in the board's flash must agree: nothing lost, nothing doubled."""
 
-import time
 from collections.abc import Callable
 
 from ujobs_tools.qualify.bench import Bench
-from ujobs_tools.qualify.board import CONNECTED
-from ujobs_tools.qualify.case import RESET_LINE, WIFI, Case, Unexpected
+from ujobs_tools.qualify.case import RESET_LINE, WIFI, Case, Unexpected, share
 from ujobs_tools.qualify.tally import CHECKPOINTED, ONCE, PLAIN, Counted, disagreement
 
 _UNITS = 10
@@ -26,13 +24,13 @@ def _unsent(bench: Bench) -> str:
     return "the result came from flash, the handler ran once"
 
 
-def _random_resets(how: str, share: int) -> Callable[[Bench], str]:
-    """how: "line", or of device/app.py's `reset`. share: one of so many --resets."""
+def _random_resets(how: str, parts: int) -> Callable[[Bench], str]:
+    """how: "line", or of device/app.py's `reset`. parts: it gets one of so many of --resets."""
 
     def run(bench: Bench) -> str:
-        account, board = bench.account, bench.board
+        account = bench.account
         random = bench.random(how)
-        count = _count(bench.choices.resets, share)
+        count = share(bench.choices.resets, parts)
         jobs, found = [], {}
         for number in range(count):
             kind = random.choice(_KINDS)
@@ -40,12 +38,9 @@ def _random_resets(how: str, share: int) -> Callable[[Bench], str]:
             document: dict[str, object] = {"operation": kind, "to": _UNITS, "pause": _UNIT}
             if how != "line":
                 document["reset"] = [how, round(1000 * moment)]
-            since = len(board.lines)
             job = Counted(account.create(document), kind, _UNITS)
             if how == "line":
-                time.sleep(moment)
-                board.reset_line()
-                board.wait_for(CONNECTED, _PATIENCE, since)
+                bench.reset_after(moment, _PATIENCE)
             jobs.append(job)
             found[job.job_id] = account.wait(job.job_id, _PATIENCE)
             bench.say(f"         {number + 1} of {count}: {kind}, {1000 * moment:.0f} ms, "
@@ -66,18 +61,14 @@ def _random_resets(how: str, share: int) -> Callable[[Bench], str]:
     return run
 
 
-def _count(resets: int, share: int) -> int:
-    return -(-resets // share)
-
-
 _AGREE = "cloud and flash agree: 0 lost, 0 doubled"
 CASES = (
     Case("power.unsent", "reset when the result is in flash and nothing of it was sent: it is reported, not run again",
          _unsent),
     *(
-        Case(f"power.{name}", f"{what} at random moments of counting jobs; {_AGREE}", _random_resets(how, share), needs,
-             lambda resets, share=share: _count(resets, share))
-        for name, what, how, share, needs in (
+        Case(f"power.{name}", f"{what} at random moments of counting jobs; {_AGREE}", _random_resets(how, parts), needs,
+             lambda resets, parts=parts: share(resets, parts))
+        for name, what, how, parts, needs in (
             ("line", "hard resets by the reset line", "line", 1, (RESET_LINE,)),
             ("machine", "machine.reset()", "reset", 2, ()),
             ("watchdog", "the watchdog's reset", "watchdog", 10, ()),

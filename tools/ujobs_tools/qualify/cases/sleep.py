@@ -2,8 +2,9 @@
 
 import time
 
+from ujobs_tools.deploy.provision import CONNECTED
+from ujobs_tools.executions import details_of
 from ujobs_tools.qualify.bench import Bench
-from ujobs_tools.qualify.board import CONNECTED
 from ujobs_tools.qualify.case import Case, Unexpected
 
 _ASLEEP = 5000  # ms
@@ -19,7 +20,7 @@ def _slept(bench: Bench) -> str:
     job = account.create({"operation": "facts"})
     board.wait_for(f"job {job}: SUCCEEDED", _PATIENCE, since)
     bench.figure("wake to done, ms", max(0.0, 1000 * (time.monotonic() - wakes)))
-    details = account.expect(job, "SUCCEEDED")["statusDetails"]["detailsMap"]
+    details = details_of(account.expect(job, "SUCCEEDED"))
     if details.get("cause") != "DEEPSLEEP_RESET":
         raise Unexpected(f"woke by {details.get('cause')}")
     if not any(CONNECTED in line for line in board.lines[since:]):

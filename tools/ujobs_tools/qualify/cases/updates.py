@@ -4,14 +4,13 @@ import time
 
 from ujobs_tools.executions import details_of
 from ujobs_tools.qualify.bench import Bench
-from ujobs_tools.qualify.board import CONNECTED
-from ujobs_tools.qualify.case import FILES, FIRMWARE, RESET_LINE, TWO_PARTITIONS, Case, Unexpected
+from ujobs_tools.qualify.case import FILES, FIRMWARE, RESET_LINE, TWO_PARTITIONS, Case, Unexpected, share
 from ujobs_tools.qualify.device import application
 from ujobs_tools.qualify.transfer import Streams, entry
 
 _PATIENCE = 240.0  # seconds, of an update with its trial
 _BROKEN = b"raise ValueError('this version does not start')\n"
-_SHARE = 5  # one of so many --resets
+_PARTS = 5  # of --resets, of which it gets one
 _LONGEST = 6.0  # seconds from the update's start to its last restart
 
 
@@ -52,17 +51,15 @@ def _rolled_back(bench: Bench) -> str:
 
 
 def _with_resets(bench: Bench) -> str:
-    account, board, random = bench.account, bench.board, bench.random("updates")
-    count = -(-bench.choices.resets // _SHARE)
+    account, random = bench.account, bench.random("updates")
+    count = share(bench.choices.resets, _PARTS)
     said = []
     with Streams(bench) as streams:
         for at in range(count):
             number = 10 + at
-            since, moment = len(board.lines), random.uniform(0, _LONGEST)
+            moment = random.uniform(0, _LONGEST)
             job = _create(bench, streams, number, _application(number))
-            time.sleep(moment)
-            board.reset_line()
-            board.wait_for(CONNECTED, _PATIENCE, since)
+            bench.reset_after(moment, _PATIENCE)
             found = account.wait(job, _PATIENCE)
             runs = _running(bench)
             taken = found["status"] == "SUCCEEDED"
@@ -97,7 +94,7 @@ CASES = (
     Case("updates.rollback", "an application that does not start: FAILED, and the previous version runs", _rolled_back,
          (FILES,), lambda resets: 3),
     Case("updates.resets", "resets at random moments of updates: the cloud says what the board runs", _with_resets,
-         (FILES, RESET_LINE), lambda resets: -(-resets // _SHARE) * 2),
+         (FILES, RESET_LINE), lambda resets: 2 * share(resets, _PARTS)),
     Case("updates.firmware", "a firmware into the other partition: SUCCEEDED, and the board runs from there", _firmware,
          (FILES, TWO_PARTITIONS, FIRMWARE), lambda resets: 3),
 )
