@@ -37,12 +37,12 @@ def claims(config):
 
 def build(config):
     """Return what the board is to run: the agent that the settings describe, or before that its claim."""
+    hosts = choices.hosts(config)
     if claims(config):
         from ujobs.provisioning import claim
 
-        return claim(dict(config, host=choices.hosts(config)[0]))
+        return claim(dict(config, host=hosts[0]))
     proving.check(config)
-    hosts = choices.hosts(config)
     agent = Agent(
         thing=config["thing"],
         host=hosts[0],

@@ -49,13 +49,13 @@ def take_turns(link, hosts: "list[str]") -> None:
 
 
 def _in_order(file, options, name):
-    last = trial._read(file)
+    last = trial.read(file)
     return [one for one in options if name(one) == last] + [one for one in options if name(one) != last]
 
 
 def _note(file, text):
     try:
-        if trial._read(file) != text:
-            trial._write(file, text)
+        if trial.read(file) != text:
+            trial.write(file, text)
     except OSError as error:
         print("%s is not written: %s" % (file, error))

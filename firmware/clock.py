@@ -59,7 +59,7 @@ class Clock:
     async def off(self) -> str:
         """Return how far the board's clock is from the time server's, in words."""
         try:
-            difference = _now() - await ask(self._host)
+            difference = int(time.time()) + _epoch() - await ask(self._host)
         except (OSError, ValueError) as error:
             return "no time from %s: %s" % (self._host, error)
         return "%+d s" % difference if difference else "right"
@@ -120,14 +120,13 @@ def read(answer: bytes) -> int:
     return seconds
 
 
-def _now():
-    # Seconds since 1970.
-    return int(time.time()) + (946684800 if time.gmtime(0)[0] == 2000 else 0)
+def _epoch():
+    # Seconds from 1970 to MicroPython's epoch, which is 2000 on boards.
+    return 946684800 if time.gmtime(0)[0] == 2000 else 0
 
 
 def _gmtime(seconds):
-    # MicroPython's epoch is 2000 on boards.
-    return time.gmtime(seconds - 946684800 if time.gmtime(0)[0] == 2000 else seconds)
+    return time.gmtime(seconds - _epoch())
 
 
 def _set(seconds):

@@ -119,8 +119,8 @@ def keep(error: BaseException, secrets: "list[str]") -> None:
     text = "?".join(pieces)[-_KEPT:]
     try:
         # A board that ends the same way again and again does not wear out its flash.
-        if text != trial._read(_TRACEBACK):
-            trial._write(_TRACEBACK, text)
+        if text != trial.read(_TRACEBACK):
+            trial.write(_TRACEBACK, text)
     except OSError as failed:
         print("health: the traceback is not kept:", failed)
 
@@ -140,7 +140,7 @@ def facts() -> dict:
         "mode": "safe" if safe else "normal",
         "starts": starts or None,
         "uptime": uptime(),
-        "traceback": trial._read(_TRACEBACK) or None,
+        "traceback": trial.read(_TRACEBACK) or None,
     }
 
 
@@ -148,13 +148,13 @@ def last_start() -> str:
     """Return what is known of how the last start ended, for the reason of a job that it cut short."""
     text = ", start %d since power-on" % starts if starts else ""
     if _last == _RAISED:
-        text += ", " + trial._read(_TRACEBACK).rstrip().split("\n")[-1]
+        text += ", " + trial.read(_TRACEBACK).rstrip().split("\n")[-1]
     return text + (", safe mode" if safe else "")
 
 
 def _read():
     try:
-        return min(int(trial._read(_COUNT)), _MOST)
+        return min(int(trial.read(_COUNT)), _MOST)
     except ValueError:
         return 0
 
@@ -162,7 +162,7 @@ def _read():
 def _write(count):
     try:
         if count:
-            trial._write(_COUNT, str(count))
+            trial.write(_COUNT, str(count))
         else:
             os.remove(trial.root + _COUNT)
     except OSError as error:

@@ -190,15 +190,21 @@ async def fetch(
                 raise
     if size is not None and sink.size != size:
         raise ValueError("the file has %d bytes and not %d" % (sink.size, size))
-    digest = await sink.sha256()
-    if source.get("sha256", digest).lower() != digest:
-        raise ValueError("the file's SHA-256 is not the one in the job document")
+    digest = await check_digest(source, sink)
     if means[1]:
         # Not before it is needed: a download wants the memory.
         from .verify import signed
 
         if not signed(source, means[1], unhexlify(digest)):
             raise ValueError("the file's signature is not the signing key's")
+
+
+async def check_digest(source: dict, sink: "Any") -> str:
+    """Return the SHA-256 of what is in a sink, in hexadecimal. Raises ValueError unless it is the source's, if any."""
+    digest = await sink.sha256()
+    if source.get("sha256", digest).lower() != digest:
+        raise ValueError("the file's SHA-256 is not the one in the job document")
+    return digest
 
 
 async def _once(job, source, progress, context):

@@ -267,7 +267,8 @@ async def _execute(agent, found, fault):
     # Before anything of the handler is imported: that may be what crashes the board.
     if not fault and (attempt > handler[3] or (attempt > 1 and handler[2] == "fail")):
         status = _FAILED
-        cause = lend("restore", "reset_cause", agent._options)
+        # The option last_start of Agent.use(): more about it, text that begins with a comma.
+        cause = lend("restore", "reset_cause") + agent._options.get("last_start", "")
         fault = "the board was reset during attempt %d: %s" % (attempt - 1, cause)
     try:
         journal.begin(found, attempt)

@@ -34,20 +34,16 @@ def load(journal: Journal) -> None:
         journal.details = ujson.loads(data)
 
 
-def reset_cause(options: dict) -> str:
-    """Return the name of the last reset's cause, such as WDT_RESET; its number if it has no name here.
-
-    options: of Agent.use(), whose `last_start` is put behind it: text that begins with a comma.
-    """
-    more = options.get("last_start", "")
+def reset_cause() -> str:
+    """Return the name of the last reset's cause, such as WDT_RESET; its number if it has no name here."""
     try:
         import machine
 
         cause = machine.reset_cause()
     except (ImportError, AttributeError):
-        return "cause unknown" + more  # no board
+        return "cause unknown"  # no board
     # The numbers differ from port to port; the names do not.
     for name in ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET"):
         if getattr(machine, name, None) == cause:
-            return name + more
-    return str(cause) + more
+            return name
+    return str(cause)

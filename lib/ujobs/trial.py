@@ -33,7 +33,8 @@ _COUNTS = ("0", "1", "2", "3")
 _counted = ""
 
 
-def _read(name):
+def read(name: str) -> str:
+    """Return the text of a small file of the board's own, by its absolute path; "" without one."""
     try:
         with open(root + name) as file:
             return file.read()
@@ -41,7 +42,8 @@ def _read(name):
         return ""
 
 
-def _write(name, text):
+def write(name: str, text: str) -> None:
+    """Put text into such a file in one step: a power cut leaves what was there before. Raises OSError."""
     with open(root + name + ".tmp", "w") as file:
         file.write(text)
     os.rename(root + name + ".tmp", root + name)
@@ -56,7 +58,7 @@ def _remove(name):
 
 def slot() -> str:
     """Return the folder of the application that is confirmed."""
-    name = _read("/app-slot")
+    name = read("/app-slot")
     return name if name in _SLOTS else _SLOTS[0]
 
 
@@ -67,7 +69,7 @@ def other_slot() -> str:
 
 def _state():
     # "1 app /app-b": starts so far, what is on trial, and the folder of the application to start.
-    state = _read("/trial").split(" ")
+    state = read("/trial").split(" ")
     sound = len(state) == 3 and state[0] in _COUNTS and state[1] in (APP, FIRMWARE, SETTINGS) and state[2] in _SLOTS
     return state if sound else ("", "", "")
 
@@ -86,7 +88,7 @@ def confirm() -> None:
         from esp32 import Partition
 
         Partition.mark_app_valid_cancel_rollback()
-    _write("/app-slot", _state()[2] or slot())
+    write("/app-slot", _state()[2] or slot())
     _remove("/trial")
     _remove("/settings.old")
     _counted = ""
@@ -98,7 +100,7 @@ def fail(reason: str) -> None:
     what = _state()[1]
     if what:
         try:
-            _write("/trial-failed", reason)
+            write("/trial-failed", reason)
         except OSError:
             pass  # A full flash must not keep what has failed.
         if what == SETTINGS:
@@ -119,7 +121,7 @@ def forget() -> None:
 
 def failure() -> str:
     """Return why the last trial failed, "" when it did not."""
-    return _read("/trial-failed")
+    return read("/trial-failed")
 
 
 async def ended() -> None:
@@ -160,7 +162,7 @@ def begin(what: str) -> None:
     global _counted
     _counted = ""
     forget()
-    _write("/trial", "0 %s %s" % (what, other_slot() if what == APP else slot()))
+    write("/trial", "0 %s %s" % (what, other_slot() if what == APP else slot()))
 
 
 def boot() -> str:
@@ -178,7 +180,7 @@ def boot() -> str:
         fail("it did not prove itself in %d starts" % _MAX_STARTS)
         return slot()
     try:
-        _write("/trial", "%d %s %s" % (int(boots) + 1, what, folder))
+        write("/trial", "%d %s %s" % (int(boots) + 1, what, folder))
     except OSError as error:
         # A trial whose boots cannot be counted would never end.
         fail("the flash takes nothing: " + repr(error))

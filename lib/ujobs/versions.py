@@ -60,9 +60,9 @@ def check(document: dict, sources: "list[dict] | tuple[dict, ...]", runs: str, o
 
 def of(place: str) -> str:
     """Return the version of what is in a folder or partition; "" when it is not known."""
-    return trial._read(place + ".version")
+    return trial.read(place + ".version")
 
 
 def keep(place: str, document: dict) -> None:
     """Note that what is in a folder or partition is from now on what this document brings. Raises OSError."""
-    trial._write(place + ".version", str(document.get("version", "")))
+    trial.write(place + ".version", str(document.get("version", "")))

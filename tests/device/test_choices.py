@@ -91,13 +91,13 @@ def test_networks_in_order():
 def test_what_stays_the_same_is_not_written_again():
     def scenario():
         written = []
-        real = trial._write
-        trial._write = lambda name, text: (written.append(name), real(name, text))
+        real = trial.write
+        trial.write = lambda name, text: (written.append(name), real(name, text))
         try:
             for name in ("a", "a", "b", "b", "b"):
                 choices.joined((name, ""))
         finally:
-            trial._write = real
+            trial.write = real
         assert len(written) == 2
 
     on_flash(scenario)
@@ -108,14 +108,14 @@ def test_a_flash_that_takes_nothing_does_not_keep_the_board_off_line():
         raise OSError(28)
 
     def scenario():
-        real = trial._write
-        trial._write = full
+        real = trial.write
+        trial.write = full
         try:
             link = Link("b")
             choices.take_turns(link, ["a", "b"])
             connect(link, 2)
             assert link.tried == ["a", "b"]
         finally:
-            trial._write = real
+            trial.write = real
 
     on_flash(scenario)

@@ -297,12 +297,12 @@ def test_a_flash_that_takes_nothing_does_not_end_anything():
         raise OSError(28)
 
     def scenario(flash):
-        real = trial._write
-        trial._write = full
+        real = trial.write
+        trial.write = full
         try:
             assert not any([start() for _ in range(20)])
             ended("sensor")
         finally:
-            trial._write = real
+            trial.write = real
 
     on_board(scenario)

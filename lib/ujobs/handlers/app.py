@@ -16,7 +16,7 @@ import os
 from .. import trial, versions
 from ..agent import Reject
 from ..details import clean
-from ..fetch import check_source, fetch
+from ..fetch import check_digest, check_source, fetch
 from ..flash import Part, check_plain, is_there, room
 from ..job import Job
 
@@ -115,8 +115,7 @@ async def _unpack(part, whole, source):
                 break
             whole.write(whole.size, data)
             await asyncio.sleep(0)
-    if await whole.sha256() != source["sha256"].lower():
-        raise ValueError("the file's SHA-256 is not the one in the job document")
+    await check_digest(source, whole)
 
 
 async def _is_running(sources):

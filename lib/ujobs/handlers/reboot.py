@@ -15,7 +15,7 @@ async def run(job: Job, options: dict) -> "dict | None":
     import machine
 
     if job.checkpoint:
-        return {"reset_cause": reset_cause({})}
+        return {"reset_cause": reset_cause()}
     job.save(True)
     # Let whatever is on its way out leave first.
     await asyncio.sleep(0.5)

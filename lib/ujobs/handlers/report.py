@@ -30,11 +30,11 @@ async def run(job: Job, options: dict) -> "dict | None":
             most = size
     it = sys.implementation
     details = {
-        "reset_cause": reset_cause({}),
+        "reset_cause": reset_cause(),
         "heap": "%d free, %d in one piece" % (heap, largest),
         "flash": "%d free" % free("/"),
         "versions": "application %s, ujobs %s, %s %d.%d.%d" % (
-            (trial._read(trial.slot() + ".version") or "unknown", _UJOBS, it.name) + tuple(it.version[:3])
+            (trial.read(trial.slot() + ".version") or "unknown", _UJOBS, it.name) + tuple(it.version[:3])
         ),
     }
     if "facts" in options:

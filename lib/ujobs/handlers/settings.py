@@ -37,8 +37,8 @@ async def run(job: Job, options: dict) -> "dict | None":
     except ValueError as error:
         raise Reject(str(error))
     # What could run out of space comes before the trial.
-    trial._write("/settings.old", ujson.dumps(before))
-    trial._write("/settings.new", ujson.dumps(after))
+    trial.write("/settings.old", ujson.dumps(before))
+    trial.write("/settings.new", ujson.dumps(after))
     job.save(True)
     await trial.restart(
         job, trial.SETTINGS, lambda: os.rename(trial.root + "/settings.new", trial.root + "/settings.json")

@@ -149,7 +149,7 @@ async def facts(job):
     gc.collect()
     from ujobs.restore import reset_cause
 
-    found = {"heap_free": gc.mem_free(), "cause": reset_cause({}), "version": "0"}
+    found = {"heap_free": gc.mem_free(), "cause": reset_cause(), "version": "0"}
     found["uptime_ms"] = time.ticks_diff(time.ticks_ms(), _started)
     try:
         from qualified import VERSION
