@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ujobs_tools.service import abort, limits, paging, rollout, schedule
+from ujobs_tools.service import abort, limits, model, paging, rollout, schedule
 from ujobs_tools.service.core import Core
 from ujobs_tools.service.errors import ApiError, existing, invalid
 from ujobs_tools.service.model import Job
@@ -84,12 +84,9 @@ class JobTemplates(Core):
 
 
 def _members_of(job: Job) -> dict[str, Any]:
-    retries = [{"failureType": kind, "numberOfRetries": number} for kind, number in (job.retries or {}).items()]
-    minutes = job.in_progress_timeout
     members = {
         "document": job.document, "jobExecutionsRolloutConfig": job.rollout, "abortConfig": job.abort,
-        "timeoutConfig": minutes and {"inProgressTimeoutInMinutes": minutes},
-        "jobExecutionsRetryConfig": retries and {"criteriaList": retries},
+        "timeoutConfig": model.timeout_config(job), "jobExecutionsRetryConfig": model.retry_config(job),
     }
     return {name: value for name, value in members.items() if value}
 

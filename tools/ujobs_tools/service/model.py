@@ -134,6 +134,18 @@ def control_view(execution: Execution, thing_arn: str, now: float) -> dict[str, 
     )
 
 
+def retry_config(job: Job) -> dict[str, Any] | None:
+    """jobExecutionsRetryConfig of a job, None without."""
+    criteria = [{"failureType": kind, "numberOfRetries": number} for kind, number in (job.retries or {}).items()]
+    return {"criteriaList": criteria} if criteria else None
+
+
+def timeout_config(job: Job) -> dict[str, int]:
+    """timeoutConfig of a job, empty without."""
+    minutes = job.in_progress_timeout
+    return {} if minutes is None else {"inProgressTimeoutInMinutes": minutes}
+
+
 def job_summary(job: Job, job_arn: str, rolling_out: bool) -> dict[str, Any]:
     """JobSummary. rolling_out: whether things wait for the job (isConcurrent)."""
     return _without_none(
@@ -151,17 +163,15 @@ def job_view(
 
     timeoutConfig, schedulingConfig, presignedUrlConfig and jobExecutionsRolloutConfig are there even when unset.
     """
-    retries = [{"failureType": kind, "numberOfRetries": number} for kind, number in (job.retries or {}).items()]
-    minutes = job.in_progress_timeout
     return _without_none(
         **job_summary(job, job_arn, rolling_out),
         targets=job.targets, description=job.description, forceCanceled=job.force_canceled or None,
         reasonCode=job.reason_code, comment=job.comment,
         jobTemplateArn=job.job_template_arn, documentParameters=job.document_parameters,
-        jobExecutionsRetryConfig={"criteriaList": retries} if retries else None,
+        jobExecutionsRetryConfig=retry_config(job),
         presignedUrlConfig={}, jobExecutionsRolloutConfig=job.rollout or {}, abortConfig=job.abort,
         schedulingConfig=job.scheduling or {}, scheduledJobRollouts=windows or None,
-        timeoutConfig={} if minutes is None else {"inProgressTimeoutInMinutes": minutes},
+        timeoutConfig=timeout_config(job),
         jobProcessDetails={
             f"numberOf{name}Things": counts.get(status, 0)
             for status, name in (
