@@ -1,7 +1,7 @@
-"""docs/api.md, made from the docstrings and annotations of lib/ujobs: `make api`.
+"""`make api`: docs/api.md, from the docstrings and annotations of lib/ujobs.
 
-The sources are read, not imported. Everything public is in it, that is what has a docstring and a name without
-an underscore in front, in the order of the floors from the top.
+The sources are read, not imported. The page has what applications call, in the order of the layers from the top;
+the docstrings of everything else are in the sources.
 """
 
 import ast
@@ -11,16 +11,31 @@ from pathlib import Path
 
 from ujobs_lab import REPOSITORY
 
-MODULES = (
-    "agent", "job", "client", "link", "journal", "details", "surrogates", "restore", "certificates", "trial",
-    "provisioning", "streams", "cbor", "download", "fetch", "flash", "verify", "versions", "gate",
-)
+# By module: the names that applications use, and of a class its members. A class without members has none on the page.
+USED: dict[str, dict[str, tuple[str, ...]]] = {
+    "agent": {
+        "Reject": (), "JobsError": (), "Requests": ("request",), "Agent": ("on", "use", "confirm", "run"),
+    },
+    "job": {"Job": ("checkpoint", "save", "progress", "tick", "renew")},
+    "gate": {"Waiting": ()},
+    "client": {
+        "Execution": (), "JobsClient": ("get_pending", "start_next", "describe", "update"),
+    },
+    "link": {"Link": ("subscribe", "unsubscribe", "publish", "connect", "disconnect", "run")},
+    "journal": {
+        "Journal": ("holds", "begin", "set_version", "finish", "acknowledge", "save", "checkpoint"),
+    },
+    "certificates": {"tls_context": ()},
+    "trial": {"boot": (), "current": (), "confirm": (), "fail": ()},
+    "provisioning": {"claim": (), "Claim": ("run",)},
+}
 _LIBRARY = REPOSITORY / "lib" / "ujobs"
 _PAGE = REPOSITORY / "docs" / "api.md"
 _HEAD = """# API
 
-Made from the docstrings of `lib/ujobs` by `make api`. The handlers that come with ujobs are described by their job
-documents, see [handlers](handlers/README.md).
+What can your application call? This page is made from the docstrings of `lib/ujobs` by `make api`; modules that only
+the library itself uses are described in their sources. [Handlers](handlers/README.md) lists the handlers that come with
+ujobs.
 
 {names}
 
@@ -32,43 +47,49 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def render(library: Path = _LIBRARY) -> str:
-    """The page as Markdown."""
-    trees = {name: ast.parse((library / f"{name}.py").read_text()) for name in MODULES}
-    names = ", ".join(f"`{name}`" for name in _short_names(library))
-    lines = [_HEAD.format(names=textwrap.fill(f"Names that `from ujobs import …` finds: {names}.", _WIDTH))]
+    """The page as Markdown. Raises KeyError for a name in USED that the library does not have or document."""
+    trees = {name: ast.parse((library / f"{name}.py").read_text()) for name in USED}
+    names = ", ".join(f"`{name}`" for name in short_names(library))
+    lines = [_HEAD.format(names=textwrap.fill(f"`from ujobs import …` finds these names: {names}.", _WIDTH))]
     for name, tree in trees.items():
         title = f"ujobs.{name}"
         lines.append(f"| [{title}](#{title.replace('.', '')}) | {_first_sentence(tree)} |\n")
     for name, tree in trees.items():
         lines.append(f"\n## ujobs.{name}\n\n{_docstring(tree)}\n")
-        lines += _members(tree)
+        lines += _entries(tree, USED[name])
     return "".join(lines)
 
 
-def _short_names(library: Path) -> list[str]:
-    # What ujobs/__init__.py imports when it is used.
+def short_names(library: Path = _LIBRARY) -> list[str]:
+    """The names that ujobs/__init__.py imports on first use."""
     for node in ast.parse((library / "__init__.py").read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_WHERE":
             return list(ast.literal_eval(node.value))
     raise ValueError(f"no _WHERE in {library}/__init__.py")
 
 
-def _members(tree: ast.Module) -> Iterator[str]:
+def _entries(tree: ast.Module, used: dict[str, tuple[str, ...]]) -> Iterator[str]:
     constants = _constants(tree)
-    shown = [f"`{name}`" for name in constants if not name.startswith("_")]
-    if shown:
-        yield "\n" + textwrap.fill(f"Constants: {', '.join(shown)}.", _WIDTH) + "\n"
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and _is_public(node):
-            made = [each for each in node.body if isinstance(each, _Function) and each.name == "__init__"]
-            base = f", a kind of {ast.unparse(node.bases[0])}" if node.bases else ""
-            yield f"\n### class {node.name}{base}\n"
-            yield _entry(node, _call(node.name, made[0], True, constants) if made else f"{node.name}(text)")
-            for member in node.body:
-                if isinstance(member, _Function) and _is_public(member):
-                    yield f"\n#### {node.name}.{member.name}\n" + _entry(member, _signature(member, True, constants))
-        elif isinstance(node, _Function) and _is_public(node):
-            yield f"\n### {node.name}\n" + _entry(node, _signature(node, False, constants))
+    found = _documented(tree.body)
+    for name, members in used.items():
+        node = found[name]
+        if isinstance(node, _Function):
+            yield f"\n### {name}\n" + _entry(node, _signature(node, False, constants))
+            continue
+        made = [each for each in node.body if isinstance(each, _Function) and each.name == "__init__"]
+        base = f", a kind of {ast.unparse(node.bases[0])}" if node.bases else ""
+        yield f"\n### class {name}{base}\n"
+        yield _entry(node, _call(name, made[0], True, constants) if made else f"{name}(text)")
+        inside = _documented(node.body)
+        for member in members:
+            method = inside[member]
+            assert isinstance(method, _Function), member
+            yield f"\n#### {name}.{member}\n" + _entry(method, _signature(method, True, constants))
+
+
+def _documented(body: list[ast.stmt]) -> dict[str, ast.ClassDef | _Function]:
+    nodes = [node for node in body if isinstance(node, ast.ClassDef | _Function)]
+    return {node.name: node for node in nodes if ast.get_docstring(node)}
 
 
 def _entry(node: ast.ClassDef | _Function, signature: str) -> str:
@@ -82,12 +103,11 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
     found = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
-            found[node.targets[0].id] = node.value
+            value = node.value
+            if isinstance(value, ast.Call) and ast.unparse(value.func) == "const":
+                value = value.args[0]
+            found[node.targets[0].id] = value
     return found
-
-
-def _is_public(node: ast.ClassDef | _Function) -> bool:
-    return not node.name.startswith("_") and ast.get_docstring(node) is not None
 
 
 def _docstring(node: ast.Module | ast.ClassDef | _Function) -> str:
