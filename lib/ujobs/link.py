@@ -344,6 +344,7 @@ class Link(MQTTClient):
         try:
             while True:
                 view = self._view
+                self._waited = False
                 await self._fill(view[:2])
                 kind = view[0]
                 more = view[1]
@@ -368,20 +369,28 @@ class Link(MQTTClient):
                         self._codes = bytes(view[start:size])
                         self._answered.set()
                 self._overdue = None
-                # Other tasks run as well, however fast packets come.
-                await asyncio.sleep(0)
+                if not self._waited:
+                    # Other tasks run as well, however fast packets come.
+                    await asyncio.sleep(0)
         except Exception as error:
             self._error = error
             self._lose()
 
     async def _fill(self, view):
         source = self._stream.s
+        polled = False
         while view:
             # What has arrived already is read without a turn of the loop, which costs more than reading.
             count = source.readinto(view)
             if count is None:
-                # Waits for the socket below TLS: the unix port polls a TLS socket every millisecond.
-                await self._plain.readinto(view[:0])
+                self._waited = True
+                polled = not polled
+                if polled:
+                    # Waits for the socket below TLS: the unix port polls a TLS socket every millisecond.
+                    await self._plain.readinto(view[:0])
+                else:
+                    # Part of a TLS record is missing: do not wake for each of its segments.
+                    await asyncio.sleep(0.03)
             elif not count:
                 raise OSError(ECONNRESET)
             else:

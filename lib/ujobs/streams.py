@@ -14,7 +14,7 @@ from errno import ETIMEDOUT
 from micropython import const
 
 from .cbor import decode
-from .link import Link, explain, log
+from .link import Link, explain, log, until
 
 # What only type checkers read; the compiler leaves it out.
 _TYPING = const(0)
@@ -111,11 +111,12 @@ class _Receiver:
                         b"\x61l\x19\x10\0\x61o\x1a", begin, b"\x61n\x18", blocks, b"\x61b\x44",
                         bits.to_bytes(4, "little"),
                     ))
-                await asyncio.wait_for(self.moved.wait(), link.timeout)
+                if not await until(self.moved, link.timeout):
+                    raise OSError(ETIMEDOUT)
                 window = min(window * 2, _SPAN)
                 more = True
                 silent = 0
-            except (OSError, asyncio.TimeoutError) as error:
+            except OSError as error:
                 # As long as blocks arrive, those that are missing may still be on their way.
                 more = False
                 silent = silent + 1 if self.left == before else 0
