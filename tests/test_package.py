@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import ujobs
+
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "lib" / "ujobs"
 CORE = json.loads((ROOT / "package.json").read_text())
@@ -110,11 +112,17 @@ def test_the_manifest_freezes_the_library_and_the_board_glue() -> None:
     assert required == [name for name, _ in CORE["deps"]]
 
 
-def test_versions_agree() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert f'_UJOBS = "{project["version"]}"' in (LIBRARY / "handlers" / "report.py").read_text()
-    assert {package["version"] for package in (CORE, *PARTS.values())} == {project["version"]}
-    assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text()
+def test_the_version_is_in_one_place_and_the_changelog_begins_with_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" in project["project"]["dynamic"]
+    assert project["tool"]["hatch"]["version"]["path"] == (LIBRARY / "__init__.py").relative_to(ROOT).as_posix()
+    latest = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
+    assert latest.rstrip(",") == ujobs.__version__
+    assert not any("version" in package for package in (CORE, *PARTS.values()))
+    texts = [path for folder in ("lib", "tools", "firmware", "docs") for path in (ROOT / folder).rglob("*")]
+    texts = [path for path in texts if path.suffix in (".py", ".md", ".json", ".toml")]
+    named = re.compile(rf"ujobs\D{{0,20}}{re.escape(ujobs.__version__)}")
+    assert [path for path in (*texts, ROOT / "README.md") if named.search(path.read_text())] == []
 
 
 def test_pages_and_packages_name_the_place_that_is_set() -> None:

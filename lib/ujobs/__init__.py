@@ -2,6 +2,8 @@
 
 import sys
 
+__version__ = "0.2.0"
+
 _WHERE = {
     "Agent": "agent",
     "Execution": "client",

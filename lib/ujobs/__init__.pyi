@@ -11,5 +11,7 @@ from .job import Job as Job
 from .journal import Journal as Journal
 from .link import Link as Link
 
+__version__: str
+
 def lend(module: str, name: str, *arguments: Any) -> Any: ...
 def let_go(loaded: set[str]) -> None: ...

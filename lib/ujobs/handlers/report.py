@@ -7,12 +7,11 @@ clock is off. What is None is left out. The service takes ten at most: four are 
 import gc
 import sys
 
-from .. import trial
+from .. import __version__, trial
 from ..flash import free
 from ..job import Job
 from ..restore import reset_cause
 
-_UJOBS = "0.1.0"
 _GRAIN = 64  # bytes, to which the largest block is found
 
 
@@ -34,7 +33,7 @@ async def run(job: Job, options: dict) -> "dict | None":
         "heap": "%d free, %d in one piece" % (heap, largest),
         "flash": "%d free" % free("/"),
         "versions": "application %s, ujobs %s, %s %d.%d.%d" % (
-            (trial.read(trial.slot() + ".version") or "unknown", _UJOBS, it.name) + tuple(it.version[:3])
+            (trial.read(trial.slot() + ".version") or "unknown", __version__, it.name) + tuple(it.version[:3])
         ),
     }
     if "facts" in options:
