@@ -73,7 +73,7 @@ class Job:
     """One job execution at work.
 
     document: the job document; job_id, execution_number: as the service gives them; attempt: 1, or more when the board
-    was reset while the handler ran; cancelled: None, or why the service no longer wants the result; client: "Requests",
+    was reset while the handler ran; cancelled: why the service no longer wants the result, else ""; client: "Requests",
     for a handler that needs more than a job.
     """
 
@@ -83,7 +83,7 @@ class Job:
         self.job_id = journal.job_id
         self.execution_number = journal.execution_number
         self.attempt = journal.attempt
-        self.cancelled: "str | None" = None
+        self.cancelled = ""
         self._journal = journal
         self._wake = wake
         self._task = None  # what runs an `async` handler
@@ -132,6 +132,17 @@ class Job:
         """
         self.note(done, total, message)
         await asyncio.sleep(0)
+        self._check()
+
+    async def check_in(self) -> None:
+        """Send a progress update now and wait for its answer: for just before what cannot be undone.
+
+        Raises CancelledError when the job was cancelled. Returns without an answer after 3 tries, some 30 s.
+        """
+        try:
+            self.cancelled = self._stopped = await _update(self.client, _IN_PROGRESS, self.noted())
+        except EXPECTED as error:
+            log("update not answered:", explain(error))
         self._check()
 
     def tick(self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None) -> None:

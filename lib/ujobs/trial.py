@@ -135,8 +135,8 @@ async def restart(job: "Job", what: str, put: "Callable[[], None] | None" = None
 
     job: whose agent's gate is asked first, which may raise Reject.
     what: APP, which is in the other slot; SETTINGS, with the previous ones in /settings.old; or FIRMWARE, which the
-    bootloader rolls back. put: puts that in place. No task runs between the first change and the reset: a job that is
-    cancelled before it leaves no trial behind.
+    bootloader rolls back. put: puts that in place. The last question to the service is whether the job has ended, and
+    no task runs between its answer and the reset: a job that is cancelled before leaves no trial behind.
     """
     # Imported here: ujobs itself runs where there is no board.
     import machine
@@ -145,8 +145,8 @@ async def restart(job: "Job", what: str, put: "Callable[[], None] | None" = None
         from .gate import ready
 
         await ready(job)
-    # Let whatever is on its way out leave first.
-    await asyncio.sleep(0.5)
+    # Once this is answered, whatever was on its way out has left, too.
+    await job.check_in()
     begin(what)
     try:
         if put:

@@ -305,39 +305,3 @@ def test_power_cuts_at_every_change_that_new_firmware_makes():
         # A cut in the trial ends it, as an ESP32's bootloader has it; one before or after costs nothing but time.
         assert statuses.count("SUCCEEDED") > 10
         assert statuses.count("FAILED") < 10
-
-
-def test_an_update_cancelled_just_before_its_reset_is_undone():
-    real = trial.restart
-
-    def cancelled_before(board, agents):
-        async def restart(*args):
-            board.execution["status"] = "CANCELED"
-            board.execution["versionNumber"] += 1
-            agents[0]._job.hurry()
-            # Nothing slower than the half second in which the update could be lost.
-            await real(*args)
-
-        return restart
-
-    def scenario(board, chip):
-        board.put("/app/app.py", OLD)
-        trial.restart = cancelled_before(board, agents)
-        try:
-            board.start(until_condition=lambda: board.resets or agents[0].journal.acknowledged)
-        finally:
-            trial.restart = real
-        assert (board.resets, trial.current()) == (0, "")
-        # Neither the next update nor a reset brings it live, or waits for it.
-        trial.forget()
-        assert (trial.boot(), trial.current(), chip.power_on()) == ("/app", "", "ota_0")
-
-    for kind in ("app", "firmware"):
-        agents = []
-        update = Update(kind)
-
-        def setup(agent, kind=kind, agents=agents):
-            agents[:] = [agent]
-            agent.use(kind)
-
-        with_chip(scenario, update.document, update.answer, setup)

@@ -51,10 +51,10 @@ def test_the_same_try_can_be_made_again_by_its_name(library: Path) -> None:
         ("journal.py", 'self._write("record", self._record())', "pass", "once quick 0", "runs with the record"),
         ("job.py", "journal.attempt + 1 if known", "1 if known", "hostile hang 1000", "starts were not enough"),
         (
-            "trial.py", "    await asyncio.sleep(0.5)\n    begin(what)\n",
-            "    begin(what)\n    await asyncio.sleep(0.5)\n",
-            "cancel settings 11 @28", "not finished",
+            "trial.py", "    await job.check_in()\n    begin(what)\n", "    begin(what)\n    await job.check_in()\n",
+            "cancel settings 11 @22", "not finished",
         ),
+        ("handlers/reboot.py", "    await job.check_in()\n", "", "cancel reboot 9 @22", "cancelled before"),
         ("handlers/reboot.py", "    job.save(True)\n", "", "once reboot 9", "starts were not enough"),
     ],
 )

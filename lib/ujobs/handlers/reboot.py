@@ -3,8 +3,6 @@
 Option of Agent.use(): on_reboot, called with the job document just before the reset.
 """
 
-import asyncio
-
 from ..job import Job
 from ..restore import reset_cause
 
@@ -17,7 +15,7 @@ async def run(job: Job, options: dict) -> "dict | None":
     if job.checkpoint:
         return {"reset_cause": reset_cause()}
     job.save(True)
-    # Let whatever is on its way out leave first.
-    await asyncio.sleep(0.5)
+    # Once this is answered, whatever was on its way out has left, too.
+    await job.check_in()
     options.get("on_reboot", len)(job.document)
     machine.reset()

@@ -17,7 +17,7 @@ def main() -> None:
 def power(
     sample: Annotated[int | None, typer.Option(help="Do only so many of all tries, chosen at random.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything that is chosen at random.")] = 1,
-    only: Annotated[str | None, typer.Option(help="One try, as a report names it, with all the board printed.")] = None,
+    only: Annotated[str | None, typer.Option(help="Tries by first words; prints all of a single one.")] = None,
 ) -> None:
     """Cut the power at every flash operation and message of a session of jobs; exit code 0 only if all is kept."""
     from .power import run

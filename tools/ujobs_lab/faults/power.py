@@ -61,7 +61,7 @@ def run(console: Console, sample: int | None, seed: int, only: str | None) -> in
         console.print(f"[red]{one.text}[/red]: {escape('; '.join(one.wrong))}")
         console.print(escape("\n".join(one.log)), style="dim")
         console.print(f'again: python -m ujobs_lab.faults power --only "{one.text}"')
-    if only:
+    if len(tries) == 1:
         console.print(escape("\n".join(tries[0].log)))
     if wear:
         console.print(_show_wear(wear))
@@ -82,7 +82,8 @@ def compile_library(folder: Path) -> None:
 
 def run_tries(folder: Path, options: dict[str, object]) -> list[Try]:
     """Do the tries that the options ask for, see on_board/session.py. folder: of compile_library()."""
-    parts = 1 if options["only"] else os.cpu_count() or 1
+    one = str(options["only"] or "").count(" ") > 1
+    parts = 1 if one else os.cpu_count() or 1
     with ThreadPoolExecutor(parts) as pool:
         processes = [pool.submit(_run_part, folder, {**options, "part": part, "parts": parts}) for part in range(parts)]
         return [one for process in processes for one in process.result()]

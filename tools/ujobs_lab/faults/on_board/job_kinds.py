@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import json
 import os
-import sys
 from binascii import hexlify
 
 from partitions import Partition, image_header
@@ -123,16 +122,10 @@ def web() -> Web:
     """The server that files come from."""
 
     def answer(connection):
-        _take_time()
         _, number, name = connection.request.split()[1].decode().split("/")
         return File(_source(int(number), name)[0])(connection)
 
     return Web(answer, piece=1024)
-
-
-def _take_time():
-    # More than the least interval between two updates of a job: a cancellation is then noticed before the restart, too.
-    sys.modules["time"].sleep_ms(2000)
 
 
 def installed(name: str) -> object:
@@ -177,7 +170,7 @@ def settled() -> bool:
 def register(agent, witness: Witness) -> None:
     """Give the agent a handler for each kind of job."""
     agent.use(
-        "app", "files", "firmware", "reboot", "settings", "steps", check_settings=lambda settings: _take_time(),
+        "app", "files", "firmware", "reboot", "settings", "steps", check_settings=lambda settings: None,
         roots=(FLASH + "/data",),
         functions={"effect": lambda job_id, step: witness.effect(job_id, int(step))},
     )

@@ -2,7 +2,8 @@
 
 Arguments: folders to import from, separated by ":", and a JSON object: `rounds` of the session, `pairs` of cuts for
 each kind of job, `sample` (how many of all tries to do, as many of each check, null for all), `seed`, `part` and
-`parts` (this process does every parts-th try), `only` (the text of one try, null for all).
+`parts` (this process does every parts-th try), `only` (the text of one try, or the words that tries begin with; null
+for all).
 
 Prints a line "> TRY" before each try, "! WHAT" for each thing that was wrong and "| LOG" with it, "= DONE" in the end.
 """
@@ -196,6 +197,8 @@ def choose_all(ordinary: list, hostiles: list, options: dict) -> list:
     random.seed(options["seed"])
     chosen = []
     for tries in checks:
+        if options["only"]:
+            tries = [one for one in tries if (one[0] + " ").startswith(options["only"] + " ")]
         most = len(tries) if options["sample"] is None else options["sample"] // len(checks)
         chosen += choose(tries, most)
     return chosen[options["part"] :: options["parts"]]
@@ -203,7 +206,7 @@ def choose_all(ordinary: list, hostiles: list, options: dict) -> list:
 
 def main(options: dict) -> None:
     ordinary, hostiles = session(options["rounds"])
-    if options["only"]:
+    if len((options["only"] or "").split(" ")) > 2:
         tries = [parse(options["only"], ordinary + hostiles)]
     else:
         tries = choose_all(ordinary, hostiles, options)
@@ -212,7 +215,7 @@ def main(options: dict) -> None:
         one = baseline.again(cuts, damage, _LATE if text.startswith("late") else 0, cancel)
         for wrong in one.run():
             print("! " + wrong)
-        if one.wrong or options["only"]:
+        if one.wrong or len(tries) == 1:
             print("\n".join(["| " + line for line in one.board.log]))
     print("= DONE")
 

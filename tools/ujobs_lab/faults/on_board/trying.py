@@ -12,6 +12,8 @@ from board import FLASH, Board
 _RESTART = 2000  # milliseconds
 _MOST_STARTS = 20
 _JOURNAL = "/ujobs-journal/"
+_TOO_LATE = 4  # steps before a reset, from which on the board has asked for the last time whether the job has ended
+_WITH_TRIAL = ("app", "firmware", "settings")
 
 
 class Try:
@@ -48,6 +50,8 @@ class Try:
         self._off = off
         self._cancel = cancel
         self._cancelled = False
+        self._noticed_by = None  # the start and the step by which the board can know that the job was cancelled
+        self._restarted = False  # by a reset of its own
         self.steps = 0
         self._old = None
         self._job = self.board.service.queue("%s-%d" % (name, number), self.kind.document)
@@ -74,6 +78,10 @@ class Try:
             if end == "over":
                 return ""
             board.now += _RESTART
+            if end == "reset":
+                self._restarted = True
+                if self._noticed_by and board.starts == self._noticed_by[0] and self.steps > self._noticed_by[1]:
+                    self.wrong.append("restarted for a job that was cancelled before")
             if end == "cut":
                 self.failures += 1
                 if self._cancel and self.failures == 1:
@@ -89,6 +97,8 @@ class Try:
         if self.steps != self._cancel:
             return False
         self._cancelled = self.board.service.cancel(self._job)
+        if self._cancelled:
+            self._noticed_by = (self.board.starts, self.steps + _TOO_LATE)
         if self._cuts:
             power = self.board.power
             moment, power.lands = self._cuts[0]
@@ -151,6 +161,8 @@ class Try:
         found = job_kinds.installed(self.name)
         new = job_kinds.new(self.name, self.number)
         allowed = (new,) if self._job["status"] == "SUCCEEDED" else (self._old, new)
+        if self._cancelled and self.name in _WITH_TRIAL and not self._restarted:
+            allowed = (self._old,)
         # Only `resume` writes piece by piece.
         if found not in allowed and (self.name != "resume" or len(allowed) == 1):
             self.wrong.append("the flash holds %s and not %s" % (str(found)[:60], str(new)[:60]))
