@@ -1,6 +1,7 @@
 """docs/performance.md: its tables come from figures, and what it names exists."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ FLASH = {
 
 def test_the_page_has_a_place_for_every_section_and_its_command() -> None:
     page = docs.PAGE.read_text()
-    assert sorted(re.findall(r"<!-- figures: (\w+) -->", page)) == sorted(SECTIONS)
+    assert sorted(re.findall(r"<!-- figures: (\w+) -->", page)) == sorted([*SECTIONS, "limits"])
     for name in SECTIONS:
         assert ("make size" if name == "flash" else f"make bench ONLY={name}") in page
 
@@ -28,12 +29,25 @@ def test_tables_are_replaced_and_the_rest_of_the_page_is_kept() -> None:
     page = "before\n<!-- figures: flash -->\nold\n<!-- end -->\nbetween\n<!-- figures: wear -->\nkept\n<!-- end -->\n"
     filled = docs.fill(page, {"flash": FLASH})
     assert "old" not in filled
-    assert "| agent.py | 30 | 20 | 10 |" in filled
-    assert "| core | 12 | 8 |" in filled
+    assert "| core | 30 | 20 | 10 |" in filled
+    assert "agent.py" not in filled, "single modules are for the terminal"
     assert "kept" in filled, "there are no figures of it"
     assert docs.fill(filled, {"flash": FLASH}) == filled
     with pytest.raises(KeyError):
         docs.fill("<!-- figures: unheard -->\n<!-- end -->", {})
+
+
+def test_limits_that_are_not_reached_are_in_one_table() -> None:
+    old = "| flash erases for a job with a short result | at most 0.5 | 9 | NOT KEPT |"
+    page = f"<!-- figures: limits -->\n{old}\n<!-- end -->\n<!-- figures: flash -->\n<!-- end -->\n"
+    large = FLASH | {"all": SIZES | {"O2": 10**6}}
+    filled = docs.fill(page, {"flash": large})
+    assert "| .mpy of all of lib/ujobs at -O2 | at most" in filled
+    assert "of the core" not in filled, "it keeps to its limit"
+    assert old in filled, "there are no figures of it"
+    assert filled.count("umqtt.simple is the double.") == 1
+    assert docs.fill(filled, {}) == filled
+    assert ".mpy of all" not in docs.fill(filled, {"flash": FLASH})
 
 
 def test_every_comparison_says_which_client_it_was_made_with(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,9 +57,6 @@ def test_every_comparison_says_which_client_it_was_made_with(monkeypatch: pytest
     first, *others = sections.sheets("romfs", measured)
     assert said in first.note
     assert not any(said in sheet.note for sheet in others)
-    found = {"heap": {"ujobs": 90, "by hand": 20, "client": "the double"}, "flash": FLASH}
-    page = "<!-- figures: heap -->\n<!-- end -->\n<!-- figures: flash -->\n<!-- end -->\n"
-    assert docs.fill(page, found).count("umqtt.simple is the double.") == len(found)
 
 
 def test_a_table_in_markdown() -> None:
@@ -53,6 +64,7 @@ def test_a_table_in_markdown() -> None:
     assert as_markdown(sheet).splitlines() == [
         "**Title**", "", "|  | a | b |", "|---|---:|---:|", "| one | 1 | 2 |", "| x\\|y | 3 |  |", "", "A note.",
     ]
+    assert as_markdown(replace(sheet, on_page=("one",))).splitlines()[4:6] == ["| one | 1 | 2 |", ""]
 
 
 def test_plots(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ujobs_lab.bench import budget, flash
+from ujobs_lab.bench import budget, flash, sections
 from ujobs_lab.bench.sheet import as_table
 
 
@@ -17,9 +17,9 @@ def main(
 ) -> None:
     """Print the tables. Ends with code 1 when a budget is passed."""
     console = Console(highlight=False)
-    found = flash.measure()
+    found = sections.measure("flash")
     verdicts = budget.judge("flash", flash.budgets(found), budget_file)
-    for sheet in (*flash.sheets(found), budget.sheet(verdicts)):
+    for sheet in (*sections.sheets("flash", found), budget.sheet(verdicts)):
         console.print(as_table(sheet))
     if json_file is not None:
         json_file.write_text(json.dumps({"flash": found}, indent=2) + "\n")

@@ -13,13 +13,14 @@ FILE = Path(__file__).with_name("budget.toml")
 @dataclass(frozen=True)
 class Verdict:
     """One limit. what: that it is for. goal: what it should be, limit: what it must be: "at most 12288".
-    found: what was measured. kept: whether the limit is."""
+    found: what was measured. kept, reached: whether it keeps to the limit, and to the goal."""
 
     what: str
     goal: str
     limit: str
     found: float
     kept: bool
+    reached: bool
 
 
 def judge(section: str, found: Mapping[str, float], file: Path = FILE) -> list[Verdict]:
@@ -33,19 +34,28 @@ def judge(section: str, found: Mapping[str, float], file: Path = FILE) -> list[V
         value = found[name]
         words = "at most" if "at_most" in limit else "at least"
         bound = limit[words.replace(" ", "_")]
-        kept = value <= bound if words == "at most" else value >= bound
-        goal = f"{words} {limit.get('goal', bound)}"
-        verdicts.append(Verdict(limit["what"], goal, f"{words} {bound}", value, kept))
+        aim = limit.get("goal", bound)
+        kept, reached = (value <= most if words == "at most" else value >= most for most in (bound, aim))
+        verdicts.append(Verdict(limit["what"], f"{words} {aim}", f"{words} {bound}", value, kept, reached))
     return verdicts
+
+
+def names(file: Path = FILE) -> list[str]:
+    """What each limit is for, in the order of the file."""
+    return [limit["what"] for limits in tomllib.loads(file.read_text()).values() for limit in limits.values()]
 
 
 def sheet(verdicts: Iterable[Verdict]) -> Sheet:
     """The verdicts as a table."""
     rows = [
-        (one.what, one.goal, one.limit, f"{one.found:.0f}" if one.found > 100 else f"{one.found:.3g}", _word(one.kept))
+        (one.what, _bounds(one), f"{one.found:.0f}" if one.found > 100 else f"{one.found:.3g}", _word(one.kept))
         for one in verdicts
     ]
-    return Sheet("Budgets", ("", "goal", "limit", "found", ""), rows)
+    return Sheet("Limits", ("", "limit", "found", ""), rows)
+
+
+def _bounds(one: Verdict) -> str:
+    return one.limit if one.goal == one.limit else f"{one.limit} (goal {one.goal.split()[-1]})"
 
 
 def _word(kept: bool) -> str:

@@ -75,7 +75,8 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
         rows.append((name, *map(_cell, counted), ratio, *map(_cell, took)))
     columns = ("", "ujobs, instructions", "by hand", "ratio", "ujobs, µs", "by hand")
     note = "" if found["valgrind"] else instructions.NOT_COUNTED
-    return [Sheet("Processor", columns, rows, note), *([_of_a_job(found["pieces"])] if found["valgrind"] else [])]
+    pieces = Sheet("Processor", columns, rows, note, on_page=("progress update", "job"))
+    return [pieces, _of_a_job(found["pieces"])] if found["valgrind"] else [pieces]
 
 
 def _of_a_job(pieces: dict[str, Any]) -> Sheet:
@@ -87,7 +88,7 @@ def _of_a_job(pieces: dict[str, Any]) -> Sheet:
     parts["MQTT, tasks, waiting, the rest"] = whole - sum(parts.values())
     rows: list[tuple[str, ...]] = [(name, f"{cost:,.0f}", f"{cost / whole:.0%}") for name, cost in parts.items()]
     rows += [(), ("job", f"{whole:,.0f}", "")]
-    return Sheet("Where the instructions of a job with ujobs go", ("", "instructions", "of the job"), rows)
+    return Sheet("Where the instructions of a job with ujobs go", ("", "instructions", "of the job"), rows, on_page=())
 
 
 def _cell(value: float | None) -> str:

@@ -131,11 +131,11 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
         "", "MB/s", "to the bare loop", "instructions a byte", "the bare loop's to it", "with SHA-256",
         f"heap for {size >> 12} KB", f"for {size >> 10} KB",
     )
-    note = "Heap: bytes, with words of 8 of them, and with the modules that the job imports."
+    note = "Heap: bytes, 64-bit words, with the modules that the job imports."
     if _PER_BYTE not in loop:
         note += " " + instructions.NOT_COUNTED
     title = f"Downloads of {size >> 10} KB over TLS, median of {found['rounds']}"
-    return [Sheet(title, columns, rows, note), _trickle_sheet(found)]
+    return [Sheet(title, columns, rows, note, on_page=(_LOOP, _HASHING, _STREAM, _HTTPS)), _trickle_sheet(found)]
 
 
 def _trickle_sheet(found: dict[str, Any]) -> Sheet:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ujobs_lab.bench import client, mpy_parts, on_unix
+from ujobs_lab.bench import mpy_parts, on_unix
 from ujobs_lab.bench.sheet import Sheet
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import compile_module
@@ -24,7 +24,6 @@ def measure() -> dict[str, Any]:
         "core": _sum(core),
         "all": _sum(list(modules.values())),
         "parts": {name: _parts(path, name) for name, path in library.items()},
-        **client.used(),
         "others": {"umqtt.simple": _sizes(simple, "simple.py"), "the same by hand": _sizes(by_hand, "by_hand.py")},
     }
 
@@ -44,7 +43,8 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
         *(_row(name, sizes) for name, sizes in found["others"].items()),
     ]
     columns = ("module", "source", ".mpy -O2", ".mpy -O3")
-    return [Sheet("Flash, bytes", columns, rows, client.note(found)), _where(found, core)]
+    on_page = ("core", "all", *found["others"])
+    return [Sheet("Flash, bytes", columns, rows, on_page=on_page), _where(found, core)]
 
 
 def _where(found: dict[str, Any], core: list[str]) -> Sheet:
@@ -57,7 +57,7 @@ def _where(found: dict[str, Any], core: list[str]) -> Sheet:
 
     of_core = [module for module in core if module in parts]
     rows = [*(row(module, [module]) for module in parts), (), row("core", of_core), row("all", list(parts))]
-    return Sheet("Flash, what the bytes at -O2 are", ("module", *names), rows)
+    return Sheet("Flash, what the bytes at -O2 are", ("module", *names), rows, on_page=())
 
 
 def _parts(path: Path, name: str) -> dict[str, int]:

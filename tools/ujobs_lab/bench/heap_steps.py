@@ -75,8 +75,9 @@ def idle_sheet(title: str, programs: Mapping[str, list[Figures]], note: str = ""
         (name, *(f"{held[name]:,}" if name in held else "" for held in left))
         for name in left[0] if name in _UNTIL_IDLE or name.startswith("ujobs.")
     ]
-    rows += [(), (f"all beyond {_SIMPLE}", *(f"{idle_bytes(figures):,}" for figures in programs.values()))]
-    return Sheet(title, ("", *programs), rows, note)
+    total = f"all beyond {_SIMPLE}"
+    rows += [(), (total, *(f"{idle_bytes(figures):,}" for figures in programs.values()))]
+    return Sheet(title, ("", *programs), rows, note, on_page=(total,))
 
 
 def _differences(figures: list[Figures]) -> dict[str, int]:

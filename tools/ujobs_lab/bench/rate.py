@@ -96,12 +96,11 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     rows.append(())
     rows += [(f"{name}, no program", "", "", "", "", f"{size / 1e6:.1f}") for name, size in found["empty"].items()]
     note = (
-        "Process: resident memory with the interpreter, which its own row shows without a program, and TLS. "
-        "Heap: MicroPython's, with words of 8 bytes."
+        "Process: resident memory, interpreter and TLS included. Heap: MicroPython's, with 64-bit words."
     )
     columns = ("", "jobs/s", "jobs/s, 50 ms away", "p50, ms", "p99, ms", "process, MB", "heap in use, KB")
     title = f"{found['jobs']} jobs one after the other, {found['singles']} one at a time, median of {found['rounds']}"
-    return [Sheet(title, columns, rows, note)]
+    return [Sheet(title, columns, rows, note, on_page=tuple(found["devices"]))]
 
 
 def _many(folder: Path, work: Work, observer: Observer, peer: Peer, count: int, port: int | None = None) -> Numbers:

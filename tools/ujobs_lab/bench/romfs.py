@@ -47,7 +47,7 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     """The table."""
     title = "Heap with 64-bit words until connected and idle, bytes more than before"
     programs = {name: found[name] for name in (_FILES, _ROM, _BY_HAND)}
-    return [heap_steps.idle_sheet(title, programs, "With words of 32 bits, as on a board, all of it takes less.")]
+    return [heap_steps.idle_sheet(title, programs)]
 
 
 def _image(folder: Path) -> Path:

@@ -24,8 +24,8 @@ SECTIONS: dict[str, Section] = {
     "flash": flash, "ram": ram, "romfs": romfs, "heap": heap, "cpu": cpu, "wire": wire, "rate": rate,
     "downloads": downloads, "wear": wear, "start": start,
 }
-# With figures of umqtt.simple, or of what is done with it by hand; flash says itself which it is.
-_WITH_CLIENT = frozenset(("ram", "romfs", "heap", "cpu", "wire", "rate"))
+# With figures of umqtt.simple, or of what is done with it by hand.
+_WITH_CLIENT = frozenset(("flash", "ram", "romfs", "heap", "cpu", "wire", "rate"))
 # What a quick run does less often, or less exactly.
 QUICK: dict[str, dict[str, int]] = {
     "ram": {"jobs": 50}, "heap": {"step": 8}, "cpu": {"times": 20, "jobs": 5, "rounds": 1}, "wire": {"count": 3},

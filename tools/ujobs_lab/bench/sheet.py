@@ -10,12 +10,14 @@ from rich.table import Table
 @dataclass(frozen=True)
 class Sheet:
     """title: what is measured. columns: of which the first names the row. rows: text, as many cells as columns at most;
-    an empty row is a line between two groups. note: what a reader has to know."""
+    an empty row is a line between two groups. note: what a reader has to know. on_page: names of the rows that
+    docs/performance.md has; None for all of them, () if the whole table is for the terminal only."""
 
     title: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...] | tuple[()]] = ()
     note: str = ""
+    on_page: tuple[str, ...] | None = None
 
 
 def as_table(sheet: Sheet) -> Table:
@@ -32,13 +34,17 @@ def as_table(sheet: Sheet) -> Table:
 
 
 def as_markdown(sheet: Sheet) -> str:
-    """For a page: the table, and the note below it."""
+    """For a page: the rows that belong there, and the note below them."""
     lines = [f"**{sheet.title}**", "", _line(sheet.columns), "|---|" + "---:|" * (len(sheet.columns) - 1)]
     padding = ("",) * len(sheet.columns)
-    lines += [_line((*row, *padding)[: len(padding)]) for row in sheet.rows if row]
+    lines += [_line((*row, *padding)[: len(padding)]) for row in sheet.rows if row and _is_on_page(sheet, row[0])]
     if sheet.note:
         lines += ["", sheet.note]
     return "\n".join(lines) + "\n"
+
+
+def _is_on_page(sheet: Sheet, name: str) -> bool:
+    return sheet.on_page is None or name in sheet.on_page
 
 
 def _line(cells: tuple[str, ...]) -> str:

@@ -66,5 +66,6 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
             "Flash wear of a file of 1 MB",
             ("littlefs cache, bytes", "KB between checkpoints", "programs", "erases"),
             files,
+            on_page=(),
         ),
     ]
