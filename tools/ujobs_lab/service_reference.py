@@ -1,4 +1,4 @@
-"""The list in docs/service.md of what `ujobs serve` answers with 501.
+"""The list in docs/service.md of what `ujobs serve` implements; it answers everything else with 501.
 
 `python -m ujobs_lab.service_reference` renews it, from botocore's models and the service's own table
 of operations."""
@@ -24,19 +24,17 @@ def render() -> str:
     """The list as Markdown."""
     table = _table()
     session = get_session()
-    lines = []
-    parameters = []
+    paragraphs = ["All operations below are implemented, without the parameters in parentheses."]
     for service in (DATA, CONTROL):
         model: Any = session.get_service_model(service)
-        implemented = [name for name in model.operation_names if (service, name) in table]
-        lines.append(_wrapped(f"All operations of `{service}` except {', '.join(implemented)}."))
-        for name in implemented:
-            shape = model.operation_model(name).input_shape
-            lacking = unsupported(table[service, name], [] if shape is None else shape.members)
-            if lacking:
-                parameters.append(f"| {name} | {', '.join(f'`{member}`' for member in lacking)} |")
-    head = ["| operation | parameters answered with 501 |", "|---|---|"]
-    return "\n\n".join(lines) + "\n\n" + "\n".join(head + parameters) + "\n"
+        operations = []
+        for name in model.operation_names:
+            if (service, name) in table:
+                shape = model.operation_model(name).input_shape
+                lacking = unsupported(table[service, name], [] if shape is None else shape.members)
+                operations.append(name + (f" ({', '.join(f'`{member}`' for member in lacking)})" if lacking else ""))
+        paragraphs.append(_wrapped(f"`{service}`: {', '.join(operations)}."))
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def _table() -> dict[tuple[str, str], Handler]:
