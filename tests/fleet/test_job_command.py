@@ -110,7 +110,9 @@ def test_wrong_documents_are_refused_before_anything_is_made(cloud: clouds.Cloud
 
 def test_what_is_missing_is_named(cloud: clouds.Cloud) -> None:
     assert "--document" in refused(cloud, "job", "create", "never", "--thing", "none")
-    assert "thing group" in refused(cloud, "job", "create", "never", "--document", DOCUMENT)
+    assert "give --thing or --group" in refused(cloud, "job", "create", "never", "--document", DOCUMENT)
+    said = refused(cloud, "job", "create", "never", "--thing", "none", "--document", "@job.json")
+    assert "for a file use --document-file job.json" in said
     unknown = refused(cloud, "job", "create", "never", "--thing", "no-such-thing", "--document", DOCUMENT)
     assert "ResourceNotFoundException" in unknown
     assert "ResourceNotFoundException" in refused(cloud, "job", "watch", "no-such-job")

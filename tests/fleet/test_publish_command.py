@@ -57,12 +57,13 @@ def test_a_link_out_of_the_application_is_named(folder: Path, target: str) -> No
 
 def test_an_application_is_published_with_nothing_but_the_local_service(served: clouds.Cloud, folder: Path) -> None:
     served.iot().create_thing(thingName="kiln-7")
-    command = ujobs("publish-app", folder, "--version", "2", "--name", "app-2", "--thing", "kiln-7")
+    (folder.parent / "ujobs.toml").write_text('thing = "kiln-7"\n')
+    command = ujobs("publish-app", folder, "--version", "2", "--name", "app-2")
     environment = os.environ | {"AWS_ENDPOINT_URL": served.endpoint_url}
     listed = subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True, check=True)
     assert [line.split()[1] for line in listed.stdout.splitlines()] == BELONGING
     assert served.iot().list_streams()["streams"] == []
-    subprocess.run(command, env=environment, check=True, capture_output=True)
+    subprocess.run(command, env=environment, check=True, capture_output=True, cwd=folder.parent)
     document = json.loads(served.iot().get_job_document(jobId="app-2")["document"])
     assert [entry["path"] for entry in document["files"]] == BELONGING
     assert len(served.iot().describe_stream(streamId="app-2")["streamInfo"]["files"]) == len(BELONGING)

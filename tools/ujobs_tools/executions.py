@@ -70,7 +70,7 @@ def overview(statuses: Mapping[str, str], shown: Mapping[str, Execution], about:
     counts.
     """
     counts = Counter(statuses.values())
-    line = Text(f"{len(statuses)} executions")
+    line = Text(f"{len(statuses)} execution{'s' * (len(statuses) != 1)}")
     for status in sorted(counts, key=_by_urgency):
         line.append(f"  {counts[status]} ").append_text(styled_status(status))
     parts: list[Text | Table] = [line, *(Text(plain(text)) for text in about)]

@@ -42,7 +42,7 @@ def create_job(
 def targets(client: Any, things: Sequence[str], groups: Sequence[str]) -> list[str]:
     """The ARNs of things and thing groups. Raises ValueError when there are none; boto3's errors."""
     if not things and not groups:
-        raise ValueError("a job needs a thing or a thing group to go to")
+        raise ValueError("the job has no target: give --thing or --group")
     arns = [client.describe_thing(thingName=name)["thingArn"] for name in things]
     return arns + [client.describe_thing_group(thingGroupName=name)["thingGroupArn"] for name in groups]
 

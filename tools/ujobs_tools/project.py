@@ -72,6 +72,15 @@ def read(path: Path) -> Project:
     return Project(folder=path.parent, **entries)
 
 
+def things(given: list[str] | None, groups: list[str] | None) -> list[str]:
+    """The things that a job is for: those given, or if no group is given either, the one of ujobs.toml. Raises
+    ProjectError."""
+    if given or groups:
+        return given or []
+    found = find(Path.cwd())
+    return [found.thing] if found and found.thing else []
+
+
 def left_out(app: Path) -> tuple[str, ...]:
     """The patterns that `leave_out` has for an application: of its own project. Raises ProjectError."""
     found = find(app)

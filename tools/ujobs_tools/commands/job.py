@@ -48,13 +48,14 @@ def create(
         if (document is not None) + (document_file is not None) > 1:
             raise ValueError("give the job document with --document or with --document-file, not both")
         text = document if document_file is None else read_text(document_file)
+        if document is not None and document.startswith("@"):
+            raise ValueError(f"document must be JSON; for a file use --document-file {document[1:] or 'FILE'}")
         if text is None and template is None:
             raise ValueError("give the job document with --document or --document-file, or a --template")
         staged = stages.options(rate, abort_at, stages.windows(window, continuous))
-        if not thing and not group and (found := project.find(Path.cwd())) is not None and found.thing:
-            thing = [found.thing]
         staged |= stages.options(template_arn=stages.template_arn(client, template))
-        made = jobs.create_job(client, job_id, text, thing or [], group or [], continuous, timeout, retries, **staged)
+        things = project.things(thing, group)
+        made = jobs.create_job(client, job_id, text, things, group or [], continuous, timeout, retries, **staged)
         typer.echo(made)
 
 

@@ -123,7 +123,7 @@ class _Publication:
         from rich.console import Console
         from rich.progress import Progress
 
-        from ujobs_tools import cloud, jobs, publishing, stages
+        from ujobs_tools import cloud, jobs, project, publishing, stages
 
         with one_line(self._command, cloud.CloudError), cloud.one_line_errors():
             (s3_url, *s3), (bucket, role_arn, https) = self._s3, self._to
@@ -138,7 +138,7 @@ class _Publication:
                 raise ValueError("on AWS, --bucket and --role-arn are needed: see docs/quick-start-aws.md")
             iot = cloud.client("iot", *self._iot)
             to = publishing.Destination(cloud.client("s3", s3_url, *s3), iot, bucket, role_arn, https)
-            targets = jobs.targets(iot, things, groups)
+            targets = jobs.targets(iot, project.things(things, groups), groups)
             staged |= stages.options(template_arn=stages.template_arn(iot, template)) | publishing.presigning(to)
             with Progress(console=Console(stderr=True), transient=True) as bar:
                 task = bar.add_task("upload", total=size)
