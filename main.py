@@ -39,9 +39,9 @@ def build(config):
     """Return what the board is to run: the agent that the settings describe, or before that its claim."""
     hosts = choices.hosts(config)
     if claims(config):
-        from ujobs.provisioning import claim
+        from ujobs.provisioning import Claim
 
-        return claim(dict(config, host=hosts[0]))
+        return Claim(dict(config, host=hosts[0]))
     proving.check(config)
     agent = Agent(
         thing=config["thing"],

@@ -23,7 +23,6 @@ if _TYPING:
 
     from .link import Link
 
-_WORD = const("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-:")
 _EMPTY = const(64)  # bytes; a notification of nothing has only a timestamp
 _ASK_ANYWAY = const(3600)  # seconds; otherwise a lost notification would never be noticed
 _LONGEST_INTERVAL = const(3600)  # seconds between two progress updates; ticks_ms wraps around after days
@@ -60,15 +59,14 @@ class JobsError(Exception):
 EXPECTED = (OSError, ValueError, MemoryError, JobsError, asyncio.TimeoutError)
 
 
-def check_name(field: str, value: object, most: int) -> None:
-    """Check a name that becomes part of a topic or a key. Raises ValueError naming the field and the limit."""
-    # MicroPython never frees the one-character strings made by indexing a string, so do not index.
-    if not isinstance(value, str) or not 1 <= len(value) <= most or value.strip(_WORD):
-        raise ValueError("%s must be 1 to %d characters of A-Z a-z 0-9 : _ -" % (field, most))
+def parse(payload: "bytes | bytearray | memoryview | None") -> dict:
+    """Return the JSON object in a payload.
 
-
-def parse(payload: "bytes | bytearray | memoryview") -> dict:
-    """Return the JSON object in a payload. Raises ValueError when it is anything else, or breaks off."""
+    Raises ValueError when it is anything else, or breaks off; MemoryError for None, which a Link delivers for a message
+    over its receive limit.
+    """
+    if payload is None:
+        raise MemoryError("reply larger than receive_limit")
     # A copy of the whole payload would need its memory twice, so look at a piece at a time.
     for at in range(0, len(payload), 1024):
         # MicroPython before 1.26 accepts JSON that breaks off.
@@ -91,7 +89,7 @@ class Requests:
     attempts = 3
 
     def __init__(self, link: "Link", thing: str):
-        check_name("thingName", thing, 128)
+        lend("checks", "check_name", "thingName", thing, 128)
         self.link = link
         self.thing = thing
         self._prefix = b"$aws/things/" + thing.encode() + b"/jobs/"
@@ -149,8 +147,6 @@ class Requests:
         if topic[:-9] != self._topic:
             return self._notified(topic[len(self._prefix):], payload)
         try:
-            if payload is None:
-                raise MemoryError("reply larger than receive_limit")
             answer = parse(payload)
             token = answer.get("clientToken")
             refused = topic.endswith(b"/rejected")
@@ -224,7 +220,7 @@ class Agent(Requests):
         time_limit: minutes, 1 to 7200, after which an `async` function is stopped and FAILED; what hangs in a plain one
         is the watchdog's. Raises ValueError.
         """
-        lend("handlers", "check_options", step_timeout, on_restart, max_attempts, time_limit)
+        lend("checks", "check_options", step_timeout, on_restart, max_attempts, time_limit)
 
         def register(function):
             self._handlers[operation] = (function, step_timeout, on_restart, max_attempts, time_limit)
@@ -294,7 +290,8 @@ class Agent(Requests):
             connection.cancel()
 
     def _notified(self, name, payload):
-        if name == b"notify-next":
+        # notify, of the whole queue, is subscribed to by a gate only.
+        if name.startswith(b"notify"):
             # AWS does not promise the order of messages: "nothing pending" must not override "a job is pending". Told
             # apart by length, a job document need not be parsed.
             if payload is None or len(payload) > _EMPTY or b'"execution"' in bytes(payload):

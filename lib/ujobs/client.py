@@ -4,49 +4,42 @@ Arguments are checked before anything is sent: a wrong one is a ValueError that 
 refusal is a JobsError with the service's own code. Operations and fields are those of the API "iot-jobs-data".
 """
 
-import asyncio
+from micropython import const
 
 from .agent import JobsError as JobsError
-from .agent import Requests, check_name, parse
-from .details import details_of
-from .job import checked
-from .link import Link, explain, log
+from .agent import Requests, parse
+from .checks import check_execution, check_name, check_number, details_of, field_of
+from .link import explain, log
 
-_LONG = 0x7FFFFFFFFFFFFFFF
-_NO_TIMER = 7 * 86400  # seconds: the longest that a step timer can run
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from typing import Callable
 
+    from .link import Link
 
-def check_number(field: str, value: object, low: int, high: int) -> None:
-    """Check that a value is an integer within these limits. Raises ValueError naming the field and the limits."""
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError("%s must be an integer from %d to %d" % (field, low, high))
+_NO_TIMER = const(604800)  # seconds: 7 days, the longest that a step timer can run
 
 
 class Execution:
     """One job execution as the service describes it (JobExecution and JobExecutionSummary of the API).
 
-    job_id; execution_number and version_number (integers); status ("" in a summary, which has none); queued_at
-    (seconds since 1970); seconds_left (about, before the service times it out; 7 days when no timer runs); document
-    (the parsed job document, None when not asked for); status_details (dict).
+    job_id; execution_number, version_number: integers; status: "" in a summary, which has none; queued_at: seconds
+    since 1970; seconds_left: about, before the service times it out, 7 days when no timer runs; document: the parsed
+    job document, None when it was not asked for; status_details: dict.
     Raises ValueError when a field that must be there is missing or of the wrong type.
     """
 
     def __init__(self, fields: dict):
-        checked(fields)
+        check_execution(fields)
         self.job_id: str = fields["jobId"]
         self.execution_number: int = fields["executionNumber"]
         self.version_number: int = fields["versionNumber"]
         self.queued_at: int = fields["queuedAt"]
-        self.status: str = fields.get("status", "")
-        self.seconds_left: int = fields.get("approximateSecondsBeforeTimedOut", _NO_TIMER)
-        self.status_details: dict = fields.get("statusDetails", {})
+        self.status: str = field_of(fields, "status", "")
+        self.seconds_left: int = field_of(fields, "approximateSecondsBeforeTimedOut", _NO_TIMER)
+        self.status_details: dict = field_of(fields, "statusDetails", {})
         self.document: object = fields.get("jobDocument")
-        for name, value, kind in (
-            ("status", self.status, str), ("approximateSecondsBeforeTimedOut", self.seconds_left, int),
-            ("statusDetails", self.status_details, dict),
-        ):
-            if not isinstance(value, kind):
-                raise ValueError(name + " is of the wrong type")
 
 
 def _execution(reply):
@@ -55,10 +48,7 @@ def _execution(reply):
 
 
 def _executions(reply, name):
-    found = reply.get(name, [])
-    if not isinstance(found, list):
-        raise ValueError(name + " is not a list")
-    return list(map(Execution, found))
+    return list(map(Execution, field_of(reply, name, [])))
 
 
 def _operation(job_id, name):
@@ -69,10 +59,12 @@ def _operation(job_id, name):
     return job_id + name
 
 
-def _step_timeout(minutes):
-    if minutes is not None:
-        check_number("stepTimeoutInMinutes", minutes, 1, 10080)
-    return minutes
+def _number(*arguments):
+    return None if arguments[1] is None else check_number(*arguments)
+
+
+def _minutes(step_timeout):
+    return _number("stepTimeoutInMinutes", step_timeout, 1, 10080)
 
 
 class JobsClient(Requests):
@@ -84,37 +76,20 @@ class JobsClient(Requests):
 
     on_notify: called with the payload (dict) of a `notify`, whose `jobs` lists what is pending. on_notify_next: called
     with the Execution that is next, None when nothing is pending, False when the message could not be read. They
-    must not wait; None (the default) ignores the notification, and `notify` is subscribed only once there is an
-    on_notify.
+    must not wait; None ignores the notification, and without on_notify `notify` is not subscribed to.
     """
 
-    def __init__(self, link: Link, thing: str, attempts: int = 3):
+    def __init__(
+        self, link: "Link", thing: str, attempts: int = 3, on_notify: "Callable[[dict], object] | None" = None,
+        on_notify_next: "Callable[[Execution | bool | None], object] | None" = None,
+    ):
         super().__init__(link, thing)
         self.attempts = attempts
-        link.filters.append((self._prefix + b"get/+", 0))
-        link.filters.append((self._prefix + b"notify-next", 1))
-        self.on_notify_next: object = None
-        self._on_notify: object = None
-
-    @property
-    def on_notify(self) -> object:
-        """See the class."""
-        return self._on_notify
-
-    @on_notify.setter
-    def on_notify(self, callback: object) -> None:
-        wanted = (self._prefix + b"notify", 1)
-        if callback and wanted not in self.link.filters:
-            self.link.filters.append(wanted)
-            if self.link.up.is_set():
-                asyncio.create_task(self._subscribe(wanted))  # noqa: RUF006
-        self._on_notify = callback
-
-    async def _subscribe(self, wanted):
-        try:
-            await self.link.subscribe(*wanted)
-        except Exception as error:
-            log("notify is not subscribed:", explain(error))
+        self.on_notify = on_notify
+        self.on_notify_next = on_notify_next
+        link.filters += [(self._prefix + b"get/+", 0), (self._prefix + b"notify-next", 1)]
+        if on_notify:
+            link.filters.append((self._prefix + b"notify", 1))
 
     async def get_pending(self) -> "tuple[list[Execution], list[Execution]]":
         """GetPendingJobExecutions. Return the executions in progress and those queued, as summaries without document.
@@ -133,7 +108,7 @@ class JobsClient(Requests):
         Raises ValueError, JobsError, OSError; MemoryError when the reply is larger than the link's receive limit.
         """
         return _execution(await self.request(
-            "start-next", stepTimeoutInMinutes=_step_timeout(step_timeout), statusDetails=_details(status_details)
+            "start-next", stepTimeoutInMinutes=_minutes(step_timeout), statusDetails=_details(status_details)
         ))
 
     async def describe(
@@ -183,7 +158,7 @@ class JobsClient(Requests):
                 _operation(job_id, "/update"), status=status, statusDetails=_details(status_details),
                 expectedVersion=_number("expectedVersion", expected_version),
                 executionNumber=_number("executionNumber", execution_number),
-                stepTimeoutInMinutes=step_timeout if step_timeout == -1 else _step_timeout(step_timeout),
+                stepTimeoutInMinutes=step_timeout if step_timeout == -1 else _minutes(step_timeout),
                 includeJobExecutionState=include_state or None, includeJobDocument=include_document or None,
             )
         except JobsError as error:
@@ -196,19 +171,18 @@ class JobsClient(Requests):
 
     def _notified(self, name, payload):
         if name == b"notify-next":
-            if callable(self.on_notify_next):
+            if self.on_notify_next:
                 self.on_notify_next(_next(payload))
-        elif name == b"notify" and callable(self.on_notify) and payload is not None:
+        elif name == b"notify" and self.on_notify:
             self.on_notify(parse(payload))
 
 
 def _next(payload):
-    if payload is not None:
-        try:
-            return _execution(parse(payload))
-        except ValueError as error:
-            log("notify-next not understood:", explain(error))
-    return False
+    try:
+        return _execution(parse(payload))
+    except (MemoryError, ValueError) as error:
+        log("notify-next not understood:", explain(error))
+        return False
 
 
 def _details(details):
@@ -222,9 +196,3 @@ def _details(details):
                     "statusDetails['%s'] must be text of 1 to 1024 characters without control characters" % key
                 )
     return details
-
-
-def _number(field, value):
-    if value is not None:
-        check_number(field, value, 0, _LONG)
-    return value

@@ -1,16 +1,18 @@
-"""`agent.gate`: a function of the application that holds jobs back; imported only when there is one.
+"""`agent.gate`: a function of the application that holds jobs back. Imported only when there is one.
 
-It is asked before a job starts and again before an update restarts the board. It returns None or True for "go", or a
-number of seconds for "not yet, ask again then", or raises Reject. It may be `async`. Meanwhile the job stays QUEUED,
-since AWS has no status for it, and StartNext would start its timers: so the job is described first, and started by an
-update. Other jobs in the queue are asked about too: one that is held does not hold up the rest.
+It is called before a job starts, and again before an update restarts the board. It returns None or True to let the job
+go, or the number of seconds after which to ask again, or raises Reject. It may be `async`. Meanwhile the job stays
+QUEUED, since AWS has no other status for it: it is described first, and started by an update, because StartNext would
+start its timers. The other jobs in the queue are asked about as well: a job that is held does not hold up the rest.
 """
+
+import asyncio
 
 from micropython import const
 
 from .agent import JobsError, Reject
-from .details import clean
-from .job import ask, checked
+from .checks import check_execution, clean, field_of
+from .job import ask
 from .link import explain, log
 
 # What only type checkers read; the compiler leaves it out.
@@ -21,14 +23,15 @@ if _TYPING:
     from .agent import Agent
     from .job import Job
 
-_SHORTEST = 1  # second between two questions
-_HOLD = 60  # seconds, after a gate that failed; most between two questions before a restart
+_SHORTEST = 1  # seconds between two calls of the gate, at least
+_HOLD = const(60)  # seconds until the next call after a gate that failed; at most between two before a restart
 
 
 class Waiting:
-    """What a gate sees of a job: document, job_id, queued_at (seconds since 1970), restarting.
+    """The job that a gate decides about.
 
-    restarting: False before the job starts, True before it restarts the board.
+    document, job_id, queued_at (seconds since 1970); restarting: False before the job starts, True before it restarts
+    the board.
     """
 
     def __init__(self, document: object, job_id: str, queued_at: int, restarting: bool):
@@ -39,7 +42,7 @@ class Waiting:
 
 
 async def _seconds(agent, waiting):
-    # 0 for go. Raises Reject.
+    # How long to hold the job; 0: it may go. Raises Reject.
     try:
         answer = agent.gate(waiting)
         if hasattr(answer, "send"):
@@ -53,64 +56,58 @@ async def _seconds(agent, waiting):
 
 
 async def choose(agent: "Agent", step_timeout: int) -> "tuple[dict | None, str]":
-    """Return the first execution in the queue that may go, started, as job.ask() does; None when there is none."""
+    """Start the first execution in the queue that may go. Returns it as job.ask() does; None when there is none."""
     found, fault = await ask(agent, "$next/get")
     if fault or (found and found.get("status") != "QUEUED"):
         return await ask(agent, "start-next", stepTimeoutInMinutes=step_timeout)
     others = None
     while found:
-        update: dict = {"expectedVersion": found["versionNumber"], "executionNumber": found["executionNumber"]}
-        waiting = Waiting(found.get("jobDocument"), found["jobId"], found["queuedAt"], False)
+        job_id = found["jobId"]
+        status = "IN_PROGRESS"
+        seconds = 0
+        details = None
         try:
-            seconds = await _seconds(agent, waiting)
-            if not seconds:
-                update["status"] = "IN_PROGRESS"
-                update["stepTimeoutInMinutes"] = step_timeout
-                await agent.request(waiting.job_id + "/update", **update)
-                found["versionNumber"] += 1
-                return found, ""
+            seconds = await _seconds(agent, Waiting(found.get("jobDocument"), job_id, found["queuedAt"], False))
+        except Reject as error:
+            status = "REJECTED"
+            details = {"reason": clean(str(error))}
+        if seconds:
             # A notification that came meanwhile has set it to 0.
             agent._patience = min(agent._patience, seconds)
-        except Reject as error:
-            update["status"] = "REJECTED"
-            update["statusDetails"] = {"reason": clean(str(error))}
-            await agent.request(waiting.job_id + "/update", **update)
+        else:
+            await agent.request(
+                job_id + "/update", status=status, statusDetails=details, expectedVersion=found["versionNumber"],
+                executionNumber=found["executionNumber"], stepTimeoutInMinutes=None if details else step_timeout,
+            )
+            if not details:
+                found["versionNumber"] += 1
+                return found, ""
         if others is None:
             await _listen(agent)
-            queued = (await agent.request("get"))["queuedJobs"]
-            others = [one["jobId"] for one in queued if one["jobId"] != waiting.job_id]
+            others = []
+            for one in field_of(await agent.request("get"), "queuedJobs", []):
+                if check_execution(one)["jobId"] != job_id:
+                    others.append(one["jobId"])
         found = None
         while others and not found:
             try:
-                found = checked((await agent.request(others.pop(0) + "/get"))["execution"])
+                found = check_execution((await agent.request(others.pop(0) + "/get")).get("execution"))
             except (JobsError, MemoryError):
-                pass  # it has ended meanwhile; or its document is too large, which is told when it is the first
+                pass  # it has ended meanwhile; or its document is too large, which is reported when it is the first
     return None, ""
 
 
 async def _listen(agent):
-    # notify-next tells nothing of a job behind the first one.
-    name = agent._prefix + b"notify"
-    if (name, 1) in agent.link.filters:
-        return
-
-    def notified(topic, payload):
-        if topic == name:
-            agent._patience = 0
-            agent._wake.set()
-        else:
-            agent._received(topic, payload)
-
-    agent.link.routes.insert(0, (name, notified))
-    for wanted in ((agent._prefix + b"get/+", 0), (name, 1)):
-        agent.link.filters.append(wanted)
-        await agent.link.subscribe(*wanted)
+    # notify-next says nothing about a job behind the first one.
+    for name in (b"get/+", b"notify"):
+        wanted = (agent._prefix + name, 1)
+        if wanted not in agent.link.filters:
+            agent.link.filters.append(wanted)
+            await agent.link.subscribe(*wanted)
 
 
 async def ready(job: "Job") -> None:
     """Wait until the board may restart for a job. Raises Reject, CancelledError."""
-    import asyncio
-
     agent: "Any" = job.client
     while True:
         left = await _seconds(agent, Waiting(job.document, job.job_id, agent.journal.queued_at, True))

@@ -12,21 +12,19 @@ import time
 from micropython import const
 
 from . import lend, let_go
-from .agent import EXPECTED, JobsError, Reject, check_name
-from .details import MOST_DETAILS, clean, details_of
-from .journal import Journal
+from .agent import EXPECTED, JobsError, Reject
+from .checks import MOST_DETAILS, check_execution, clean, details_of
 from .link import explain, log, until
 
 # What only type checkers read; the compiler leaves it out.
 _TYPING = const(0)
 if _TYPING:
-    from typing import Any, Callable
+    from typing import Any
 
-    from .agent import Agent, Requests
+    from .agent import Agent
 
 _IN_PROGRESS = const("IN_PROGRESS")
 _FAILED = const("FAILED")
-_LONG = 0x7FFFFFFFFFFFFFFF
 _STOPPING = const(60)  # seconds that a handler may take to stop
 _LEAST_PAUSE = 1000  # milliseconds between two progress updates, however many notifications come
 
@@ -53,22 +51,6 @@ def meaning(error: JobsError, status: str, version: int) -> int:
     return _ENDED if error.code in ("ResourceNotFound", "TerminalStateReached") else _RETRY_LATER
 
 
-def checked(found: object) -> dict:
-    """Return an execution as the service describes it.
-
-    Raises ValueError when something is missing or wrong that the agent would have to send back.
-    """
-    if not isinstance(found, dict):
-        raise ValueError("execution is not an object")
-    check_name("jobId", found.get("jobId"), 64)
-    found.setdefault("queuedAt", 0)
-    for name in ("executionNumber", "versionNumber", "queuedAt"):
-        value = found.get(name)
-        if not isinstance(value, int) or not 0 <= value <= _LONG:
-            raise ValueError("%s is not a number" % name)
-    return found
-
-
 class Job:
     """One job execution at work.
 
@@ -77,15 +59,14 @@ class Job:
     for a handler that needs more than a job.
     """
 
-    def __init__(self, client: "Requests", journal: Journal, document: dict, wake: "Callable[[], None]"):
+    def __init__(self, client: "Agent", document: dict):
         self.client = client
         self.document = document
+        self._journal = journal = client.journal
         self.job_id = journal.job_id
         self.execution_number = journal.execution_number
         self.attempt = journal.attempt
         self.cancelled = ""
-        self._journal = journal
-        self._wake = wake
         self._task = None  # what runs an `async` handler
         self._over = asyncio.Event()  # the handler has ended
         self._stopped = ""  # why the handler has to stop
@@ -119,7 +100,7 @@ class Job:
         reply = await self.client.request(self.job_id + "/get", executionNumber=self.execution_number)
         found = reply.get("execution")
         if found is not None:
-            self.document = checked(found).get("jobDocument", self.document)
+            self.document = check_execution(found).get("jobDocument", self.document)
 
     async def progress(
         self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None
@@ -160,10 +141,6 @@ class Job:
             asyncio.core.cur_task = task  # type: ignore[attr-defined]
         self._check()
 
-    def hurry(self) -> None:
-        """Have the next progress update sent now, or a second after the last one."""
-        self._wake()
-
     def noted(self, key: "str | None" = None, text: str = "") -> dict:
         """Return the status details noted so far, with one more pair when a key is given."""
         if self._done is not None:
@@ -173,12 +150,8 @@ class Job:
             self._details[key] = clean(text)
         return self._details
 
-    def cancel(self, reason: str) -> None:
-        """Stop the handler: CancelledError at its next await, progress() or tick()."""
-        self.cancelled = reason
-        self._stop(reason)
-
     def _stop(self, reason):
+        # CancelledError at the handler's next await, progress() or tick().
         if not self._stopped:
             self._stopped = reason
             if self._task:
@@ -230,7 +203,7 @@ async def ask(agent: "Agent", operation: str, **fields: "Any") -> "tuple[dict | 
         fault = "job document: " + explain(error)
         reply = await agent.request("$next/get", includeJobDocument=False)
     found = reply.get("execution")
-    return found if found is None else checked(found), fault
+    return found if found is None else check_execution(found), fault
 
 
 async def _interrupted(agent):
@@ -293,7 +266,7 @@ async def _execute(agent, found, fault):
     log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
     agent._wake.clear()
     loaded = set(sys.modules)
-    job = agent._job = Job(agent, journal, document, agent._wake.set)
+    job = agent._job = Job(agent, document)
     asyncio.create_task(_run(agent, job, handler[0]))  # noqa: RUF006
     # A step timer that is partly used up means an earlier reply was lost: renew it now.
     left = found.get("approximateSecondsBeforeTimedOut")
@@ -320,9 +293,9 @@ async def _attend(agent, job, step_timeout, time_limit, hurry):
             if left <= 0 and agent.link.up.is_set():
                 sent = now
                 pause = min(interval, int(agent.link.timeout * 1000))
-                ended = await _update(agent, _IN_PROGRESS, job.noted(), step_timeout)
-                if ended:
-                    job.cancel(ended)
+                job.cancelled = await _update(agent, _IN_PROGRESS, job.noted(), step_timeout)
+                if job.cancelled:
+                    job._stop(job.cancelled)
                 sent = time.ticks_ms()
                 pause = interval
                 continue
@@ -411,6 +384,8 @@ async def _report(agent):
     ended = await _update(agent, journal.status, journal.details)
     if ended:
         log("job", journal.job_id, "had ended already:", ended)
+        # The notify-next that followed its end may have come before.
+        agent._patience = 0
     else:
         said = journal.status
         if journal.details and "reason" in journal.details:

@@ -22,7 +22,7 @@ _TYPING = const(0)
 if _TYPING:
     from typing import Any
 
-_FIRST_BUFFER = const(1024)  # bytes; most packets fit
+_BUFFER = const(1024)  # bytes; most packets fit
 _FILTERS = const(8)  # in one SUBSCRIBE, AWS IoT Core quota "Subscriptions per subscribe call"
 _REFUSED = const(0x80)
 _CONNACK = const(0x20)
@@ -55,6 +55,14 @@ async def until(event: asyncio.Event, seconds: float) -> bool:
 async def _set(event, seconds):
     await asyncio.sleep(seconds)
     event.set()
+
+
+def _call(callback, *arguments):
+    # A callback that fails must not end the connection.
+    try:
+        callback(*arguments)
+    except Exception as error:
+        log("callback failed:", explain(error))
 
 
 def _octets(text):
@@ -121,7 +129,7 @@ class Link(MQTTClient):
         self.listeners = []
         self.routes = []
         self.filters = []
-        self._view = memoryview(bytearray(_FIRST_BUFFER))
+        self._view = memoryview(bytearray(_BUFFER))
         self._stream = self._plain = self._reader = self._error = None
         self._lost = asyncio.Event()
         self._sending = asyncio.Lock()
@@ -399,13 +407,13 @@ class Link(MQTTClient):
                     self._overdue = 0
 
     async def _read_publish(self, kind, size):
-        if len(self._view) < size <= self.receive_limit:
-            # Grown once and kept: a new buffer for every large message would fragment the heap.
+        view = self._view
+        if len(view) < size <= self.receive_limit:
+            # Not kept for the next one: it would leave less room for what the message becomes.
             try:
-                self._view = memoryview(bytearray(size))
+                view = memoryview(bytearray(size))
             except MemoryError:
                 pass  # discarded, as one over the limit is
-        view = self._view
         left = size - len(view)
         await self._fill(view[:size])
         start = 2 + (view[0] << 8 | view[1])
@@ -428,21 +436,15 @@ class Link(MQTTClient):
             await self._send(b"\x40\x02" + packet_id)
 
     def _deliver(self, topic, payload):
-        try:
-            for start, callback in self.routes:
-                if topic.startswith(start):
-                    return callback(topic, payload)
-            if payload is not None and self.cb:
-                self.cb(topic, payload)
-        except Exception as error:
-            log("callback failed:", explain(error))
+        for start, callback in self.routes:
+            if topic.startswith(start):
+                return _call(callback, topic, payload)
+        if payload is not None and self.cb:
+            _call(self.cb, topic, payload)
 
     def _tell(self, up):
         for listener in self.listeners:
-            try:
-                listener(up)
-            except Exception as error:
-                log("callback failed:", explain(error))
+            _call(listener, up)
 
     def _lose(self):
         self._lost.set()

@@ -52,7 +52,13 @@ class Cloud:
     def _notify_change(self):
         # Of the whole list, to those who have subscribed it.
         if PREFIX + b"notify" in self.broker.filters and not self.quiet:
-            self.broker.send(PREFIX + b"notify", b'{"timestamp":1,"jobs":{}}', 1)
+            waiting = self._summaries("QUEUED")
+            jobs = {"QUEUED": waiting} if waiting else {}
+            self.broker.send(PREFIX + b"notify", ujson.dumps({"timestamp": 1, "jobs": jobs}).encode(), 1)
+
+    def _summaries(self, status):
+        fields = ("jobId", "executionNumber", "versionNumber", "queuedAt")
+        return [{key: one[key] for key in fields} for one in self.executions if one["status"] == status]
 
     def done(self):
         """Whether every execution has ended."""
@@ -114,14 +120,7 @@ class Cloud:
                 execution["versionNumber"] += 1
             return {"execution": execution}
         if suffix == "get":
-            found = {"inProgressJobs": [], "queuedJobs": []}
-            for execution in self.executions:
-                name = {"IN_PROGRESS": "inProgressJobs", "QUEUED": "queuedJobs"}.get(execution["status"])
-                if name:
-                    found[name].append(
-                        {key: execution[key] for key in ("jobId", "executionNumber", "versionNumber", "queuedAt")}
-                    )
-            return found
+            return {"inProgressJobs": self._summaries("IN_PROGRESS"), "queuedJobs": self._summaries("QUEUED")}
         job_id, operation = suffix.split("/")
         if job_id == "$next":
             execution = self._pending()

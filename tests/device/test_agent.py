@@ -221,7 +221,7 @@ def test_a_result_is_in_flash_before_a_progress_update_under_way_is_answered():
         @agent.on("hurried")
         async def hurried(job):
             agent.link.timeout = 30
-            job.hurry()
+            agent._wake.set()
             await until(lambda: sent)
             return {"answer": "42"}
 

@@ -114,7 +114,7 @@ def test_a_handler_that_sleep_interrupts_goes_on_after_it():
 
 
 def test_an_idle_agent_holds_no_code_for_jobs():
-    needed = ("ujobs.job", "ujobs.details", "ujobs.handlers", "ujobs.handlers.steps")
+    needed = ("ujobs.job", "ujobs.checks", "ujobs.handlers", "ujobs.handlers.steps")
     before = {name: sys.modules.pop(name) for name in needed if name in sys.modules}
 
     def loaded():
@@ -131,6 +131,6 @@ def test_an_idle_agent_holds_no_code_for_jobs():
 
     try:
         for execution in run(scenario, setup).executions:
-            assert execution["statusDetails"] == {"loaded": "ujobs.job ujobs.details"}, execution
+            assert execution["statusDetails"] == {"loaded": "ujobs.job ujobs.checks"}, execution
     finally:
         sys.modules.update(before)

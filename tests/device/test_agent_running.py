@@ -129,7 +129,7 @@ def test_a_hint_during_a_progress_update_calls_for_another():
         await until(lambda: agent.seen)
         send, held = cloud.broker.send, []
         cloud.broker.send = hold_replies(send, held)
-        agent._job.hurry()
+        agent._wake.set()
         await until(lambda: held)
         # Accepted, but the answer is on its way still when the cancellation is announced.
         cloud.end(execution)

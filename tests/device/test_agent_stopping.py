@@ -106,6 +106,22 @@ def test_a_handler_that_does_not_stop_ends_the_agent_and_its_job_only():
         raise AssertionError("run() has ended without a word")
 
 
+def test_the_next_job_does_not_wait_when_one_is_cancelled_as_it_ends():
+    async def scenario(agent, cloud, clock, running):
+        @agent.on("ends")
+        def ends(job):
+            # The notification about the next job is there before the report, and none follows that.
+            cloud.end(cloud.executions[0])
+
+        cloud.queue("a", {"operation": "ends"})
+        cloud.queue("b", {"operation": "quick"})
+        await until(cloud.done, clock)
+        assert cloud.statuses() == ["CANCELED", "SUCCEEDED"]
+        assert clock.seconds() < 5, clock.seconds()
+
+    run(scenario)
+
+
 def test_many_notifications_make_one_update_a_second():
     async def scenario(agent, cloud, clock, running):
         @agent.on("wait")

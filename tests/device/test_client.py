@@ -10,14 +10,14 @@ from ujobs.client import JobsClient
 from ujobs.link import Link
 
 
-def run(scenario, attempts=3):
-    """Run scenario(client, cloud) with a client that is connected."""
+def run(scenario, **options):
+    """Run scenario(client, cloud) with a client that is connected. options: of the client."""
 
     async def main():
         cloud = Cloud()
         asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
         link = Link(b"thing", "host", timeout=0.2)
-        client = JobsClient(link, "thing", attempts)
+        client = JobsClient(link, "thing", **options)
         task = asyncio.create_task(link.run())
         await link.up.wait()
         try:
@@ -69,17 +69,12 @@ def test_replies_are_subscribed_for_brokers_that_send_them_to_subscribers_only()
     run(scenario)
 
 
-def test_notify_is_subscribed_once_somebody_listens():
+def test_notify_is_subscribed_to_when_somebody_listens():
     async def scenario(client, cloud):
-        client.on_notify = lambda changed: None
-        client.on_notify = None
-        client.on_notify = lambda changed: None
-        await until(lambda: cloud.broker.count("subscribe") == 2)
-        await asyncio.sleep(0.05)
-        assert filters(cloud.broker.packets[-1][1]) == [PREFIX + b"notify"]
-        assert cloud.broker.count("subscribe") == 2
+        (subscribe,) = [body for name, body in cloud.broker.packets if name == "subscribe"]
+        assert filters(subscribe)[-2:] == [PREFIX + b"notify-next", PREFIX + b"notify"]
 
-    run(scenario)
+    run(scenario, on_notify=lambda changed: None)
 
 
 def test_the_longest_thing_name_can_be_subscribed():
@@ -99,10 +94,9 @@ def test_the_longest_thing_name_can_be_subscribed():
 
 
 def test_notifications_reach_their_callbacks():
+    nexts, changes = [], []
+
     async def scenario(client, cloud):
-        nexts, changes = [], []
-        client.on_notify_next = nexts.append
-        client.on_notify = changes.append
         cloud.queue("a", {"operation": "x"})
         cloud.broker.send(PREFIX + b"notify", b'{"timestamp": 1, "jobs": {}}')
         cloud.broker.send(PREFIX + b"notify-next", b'{"timestamp": 1}')
@@ -111,9 +105,10 @@ def test_notifications_reach_their_callbacks():
         assert nexts[0].job_id == "a"
         assert nexts[1] is None
         assert nexts[2] is False
-        assert changes == [{"timestamp": 1, "jobs": {}}]
+        assert [one["jobId"] for one in changes[0]["jobs"]["QUEUED"]] == ["a"]
+        assert changes[1:] == [{"timestamp": 1, "jobs": {}}]
 
-    run(scenario)
+    run(scenario, on_notify=changes.append, on_notify_next=nexts.append)
 
 
 def test_rejections_are_raised_with_code_and_state():

@@ -1,5 +1,6 @@
 """`agent.gate` holds jobs back: they stay QUEUED, the rest of the queue goes on; updates ask again before a restart."""
 
+import ujobs.agent
 import ujobs.gate
 import ujobs.trial as trial
 from agent_handlers import handlers
@@ -193,6 +194,31 @@ def test_an_update_asks_again_before_it_restarts_the_board():
         try:
             with_board(scenario, document, setup, File(content))
         finally:
+            ujobs.gate._SHORTEST = brief
+
+
+def test_lists_that_cannot_be_read_do_not_end_the_agent():
+    def gate(job):
+        return None if job.document.get("urgent") else 0.01
+
+    for wrong in ({}, {"queuedJobs": {}}, {"queuedJobs": [5]}, {"queuedJobs": [{"jobId": "a/b"}]}):
+        cloud = Cloud()
+        answer, given = cloud._answer, [wrong]
+
+        def reply(suffix, body, answer=answer, given=given):
+            return given.pop() if suffix == "get" and given else answer(suffix, body)
+
+        async def scenario(agent, cloud, given=given):
+            await until(lambda: cloud.executions[1]["status"] == "SUCCEEDED")
+            assert not given
+
+        cloud._answer = reply
+        retry, ujobs.agent._RETRY = ujobs.agent._RETRY, 0.01
+        brief, ujobs.gate._SHORTEST = ujobs.gate._SHORTEST, 0.01
+        try:
+            gated(gate, [{"operation": "quick"}, {"operation": "quick", "urgent": True}], scenario, cloud)
+        finally:
+            ujobs.agent._RETRY = retry
             ujobs.gate._SHORTEST = brief
 
 

@@ -4,7 +4,7 @@ import gc
 import sys
 
 import ujobs.agent
-import ujobs.details
+import ujobs.checks
 import ujobs.trial as trial
 from agent_handlers import all_done, handlers
 from broker import raises
@@ -88,7 +88,7 @@ def test_documents_nested_so_deep_that_nothing_can_be_done_with_them():
                 assert execution["status"] == "SUCCEEDED", execution
             elif execution["status"] != "SUCCEEDED":
                 assert execution["status"] in ("FAILED", "REJECTED"), execution
-                assert ujobs.details.details_of(execution["statusDetails"]) == execution["statusDetails"]
+                assert ujobs.checks.details_of(execution["statusDetails"]) == execution["statusDetails"]
                 assert execution["statusDetails"]["reason"]
 
 
@@ -149,9 +149,9 @@ def test_a_text_leaves_nothing_behind_in_memory():
     points = range(0x4E00, 0x4E00 + 1000)
     strange = b"".join([bytes((0xE0 | n >> 12, 0x80 | n >> 6 & 63, 0x80 | n & 63)) for n in points]).decode()
     for use in (
-        ujobs.details.clean,
-        lambda text: ujobs.details.details_of({"key": text}),
-        lambda text: raises(ValueError, ujobs.details.details_of, {text + "!": "value"}),
+        ujobs.checks.clean,
+        lambda text: ujobs.checks.details_of({"key": text}),
+        lambda text: raises(ValueError, ujobs.checks.details_of, {text + "!": "value"}),
         lambda text: raises(ValueError, check_plain, "//" + text[:200]),
     ):
         use("plain –")  # imports what that takes

@@ -1,6 +1,7 @@
 """`Link` against a broker in memory: what umqtt.simple gets wrong on a bad link must not happen here."""
 
 import asyncio
+import gc
 from errno import ENOTCONN
 
 import fast_time
@@ -326,6 +327,42 @@ def test_a_message_over_the_limit_is_read_away_and_reported():
         assert len(broker.wires) == 1
 
     connected(scenario, receive_limit=3000)
+
+
+def held():
+    """The bytes that are in use."""
+    gc.collect()
+    if hasattr(gc, "mem_alloc"):
+        return gc.mem_alloc()
+    import tracemalloc
+
+    return tracemalloc.get_traced_memory()[0]
+
+
+def test_a_large_message_leaves_no_buffer_behind():
+    async def scenario(link, broker):
+        await link.up.wait()
+        sizes = []
+        link.routes.append((b"big", lambda topic, payload: sizes.append(len(payload))))
+        found = []
+        for size in (100, 200000, 100):
+            broker.send(b"big", bytes(size))
+            await until(lambda size=size: sizes and sizes[-1] == size)
+            found.append(held())
+        assert found[1] < found[0] + 50000, found
+        assert found[2] < found[0] + 50000, found
+
+    try:
+        import tracemalloc
+
+        tracemalloc.start()
+    except ImportError:
+        tracemalloc = None
+    try:
+        connected(scenario, receive_limit=1 << 18)
+    finally:
+        if tracemalloc:
+            tracemalloc.stop()
 
 
 def test_garbage_ends_the_connection_not_the_task():

@@ -11,7 +11,6 @@ import ujson
 from broker import Broker, filters, raises
 from cloud import remove
 from ujobs.certificates import der_blocks
-from ujobs.link import Link
 
 FOLDER = "/tmp/ujobs-claim-test-%s" % os.urandom(4).hex()
 CERT, KEY, SETTINGS, RECORD = [FOLDER + name for name in ("/cert.der", "/key.der", "/settings.json", "/cert.der.claim")]
@@ -100,17 +99,43 @@ def check_pair(ca, cert, key):
         raise ValueError("it does not belong to the certificate")
 
 
-def start(service, receive_limit=8192):
+class Machine:
+    def unique_id(self):
+        return b"\x77"
+
+
+def config(**settings):
+    """The settings of a board with a claim."""
+    found = {
+        "claim": {"template": "line"}, "host": "host", "port": 8883, "ca": "/ca", "cert": CERT, "key": KEY,
+        "keepalive": 60, "receive_limit": 8192,
+    }
+    found.update(settings)
+    return found
+
+
+def claimed(function):
+    """Call a function on a board, where the files of a claim are not looked at."""
+    real = provisioning.tls_context
+    provisioning.tls_context = lambda *files: None
+    sys.modules["machine"] = Machine()
+    try:
+        return function()
+    finally:
+        provisioning.tls_context = real
+        del sys.modules["machine"]
+
+
+def start(service):
     """One start of the board; returns the thing name, and how many seconds it took."""
 
     async def main(clock):
+        claim = claimed(lambda: provisioning.Claim(config(), SETTINGS))
         real = asyncio.open_connection, provisioning.tls_context
         asyncio.open_connection = service.broker.open_connection
         provisioning.tls_context = check_pair
         try:
-            link = Link("claim-77", "host", timeout=10, receive_limit=receive_limit)
-            name = await provisioning.Claim(link, "line", PARAMETERS, CERT, KEY, SETTINGS).run()
-            return name, clock.seconds()
+            return await claim.run(), clock.seconds()
         finally:
             asyncio.open_connection, provisioning.tls_context = real
 
@@ -304,6 +329,8 @@ def test_a_flash_that_is_full_is_tried_again():
     service = fresh()
 
     class Full:
+        stat = os.stat
+
         def __init__(self):
             self.left = 3
 
@@ -322,45 +349,41 @@ def test_a_flash_that_is_full_is_tried_again():
 
 
 def test_the_claim_that_the_settings_describe():
-    class Machine:
-        def unique_id(self):
-            return b"\x01\xab"
-
-    config = {
-        "claim": {"template": "line"}, "host": "host", "port": 8883, "ca": "/ca", "cert": CERT, "key": KEY,
-        "keepalive": 60, "receive_limit": 8192,
-    }
     fresh()
-    real = provisioning.tls_context
-    sys.modules["machine"] = Machine()
-    try:
-        raises(OSError, provisioning.claim, config)
-        provisioning.tls_context = lambda *files: files
-        claim = provisioning.claim(config)
-        assert claim._link.client_id == "claim-01ab"
-        assert claim._link.ssl == ("/ca", "/cert/claim.der", "/cert/claim-key.der")
-        assert claim._parameters == {"SerialNumber": "01ab"}
+
+    def scenario():
+        files = []
+        provisioning.tls_context = lambda *given: files.append(given)
+        claim = provisioning.Claim(config())
+        assert claim._link.client_id == "claim-77"
+        assert claim._parameters == {"SerialNumber": "77"}
         parameters = {"SerialNumber": "9", "Line": "2"}
-        config["claim"] = {"template": "line", "parameters": parameters, "cert": "/c", "key": "/k"}
-        claim = provisioning.claim(config)
-        assert claim._link.ssl == ("/ca", "/c", "/k")
-        assert claim._parameters == parameters
+        given = {"template": "line", "parameters": parameters, "cert": "/c", "key": "/k"}
+        assert provisioning.Claim(config(claim=given))._parameters == parameters
+        assert files == [("/ca", "/cert/claim.der", "/cert/claim-key.der"), ("/ca", "/c", "/k")]
 
         for changed in ({"key": CERT}, {"signing_key": CERT}, {"signing_key": KEY}):
-            wrong = dict(config)
-            wrong.update(changed)
-            assert "different files" in str(raises(ValueError, provisioning.claim, wrong))
+            assert "different files" in str(raises(ValueError, provisioning.Claim, config(**changed)))
         for path in (CERT, KEY):
             with open(path, "w") as file:
                 file.write("another purpose")
-            assert str(raises(ValueError, provisioning.claim, config)) == path + " exists: a claim overwrites no file"
+            error = raises(ValueError, provisioning.Claim, config())
+            assert str(error) == path + " exists: a claim overwrites no file"
             os.remove(path)
         with open(CERT, "w") as file, open(RECORD, "w") as record:
             file.write("")
             record.write("{}")
-        provisioning.claim(config)  # continues what it has begun
+        provisioning.Claim(config())  # continues what it has begun
+
+    claimed(scenario)
+
+
+def test_files_of_a_claim_that_are_not_there_are_an_error():
+    fresh()
+    sys.modules["machine"] = Machine()
+    try:
+        raises(OSError, provisioning.Claim, config())
     finally:
-        provisioning.tls_context = real
         del sys.modules["machine"]
 
 

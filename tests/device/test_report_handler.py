@@ -5,7 +5,7 @@ import sys
 from broker import until
 from cloud import Cloud, run
 from restarts import with_board
-from ujobs.details import details_of
+from ujobs.checks import details_of
 
 
 def report(board):

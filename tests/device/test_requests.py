@@ -1,20 +1,18 @@
 """What the agent makes of what the service and handlers give it, and what each refusal means."""
 
 from broker import raises
-from ujobs import agent
 from ujobs.agent import JobsError, parse
-from ujobs.client import check_number
-from ujobs.details import clean, details_of
-from ujobs.job import checked, meaning
+from ujobs.checks import check_execution, check_name, check_number, clean, details_of
+from ujobs.job import meaning
 
 ADOPT, APPLIED, ENDED, RETRY = 0, 1, 2, 3
 
 
 def test_names_out_of_limits_are_refused_with_field_and_limit():
     for name in ("", "a" * 129, "a/b", "a b", "ä", "$next", None, 5):
-        error = str(raises(ValueError, agent.check_name, "thingName", name, 128))
+        error = str(raises(ValueError, check_name, "thingName", name, 128))
         assert "thingName" in error and "128" in error
-    agent.check_name("thingName", "kiln:7_a-B" + "a" * 118, 128)
+    check_name("thingName", "kiln:7_a-B" + "a" * 118, 128)
 
 
 def test_numbers_out_of_limits_are_refused_with_field_and_limits():
@@ -56,7 +54,7 @@ def test_clean_makes_any_text_a_value():
 
 
 def test_replies_are_read():
-    found = checked(parse(
+    found = check_execution(parse(
         b'{"timestamp":1,"execution":{"jobId":"a","status":"IN_PROGRESS","queuedAt":1730000000,"startedAt":2,'
         b'"versionNumber":2,"executionNumber":9876543210,"jobDocument":{"operation":"x"},"more":[1]}}')["execution"])
     assert (found["jobId"], found["executionNumber"], found["queuedAt"]) == ("a", 9876543210, 1730000000)
@@ -74,7 +72,7 @@ def test_malformed_replies_are_value_errors():
         {"jobId": "a", "versionNumber": 1 << 63, "executionNumber": 1},
         {"jobId": "a", "versionNumber": 1, "executionNumber": 1, "queuedAt": "now"},
     ):
-        raises(ValueError, checked, inner)
+        raises(ValueError, check_execution, inner)
 
 
 def refused(code, status=None, version=None):

@@ -36,7 +36,7 @@ class _Work:
     async def _progress_update(self, job):
         # One now, and whatever it takes until it is accepted.
         version = self._journal.version
-        job.hurry()
+        self._agent._wake.set()
         while self._journal.version == version:
             await asyncio.sleep(0.01)
 

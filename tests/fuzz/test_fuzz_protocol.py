@@ -15,8 +15,8 @@ import fast_time
 from broker import Broker
 from cloud import PREFIX
 from ujobs.agent import JobsError, parse
+from ujobs.checks import clean, details_of
 from ujobs.client import Execution, JobsClient
-from ujobs.details import clean, details_of
 from ujobs.link import Link
 
 KEY = re.compile(r"[a-zA-Z0-9:_-]{1,128}\Z")

@@ -27,7 +27,7 @@ USED: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "certificates": {"tls_context": ()},
     "trial": {"boot": (), "current": (), "confirm": (), "fail": ()},
-    "provisioning": {"claim": (), "Claim": ("run",)},
+    "provisioning": {"Claim": ("run",)},
 }
 _LIBRARY = REPOSITORY / "lib" / "ujobs"
 _PAGE = REPOSITORY / "docs" / "api.md"

@@ -35,15 +35,3 @@ def run(name: str, job: "Job", options: dict) -> object:
     except ImportError as error:
         raise Reject(explain(error))
     return module.run(job, options)
-
-
-def check_options(step_timeout: object, on_restart: object, max_attempts: object, time_limit: object) -> None:
-    """Check the arguments of Agent.on(). Raises ValueError naming the one that is wrong."""
-    for name, value, most in (
-        ("step_timeout, in minutes,", step_timeout, 10080), ("max_attempts", max_attempts, 255),
-        ("time_limit, in minutes,", time_limit, 7200),
-    ):
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-            raise ValueError("%s must be an integer from 1 to %d" % (name, most))
-    if on_restart not in ("rerun", "resume", "fail"):
-        raise ValueError("on_restart must be rerun, resume or fail")

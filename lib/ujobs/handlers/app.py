@@ -15,7 +15,7 @@ import os
 
 from .. import trial, versions
 from ..agent import Reject
-from ..details import clean
+from ..checks import clean
 from ..fetch import check_digest, check_source, fetch
 from ..flash import Part, check_plain, is_there, room
 from ..job import Job

@@ -18,7 +18,7 @@ from micropython import const
 
 from .. import trial, versions
 from ..agent import Reject
-from ..details import clean
+from ..checks import clean
 from ..fetch import fetch
 from ..job import Job
 from ..link import explain, log
