@@ -108,3 +108,15 @@ def test_the_api_page_is_up_to_date() -> None:
 
 def test_the_api_page_has_every_name_that_ujobs_offers() -> None:
     assert set(api_reference.short_names()) <= {name for names in api_reference.USED.values() for name in names}
+
+
+def test_every_test_that_a_promise_names_exists() -> None:
+    promises = (DOCS / "reliability.md").read_text().partition("## How it is tested")[0]
+    rows = [row for row in table_rows(promises) if row[0].isdigit()]
+    assert [int(row[0]) for row in rows] == list(range(1, len(rows) + 1))
+    sources = "\n".join(path.read_text() for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    written = set(re.findall(r"^(?:async )?def (test_\w+)", sources, re.MULTILINE))
+    for _, promise, tests in rows:
+        named = set(re.findall(r"`(test_\w+)`", tests))
+        assert named, promise
+        assert named <= written, f"{promise}: {named - written}"
