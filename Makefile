@@ -34,7 +34,7 @@ setup: $(READY) ## install what users need into .venv, nothing outside it; PYTHO
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) tools/setup_venv.py requirements.txt
-	@$(BIN)/python -m ujobs_lab.setup_umqtt
+	@$(BIN)/python -m ujobs_lab.external.setup_umqtt
 	@pwd -P > $@
 
 setup-tests: $(TEST_READY) ## install what tests and measurements need as well
@@ -57,21 +57,21 @@ test: setup-tests clients ## run all tests, about fifteen minutes with two proce
 
 # Without npm or apt-get one of them is missing; the tests that need it say so and are skipped.
 clients: setup-tests build/aws-cli/.ready $(JAVASCRIPT) browser ## AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto, Chromium: into build/
-	@$(BIN)/python -m ujobs_lab.mosquitto
+	@$(BIN)/python -m ujobs_lab.external.mosquitto
 
 browser: build/selenium/.ready $(if $(JAVASCRIPT),build/browser/.ready)
-	@$(BIN)/python -m ujobs_lab.chromium
+	@$(BIN)/python -m ujobs_lab.external.chromium
 
 build/selenium/.ready: $(TEST_READY) requirements-browser.txt
 	@mkdir -p build/selenium
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-browser.txt
 	@touch $@
 
-build/browser/.ready: tests/page/javascript/package.json tests/page/javascript/package-lock.json
+build/browser/.ready: tests/service/page/javascript/package.json tests/service/page/javascript/package-lock.json
 	$(NPM_CI)
 
 pictures: setup-tests browser ## docs/demo.svg and docs/live-page.png, for README and quick start
-	@$(BIN)/python -m ujobs_lab.pictures
+	@$(BIN)/python -m ujobs_lab.pages.pictures
 
 build/aws-cli/.ready: requirements-aws-cli.txt
 	@rm -rf build/aws-cli
@@ -102,10 +102,10 @@ build/typings-unix/.ready: $(READY) requirements-typings-unix.txt
 	@touch $@
 
 api: setup-tests ## docs/api.md, from the docstrings of the library
-	@$(BIN)/python -m ujobs_lab.api_reference
+	@$(BIN)/python -m ujobs_lab.pages.api_reference
 
 size: setup-tests ## bytes of each library module as .mpy; fails when the budget is passed
-	@$(BIN)/python -m ujobs_lab.size $(if $(JSON),--json $(JSON))
+	@$(BIN)/python -m ujobs_lab.bench.size $(if $(JSON),--json $(JSON))
 
 bench: setup-tests $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## memory, speed and wear beside what else one would take; ONLY=ram, QUICK=1, JSON=FILE
 	@$(BIN)/python -m ujobs_lab.bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
@@ -122,7 +122,7 @@ build/bench-javascript/.ready: tools/ujobs_lab/bench/javascript/package.json too
 	$(NPM_CI)
 
 bench-service: setup-tests ## what the local Jobs service carries: 1,000 things, next to the same messages through mosquitto
-	@$(BIN)/python -m ujobs_lab.mosquitto
+	@$(BIN)/python -m ujobs_lab.external.mosquitto
 	@$(BIN)/python -m ujobs_lab.bench.service
 
 faults: setup-tests ## cut the power and break the link everywhere, count what fails; SEED=2 chooses other random ones
@@ -141,7 +141,7 @@ mutants: setup-tests ## put faults into the library, one at a time: do the tests
 	@$(BIN)/python -m ujobs_lab.mutants $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 long-life: setup-tests ## a year of a board's life in fast time: does it hold more memory at the end than at the beginning?
-	@$(BIN)/python -m ujobs_lab.long_life
+	@$(BIN)/python -m ujobs_lab.faults.long_life
 
 flash: setup ## MicroPython onto an ESP32: PORT=/dev/ttyUSB0 FIRMWARE=FILE.bin; what was on it is erased
 	@$(BIN)/ujobs flash $(FIRMWARE) $(ON_PORT) $(if $(DRY_RUN),--dry-run)

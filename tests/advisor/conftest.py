@@ -12,8 +12,8 @@ from server_certificates import Certificate, make, server_context
 
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image
-from ujobs_tools.pki import Authority
-from ujobs_tools.processes import running, ujobs
+from ujobs_tools.host.processes import running, ujobs
+from ujobs_tools.keys.pki import Authority
 
 
 @pytest.fixture(scope="session")

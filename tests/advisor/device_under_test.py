@@ -6,7 +6,7 @@ from pathlib import Path
 
 from endpoint import Endpoint
 
-from ujobs_tools.processes import NotReady, wait_until
+from ujobs_tools.host.processes import NotReady, wait_until
 
 _PATIENCE = 60.0  # seconds
 THING = "kiln-7"

@@ -10,7 +10,7 @@ from typing import Any
 from device_under_test import THING, StartDevice
 from endpoint import Endpoint
 
-from ujobs_tools.policy import device_policy
+from ujobs_tools.aws.policy import device_policy
 from ujobs_tools.service import packets
 from ujobs_tools.service.packets import Message
 

@@ -13,7 +13,7 @@ from ujobs_lab.bench import budget, flash, on_unix
 def size(tmp_path: Path, core: int) -> "subprocess.CompletedProcess[str]":
     limits = tmp_path / "budget.toml"
     limits.write_text(f'[flash]\ncore_bytes = {{ at_most = {core}, what = "the core" }}\n')
-    command = [sys.executable, "-m", "ujobs_lab.size", "--budget", limits, "--json", tmp_path / "size.json"]
+    command = [sys.executable, "-m", "ujobs_lab.bench.size", "--budget", limits, "--json", tmp_path / "size.json"]
     return subprocess.run(command, capture_output=True, text=True)
 
 

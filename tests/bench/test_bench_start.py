@@ -4,7 +4,7 @@ import socket
 
 from ujobs_lab.bench import start
 from ujobs_lab.bench.records import records
-from ujobs_tools.processes import wait_until
+from ujobs_tools.host.processes import wait_until
 
 HANDSHAKE, DATA = b"\x16\x03\x03\x00\x02ab", b"\x17\x03\x03\x01\x00" + bytes(256)
 

@@ -4,18 +4,16 @@ import hashlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import serial
-from board_process import COMMAND, StartBoard, make_image, wait_until
-from mpremote_board import MpremoteBoard
 
+from board_process import COMMAND, StartBoard, make_image, wait_until
+from mpremote_board import MpremoteBoard, Start
 from ujobs_tools.board.image import read_files
 
 LOOP = "print('working')\nwhile True:\n    pass\n"
-Start = Callable[..., MpremoteBoard]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ujobs_tools.device_files import EXAMPLES
+from ujobs_tools.board.device_files import EXAMPLES
 from ujobs_tools.testing.jobs_service import JobsService
 from ujobs_tools.testing.virtual_board import VirtualBoard
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import clouds
-from ujobs_tools import fleet
+from ujobs_tools.aws import fleet
 
 pytest.register_assert_rewrite("jobs_client", "python_sdk", "javascript_sdk")
 

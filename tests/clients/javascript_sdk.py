@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs_client import PATIENCE, Heard, JobsClient, Rejected
 
-from ujobs_tools.fleet import Thing
+from ujobs_tools.aws.fleet import Thing
 
 _SCRIPT = Path(__file__).parent / "javascript" / "jobs_client.js"
 PACKAGES = Path(__file__).parents[2] / "build" / "javascript" / "node_modules"

@@ -13,7 +13,7 @@ from awsiot import ModeledClass, ServiceStreamOptions, V2ServiceException, iotjo
 from botocore import xform_name
 from jobs_client import PATIENCE, Heard, JobsClient, Rejected
 
-from ujobs_tools.fleet import Thing
+from ujobs_tools.aws.fleet import Thing
 
 
 def on_the_wire(value: Any) -> Any:

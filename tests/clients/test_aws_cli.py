@@ -13,8 +13,8 @@ import pytest
 from installed import require
 
 from clouds import Cloud
-from ujobs_tools.cloud import client
-from ujobs_tools.fleet import Thing
+from ujobs_tools.aws.cloud import client
+from ujobs_tools.aws.fleet import Thing
 
 PROGRAM = Path(__file__).parents[2] / "build" / "aws-cli" / "bin" / "aws"
 PATIENCE = 60  # seconds

@@ -15,7 +15,7 @@ import python_sdk
 from installed import require
 from jobs_client import JobsClient, Rejected
 
-from ujobs_tools.fleet import Thing
+from ujobs_tools.aws.fleet import Thing
 
 # The last one does not send what is false or 0.
 ALL = [f"Python {name}" for name in python_sdk.CLIENTS] + [f"JavaScript {name}" for name in javascript_sdk.CLIENTS]

@@ -23,8 +23,8 @@ from AWSIoTPythonSDK.MQTTLib import AWSIoTMQTTThingJobsClient
 from installed import require
 from jobs_client import PATIENCE
 
-from ujobs_tools.executions import TERMINAL
-from ujobs_tools.fleet import Thing
+from ujobs_tools.aws.executions import TERMINAL
+from ujobs_tools.aws.fleet import Thing
 
 _SCRIPT = Path(__file__).parent / "javascript" / "jobs_agent_v1.js"
 ACCEPTED = jobExecutionTopicReplyType.JOB_ACCEPTED_REPLY_TYPE

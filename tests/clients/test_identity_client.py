@@ -22,8 +22,8 @@ from python_sdk import connected, on_the_wire
 
 import clouds
 from provisioning_role import make_role
-from ujobs_tools import claims, cloud
-from ujobs_tools.fleet import Thing
+from ujobs_tools.aws import claims, cloud
+from ujobs_tools.aws.fleet import Thing
 
 _numbers = itertools.count(1)
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from installed import require
 
-from ujobs_lab.mosquitto import find
-from ujobs_tools.fleet import Thing
-from ujobs_tools.pki import Authority
+from ujobs_lab.external.mosquitto import find
+from ujobs_tools.aws.fleet import Thing
+from ujobs_tools.keys.pki import Authority
 
 PATIENCE = 10  # seconds
 CONNECTION_LOST = 7  # MOSQ_ERR_CONN_LOST

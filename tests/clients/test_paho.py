@@ -10,7 +10,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ujobs_tools.fleet import Thing
+from ujobs_tools.aws.fleet import Thing
 
 PATIENCE = 60.0  # seconds
 

@@ -1,17 +1,12 @@
 """Boards with a serial port, for the tests of `ujobs deploy` and its like, which work through real mpremote."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "board"))
-
 from board_process import BoardProcess
-from deploy_board import Start
-from mpremote_board import MpremoteBoard
-
+from mpremote_board import MpremoteBoard, Start
 from ujobs_tools.board.image import DEFAULT_BLOCKS, build_image
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import serial
 import typer
-from deploy_board import Start
-from mpremote_board import MpremoteBoard
 from typer.testing import CliRunner
 
+from mpremote_board import MpremoteBoard, Start
 from ujobs_tools.board.files import make_bare_files, make_program_files
 from ujobs_tools.board.image import read_files
 from ujobs_tools.commands import deploy, flash
@@ -19,7 +18,7 @@ from ujobs_tools.deploy import install
 from ujobs_tools.deploy.contents import check_version
 from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.remote import Remote
-from ujobs_tools.pki import Authority
+from ujobs_tools.keys.pki import Authority
 
 SETTINGS = b'{"thing": "t", "host": "127.0.0.1", "port": 1, "app": "app"}'
 APP = b"import name\n\ndef setup(agent):\n    print('application', name.NAME)\n"

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from ujobs_lab import REPOSITORY
-from ujobs_tools.pki import Authority
+from ujobs_tools.keys.pki import Authority
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:

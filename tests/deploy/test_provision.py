@@ -8,10 +8,10 @@ import pytest
 import typer
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_private_key
-from deploy_board import Start
 from typer.testing import CliRunner
 
 import clouds
+from mpremote_board import Start
 from ujobs_tools.board.files import make_bare_files
 from ujobs_tools.board.image import read_files
 from ujobs_tools.commands import deploy

@@ -1,5 +1,5 @@
 """Certificates as files or bytes, DER or PEM, and messages that name the file and its fault. Real keys and TLS:
-tests/test_certificates_over_tls.py."""
+tests/library/test_certificates_over_tls.py."""
 
 import os
 from binascii import b2a_base64

@@ -1,4 +1,4 @@
-"""Signatures: what passes, and that nothing near it does. tests/test_signing.py tries many more on CPython."""
+"""Signatures: what passes, and that nothing near it does. tests/keys/test_signing.py tries many more on CPython."""
 
 import os
 from binascii import b2a_base64, hexlify

@@ -14,10 +14,10 @@ from botocore.exceptions import ClientError
 from plain_device import PATIENCE, PlainDevice, plain_device
 
 from clouds import Cloud
-from ujobs_tools import fleet
-from ujobs_tools.cloud import LOCAL_KEY, LOCAL_REGION
-from ujobs_tools.fleet import Thing
-from ujobs_tools.processes import wait_until
+from ujobs_tools.aws import fleet
+from ujobs_tools.aws.cloud import LOCAL_KEY, LOCAL_REGION
+from ujobs_tools.aws.fleet import Thing
+from ujobs_tools.host.processes import wait_until
 
 JOBS = "jobs/#"
 

@@ -10,8 +10,8 @@ from typing import Any
 from board_at_work import PATIENCE, BoardAtWork
 from judged_record import Recorder
 
-from ujobs_tools import cloud
-from ujobs_tools.processes import wait_until
+from ujobs_tools.aws import cloud
+from ujobs_tools.host.processes import wait_until
 
 APP = Path(__file__).with_name("judged_app.py")
 FOR_EVER = 99  # more pending jobs than a scenario has

@@ -12,7 +12,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from clouds import Cloud
-from ujobs_tools.fleet import Thing
+from ujobs_tools.aws.fleet import Thing
 
 PATIENCE = 60.0  # seconds
 _tokens = itertools.count(1)

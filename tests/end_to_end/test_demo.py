@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ujobs_tools.demo.jobs import JOBS, DemoJob
-from ujobs_tools.processes import ujobs
+from ujobs_tools.host.processes import ujobs
 
 LONGEST = 60.0  # seconds
 

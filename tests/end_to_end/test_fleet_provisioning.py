@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from board_at_work import PATIENCE, BoardAtWork
 
 import clouds
+from board_at_work import APP, PATIENCE, BoardAtWork
 from provisioning_role import make_role
-from ujobs_tools import claims
+from ujobs_tools.aws import claims
+from ujobs_tools.aws.fleet import Thing
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image
-from ujobs_tools.fleet import Thing
-from ujobs_tools.processes import NotReady, wait_until
+from ujobs_tools.host.processes import NotReady, wait_until
 
-APP = Path(__file__).with_name("board_app.py")
 NOW = "this board is now "
 _numbers = itertools.count(1)
 # Put behind boot.py: at each start the board stands still before the so manieth rename, until its power is cut.

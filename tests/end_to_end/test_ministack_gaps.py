@@ -9,7 +9,7 @@ from gap_probes import PROBES, Place
 from ministack_gaps import GAPS, closed
 
 import clouds
-from ujobs_tools import fleet
+from ujobs_tools.aws import fleet
 
 CLOCK_SPEED = 200  # a step timeout of a minute is over in 0.3 s
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import clouds
-from ujobs_tools import cloud as clients
+from ujobs_tools.aws import cloud as clients
 
 THINGS = [f"staged-{number}" for number in range(5)]
 

@@ -13,7 +13,7 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from clouds import Cloud, ministack_cloud, ujobs_serve
-from ujobs_tools import cloud, fleet
+from ujobs_tools.aws import cloud, fleet
 
 ROLE = "arn:aws:iam::000000000000:role/streams"
 CONTENT = bytes((n * 11 + n // 251) & 255 for n in range(1_000_003))

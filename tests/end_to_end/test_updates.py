@@ -14,11 +14,11 @@ import pytest
 from board_at_work import BoardAtWork, board_at_work
 
 from clouds import Cloud, ministack_cloud, ujobs_serve
-from ujobs_tools import cloud as clouds
+from ujobs_tools.aws import cloud as clouds
 from ujobs_tools.board.image import read_files
-from ujobs_tools.pki import Authority
-from ujobs_tools.processes import ujobs, wait_until
-from ujobs_tools.signing import Signer, new_key
+from ujobs_tools.host.processes import ujobs, wait_until
+from ujobs_tools.keys.pki import Authority
+from ujobs_tools.keys.signing import Signer, new_key
 
 ROLE = "arn:aws:iam::000000000000:role/streams"
 HANDLERS = ["app", "call", "files", "firmware", "reboot", "settings", "steps"]

@@ -14,10 +14,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from clouds import ujobs_serve
 from ujobs_lab import REPOSITORY
-from ujobs_tools import fleet
+from ujobs_tools.aws import fleet
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image
-from ujobs_tools.processes import wait_until
+from ujobs_tools.host.processes import wait_until
 from ujobs_tools.testing.jobs_service import JobsService
 from ujobs_tools.testing.virtual_board import VirtualBoard
 

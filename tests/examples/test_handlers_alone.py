@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ujobs_tools.device_files import EXAMPLES
+from ujobs_tools.board.device_files import EXAMPLES
 from ujobs_tools.testing import RunJob
 
 BLINK = EXAMPLES / "blink" / "app.py"

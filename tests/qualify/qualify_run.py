@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
-from ujobs_tools import cloud
+from ujobs_tools.aws import cloud
 from ujobs_tools.board.image import read_files
 from ujobs_tools.commands.qualify import qualify
 from ujobs_tools.qualify.virtual import CLOCK_SPEED, WIFI_PASSWORD, WIFI_SSID, Virtual

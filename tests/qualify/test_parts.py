@@ -7,8 +7,8 @@ import serial
 import typer
 from typer.testing import CliRunner
 
+from ujobs_tools.board.device_files import ROOT
 from ujobs_tools.commands.qualify import qualify
-from ujobs_tools.device_files import ROOT
 from ujobs_tools.qualify import cleanup, cost, report
 from ujobs_tools.qualify.board import pulse
 from ujobs_tools.qualify.case import FAILED, LEAST_HEAP, NEEDS, PASSED, RECEIVED, SENT, STREAM, Outcome

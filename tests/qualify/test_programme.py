@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from qualify_run import NOTHING, QualifyRun
 
-from ujobs_tools import cloud, fleet
+from ujobs_tools.aws import cloud, fleet
+from ujobs_tools.board.device_files import LIBRARY
 from ujobs_tools.board.interpreter import compile_module
 from ujobs_tools.deploy import install
 from ujobs_tools.deploy.remote import Remote
-from ujobs_tools.device_files import LIBRARY
-from ujobs_tools.processes import ujobs
+from ujobs_tools.host.processes import ujobs
 from ujobs_tools.qualify.account import PREFIX
 from ujobs_tools.qualify.virtual import WIFI_PASSWORD
 
@@ -136,7 +136,7 @@ def test_clean(qualify: QualifyRun, tmp_path: Path) -> None:
     assert f"removed  thing {thing.name}" in said
     assert "removed  1 jobs" in said
     assert qualify.left()[:2] == ([], [other.name])
-    from ujobs_tools.removal import delete_thing
+    from ujobs_tools.aws.removal import delete_thing
 
     delete_thing(iot, other.name)
 

@@ -1,6 +1,6 @@
 """No private key, password or presigned URL in anything that this test run has printed or logged; runs last.
 
-What the output is searched with is tests/output_watch.py.
+What the output is searched with is tests/helpers/output_watch.py.
 """
 
 import base64
@@ -10,7 +10,7 @@ import pytest
 
 import output_watch
 from output_watch import key_pieces, secrets_in
-from ujobs_tools.pki import Authority
+from ujobs_tools.keys.pki import Authority
 
 
 def test_nothing_that_was_printed_has_a_secret_in_it(request: pytest.FixtureRequest) -> None:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 from engine_service import START, Service
 
-from ujobs_tools.pki import Authority
+from ujobs_tools.keys.pki import Authority
 from ujobs_tools.service.http_api import make_app
 from ujobs_tools.service.http_operations import handlers
 from ujobs_tools.service.objects import Objects

@@ -11,9 +11,10 @@ from typing import Any
 
 from mqtt_wire import WireClient, publish_packet
 
-from ujobs_tools import cloud, credentials, fleet
-from ujobs_tools.pki import Issued
-from ujobs_tools.processes import read_ready_file, running, ujobs
+from ujobs_tools.aws import cloud, fleet
+from ujobs_tools.host.processes import read_ready_file, running, ujobs
+from ujobs_tools.keys import credentials
+from ujobs_tools.keys.pki import Issued
 
 
 @dataclass

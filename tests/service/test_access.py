@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from engine_service import Service
 
-from ujobs_tools.pki import Authority, Issued
-from ujobs_tools.policy import device_policy
+from ujobs_tools.aws.policy import device_policy
+from ujobs_tools.keys.pki import Authority, Issued
 from ujobs_tools.service.access import Client, clients
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.packets import Message

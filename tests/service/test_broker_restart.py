@@ -18,7 +18,7 @@ from mqtt_wire import WireClient, publish_packet
 from paho.mqtt.enums import CallbackAPIVersion
 from service_process import Device, ServiceProcess, policy, serving
 
-from ujobs_tools.processes import wait_until
+from ujobs_tools.host.processes import wait_until
 from ujobs_tools.service import session as session_module
 from ujobs_tools.service.broker import SESSION_LIFE
 

@@ -10,7 +10,7 @@ import pytest
 from mqtt_wire import WireClient, publish_packet, subscribe_packet
 from service_process import ServiceProcess, serving
 
-from ujobs_tools import claims, policy
+from ujobs_tools.aws import claims, policy
 
 CREATE = "$aws/certificates/create/"
 PROVISION = "$aws/provisioning-templates/line/provision/"

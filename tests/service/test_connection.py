@@ -11,7 +11,7 @@ import pytest
 from broker_service import BrokerService, send_in_one_go
 from mqtt_wire import TIMEOUT, WireClient, connect_packet, packet, publish_packet
 
-from ujobs_tools.pki import Authority
+from ujobs_tools.keys.pki import Authority
 from ujobs_tools.service import broker as broker_module
 from ujobs_tools.service import connection as connection_module
 

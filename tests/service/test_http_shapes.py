@@ -5,7 +5,7 @@ from typing import Any
 from engine_service import NOTHING
 from http_service import Server
 
-from ujobs_tools import credentials
+from ujobs_tools.keys import credentials
 
 END = "2027-01-01T00:00"
 WINDOWS = [{"startTime": "cron(0 0 * * ? *)", "durationInMinutes": 1430}]  # open at the clock's time

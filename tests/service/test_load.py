@@ -11,11 +11,11 @@ import pytest
 from mqtt_wire import WireClient
 from service_process import serving
 
-from ujobs_lab import mosquitto
 from ujobs_lab.bench import servers
 from ujobs_lab.bench.control import ControlPlane
 from ujobs_lab.bench.servers import ujobs_serve
 from ujobs_lab.bench.things import Things
+from ujobs_lab.external import mosquitto
 from ujobs_tools.service import broker
 
 PATIENCE = 60.0  # seconds

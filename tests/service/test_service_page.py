@@ -1,9 +1,9 @@
 """docs/service.md lists exactly what is implemented."""
 
-from ujobs_lab.service_reference import PAGE, renewed
+from ujobs_lab.pages.service_reference import PAGE, renewed
 
 
 def test_the_page_lists_what_is_not_implemented() -> None:
     page = PAGE.read_text()
     assert "CreateJob (`documentSource`, " in " ".join(page.split())
-    assert renewed(page) == page, "renew it: python -m ujobs_lab.service_reference"
+    assert renewed(page) == page, "renew it: python -m ujobs_lab.pages.service_reference"

@@ -13,9 +13,9 @@ from mqtt_wire import WireClient, packet
 from service_process import serving
 from typer.testing import CliRunner
 
-from ujobs_tools import cloud
+from ujobs_tools.aws import cloud
 from ujobs_tools.cli import app
-from ujobs_tools.processes import ujobs, wait_until
+from ujobs_tools.host.processes import ujobs, wait_until
 from ujobs_tools.service.server import Address, Clock, Service, serve
 
 

@@ -16,8 +16,9 @@ from mqtt_wire import WireClient, publish_packet, subscribe_packet
 from paho.mqtt.enums import CallbackAPIVersion
 from service_process import ServiceProcess, policy, serving
 
-from ujobs_tools import cloud, credentials, fleet
-from ujobs_tools.pki import Authority
+from ujobs_tools.aws import cloud, fleet
+from ujobs_tools.keys import credentials
+from ujobs_tools.keys.pki import Authority
 
 
 @pytest.fixture(scope="module")

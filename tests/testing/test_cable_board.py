@@ -18,8 +18,8 @@ from ujobs_tools.board.image import build_image
 from ujobs_tools.deploy import ports
 from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.remote import Remote
-from ujobs_tools.new import make
-from ujobs_tools.processes import running, ujobs, wait_until
+from ujobs_tools.host.processes import running, ujobs, wait_until
+from ujobs_tools.project.new import make
 from ujobs_tools.testing.cable_board import CableBoard
 from ujobs_tools.testing.jobs_service import JobsService
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ujobs_tools.board.device_files import EXAMPLES
 from ujobs_tools.board.image import ImageError
-from ujobs_tools.device_files import EXAMPLES
 from ujobs_tools.testing.jobs_service import JobsService
 from ujobs_tools.testing.virtual_board import VirtualBoard
 

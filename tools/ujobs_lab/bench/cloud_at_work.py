@@ -10,8 +10,8 @@ from typing import Any
 
 from ujobs_lab.bench.documents import document_text
 from ujobs_lab.bench.servers import UjobsServe, ujobs_serve
-from ujobs_tools import cloud, fleet
-from ujobs_tools.processes import NotReady
+from ujobs_tools.aws import cloud, fleet
+from ujobs_tools.host.processes import NotReady
 
 _names = itertools.count(1)
 

@@ -7,7 +7,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any, Self
 
 from ujobs_lab.bench.things import FINAL_VERSION
-from ujobs_tools import cloud, credentials, fleet
+from ujobs_tools.aws import cloud, fleet
+from ujobs_tools.keys import credentials
 
 MAX_TARGETS = 100  # AWS's limit for one CreateJob ("Jobs limits")
 DOCUMENT = '{"operation":"measure","of":"ujobs","rounds":2}'

@@ -27,9 +27,9 @@ from ujobs_lab.bench.far import far
 from ujobs_lab.bench.file_server import file_server
 from ujobs_lab.bench.servers import UjobsServe
 from ujobs_lab.bench.sheet import Sheet
-from ujobs_tools import cloud
-from ujobs_tools.pki import Authority
-from ujobs_tools.processes import NotReady
+from ujobs_tools.aws import cloud
+from ujobs_tools.host.processes import NotReady
+from ujobs_tools.keys.pki import Authority
 
 _LOOP, _HASHING, _ASYNCIO = "bare loop", "bare loop with SHA-256", "bare loop with asyncio"
 _STREAM, _HTTPS = "MQTT stream", "HTTPS"

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from ujobs_lab.bench.mqtt_client import MqttClient, Traffic, poll
-from ujobs_tools.fleet import Thing
-from ujobs_tools.processes import NotReady
+from ujobs_tools.aws.fleet import Thing
+from ujobs_tools.host.processes import NotReady
 
 
 class Observer(MqttClient):

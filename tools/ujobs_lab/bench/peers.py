@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ujobs_lab import mosquitto
 from ujobs_lab.bench import on_unix
+from ujobs_lab.external import mosquitto
 
 HEAP = "256k"
 _FLOOR = Path(__file__).with_name("on_host") / "floor.c"

@@ -23,7 +23,7 @@ from ujobs_lab.bench.observer import Observer
 from ujobs_lab.bench.peers import Peer
 from ujobs_lab.bench.sheet import Sheet
 from ujobs_tools.board.interpreter import find_micropython
-from ujobs_tools.processes import NotReady, running
+from ujobs_tools.host.processes import NotReady, running
 
 _PATIENCE = 60.0  # seconds
 _FAR = 0.05  # seconds each way

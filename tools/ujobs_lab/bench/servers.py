@@ -17,9 +17,9 @@ from pathlib import Path
 from ujobs_lab.bench import responder
 from ujobs_lab.bench.control import ControlPlane
 from ujobs_lab.bench.mqtt_client import MqttClient, Traffic, poll
-from ujobs_tools import processes
-from ujobs_tools.pki import Authority
-from ujobs_tools.processes import NotReady, read_ready_file, running, ujobs
+from ujobs_tools.host import processes
+from ujobs_tools.host.processes import NotReady, read_ready_file, running, ujobs
+from ujobs_tools.keys.pki import Authority
 
 _COMMON_LIMIT = 1024  # the soft limit on open files that most systems start programs with
 

@@ -14,13 +14,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ujobs_lab import mosquitto
 from ujobs_lab.bench import report, servers
 from ujobs_lab.bench.control import ControlPlane
 from ujobs_lab.bench.measure import kill_in_the_middle, measure
 from ujobs_lab.bench.report import Report
 from ujobs_lab.bench.servers import ujobs_serve
-from ujobs_tools.processes import NotReady
+from ujobs_lab.external import mosquitto
+from ujobs_tools.host.processes import NotReady
 from ujobs_tools.service.broker import SPARE_FILES
 
 _MOST = 5000
@@ -78,7 +78,7 @@ def _measure_all(
         authority = service.authority
         program = mosquitto.find("mosquitto")
         if program is None:
-            say("mosquitto is not there: `python -m ujobs_lab.mosquitto` fetches it")
+            say("mosquitto is not there: `python -m ujobs_lab.external.mosquitto` fetches it")
         else:
             for name, contexts in (("mosquitto TLS", secure), ("mosquitto", plain)):
                 say(name)

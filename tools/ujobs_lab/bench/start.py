@@ -23,7 +23,7 @@ from ujobs_lab.bench.sheet import Sheet
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image
 from ujobs_tools.board.settings import make_settings
-from ujobs_tools.processes import NotReady, running, ujobs
+from ujobs_tools.host.processes import NotReady, running, ujobs
 
 _PATIENCE = 30.0  # seconds
 _RESET = "board: start"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ujobs_lab.bench.mqtt_client import MqttClient, Traffic, poll
-from ujobs_tools.processes import NotReady
+from ujobs_tools.host.processes import NotReady
 
 FINAL_VERSION = 4  # queued, start-next, IN_PROGRESS, SUCCEEDED
 _PAUSE = 1.0  # seconds before a lost connection is tried again

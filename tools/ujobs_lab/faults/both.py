@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ujobs_lab.faults.proxy import Weather
 from ujobs_lab.faults.real import Board, Outcome, Service
-from ujobs_tools.processes import NotReady, wait_until
+from ujobs_tools.host.processes import NotReady, wait_until
 
 _PATIENCE = 120.0  # seconds
 _POWER_CUTS = 4  # of each board

@@ -15,11 +15,11 @@ from typing import Any, Self
 from ujobs_lab import REPOSITORY
 from ujobs_lab.faults.proxy import Proxy, Weather
 from ujobs_lab.faults.sessions import ON_BOARD
-from ujobs_tools import cloud, fleet
+from ujobs_tools.aws import cloud, fleet
+from ujobs_tools.aws.executions import TERMINAL
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
-from ujobs_tools.executions import TERMINAL
-from ujobs_tools.processes import kill_group, read_ready_file, running, ujobs
+from ujobs_tools.host.processes import kill_group, read_ready_file, running, ujobs
 
 _STATUSES = {"quick": "SUCCEEDED", "long": "SUCCEEDED", "steps": "SUCCEEDED", "broken": "FAILED"}
 _EFFECTS = {"quick": [""], "long": [""], "steps": [" 0", " 1", " 2", " 3", " 4"], "broken": [""]}

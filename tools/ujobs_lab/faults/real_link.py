@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ujobs_lab.faults.proxy import Weather
 from ujobs_lab.faults.real import Board, Outcome, Service
-from ujobs_tools.processes import NotReady, wait_until
+from ujobs_tools.host.processes import NotReady, wait_until
 
 _PATIENCE = 90.0  # seconds
 

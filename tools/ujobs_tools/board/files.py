@@ -12,8 +12,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from ujobs_tools import project
-from ujobs_tools.device_files import FIRMWARE, LIBRARY, ROOT
+from ujobs_tools.board.device_files import FIRMWARE, LIBRARY, ROOT
+from ujobs_tools.project import ujobs_toml
 
 from . import umqtt
 from .interpreter import compile_module
@@ -125,7 +125,7 @@ def _left_out(name: str) -> bool:
 def _ignored(app: Path) -> Callable[[str], bool]:
     """Whether .ujobsignore or ujobs.toml names a path, which is relative to the folder; one of a folder has a slash at
     its end."""
-    patterns = project.left_out(app)
+    patterns = ujobs_toml.left_out(app)
     named = _patterns(app / _IGNORE) if (app / _IGNORE).is_file() else None
     return lambda path: (named is not None and named.match_file(path)) or any(
         fnmatch(path, pattern) for pattern in patterns

@@ -12,7 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from ujobs_tools.private import make_private
+from ujobs_tools.host.files import make_private
 
 from .fakes_cache import FAKES
 from .interpreter import find_micropython

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ujobs_tools.device_files import SETTINGS_EXAMPLE
+from ujobs_tools.board.device_files import SETTINGS_EXAMPLE
 
 # A name, a password or a serial number that consists of digits is still text for the board.
 _TEXTS = {

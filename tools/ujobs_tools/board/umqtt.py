@@ -6,7 +6,7 @@ The real one if it is there, else the test double in tests/shims, which has the 
 import os
 from pathlib import Path
 
-from ujobs_tools.device_files import ROOT, SHIMS
+from ujobs_tools.board.device_files import ROOT, SHIMS
 
 
 def find() -> tuple[Path, str]:

@@ -1,4 +1,4 @@
-"""`ujobs claim`: claims on the command line; `ujobs_tools.claims` does the work."""
+"""`ujobs claim`: claims on the command line; `ujobs_tools.aws.claims` does the work."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +9,7 @@ from ujobs_tools.commands.errors import one_line, read_text
 from ujobs_tools.commands.options import Ca, EndpointUrl, Profile, Region
 
 if TYPE_CHECKING:
-    from ujobs_tools.claims import Claim
+    from ujobs_tools.aws.claims import Claim
 
 app = typer.Typer(no_args_is_help=True, help="Claims, with which boards get certificates of their own: create.")
 
@@ -38,7 +38,7 @@ def create(
 
     Exit codes: 0 made; 1 not made, and nothing of it left behind; 2 bad arguments.
     """
-    from ujobs_tools import claims, cloud
+    from ujobs_tools.aws import claims, cloud
 
     with one_line("claim create", cloud.CloudError):
         body = None if template is None else read_text(template)

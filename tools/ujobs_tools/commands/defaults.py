@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from ujobs_tools import project
+from ujobs_tools.project import ujobs_toml
 
 _WITHOUT = ("board", "new", "run", "demo", "serve")  # an image has its own settings; `run` reads ujobs.toml itself
 
@@ -15,15 +15,15 @@ def project_defaults(context: typer.Context) -> None:
     if context.invoked_subcommand in _WITHOUT:
         return
     try:
-        found = project.find(Path.cwd())
-    except project.ProjectError as error:
+        found = ujobs_toml.find(Path.cwd())
+    except ujobs_toml.ProjectError as error:
         typer.echo(f"ujobs: {error}", err=True)
         raise typer.Exit(2) from None
     if found is not None:
         context.default_map = _defaults(context.command, _values(found))
 
 
-def _values(found: project.Project) -> dict[str, str]:
+def _values(found: ujobs_toml.Project) -> dict[str, str]:
     values = {
         "app": found.app, "settings": found.settings, "out": found.keys, "thing": found.thing, "port": found.port,
         "endpoint_url": found.endpoint_url, "region": found.region, "profile": found.profile,

@@ -9,7 +9,7 @@ import typer
 from ujobs_tools.board.settings import make_settings, wifi_network
 from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import Ca, EndpointUrl, MqttPort, Profile, Region, WifiPassword, WifiSsid
-from ujobs_tools.terminal import plain
+from ujobs_tools.host.terminal import plain
 
 if TYPE_CHECKING:
     from ujobs_tools.deploy.plan import Plan
@@ -93,8 +93,8 @@ def provision(
 
 def board_work(command: str) -> AbstractContextManager[None]:
     """`one_line` for a command that has to do with a board on a cable."""
+    from ujobs_tools.aws.cloud import CloudError
     from ujobs_tools.board.interpreter import InterpreterError
-    from ujobs_tools.cloud import CloudError
     from ujobs_tools.deploy.ports import BoardError
 
     return one_line(command, BoardError, CloudError, InterpreterError)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from ujobs_tools.terminal import plain
+from ujobs_tools.host.terminal import plain
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ujobs_tools.commands.deploy import DryRun, Port, board_work, connect
-from ujobs_tools.terminal import plain
+from ujobs_tools.host.terminal import plain
 
 
 def flash(

@@ -1,4 +1,4 @@
-"""`ujobs job`: jobs on the command line; `ujobs_tools.jobs` does the work."""
+"""`ujobs job`: jobs on the command line; `ujobs_tools.aws.jobs` does the work."""
 
 import contextlib
 import time
@@ -42,7 +42,8 @@ def create(
 
     Exit codes: 0 made; 1 not made; 2 bad arguments.
     """
-    from ujobs_tools import jobs, project, stages
+    from ujobs_tools.aws import jobs, stages
+    from ujobs_tools.project import ujobs_toml
 
     with iot("create", endpoint_url, region, profile) as client:
         if (document is not None) + (document_file is not None) > 1:
@@ -54,7 +55,7 @@ def create(
             raise ValueError("give the job document with --document or --document-file, or a --template")
         staged = stages.options(rate, abort_at, stages.windows(window, continuous))
         staged |= stages.options(template_arn=stages.template_arn(client, template))
-        things = project.things(thing, group)
+        things = ujobs_toml.things(thing, group)
         made = jobs.create_job(client, job_id, text, things, group or [], continuous, timeout, retries, **staged)
         typer.echo(made)
 
@@ -71,7 +72,7 @@ def watch(
     from rich.console import Console
     from rich.live import Live
 
-    from ujobs_tools import executions, jobs
+    from ujobs_tools.aws import executions, jobs
 
     console = Console()
     with iot("watch", endpoint_url, region, profile) as client:
@@ -88,7 +89,7 @@ def watch(
 @contextlib.contextmanager
 def iot(command: str, endpoint_url: str | None, region: str | None, profile: str | None) -> Iterator[Any]:
     """The boto3 client; what it refuses, and ValueError, end the command with one line."""
-    from ujobs_tools import cloud
+    from ujobs_tools.aws import cloud
 
     with one_line(f"job {command}", cloud.CloudError), cloud.one_line_errors():
         yield cloud.client("iot", endpoint_url, region, profile)

@@ -46,7 +46,7 @@ def describe(
     """
     from rich.console import Console
 
-    from ujobs_tools import executions, jobs
+    from ujobs_tools.aws import executions, jobs
 
     console = Console(highlight=False)
     with iot("describe", endpoint_url, region, profile) as client:
@@ -123,7 +123,7 @@ def _unfinished(client: Any, job_id: str) -> list[str]:
 
 
 def _show(console: Any, members: dict[str, Any]) -> None:
-    from ujobs_tools.executions import in_words
+    from ujobs_tools.aws.executions import in_words
 
     for name, value in members.items():
         console.print(in_words({name: str(value)}))

@@ -1,4 +1,4 @@
-"""`ujobs publish-app` and `ujobs publish-firmware`; `ujobs_tools.publishing` does the work."""
+"""`ujobs publish-app` and `ujobs publish-firmware`; `ujobs_tools.aws.publishing` does the work."""
 
 import json
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def publish_app(
 
     Exit codes: 0 done; 1 not done; 2 bad arguments.
     """
-    from ujobs_tools import publishing
+    from ujobs_tools.aws import publishing
     from ujobs_tools.board.files import application_files
 
     with one_line("publish-app"):
@@ -84,7 +84,7 @@ def publish_firmware(
 
     Exit codes: 0 done; 1 not done; 2 bad arguments.
     """
-    from ujobs_tools import publishing
+    from ujobs_tools.aws import publishing
 
     publication = _Publication(
         "publish-firmware", s3_url, endpoint_url, region, profile, bucket, role_arn, https,
@@ -97,7 +97,7 @@ def publish_firmware(
 
 
 def _signer(key: Path | None) -> Any:
-    from ujobs_tools import signing
+    from ujobs_tools.keys import signing
 
     return signing.Signer(signing.load_key(key)) if key else None
 
@@ -123,7 +123,8 @@ class _Publication:
         from rich.console import Console
         from rich.progress import Progress
 
-        from ujobs_tools import cloud, jobs, project, publishing, stages
+        from ujobs_tools.aws import cloud, jobs, publishing, stages
+        from ujobs_tools.project import ujobs_toml
 
         with one_line(self._command, cloud.CloudError), cloud.one_line_errors():
             (s3_url, *s3), (bucket, role_arn, https) = self._s3, self._to
@@ -138,7 +139,7 @@ class _Publication:
                 raise ValueError("on AWS, --bucket and --role-arn are needed: see docs/quick-start-aws.md")
             iot = cloud.client("iot", *self._iot)
             to = publishing.Destination(cloud.client("s3", s3_url, *s3), iot, bucket, role_arn, https)
-            targets = jobs.targets(iot, project.things(things, groups), groups)
+            targets = jobs.targets(iot, ujobs_toml.things(things, groups), groups)
             staged |= stages.options(template_arn=stages.template_arn(iot, template)) | publishing.presigning(to)
             with Progress(console=Console(stderr=True), transient=True) as bar:
                 task = bar.add_task("upload", total=size)

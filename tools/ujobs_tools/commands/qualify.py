@@ -9,7 +9,7 @@ import typer
 
 from ujobs_tools.commands.deploy import Port, board_work
 from ujobs_tools.commands.options import Ca, EndpointUrl, MqttPort, Profile, Region, WifiPassword, WifiSsid
-from ujobs_tools.terminal import plain
+from ujobs_tools.host.terminal import plain
 
 if TYPE_CHECKING:
     from ujobs_tools.qualify.account import Endpoint
@@ -74,7 +74,7 @@ def qualify(
 
     Exit codes: 0 all cases passed, none failed; 1 not all; 2 bad arguments; 130 interrupted.
     """
-    from ujobs_tools.processes import NotReady
+    from ujobs_tools.host.processes import NotReady
     from ujobs_tools.qualify import programme
     from ujobs_tools.qualify.account import Endpoint
     from ujobs_tools.qualify.bench import Choices
@@ -158,7 +158,7 @@ def _report(state: "State", endpoint: "Endpoint") -> int:
 
 
 def _clean(endpoint: "Endpoint", folder: Path, yes: bool) -> None:
-    from ujobs_tools import cloud
+    from ujobs_tools.aws import cloud
     from ujobs_tools.qualify import account, cleanup, state
 
     last = state.read(folder)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import typer
 
-from ujobs_tools import project
 from ujobs_tools.commands.errors import one_line
+from ujobs_tools.project import ujobs_toml
 
 
 def run() -> None:
@@ -15,11 +15,11 @@ def run() -> None:
     flash stays. The service is at `endpoint_url` of ujobs.toml if that is on this machine.
     """
     with one_line("run"):
-        found = project.find(Path.cwd())
+        found = ujobs_toml.find(Path.cwd())
         if found is None:
-            raise project.ProjectError("no ujobs.toml in this folder or above: `ujobs new NAME` makes a project")
-        from ujobs_tools.live import LiveProject, NotStarted
-        from ujobs_tools.processes import ended_by_signals
+            raise ujobs_toml.ProjectError("no ujobs.toml in this folder or above: `ujobs new NAME` makes a project")
+        from ujobs_tools.demo.live import LiveProject, NotStarted
+        from ujobs_tools.host.processes import ended_by_signals
 
         try:
             with ended_by_signals(), LiveProject(found, typer.echo) as live:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ujobs_tools.commands.errors import in_words
-from ujobs_tools.terminal import PlainFormatter
-from ujobs_tools.whole_file import write_whole
+from ujobs_tools.host.files import write_whole
+from ujobs_tools.host.terminal import PlainFormatter
 
 if TYPE_CHECKING:
     from ujobs_tools.service.server import Address, Service
@@ -115,7 +115,7 @@ def serve(
 
 
 def _check_url(url: str) -> None:
-    from ujobs_tools.cloud import CloudError, is_local
+    from ujobs_tools.aws.cloud import CloudError, is_local
 
     try:
         is_local(url)

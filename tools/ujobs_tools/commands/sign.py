@@ -1,4 +1,4 @@
-"""`ujobs sign`; `ujobs_tools.signing` does the work."""
+"""`ujobs sign`; `ujobs_tools.keys.signing` does the work."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from ujobs_tools.commands.errors import one_line, read_text
 
-# As ujobs_tools.signing.KeyKind, which is imported only when it is needed.
+# As ujobs_tools.keys.signing.KeyKind, which is imported only when it is needed.
 KeyKind = Literal["ec", "rsa-2048", "rsa-3072"]
 
 
@@ -29,7 +29,7 @@ def sign(
     Prints a line of JSON for each file, with what a job document says of it: size, sha256, signature, and scheme where
     it is needed; path as given here. Exit codes: 0 done; 1 not done; 2 bad arguments.
     """
-    from ujobs_tools import signing
+    from ujobs_tools.keys import signing
 
     with one_line("sign"):
         if not files and not document and not new_key and not public:

@@ -1,4 +1,4 @@
-"""`ujobs thing`: things on the command line; `ujobs_tools.fleet` does the work."""
+"""`ujobs thing`: things on the command line; `ujobs_tools.aws.fleet` does the work."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,10 +7,10 @@ import typer
 
 from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import Ca, EndpointUrl, Profile, Region
-from ujobs_tools.terminal import plain
+from ujobs_tools.host.terminal import plain
 
 if TYPE_CHECKING:
-    from ujobs_tools.fleet import Thing
+    from ujobs_tools.aws.fleet import Thing
 
 app = typer.Typer(no_args_is_help=True, help="Things, the boards as the cloud sees them: create, list, show, delete.")
 
@@ -32,7 +32,7 @@ def create(
 
     Exit codes: 0 made; 1 not made, and nothing of it left behind; 2 bad arguments.
     """
-    from ujobs_tools import cloud, fleet
+    from ujobs_tools.aws import cloud, fleet
 
     with one_line("thing create", cloud.CloudError):
         made = fleet.create_thing(name, out, endpoint_url, region, profile, ca, topic or ())
@@ -42,7 +42,7 @@ def create(
 @app.command("list")
 def list_things(endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None) -> None:
     """List the names of all things, one a line."""
-    from ujobs_tools import cloud
+    from ujobs_tools.aws import cloud
 
     with one_line("thing list", cloud.CloudError), cloud.one_line_errors():
         client = cloud.client("iot", endpoint_url, region, profile)
@@ -62,7 +62,7 @@ def show(
 
     Exit codes: 0 shown; 1 no such thing, or the service did not answer; 2 bad arguments.
     """
-    from ujobs_tools import cloud, removal
+    from ujobs_tools.aws import cloud, removal
 
     with one_line("thing show", cloud.CloudError):
         thing = removal.show_thing(cloud.client("iot", endpoint_url, region, profile), name)
@@ -89,7 +89,7 @@ def delete(
     The board can no longer connect. The key and certificate files in your folder stay. Exit codes: 0 deleted; 1 not
     or only partly deleted (run it again); 2 bad arguments.
     """
-    from ujobs_tools import cloud, removal
+    from ujobs_tools.aws import cloud, removal
 
     with one_line("thing delete", cloud.CloudError):
         for what in removal.delete_thing(cloud.client("iot", endpoint_url, region, profile), name):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ujobs_tools.executions import Execution, details_of
+from ujobs_tools.aws.executions import Execution, details_of
 
 History = list[dict[str, Any]]
 

@@ -13,14 +13,14 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from ujobs_tools import cloud
+from ujobs_tools.aws import cloud
+from ujobs_tools.aws.executions import TERMINAL, Execution
+from ujobs_tools.board.device_files import EXAMPLES
 from ujobs_tools.board.umqtt import find
 from ujobs_tools.demo import view
 from ujobs_tools.demo.jobs import JOBS, DemoJob, History, well_under_way
-from ujobs_tools.device_files import EXAMPLES
-from ujobs_tools.executions import TERMINAL, Execution
-from ujobs_tools.processes import NotReady, kill_group, read_ready_file, running, ujobs
-from ujobs_tools.terminal import plain
+from ujobs_tools.host.processes import NotReady, kill_group, read_ready_file, running, ujobs
+from ujobs_tools.host.terminal import plain
 
 THING = "demo-board"
 CLOCK_SPEED = 20

@@ -6,9 +6,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ujobs_tools.aws.executions import Execution, details_of, in_words, styled_status, table
 from ujobs_tools.demo.jobs import DemoJob, History
-from ujobs_tools.executions import Execution, details_of, in_words, styled_status, table
-from ujobs_tools.terminal import plain
+from ujobs_tools.host.terminal import plain
 
 _LOG_LINES = 6
 _FIRST, _LAST = 3, 2

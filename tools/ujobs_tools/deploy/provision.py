@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ujobs_tools import cloud, fleet
+from ujobs_tools.aws import cloud, fleet
 from ujobs_tools.board.files import make_own_files
 from ujobs_tools.board.settings import UsageError
 

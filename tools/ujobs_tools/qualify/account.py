@@ -11,8 +11,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ujobs_tools import cloud
-from ujobs_tools.executions import TERMINAL, Execution, details_of
+from ujobs_tools.aws import cloud
+from ujobs_tools.aws.executions import TERMINAL, Execution, details_of
 from ujobs_tools.qualify.case import Unexpected
 
 PREFIX = "ujobs-qualify-"

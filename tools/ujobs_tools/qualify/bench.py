@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ujobs_tools.aws.executions import details_of
 from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.provision import CONNECTED
-from ujobs_tools.executions import details_of
 from ujobs_tools.qualify.account import Account
 from ujobs_tools.qualify.board import BoardUnderTest
 from ujobs_tools.qualify.case import LEAST_HEAP, RESET_LINE

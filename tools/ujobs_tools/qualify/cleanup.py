@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ujobs_tools import cloud, removal
-from ujobs_tools.cloud import CloudError
+from ujobs_tools.aws import cloud, removal
+from ujobs_tools.aws.cloud import CloudError
 
 _TRIES = 60
 

@@ -12,14 +12,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from ujobs_tools import cloud
+from ujobs_tools.aws import cloud
+from ujobs_tools.aws.cloud import CloudError
 from ujobs_tools.board.interpreter import InterpreterError
-from ujobs_tools.cloud import CloudError
 from ujobs_tools.deploy import install
 from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.provision import CONNECTED, board_files, credentials
 from ujobs_tools.deploy.remote import Remote
-from ujobs_tools.processes import ended_by_signals
+from ujobs_tools.host.processes import ended_by_signals
 from ujobs_tools.qualify import cleanup
 from ujobs_tools.qualify.account import Account, Endpoint
 from ujobs_tools.qualify.bench import Bench, Choices

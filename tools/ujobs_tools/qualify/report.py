@@ -6,9 +6,9 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
+from ujobs_tools.host.terminal import plain
 from ujobs_tools.qualify.case import FAILED, LEAST_HEAP, PASSED, RECEIVED, SENT, SKIPPED, STREAM, Outcome
 from ujobs_tools.qualify.state import State
-from ujobs_tools.terminal import plain
 
 HEADER = "| board | MicroPython | ujobs | cloud | result | least free heap | MQTT bytes per job | file by stream |"
 """Of the table in docs/boards.md."""

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ujobs_tools.host.files import write_whole
 from ujobs_tools.qualify.case import Outcome
-from ujobs_tools.whole_file import write_whole
 
 _NAME = "state.json"
 

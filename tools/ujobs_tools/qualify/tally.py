@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ujobs_tools.executions import TERMINAL, Execution, details_of
+from ujobs_tools.aws.executions import TERMINAL, Execution, details_of
 
 CHECKPOINTED, PLAIN, ONCE = "tally", "plain", "once"
 """Operations of device/app.py: resumes at its checkpoint, begins again, fails after a reset."""

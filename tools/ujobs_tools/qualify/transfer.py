@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from ujobs_tools import cloud
-from ujobs_tools.publishing import LOCAL_BUCKET, LOCAL_ROLE
+from ujobs_tools.aws import cloud
+from ujobs_tools.aws.publishing import LOCAL_BUCKET, LOCAL_ROLE
 from ujobs_tools.qualify.bench import Bench
 
 

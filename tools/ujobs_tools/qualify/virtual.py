@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ujobs_tools.board.fakes.partitions import image_header
-from ujobs_tools.processes import read_ready_file, running, ujobs, wait_until
+from ujobs_tools.host.processes import read_ready_file, running, ujobs, wait_until
 
 CLOCK_SPEED = 20.0
 WIFI_SSID, WIFI_PASSWORD = "qualify", "virtual-board"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ujobs_tools.private import make_private
+from ujobs_tools.host.files import make_private
 
 _VERSION = 6
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ujobs_tools.pki import Authority
+from ujobs_tools.keys.pki import Authority
 from ujobs_tools.service import limits
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from ujobs_tools.pki import Authority
+from ujobs_tools.keys.pki import Authority
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError, invalid
 from ujobs_tools.service.http_model import CONTROL, DATA

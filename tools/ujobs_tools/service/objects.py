@@ -7,8 +7,8 @@ from typing import Any
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ujobs_tools import cloud
-from ujobs_tools.private import make_private
+from ujobs_tools.aws import cloud
+from ujobs_tools.host.files import make_private
 from ujobs_tools.service.errors import ApiError, invalid
 from ujobs_tools.service.streams import MAX_FILE, Files
 

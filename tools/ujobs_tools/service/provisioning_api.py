@@ -8,7 +8,7 @@ from typing import Any
 
 import cbor2
 
-from ujobs_tools.pki import Authority
+from ujobs_tools.keys.pki import Authority
 from ujobs_tools.service import limits
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ujobs_tools import pki
+from ujobs_tools.keys import pki
 from ujobs_tools.service import access, mqtt_api, provisioning_api, reserved_topics, streams_api
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.engine import Engine

@@ -1,6 +1,6 @@
 """What a failed test shows of the board and the service."""
 
-from ujobs_tools.executions import in_words
+from ujobs_tools.aws.executions import in_words
 from ujobs_tools.testing.console import BoardOnConsole
 from ujobs_tools.testing.jobs_service import Job, JobsService
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ujobs_tools import cloud
-from ujobs_tools.executions import TERMINAL, details_of
-from ujobs_tools.fleet import Thing
-from ujobs_tools.testing.local_service import LocalService
+from ujobs_tools.aws import cloud
+from ujobs_tools.aws.executions import TERMINAL, details_of
+from ujobs_tools.aws.fleet import Thing
+from ujobs_tools.service.in_thread import LocalService
 
 _LOOK = 0.03  # seconds between looks at an execution
 

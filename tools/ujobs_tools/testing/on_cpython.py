@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ujobs_tools.board.device_files import LIBRARY, SHIMS
 from ujobs_tools.board.fakes_cache import FAKES
-from ujobs_tools.device_files import LIBRARY, SHIMS
 from ujobs_tools.testing.order import BootFailed, Target
 
 DEVICE = Path(__file__).with_name("device")

@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ujobs_tools.board.device_files import SHIMS
 from ujobs_tools.board.fakes_cache import FAKES
 from ujobs_tools.board.files import make_bare_files, make_program_files
 from ujobs_tools.board.image import BLOCK_SIZE
 from ujobs_tools.board.interpreter import find_micropython
-from ujobs_tools.device_files import SHIMS
 from ujobs_tools.testing.order import BootFailed, Target
 
 DEVICE = Path(__file__).with_name("device")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from ujobs_tools.project import Project
+    from ujobs_tools.project.ujobs_toml import Project
+    from ujobs_tools.service.in_thread import LocalService
     from ujobs_tools.testing.alone import Interpreter, RunJob
     from ujobs_tools.testing.cable_board import CableBoard
     from ujobs_tools.testing.jobs_service import JobsService
-    from ujobs_tools.testing.local_service import LocalService
     from ujobs_tools.testing.virtual_board import VirtualBoard
 
 _LINES = 60  # of the console, and messages, that a failure shows
@@ -44,14 +44,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _project(config: pytest.Config) -> "Project | None":
     """The project of the tests that pytest was given, else the one that it was started in. Its root says neither: an
     option's path may have led it astray."""
-    from ujobs_tools import project
+    from ujobs_tools.project import ujobs_toml
 
     folder = config.invocation_params.dir
     for tests in (*config.args, ""):
-        found = project.find(folder / tests.partition("::")[0])
+        found = ujobs_toml.find(folder / tests.partition("::")[0])
         if found is not None:
             return found
-    return project.find(config.rootpath)
+    return ujobs_toml.find(config.rootpath)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -106,7 +106,7 @@ def ujobs_service(
     if pytestconfig.getoption("--ujobs-endpoint"):
         yield None
         return
-    from ujobs_tools.testing.local_service import LocalService
+    from ujobs_tools.service.in_thread import LocalService
 
     with LocalService(tmp_path_factory.mktemp("service"), host=pytestconfig.getoption("--ujobs-host")) as service:
         yield service
@@ -123,7 +123,7 @@ def service(
     ujobs_service: "LocalService | None", ujobs_topics: Sequence[str], pytestconfig: pytest.Config, tmp_path: Path
 ) -> "JobsService":
     """A thing of its own for the test in the session's Jobs service; creates its jobs, and causes faults."""
-    from ujobs_tools import fleet
+    from ujobs_tools.aws import fleet
     from ujobs_tools.testing.jobs_service import JobsService
 
     url = ujobs_service.url if ujobs_service else str(pytestconfig.getoption("--ujobs-endpoint"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ujobs_tools.board.image import fill, read_files, write_files
 from ujobs_tools.board.outside import Analogue, I2cBus, Outside, PinOutside, Pwm
-from ujobs_tools.processes import kill_group
+from ujobs_tools.host.processes import kill_group
 from ujobs_tools.testing.console import BoardOnConsole
 from ujobs_tools.testing.jobs_service import JobsService
 
@@ -63,7 +63,7 @@ class VirtualBoard(BoardOnConsole):
         """Switch the power on."""
         if self._process is not None:
             raise ValueError("the board has power already")
-        command = [sys.executable, "-m", "ujobs_tools.testing.board_process", str(self._image), str(self._log)]
+        command = [sys.executable, "-m", "ujobs_tools.board.run_image", str(self._image), str(self._log)]
         output = self._log.with_suffix(".err")
         with output.open("ab") as errors:
             self._process = subprocess.Popen(

@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from ujobs_tools.aws.executions import TERMINAL
 from ujobs_tools.demo.jobs import JOBS, DemoJob, well_under_way
-from ujobs_tools.executions import TERMINAL
 from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import RESET_LINE, Case, Unexpected
 

@@ -1,6 +1,6 @@
 """Every message from the cloud arrives twice, as QoS 1 allows."""
 
-from ujobs_tools.executions import details_of
+from ujobs_tools.aws.executions import details_of
 from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import Case, Unexpected
 

@@ -1,6 +1,6 @@
 """Jobs that run longer than their step timeout of a minute: progress updates renew the step timer."""
 
-from ujobs_tools.executions import details_of
+from ujobs_tools.aws.executions import details_of
 from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import Case, Unexpected
 

@@ -5,9 +5,9 @@ import hashlib
 import tempfile
 from pathlib import Path
 
+from ujobs_tools.keys.signing import KeyKind, Signer, new_key
 from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import Case, Unexpected
-from ujobs_tools.signing import KeyKind, Signer, new_key
 
 _CONTENT = b"what is signed"
 

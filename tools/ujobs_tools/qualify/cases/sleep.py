@@ -2,8 +2,8 @@
 
 import time
 
+from ujobs_tools.aws.executions import details_of
 from ujobs_tools.deploy.provision import CONNECTED
-from ujobs_tools.executions import details_of
 from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import Case, Unexpected
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ujobs_tools.pki import Authority, Issued
+from ujobs_tools.keys.pki import Authority, Issued
 from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import LOCAL, Case, Unexpected
 from ujobs_tools.qualify.transfer import listening_address

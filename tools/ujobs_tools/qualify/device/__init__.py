@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ujobs_tools.device_files import EXAMPLES
+from ujobs_tools.board.device_files import EXAMPLES
 
 _FOLDER = Path(__file__).parent
 FACTS = _FOLDER / "facts.py"

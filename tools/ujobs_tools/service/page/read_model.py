@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ujobs_tools import stages
+from ujobs_tools.aws import stages
 from ujobs_tools.service import limits, managed_templates, model
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import invalid

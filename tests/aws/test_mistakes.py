@@ -1,0 +1,124 @@
+"""Mistakes that users make with files, addresses and options: the line that they get, and where it points."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import clouds
+from ujobs_tools.cli import app
+from ujobs_tools.host.processes import ujobs
+
+PUBLISH = ("--version", "2", "--bucket", "files", "--role-arn", "arn:aws:iam::000000000000:role/any", "--thing", "any")
+
+
+def refused(*arguments: str | Path) -> str:
+    """The last line of a command that ends with exit code 1 or 2, without what a user cannot use."""
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code in (1, 2), result.output
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert "[Errno" not in result.output
+    return result.output.strip().splitlines()[-1]
+
+
+def not_served(*options: str | Path) -> str:
+    """What `ujobs serve` says of an option instead of starting."""
+    environment = os.environ | {"COLUMNS": "200"}
+    ended = subprocess.run(ujobs("serve", *options), capture_output=True, text=True, timeout=60, env=environment)
+    assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
+    return ended.stderr
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """A URL at which nothing answers."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{unused.getsockname()[1]}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An application."""
+    (tmp_path / "application").mkdir()
+    (tmp_path / "application" / "app.py").write_text("def setup(agent): pass\n")
+    return tmp_path / "application"
+
+
+def test_the_port_for_mqtt_is_no_endpoint(cloud: clouds.Cloud, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{cloud.mqtts}"
+    said = f"what answers at {url} is no service for HTTP"
+    assert said in refused("thing", "list", "--endpoint-url", url)
+    assert said in refused("thing", "create", "kiln-7", "--out", tmp_path / "out", "--endpoint-url", url)
+
+
+def test_a_service_without_tls_is_not_said_to_be_away(cloud: clouds.Cloud, tmp_path: Path) -> None:
+    url = cloud.endpoint_url.replace("http:", "https:")
+    assert f"TLS with {url}: " in refused("thing", "create", "kiln-7", "--out", tmp_path / "out", "--endpoint-url", url)
+
+
+def test_an_endpoint_that_is_none_is_shown_as_it_was_given(tmp_path: Path) -> None:
+    said = refused("thing", "create", "kiln-7", "--out", tmp_path / "out", "--endpoint-url", "127.0.0.1:8080")
+    assert "endpoint URL '127.0.0.1:8080' must be http://HOST:PORT" in said
+
+
+def test_an_s3_that_does_not_answer_is_named_and_not_the_service(
+    cloud: clouds.Cloud, nobody: str, folder: Path
+) -> None:
+    cloud.iot().create_thing(thingName="any")
+    said = refused(
+        "publish-app", folder, *PUBLISH, "--name", "app-2", "--endpoint-url", cloud.endpoint_url, "--s3-url", nobody
+    )
+    assert f"nothing answers at {nobody}: " in said
+
+
+def test_an_endpoint_here_has_no_presigned_urls_of_aws(folder: Path) -> None:
+    said = refused("publish-app", folder, *PUBLISH, "--name", "app-2", "--endpoint-url", "http://[::1]:1", "--https")
+    assert "--https needs an S3 with presigned URLs: give it with --s3-url" in said
+
+
+def test_aws_needs_a_bucket_and_a_role(folder: Path) -> None:
+    said = refused("publish-app", folder, "--version", "2", "--name", "a", "--thing", "any", "--region", "eu-west-1")
+    assert "on AWS, --bucket and --role-arn are needed" in said
+
+
+def test_a_name_too_long_for_a_job_is_refused_before_anything_is_uploaded(
+    cloud: clouds.Cloud, nobody: str, folder: Path
+) -> None:
+    cloud.iot().create_thing(thingName="any")
+    said = refused(
+        "publish-app", folder, *PUBLISH, "--name", "a" * 65, "--endpoint-url", cloud.endpoint_url, "--s3-url", nobody
+    )
+    assert "must be 1 to 64 characters" in said
+
+
+def test_files_are_named(cloud: clouds.Cloud, tmp_path: Path) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    job = ("job", "create", "never", "--thing", "none", "--endpoint-url", cloud.endpoint_url, "--document-file")
+    assert refused(*job, binary) == f"ujobs job create: {binary} is not a text file"
+    assert refused(*job, tmp_path / "missing") == f"ujobs job create: {tmp_path / 'missing'}: No such file or directory"
+    claim = ("claim", "create", "line", "--out", tmp_path / "out", "--endpoint-url", cloud.endpoint_url, "--template")
+    assert refused(*claim, binary) == f"ujobs claim create: {binary} is not a text file"
+
+
+@pytest.mark.parametrize("name", ["", "my kiln", "http://kiln", "kiln:8883", "a" * 254])
+def test_names_that_no_certificate_is_made_for(name: str) -> None:
+    assert "is neither a host name nor an address" in not_served("--name", name)
+
+
+def test_what_else_the_service_does_not_take(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert "--data" in not_served("--data", file)
+    assert "--s3-url" in not_served("--s3-url", "localhost:4566")
+
+
+def test_the_address_of_a_service_on_all_addresses_is_on_this_machine(cloud: clouds.Cloud) -> None:
+    url = cloud.endpoint_url.replace("localhost", "127.0.0.1").replace("127.0.0.1", "0.0.0.0")
+    result = CliRunner().invoke(app, ["thing", "list", "--endpoint-url", url])
+    assert result.exit_code == 0, result.output

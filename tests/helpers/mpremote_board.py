@@ -1,0 +1,41 @@
+"""A virtual board with a serial port, worked with by the real `mpremote` in processes of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from board_process import BoardProcess, StartBoard, wait_until
+
+MPREMOTE = [sys.executable, "-m", "mpremote"]
+_PATIENCE = 30.0  # seconds
+
+
+class MpremoteBoard:
+    """`ujobs board IMAGE --serial PORT OPTIONS...`; port: the link to its terminal. board: its process."""
+
+    def __init__(self, start_board: StartBoard, image: Path, *options: str) -> None:
+        self.port = image.with_name("port")
+        self.board: BoardProcess = start_board(image, "--serial", str(self.port), *options)
+        self.board.wait_for("board: start, PWRON_RESET")
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        """`mpremote connect PORT ARGUMENTS...`"""
+        # By the terminal's own name: with any other mpremote sleeps between bytes, as real ports want it to.
+        wait_until(self.port.exists, "serial port")
+        return [*MPREMOTE, "connect", os.readlink(self.port), *map(str, arguments)]
+
+    def mpremote(self, *arguments: str | Path) -> str:
+        """What the command prints; it has to succeed."""
+        result = self.tried(*arguments)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def tried(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """The command's exit code, stdout and stderr."""
+        return subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=_PATIENCE)
+
+
+Start = Callable[..., MpremoteBoard]
+"""A fixture that starts a board: from its files, options of `ujobs board` and blocks= to a running board."""

@@ -1,0 +1,50 @@
+"""Text from elsewhere is shown on a terminal, never obeyed."""
+
+import io
+import logging
+
+import pytest
+from rich.console import Console
+
+from ujobs_tools.aws.executions import overview
+from ujobs_tools.host.terminal import PlainFormatter, plain
+
+TITLE = "\x1b]0;owned\x07"  # sets a terminal's title
+TURNED = "\u202etxt.exe"
+HOSTILE = ["[/data/x]", "[link=https://page.example]x[/link]", "[red]x", TITLE, "\x9b31m", "a\nb", "a\rb", TURNED]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("naïve ✓ 漢 [bold]", "naïve ✓ 漢 [bold]"),
+        ("a\tb", "a\tb"),
+        (TITLE, "\\x1b]0;owned\\x07"),
+        ("\x9b31m\x7f", "\\x9b31m\\x7f"),
+        ("a\r\nb\u2028", "a\\r\\nb\\u2028"),
+        (TURNED, "\\u202etxt.exe"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_control_characters_are_written_out(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_status_details_are_neither_markup_nor_escape_sequences(text: str) -> None:
+    execution = {
+        "status": "FAILED", "versionNumber": 2, "executionNumber": 1,
+        "statusDetails": {"detailsMap": {"reason": text, "progress": text}},
+    }
+    output = io.StringIO()
+    console = Console(file=output, width=300, force_terminal=True, color_system=None)
+    console.print(overview({"kiln": "FAILED"}, {"kiln": execution}))
+    assert plain(text) in output.getvalue()
+    assert not set(output.getvalue()) & set("\x1b\x9b\x07\r\u202e")
+
+
+def test_a_log_line_stays_one_line() -> None:
+    record = logging.LogRecord("x", logging.WARNING, "", 1, "%s closed: %s", ("kiln\nfake", TITLE), None)
+    assert PlainFormatter("%(levelname)s %(message)s").format(record) == (
+        "WARNING kiln\\nfake closed: \\x1b]0;owned\\x07"
+    )

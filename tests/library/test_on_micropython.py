@@ -1,0 +1,94 @@
+"""Runs every test of tests/device on MicroPython, too: each function there is a test here, one process a
+file.
+
+tests/device holds plain functions `test_...()` with plain asserts, which pytest also collects on CPython.
+"""
+
+import ast
+import functools
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ujobs_lab import REPOSITORY
+from ujobs_tools.board import umqtt
+from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.testing.on_micropython import DEVICE
+
+DEVICE_TESTS = REPOSITORY / "tests" / "device"
+_RUNNER = Path(__file__).with_name("micropython_runner.py")
+_HEAP = "4m"  # the library is compiled from source here; its fit on a board is measured elsewhere
+_TIMEOUT = 100  # seconds a file
+
+
+def find_functions(file: Path) -> list[str]:
+    """The names of the test functions in a file, in order, without importing it."""
+    body = ast.parse(file.read_text()).body
+    return [node.name for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+
+
+@functools.cache
+def run_file(file: Path) -> tuple[dict[str, bool], dict[str, str], str]:
+    """Run one file's functions on MicroPython.
+
+    Returns for each function that ended whether it passed, what each printed (with the traceback of a
+    failure), and how the process itself ended ("" when it came to its end).
+    """
+    names = find_functions(file)
+    places = (umqtt.find()[0], REPOSITORY / "lib", file.parent, DEVICE, REPOSITORY)
+    folders = ":".join(str(folder) for folder in places)
+    command = [find_micropython(), "-X", f"heapsize={_HEAP}", _RUNNER]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
+    try:
+        result = subprocess.run(
+            [*command, folders, file.stem, *names],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_TIMEOUT,
+            env=environment,
+        )
+        printed, end = (
+            result.stdout,
+            f"MicroPython died, exit code {result.returncode}" if result.returncode else "",
+        )
+    except subprocess.TimeoutExpired as error:
+        printed, end = error.stdout or b"", f"MicroPython was still busy after {_TIMEOUT} s"
+    return *read_results(names, printed.decode(errors="replace")), end
+
+
+def read_results(names: list[str], printed: str) -> tuple[dict[str, bool], dict[str, str]]:
+    """Sort the runner's output by function: verdicts, and the lines each printed."""
+    verdicts: dict[str, bool] = {}
+    output: dict[str, list[str]] = {name: [] for name in names}
+    waiting = list(names)
+    current = output[names[0]]
+    for line in printed.splitlines():
+        word, _, name = line.partition(" ")
+        if waiting and name == waiting[0] and word in ("ok", "FAIL"):
+            verdicts[waiting.pop(0)] = word == "ok"
+            current = output[name]
+        elif waiting and line == f"run {waiting[0]}":
+            current = output[waiting[0]]
+        else:
+            current.append(line)
+    return verdicts, {name: "\n".join(lines) for name, lines in output.items()}
+
+
+CASES = [
+    pytest.param(file, name, id=f"{file.stem}::{name}")
+    for file in sorted(DEVICE_TESTS.glob("test_*.py"))
+    for name in find_functions(file)
+]
+
+
+@pytest.mark.parametrize(("file", "name"), CASES)
+def test_on_micropython(file: Path, name: str) -> None:
+    verdicts, output, end = run_file(file)
+    if name not in verdicts:
+        last = next((other for other in output if other not in verdicts), name)
+        pytest.fail(f"{end or 'no verdict'}, in {last}:\n{output[last]}", pytrace=False)
+    if not verdicts[name]:
+        pytest.fail(output[name], pytrace=False)
+    print(output[name])

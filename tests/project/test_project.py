@@ -1,0 +1,212 @@
+"""`ujobs new`, ujobs.toml and `ujobs run`: a project that works at once, in a folder of its own."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ujobs_tools.demo.live import LiveProject, NotStarted
+from ujobs_tools.host.processes import ujobs, wait_until
+from ujobs_tools.project import ujobs_toml
+from ujobs_tools.project.new import CannotMake, make
+
+PATIENCE = 30.0  # seconds
+FAILING = '''
+def test_fails(service, board):
+    job = service.job("burn")
+    job.wait()
+
+
+def test_expected(service, board):
+    service.job("burn").wait()
+    board.expect_traceback("too hot")
+
+
+def test_says_why(service, board):
+    service.job("blink", times=1).wait()
+    assert False
+'''
+BURNING = '''
+
+def burn(job):
+    raise OSError("too hot")
+
+
+def setup(agent):
+    agent.on("blink")(blink)
+    agent.on("burn")(burn)
+'''
+
+
+@pytest.fixture
+def kiln(tmp_path: Path) -> Path:
+    folder = tmp_path / "kiln"
+    make(folder)
+    return folder
+
+
+def test_names_that_no_thing_can_have(tmp_path: Path) -> None:
+    for name in ("7kiln", "kiln.7", "ki ln", "k" * 65):
+        with pytest.raises(CannotMake):
+            make(tmp_path / name)
+
+
+def test_folder_with_something_in_it_is_left_alone(kiln: Path) -> None:
+    (kiln / "app" / "app.py").write_text("mine")
+    with pytest.raises(CannotMake, match="not empty"):
+        make(kiln)
+    assert (kiln / "app" / "app.py").read_text() == "mine"
+
+
+def test_keys_are_kept_out_of_git(kiln: Path) -> None:
+    subprocess.run(["git", "init", "-q", kiln], check=True)
+    for name in ("keys/kiln/key.pem", "key.der", "settings.local.json"):
+        result = subprocess.run(["git", "-C", kiln, "check-ignore", "-q", name])
+        assert result.returncode == 0, name
+    assert "password" not in (kiln / "settings.json").read_text()
+
+
+def test_found_from_the_folder_or_above(kiln: Path) -> None:
+    found = ujobs_toml.find(kiln / "app")
+    assert found is not None
+    assert (found.folder, found.thing, found.app) == (kiln, "kiln", kiln / "app")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("thing = 7", "thing"), ("thng = 'x'", "thng"), ("leave_out = 'x'", "leave_out"), ("thing = ", "ujobs.toml")],
+)
+def test_mistakes_in_the_file(kiln: Path, text: str, said: str) -> None:
+    (kiln / ujobs_toml.NAME).write_text(text)
+    with pytest.raises(ujobs_toml.ProjectError, match=said):
+        ujobs_toml.find(kiln)
+
+
+def test_left_out_of_deploys(kiln: Path) -> None:
+    from ujobs_tools.board.files import application_files
+
+    (kiln / "app" / "notes.md").write_text("not for the board")
+    assert list(application_files(kiln / "app")) == ["app.py"]
+
+
+class Live:
+    """`ujobs run` in this process, at any free port. lines: what it says."""
+
+    def __init__(self, project: LiveProject, lines: list[str]) -> None:
+        self.project = project
+        self.lines = lines
+        self.url = lines[0].split()[1]
+
+    def expect(self, *texts: str) -> None:
+        """Wait for lines with these texts, in this order; the lines up to there are done with."""
+        for text in texts:
+            wait_until(lambda text=text: any(text in line for line in self.lines), text, PATIENCE)
+            del self.lines[: next(at for at, line in enumerate(self.lines) if text in line) + 1]
+
+    def starts_on_page(self) -> int:
+        """How often the board has started, by the console on the live page."""
+        with urllib.request.urlopen(f"{self.url}/_ujobs/page/events?view=thing&thing=kiln", timeout=PATIENCE) as stream:
+            state = next(json.loads(line[6:]) for line in stream if line.startswith(b"data: ") and b"console" in line)
+        return sum(line["text"] == "board: start, PWRON_RESET" for line in state["console"])
+
+
+@pytest.fixture
+def live(kiln: Path) -> Iterator[Live]:
+    (kiln / ujobs_toml.NAME).write_text('thing = "kiln"\napp = "app"\nsettings = "settings.json"\n')
+    found = ujobs_toml.find(kiln)
+    assert found is not None
+    lines: list[str] = []
+    with LiveProject(found, lines.append) as running:
+        yield Live(running, lines)
+
+
+def test_run_reloads_what_has_changed(kiln: Path, live: Live) -> None:
+    assert not live.project.look()
+    app = kiln / "app" / "app.py"
+    app.write_text(app.read_text() + BURNING)
+    assert live.project.look()
+    command = ujobs("job", "create", "hot", "--document", '{"operation": "burn"}', "--endpoint-url", live.url)
+    subprocess.run(command, cwd=kiln, check=True, capture_output=True)
+    done = subprocess.run(ujobs("job", "watch", "hot", "--endpoint-url", live.url), capture_output=True, text=True)
+    assert "FAILED" in done.stdout
+
+
+def test_run_goes_on_with_what_is_sound(kiln: Path, live: Live) -> None:
+    app = kiln / "app" / "app.py"
+    app.rename(kiln / "app.py")
+    assert not live.project.look()
+    live.expect("there has to be an app.py")
+    (kiln / "app.py").rename(app)
+    settings = kiln / "settings.json"
+    sound = settings.read_text()
+    settings.write_text(sound.replace(":", "", 1))
+    assert not live.project.look()
+    live.expect("not taken, the board goes on as it was")
+    settings.write_text(sound)
+    assert live.project.look()
+
+
+def test_a_port_in_use_is_named_with_its_entry(kiln: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+        (kiln / ujobs_toml.NAME).write_text(f'thing = "kiln"\napp = "app"\nendpoint_url = "{url}"\n')
+        found = ujobs_toml.find(kiln)
+        assert found is not None
+        with pytest.raises(NotStarted, match=f"{url} is in use.* endpoint_url of ujobs.toml"):
+            LiveProject(found, lambda line: None).__enter__()
+
+
+def test_the_board_is_on_the_live_page(live: Live) -> None:
+    live.expect(f"live page:  {live.url}/#/things/kiln", "board: start, PWRON_RESET", "ujobs: connected")
+    assert live.starts_on_page() == 1
+    body = urllib.request.Request(
+        f"{live.url}/_ujobs/page/cut-power", b'{"thing": "kiln"}', {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(body, timeout=PATIENCE).close()
+    assert live.project.look()
+    live.expect("power cut", "board: start, PWRON_RESET", "ujobs: connected")
+    assert live.starts_on_page() == 2
+
+
+def test_options_win_over_the_file(kiln: Path) -> None:
+    path = kiln / ujobs_toml.NAME
+    path.write_text(path.read_text().replace("8765", "1"))
+    command = ujobs("job", "create", "x", "--document", '{"operation": "blink"}', "--endpoint-url", "http://127.0.0.1:2")
+    refused = subprocess.run(command, cwd=kiln, capture_output=True, text=True)
+    assert "127.0.0.1:2:" in refused.stderr
+
+
+def test_run_outside_of_a_project(tmp_path: Path) -> None:
+    refused = subprocess.run(ujobs("run"), cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "ujobs new" in refused.stderr
+
+
+def run_pytest(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pytest", "-p", "ujobs_tools.testing.plugin", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
+
+
+def test_what_a_failure_shows(kiln: Path) -> None:
+    app = kiln / "app" / "app.py"
+    app.write_text(app.read_text() + BURNING)
+    (kiln / "tests" / "test_app.py").write_text(FAILING)
+    # From outside of the project, which is found by the tests.
+    result = run_pytest(kiln.parent, "kiln")
+    assert "2 failed, 1 passed" in result.stdout, result.stdout
+    said: Any = result.stdout
+    for text in (
+        "unexpected traceback on the board's console", "OSError: too hot", "ujobs: connected to localhost",
+        '-> jobs/start-next {"stepTimeoutInMinutes"', "<- accepted", "2  IN_PROGRESS",
+    ):
+        assert text in said
+    # On a busy machine there may be a progress update between.
+    assert re.search(r"\d  SUCCEEDED  ", said)
+    assert json.loads((kiln / "settings.json").read_text())["thing"] == "kiln"

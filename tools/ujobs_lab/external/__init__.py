@@ -1,0 +1,1 @@
+"""Programs of others that tests and benchmarks run: fetches and starts them."""

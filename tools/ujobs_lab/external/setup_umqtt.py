@@ -1,0 +1,31 @@
+"""Part of `make setup`: installs the real umqtt.simple for the host where its index can be reached, and says which is
+used. ESP32 firmware has it frozen in; the MicroPython unix port has not."""
+
+import subprocess
+
+from ujobs_tools.board import umqtt
+from ujobs_tools.board.device_files import ROOT
+from ujobs_tools.board.interpreter import InterpreterError, find_micropython
+
+_PATIENCE = 20  # seconds
+
+
+def main() -> None:
+    """Try once with MicroPython's own package manager; a failure is no error, the double in tests/shims serves."""
+    target = ROOT / "build" / "umqtt"
+    if not target.exists():
+        try:
+            micropython = find_micropython()
+        except InterpreterError as error:
+            print(error)
+            return
+        command = [micropython, "-m", "mip", "install", "--no-mpy", "--target", target, "umqtt.simple"]
+        try:
+            subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)
+        except subprocess.TimeoutExpired:
+            print(f"umqtt.simple: no answer within {_PATIENCE} s")
+    print("tests and board use", umqtt.find()[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Generates pages and pictures of docs/ from the sources."""

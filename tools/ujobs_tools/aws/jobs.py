@@ -1,0 +1,129 @@
+"""Jobs by boto3: made, followed and cancelled the same way on AWS, on `ujobs serve` and on MiniStack."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ujobs_tools.aws import stages
+from ujobs_tools.aws.executions import TERMINAL, Execution, most_urgent
+
+_LARGEST_PAGE = 250  # of ListJobExecutionsForJob
+_LARGEST_DOCUMENT = 32768  # characters (CreateJob, document)
+
+
+def create_job(
+    client: Any,
+    job_id: str,
+    document: str | None,
+    things: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    continuous: bool = False,
+    timeout: int | None = None,
+    retries: int | None = None,
+    **options: Any,
+) -> str:
+    """Make a job; returns its ARN.
+
+    client: boto3's `iot`. document: a JSON object as text, at most 32768 characters; None for a template's. things,
+    groups: names of the targets, at least one in all. continuous: also for things that join a group later. timeout:
+    minutes an execution may be in progress, 1 to 10080. retries: how often a failed or timed-out execution is queued
+    again, 1 to 10. options: more parameters of CreateJob, see stages. Raises ValueError for a wrong document or no
+    target; boto3's errors.
+    """
+    if timeout is not None:
+        options["timeoutConfig"] = {"inProgressTimeoutInMinutes": timeout}
+    if retries is not None:
+        options["jobExecutionsRetryConfig"] = {"criteriaList": [{"failureType": "ALL", "numberOfRetries": retries}]}
+    if document is not None:
+        check_document(document)
+    return create(client, job_id, document, targets(client, things, groups), continuous, **options)
+
+
+def targets(client: Any, things: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """The ARNs of things and thing groups. Raises ValueError when there are none; boto3's errors."""
+    if not things and not groups:
+        raise ValueError("the job has no target: give --thing or --group")
+    arns = [client.describe_thing(thingName=name)["thingArn"] for name in things]
+    return arns + [client.describe_thing_group(thingGroupName=name)["thingGroupArn"] for name in groups]
+
+
+def create(
+    client: Any, job_id: str, document: str | None, arns: Sequence[str], continuous: bool = False, **options: Any
+) -> str:
+    """CreateJob with a document that is known to be one, None for a template's; returns the job's ARN. options: as
+    boto3 has them."""
+    selection = "CONTINUOUS" if continuous else "SNAPSHOT"
+    if document is not None:
+        options["document"] = document
+    made = client.create_job(jobId=job_id, targets=list(arns), targetSelection=selection, **options)
+    arn: str = made["jobArn"]
+    return arn
+
+
+def check_document(document: str) -> None:
+    """Raises ValueError unless the text is a job document that a board running ujobs can take."""
+    if len(document) > _LARGEST_DOCUMENT:
+        raise ValueError(f"document has {len(document)} characters, at most {_LARGEST_DOCUMENT} are taken")
+    try:
+        parsed = json.loads(document)
+    except ValueError as error:
+        raise ValueError(f"document is not JSON: {error}") from error
+    known = parsed if isinstance(parsed, dict) else {}
+    if not isinstance(known.get("operation"), str) and not {"steps", "afr_ota"} & set(known):
+        raise ValueError('document must be a JSON object with an "operation", the name of the handler to run')
+    changes = known.get("set") if known.get("operation") == "settings" else None
+    for name, value in changes.items() if isinstance(changes, dict) else ():
+        if value is None:
+            raise ValueError(f'set.{name} is null, which AWS removes from the document: use "remove": ["{name}"]')
+
+
+class Watch:
+    """A job's executions, looked at again and again with few calls: one for 250 executions, one for each that is shown
+    in full and has not ended, and one for the job while it has a rate, abort criteria or a schedule.
+
+    statuses: by thing name, of the latest execution of each. shown: executions as boto3 describes them, by thing name,
+    at most executions.MOST_SHOWN. about: lines about the job, see stages.in_words.
+    """
+
+    def __init__(self, client: Any, job_id: str) -> None:
+        self._client = client
+        self._job_id = job_id
+        self._ended: dict[tuple[str, int], Execution] = {}
+        self.statuses: dict[str, str] = {}
+        self.shown: dict[str, Execution] = {}
+        self._job: dict[str, Any] = {}
+
+    @property
+    def about(self) -> list[str]:
+        return stages.in_words(self._job)
+
+    def look(self) -> bool:
+        """Bring statuses and shown up to date; returns whether all has ended. Raises boto3's errors."""
+        latest: dict[str, Any] = {}
+        pages = self._client.get_paginator("list_job_executions_for_job").paginate(
+            jobId=self._job_id, PaginationConfig={"PageSize": _LARGEST_PAGE}
+        )
+        for page in pages:
+            for item in page["executionSummaries"]:
+                thing, summary = item["thingArn"].rpartition("thing/")[2], item["jobExecutionSummary"]
+                known = latest.setdefault(thing, summary)
+                if summary["executionNumber"] > known["executionNumber"]:
+                    latest[thing] = summary
+        self.statuses = {thing: summary["status"] for thing, summary in latest.items()}
+        self.shown = {thing: self._describe(thing, latest[thing]) for thing in most_urgent(self.statuses)}
+        ended = all(status in TERMINAL for status in self.statuses.values())
+        if ended or not self._job or stages.is_staged(self._job):
+            self._job = self._client.describe_job(jobId=self._job_id)["job"]
+        status = self._job["status"]
+        if not latest:
+            return status not in ("IN_PROGRESS", "SCHEDULED")
+        return ended and status != "SCHEDULED" and not self._job.get("isConcurrent")
+
+    def _describe(self, thing: str, summary: dict[str, Any]) -> Execution:
+        key = thing, summary["executionNumber"]
+        if key in self._ended:
+            return self._ended[key]
+        execution: Execution = self._client.describe_job_execution(jobId=self._job_id, thingName=thing)["execution"]
+        if execution["status"] in TERMINAL:
+            self._ended[thing, execution["executionNumber"]] = execution
+        return execution

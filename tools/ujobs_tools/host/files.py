@@ -1,0 +1,24 @@
+"""Files that others read while they are being written, and files that only their owner may read."""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file under a temporary name next to its place and rename it, so that readers find either the old content
+    or all of the new. mode: permissions, less the umask. Raises OSError."""
+    temporary = path.with_name(path.name + ".tmp")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        file.write(content)
+    temporary.replace(path)
+
+
+def make_private(path: Path) -> None:
+    """Create the file if it does not exist, and remove all permissions of other users. Raises OSError if it cannot be
+    created."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        with contextlib.suppress(PermissionError):  # The file belongs to another user, who decides about it.
+            path.chmod(0o600)

@@ -1,0 +1,1 @@
+"""A user's project: its file `ujobs.toml`, and `ujobs new`, which creates a project."""
