@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from board_at_work import PATIENCE, BoardAtWork
 from judged_record import Recorder
 
+from board_at_work import PATIENCE, BoardAtWork
 from ujobs_tools.aws import cloud
 from ujobs_tools.host.processes import wait_until
 

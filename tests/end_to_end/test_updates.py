@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from board_at_work import BoardAtWork, board_at_work
 
+from board_at_work import BoardAtWork, board_at_work
 from clouds import Cloud, ministack_cloud, ujobs_serve
 from ujobs_tools.aws import cloud as clouds
 from ujobs_tools.board.image import read_files

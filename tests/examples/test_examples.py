@@ -9,9 +9,9 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
-from board_at_work import PATIENCE, BoardAtWork
 from paho.mqtt.enums import CallbackAPIVersion
 
+from board_at_work import PATIENCE, BoardAtWork
 from clouds import ujobs_serve
 from ujobs_lab import REPOSITORY
 from ujobs_tools.aws import fleet
