@@ -164,7 +164,7 @@ def earlier_of_two_timers(place: Place) -> Any:
         return (place.seconds_left_over_http("job") or 0) <= 500 * 60
 
 
-@probe("time-out is told", aws=[("jobs/notify", {}), ("jobs/notify-next", None)], ministack=[])
+@probe("timeout notification", aws=[("jobs/notify", {}), ("jobs/notify-next", None)], ministack=[])
 def time_out_is_told(place: Place) -> Any:
     with place.device(JOBS) as device, place.jobs("job"):
         device.settle()

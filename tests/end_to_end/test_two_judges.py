@@ -9,7 +9,7 @@ from judged_scenarios import SCENARIOS
 from judges import MISSING, Difference, Judges, compare
 from ministack_gaps import GAPS, closed, table
 
-PAGE = Path(__file__).parents[2] / "docs" / "two-judges.md"
+PAGE = Path(__file__).parents[2] / "docs" / "ministack.md"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -36,7 +36,7 @@ def test_every_difference_is_found() -> None:
 
 def test_the_documentation_has_every_scenario_and_gap() -> None:
     page = PAGE.read_text()
-    scenarios = "\n".join(f"| {name.replace('_', ' ')} | {run.__doc__} |" for name, run in SCENARIOS.items())
-    assert scenarios in page, scenarios
+    listed = page.partition("The scenarios: ")[2].partition(".")[0].replace("\n", " ")
+    assert listed.split(", ") == [name.replace("_", " ") for name in SCENARIOS]
     assert table() in page, table()
     assert f"MiniStack {version('ministack')}," in page
