@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 
 from board_process import StartBoard, make_image, run_board, wait_until
-
 from ujobs_tools.board.image import read_files
 
 

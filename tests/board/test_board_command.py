@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from board_process import COMMAND, StartBoard, make_image
 
+from board_process import COMMAND, StartBoard, make_image
 from ujobs_tools.board import files as board_files
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.files import make_board_files

@@ -4,8 +4,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from board_process import StartBoard, make_image, run_board
 
+from board_process import StartBoard, make_image, run_board
 from ujobs_lab import REPOSITORY
 
 GLUE = {

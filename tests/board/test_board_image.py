@@ -4,10 +4,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from board_process import StartBoard, make_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from board_process import StartBoard, make_image
 from ujobs_tools.board.fakes_cache import FAKES
 from ujobs_tools.board.image import BLOCK_SIZE, ImageError, build_image, read_files, write_file
 from ujobs_tools.board.interpreter import find_micropython

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
-from board_process import BoardProcess, make_image
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from board_process import BoardProcess, make_image
 from ujobs_lab import REPOSITORY
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image

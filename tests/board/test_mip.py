@@ -9,9 +9,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 from board_process import StartBoard
 from mpremote_board import MpremoteBoard
-
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.image import build_image, read_files
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from board_at_work import BoardAtWork, board_at_work
 from judges import Judges
 
 import clouds
+from board_at_work import BoardAtWork, board_at_work
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from board_at_work import BoardAtWork
 from botocore.exceptions import ClientError
+
+from board_at_work import BoardAtWork
 from wire_tap import Passed
 
 Record = dict[str, Any]

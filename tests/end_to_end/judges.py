@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from board_at_work import BoardAtWork, board_at_work
 from judged_record import Record
 from judged_scenarios import APP, SCENARIOS, Site
 
+from board_at_work import BoardAtWork, board_at_work
 from clouds import Cloud
 
 MISSING = "(missing)"

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from board_at_work import BoardAtWork, board_at_work
 
+from board_at_work import BoardAtWork, board_at_work
 from clouds import Cloud, ujobs_serve
 from output_watch import secrets_in
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from board_at_work import BoardAtWork, board_at_work
 
 import clouds
+from board_at_work import BoardAtWork, board_at_work
 
 CLOCK_SPEED = 20  # a minute of step timeout is over in three seconds
 
