@@ -1,19 +1,17 @@
-"""Files that AWS IoT delivers over MQTT in blocks ("MQTT-based file delivery"), on the link that is there anyway.
+"""Files that AWS IoT delivers over MQTT in blocks ("MQTT-based file delivery"), on the connection that is there anyway.
 
-Blocks are written in whatever order they come. More are requested when half of those requested have arrived, so that
-the link is never idle, and missing ones are requested again: lost and doubled blocks and a broken link cost time, not
-the file. One block is in memory at a time. The caller checks the SHA-256 before it trusts what has arrived.
+Blocks are written in the order in which they arrive. More are requested when half of those requested have arrived, so
+that the link is never idle, and missing ones are requested again: lost and duplicate blocks and a broken link cost
+time, not the file. One block is in memory at a time. The caller checks the SHA-256 before it trusts the file.
 """
 
 import asyncio
 import gc
 import random
-import struct
 from errno import ETIMEDOUT
 
 from micropython import const
 
-from .cbor import decode
 from .link import Link, explain, log, until
 
 # What only type checkers read; the compiler leaves it out.
@@ -23,30 +21,73 @@ if _TYPING:
 
 BLOCK = const(4096)  # bytes; AWS accepts 256 to 131072
 _FIRST = const(8)  # blocks to begin with: a slow link is not flooded, and one of 200 ms is not idle
-_SPAN = const(30)  # blocks under way, of all requests together: AWS answers with at most 128 KB. Fits a small integer
+_SPAN = const(30)  # blocks in flight, of all requests together: AWS answers with at most 128 KB. Fits a small integer
 _PATIENCE = const(3)  # requests in a row that bring nothing
+
+# CBOR, the first byte of an item: its kind in three bits, then a number, or in how many more bytes the number comes.
+_NEGATIVE = const(0x20)
+_BYTES = const(0x40)
+_TEXT = const(0x60)
+_MAP = const(0xA0)
+_SIMPLE = const(0xE0)
+_ENDLESS = const(31)  # a map that continues until a break
+_BREAK = const(0xFF)
+
+
+async def receive(
+    link: Link, thing: str, stream: str, file_id: int, size: int, write: "Callable[[int, memoryview], None]",
+    arrived: "Callable[[int], None]", start: int = 0,
+) -> None:
+    """Receive a file of a stream, from byte `start` on.
+
+    thing, stream: their names; file_id: 0 to 255; size: bytes in the file, up to 24 MB; start: a multiple of BLOCK.
+    write: called as `write(offset, block)`, not in order; block: a memoryview, valid only during the call. arrived:
+    called as `arrived(offset)` when everything before that offset has been written. Raises ValueError when the service
+    refuses or sends what does not fit, OSError when three requests in a row brought no block, and what write() raises.
+    Source: Developer Guide, "Using AWS IoT MQTT-based file delivery in devices".
+    """
+    receiver = _Receiver(file_id, size, write, start)
+    prefix = ("$aws/things/%s/streams/%s/" % (thing, stream)).encode()
+    route = (prefix, receiver.received)
+    link.routes.append(route)
+    filters = (prefix + b"data/cbor", prefix + b"rejected/cbor")
+    try:
+        for name in filters:
+            await link.subscribe(name)
+        await receiver.run(link, prefix + b"get/cbor", arrived)
+    finally:
+        link.routes.remove(route)
+        for name in filters:
+            try:
+                await link.unsubscribe(name)
+            except OSError as error:
+                log("not unsubscribed:", explain(error))
 
 
 class _Receiver:
     def __init__(self, file_id, size, write, start):
         self.file_id = file_id
         self.size = size
+        self.write = write
         self.token = "%08x" % random.getrandbits(30)
         self.moved = asyncio.Event()
         self.error = None
         self.first = self.asked = start // BLOCK
         self.missing = 0  # bits of the blocks from `first` to before `asked` that have not arrived
-        self.left = self.enough = 0  # how many these are; at how many to wake the task that waits
-        self._write = write
+        self.left = self.enough = 0  # how many these are; at how many to wake the waiting task
 
     def received(self, topic, payload):
         try:
             if payload is None:
                 raise ValueError("a block is over the link's receive limit")
             fields = decode(payload)
-            if topic.endswith(b"/rejected/cbor"):
-                self._rejected(fields)
-            elif topic.endswith(b"/data/cbor") and fields.get("c") == self.token:
+            # A rejection has no token when the service could not read the request.
+            rejected = topic.endswith(b"/rejected/cbor")
+            if fields.get("c", rejected and self.token) == self.token:
+                if rejected:
+                    code = str(fields.get("o") or fields.get("code"))
+                    text = "stream: %s: %s" % (code, fields.get("m") or fields.get("message"))
+                    raise OSError(text) if code == "InternalError" else ValueError(text)
                 self._block(fields)
         except MemoryError as error:
             # As good as lost: it is requested again.
@@ -54,16 +95,9 @@ class _Receiver:
             gc.collect()
         except (OSError, ValueError) as error:
             self.error = error
-        # Waking the task that waits costs more than writing a block.
+        # Waking the waiting task costs more than writing a block.
         if self.error or self.left <= self.enough:
             self.moved.set()
-
-    def _rejected(self, fields):
-        # The token is missing when the service could not read the request.
-        if fields.get("c", self.token) == self.token:
-            code = str(fields.get("o") or fields.get("code"))
-            text = "stream: %s: %s" % (code, fields.get("m") or fields.get("message"))
-            raise OSError(text) if code == "InternalError" else ValueError(text)
 
     def _block(self, fields):
         index = fields.get("i")
@@ -74,7 +108,7 @@ class _Receiver:
             data = fields.get("p")
             if not isinstance(data, memoryview) or len(data) != min(BLOCK, self.size - index * BLOCK):
                 raise ValueError("stream: block %d has the wrong length" % index)
-            self._write(index * BLOCK, data)
+            self.write(index * BLOCK, data)
             self.missing ^= bit
             self.left -= 1
 
@@ -106,18 +140,17 @@ class _Receiver:
                 await link.up.wait()
                 if blocks:
                     # CBOR: {c: token, f: file, l: 4096, o: begin, n: blocks, b: bits}, bit 0 of byte 0 for the first.
-                    await link.publish(topic, struct.pack(
-                        ">4s8s3sB8sI3sB3s4s", b"\xa6\x61c\x68", self.token.encode(), b"\x61f\x18", self.file_id,
-                        b"\x61l\x19\x10\0\x61o\x1a", begin, b"\x61n\x18", blocks, b"\x61b\x44",
-                        bits.to_bytes(4, "little"),
-                    ))
+                    request = b"\xa6\x61c\x68%s\x61f\x18%c\x61l\x19\x10\0\x61o\x1a%s\x61n\x18%c\x61b\x44%s" % (
+                        self.token.encode(), self.file_id, begin.to_bytes(4, "big"), blocks, bits.to_bytes(4, "little")
+                    )
+                    await link.publish(topic, request)
                 if not await until(self.moved, link.timeout):
                     raise OSError(ETIMEDOUT)
                 window = min(window * 2, _SPAN)
                 more = True
                 silent = 0
             except OSError as error:
-                # As long as blocks arrive, those that are missing may still be on their way.
+                # As long as blocks arrive, the missing ones may still be on their way.
                 more = False
                 silent = silent + 1 if self.left == before else 0
                 if silent:
@@ -131,31 +164,54 @@ class _Receiver:
                 raise OSError(ETIMEDOUT)
 
 
-async def receive(
-    link: Link, thing: str, stream: str, file_id: int, size: int, write: "Callable[[int, memoryview], None]",
-    arrived: "Callable[[int], None]", start: int = 0,
-) -> None:
-    """Receive a file of a stream, from byte `start` on.
+def decode(data: memoryview) -> "dict[str, int | str | memoryview | None]":
+    """Read a flat CBOR map (RFC 8949) of at most 23 fields; byte strings are parts of `data`, and valid as long as it.
 
-    thing, stream: their names; file_id: 0 to 255; size: bytes in the file, up to 24 MB; start: a multiple of BLOCK.
-    write: called as `write(offset, block)`, not in order; block: a memoryview, valid only during the call. arrived:
-    called as `arrived(offset)` when everything before that offset has been written. Raises ValueError when the service
-    refuses or sends what does not fit, OSError when no block came for three requests or none found room in memory, and
-    what write() raises. Source: Developer Guide, "Using AWS IoT MQTT-based file delivery in devices".
+    Fractions, true, false and null are read as None. Raises ValueError for anything else.
     """
-    receiver = _Receiver(file_id, size, write, start)
-    prefix = ("$aws/things/%s/streams/%s/" % (thing, stream)).encode()
-    route = (prefix, receiver.received)
-    link.routes.append(route)
-    filters = (prefix + b"data/cbor", prefix + b"rejected/cbor")
+    fields = {}
     try:
-        for name in filters:
-            await link.subscribe(name)
-        await receiver.run(link, prefix + b"get/cbor", arrived)
-    finally:
-        link.routes.remove(route)
-        for name in filters:
-            try:
-                await link.unsubscribe(name)
-            except OSError as error:
-                log("not unsubscribed:", explain(error))
+        left = data[0] ^ _MAP
+        if left > _ENDLESS or 24 <= left < _ENDLESS:
+            raise ValueError
+        endless = left == _ENDLESS
+        at = 1
+        while left and not (endless and data[at] == _BREAK):
+            name, at = _item(data, at)
+            if not isinstance(name, str):
+                raise ValueError
+            fields[name], at = _item(data, at)
+            left -= 1
+    except (IndexError, ValueError):
+        raise ValueError("not a flat CBOR map")
+    return fields
+
+
+def _item(data, at):
+    # The item that begins at an index, and the index after it.
+    kind, number = data[at] & 0xE0, data[at] & 31
+    at += 1
+    if number > 23:
+        if number > 27:
+            raise ValueError
+        end = at + (1 << number - 24)
+        number = int.from_bytes(data[at:end], "big")
+        at = end
+    item = None
+    if kind == 0:
+        item = number
+    elif kind == _NEGATIVE:
+        item = -1 - number
+    elif kind in (_BYTES, _TEXT):
+        end = at + number
+        if end > len(data):
+            raise ValueError
+        item = data[at:end]
+        if kind == _TEXT:
+            item = str(item, "utf-8")
+        at = end
+    elif kind != _SIMPLE:
+        raise ValueError
+    if at > len(data):
+        raise ValueError
+    return item, at

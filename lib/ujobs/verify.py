@@ -26,15 +26,16 @@ _SEQUENCE = const(0x30)
 _VERSION = const(0xA0)
 
 _HASH = const(32)  # bytes of a SHA-256
-_RSA_KEY = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"
-_P256_KEY = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
-_DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
+_RSA_KEY = const(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00")
+_P256_KEY = const(b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07")
+_DIGEST_INFO = const(b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20")
 
 # P-256: y*y = x*x*x - 3*x + _B modulo _P; the point (_GX, _GY) has the order _N.
-_P = (1 << 256) - (1 << 224) + (1 << 192) + (1 << 96) - 1
-_N, _B, _GX, _GY = [
+_P, _N, _B, _GX, _GY = [
     int.from_bytes(number, "big")
     for number in (
+        b"\xff\xff\xff\xff\0\0\0\x01\0\0\0\0\0\0\0\0"
+        b"\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
         b"\xff\xff\xff\xff\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"
         b"\xbc\xe6\xfa\xad\xa7\x17\x9e\x84\xf3\xb9\xca\xc2\xfc\x63\x25\x51",
         b"\x5a\xc6\x35\xd8\xaa\x3a\x93\xe7\xb3\xeb\xbd\x55\x76\x98\x86\xbc"
@@ -111,61 +112,61 @@ def signed(holder: dict, key: "str | bytes", digest: bytes) -> bool:
     return check(load_key(key), digest, a2b_base64(holder["signature"]), holder.get("scheme"))
 
 
-def _element(data, offset, tag):
-    # Where the content of the DER element at offset begins and ends.
-    begin = offset + 2
-    size = data[offset + 1]
+def _element(data, tag):
+    # The content of the DER element at the beginning, and what follows it.
+    begin = 2
+    size = data[1]
     if size > 127:
-        count = size & 127
-        size = int.from_bytes(data[begin : begin + count], "big")
-        begin += count
+        begin += size & 127
+        size = int.from_bytes(data[2:begin], "big")
         # DER wants the shortest form; no key or certificate needs more than two bytes.
-        if not 1 <= count <= 2 or not size >> (8 * count - 8 or 7):
+        if begin not in (3, 4) or not size >> (8 * begin - 24 or 7):
             raise IndexError
-    if data[offset] != tag or begin + size > len(data):
+    end = begin + size
+    if data[0] != tag or end > len(data):
         raise IndexError
-    return begin, begin + size
+    return data[begin:end], data[end:]
 
 
 def _two_integers(data):
     # A SEQUENCE of two positive INTEGERs: an RSA public key, an ECDSA signature. For anything else 0 and 0, which are
     # neither.
     try:
-        begin, end = _element(data, 0, _SEQUENCE)
-        begin, first = _integer(data, begin)
-        begin, second = _integer(data, begin)
+        data, rest = _element(data, _SEQUENCE)
+        first, data = _integer(data)
+        second, data = _integer(data)
     except IndexError:
         return 0, 0
-    return (first, second) if begin == end == len(data) else (0, 0)
+    return (0, 0) if data or rest else (first, second)
 
 
-def _integer(data, offset):
-    # Where the INTEGER at offset ends, and what it is.
-    begin, end = _element(data, offset, _INTEGER)
+def _integer(data):
+    data, rest = _element(data, _INTEGER)
     # The highest bit is the sign, and DER wants the shortest form.
-    if data[begin] > 127 or (data[begin] == 0 and end - begin > 1 and data[begin + 1] < 128):
+    if data[0] > 127 or (data[0] == 0 and len(data) > 1 and data[1] < 128):
         raise IndexError
-    return end, int.from_bytes(data[begin:end], "big")
+    return int.from_bytes(data, "big"), rest
 
 
 def _public_key(data):
     # AlgorithmIdentifier and key of a SubjectPublicKeyInfo, which may be inside a certificate.
-    begin, end = _element(data, 0, _SEQUENCE)
-    if end != len(data):
+    data, rest = _element(data, _SEQUENCE)
+    if rest:
         raise IndexError
-    inner, inner_end = _element(data, begin, _SEQUENCE)
-    if data[inner] in (_VERSION, _INTEGER):
-        if data[inner] == _VERSION:
-            _, inner = _element(data, inner, _VERSION)
-        _, inner = _element(data, inner, _INTEGER)  # serial number
+    algorithm, key = _element(data, _SEQUENCE)
+    if algorithm[0] in (_VERSION, _INTEGER):
+        data = algorithm
+        if data[0] == _VERSION:
+            _, data = _element(data, _VERSION)
+        _, data = _element(data, _INTEGER)  # serial number
         for _ in range(4):  # signature algorithm, issuer, validity, subject
-            _, inner = _element(data, inner, _SEQUENCE)
-        begin, end = _element(data, inner, _SEQUENCE)
-        inner, inner_end = _element(data, begin, _SEQUENCE)
-    begin, key_end = _element(data, inner_end, _BIT_STRING)
-    if key_end != end or data[begin]:
+            _, data = _element(data, _SEQUENCE)
+        data, _ = _element(data, _SEQUENCE)
+        algorithm, key = _element(data, _SEQUENCE)
+    key, rest = _element(key, _BIT_STRING)
+    if rest or key[0]:
         raise IndexError
-    return data[inner:inner_end], data[begin + 1 : end]
+    return algorithm, key[1:]
 
 
 def _bytes_in(number):

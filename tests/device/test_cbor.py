@@ -1,7 +1,7 @@
-"""`cbor`: maps in every way that RFC 8949 lets one be written, and what is not one."""
+"""`decode()` of CBOR: maps in every way that RFC 8949 lets one be written, and what is not one."""
 
 from cbor_writer import encode
-from ujobs.cbor import decode
+from ujobs.streams import decode
 
 # The same map: {"i": 2, "p": b"ab", "c": "t"}.
 FORMS = (

@@ -4,9 +4,8 @@ import asyncio
 
 from broker import Broker
 from cbor_writer import encode
-from ujobs.cbor import decode
 from ujobs.link import Link
-from ujobs.streams import BLOCK, receive
+from ujobs.streams import BLOCK, decode, receive
 
 PREFIX = b"$aws/things/kiln-7/streams/app-2/"
 CONTENT = bytes((n * 7 + n // 256) & 255 for n in range(40 * BLOCK + 100))
