@@ -1,17 +1,12 @@
-"""Bring a file that a job document describes to flash: over HTTPS or a stream, on from where it stopped, checked.
-
-A source in a job document: {"url": "https://…"} or {"stream": "name", "file": 0}, with "size" in bytes (needed for a
-stream), "sha256" in hexadecimal, and "signature" in base64 where the board requires one, with "scheme" for RSA-PSS, see
-verify.check().
-"""
+"""Fetch a file that a job document describes (see sources) to flash: over HTTPS or a stream, resumed, and checked."""
 
 import asyncio
 import random
-from binascii import a2b_base64, unhexlify
+from binascii import unhexlify
 
 from micropython import const
 
-from .agent import Reject
+from . import lend
 from .link import explain, log
 
 # What only type checkers read; the compiler leaves it out.
@@ -79,71 +74,6 @@ class _Progress:
             self.saved = position
 
 
-def check_source(source: object, options: dict, trusted: bool = False) -> None:
-    """Check what a job document says of a file. Raises ValueError naming the field.
-
-    options: of Agent.use(); with a signing_key the file needs a signature, which also does instead of a SHA-256.
-    trusted: whether HTTPS will do instead of a SHA-256, since AWS's own document for downloads has none.
-    """
-    if not isinstance(source, dict) or ("url" in source) == ("stream" in source):
-        raise ValueError("a file needs either url or stream")
-    for name in ("url", "stream"):
-        if not isinstance(source.get(name, ""), str):
-            raise ValueError(name + " must be text")
-    if "url" in source:
-        from .download import split_url
-
-        try:
-            split_url(source["url"])
-        except ValueError as error:
-            raise ValueError("url: " + str(error))
-    else:
-        # Part of a topic.
-        if not source["stream"] or any([mark in source["stream"] for mark in "/+#"]):
-            raise ValueError("stream is not a name")
-        number = source.get("file", 0)
-        if not isinstance(number, int) or not 0 <= number <= 255:
-            raise ValueError("file must be 0 to 255")
-    signed = bool(options.get("signing_key"))
-    if signed:
-        check_signature(source)
-    digest = source.get("sha256")
-    if "sha256" not in source:
-        if not signed and not (trusted and source.get("url", "")[:6].lower() == "https:"):
-            raise ValueError("sha256 is missing")
-    elif not isinstance(digest, str) or len(digest) != 64:
-        raise ValueError("sha256 must be 64 hexadecimal digits")
-    size = source.get("size")
-    if ("stream" in source or "size" in source) and (not isinstance(size, int) or size < 0):
-        raise ValueError("size must be a number of bytes")
-
-
-def check_signature(source: dict) -> None:
-    """Check that there is a signature, without its key. Raises ValueError."""
-    if not isinstance(source.get("signature"), str):
-        raise ValueError("signature is missing: this board requires one")
-    try:
-        a2b_base64(source["signature"])
-    except ValueError:
-        raise ValueError("signature is not base64")
-
-
-def means_for(sources: "list[dict] | tuple[dict, ...]", options: dict) -> tuple:
-    """Return what fetch() needs to reach these sources and to check them: a TLS context and a key, each or None.
-
-    options: of Agent.use(). `ca`: what HTTPS servers are verified with; `signing_key`: file or bytes of the public key,
-    see verify.load_key(). Raises Reject when ca is missing, ValueError when it will not do, OSError.
-    """
-    context = None
-    if any([source.get("url", "")[:6].lower() == "https:" for source in sources]):
-        if not options.get("ca"):
-            raise Reject("https needs the option ca")
-        from .certificates import tls_context
-
-        context = tls_context(options["ca"])
-    return context, options.get("signing_key")
-
-
 async def fetch(
     job: "Job", locate: "Callable[[dict], dict]", sink: "Any", position: int, save: "Callable[[int], None]",
     means: tuple,
@@ -191,12 +121,36 @@ async def fetch(
     if size is not None and sink.size != size:
         raise ValueError("the file has %d bytes and not %d" % (sink.size, size))
     digest = await check_digest(source, sink)
-    if means[1]:
-        # Not before it is needed: a download wants the memory.
-        from .verify import signed
+    # Imported after the download, which needs the memory.
+    if means[1] and not lend("verify", "signed", source, means[1], unhexlify(digest)):
+        raise ValueError("the file's signature is not the signing key's")
 
-        if not signed(source, means[1], unhexlify(digest)):
-            raise ValueError("the file's signature is not the signing key's")
+
+async def fetch_file(
+    job: "Job", locate: "Callable[[dict, int], dict]", mark: tuple, path: str, position: int, means: tuple
+) -> None:
+    """Fetch a file to its place in flash, whole or not at all.
+
+    mark: what comes before the position in the job's checkpoint; its last element is the number of the file, for
+    locate(document, number). The rest is as in fetch().
+    """
+    # Imported here: firmware does not go to files.
+    from .flash import Part
+
+    part = Part(path, position > 0)
+    try:
+        await fetch(
+            job, lambda document: locate(document, mark[-1]), part, min(position, part.size),
+            lambda safe: job.save(mark + (safe,)), means,
+        )
+        part.install()
+    except (Exception, asyncio.CancelledError) as error:
+        # A handler that is stopped, but not by the service, leaves the part behind for the next attempt.
+        if job.cancelled or isinstance(error, Exception):
+            part.discard()
+        raise
+    finally:
+        part.close()
 
 
 async def check_digest(source: dict, sink: "Any") -> str:

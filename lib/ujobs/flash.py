@@ -7,11 +7,6 @@ from binascii import hexlify
 
 from micropython import const
 
-# What only type checkers read; the compiler leaves it out.
-_TYPING = const(0)
-if _TYPING:
-    from typing import IO
-
 _PIECE = const(1024)  # bytes read at a time
 _TURN = const(32768)  # bytes hashed between two turns for the other tasks
 _MAX_PATH = const(255)
@@ -165,13 +160,6 @@ class Part:
         self._file.seek(offset)
         self._file.write(data)
         self.size = max(self.size, offset + len(data))
-
-    def copy(self, file: "IO[bytes]") -> None:
-        """Write all of an open file. Raises OSError."""
-        data = file.read(_PIECE)
-        while data:
-            self.write(self._file.tell(), data)
-            data = file.read(_PIECE)
 
     def flush(self) -> None:
         """Make what was written so far outlast a reset. Raises OSError."""

@@ -11,7 +11,7 @@ import os
 
 from micropython import const
 
-_MAX_STARTS = const(3)
+_MAX_BOOTS = const(3)
 
 # What only type checkers read; the compiler leaves it out.
 _TYPING = const(0)
@@ -130,6 +130,15 @@ async def ended() -> None:
         await asyncio.sleep(0.5)
 
 
+async def outcome(job: "Job") -> None:
+    """Wait for the end of the trial that this job has begun, if it has. Raises OSError when it was rolled back."""
+    if job.checkpoint is None:
+        forget()
+    await ended()
+    if failure():
+        raise OSError("rolled back: " + failure())
+
+
 async def restart(job: "Job", what: str, put: "Callable[[], None] | None" = None) -> None:
     """Restart the board with something in its trial. Never returns. Raises OSError, and nothing has changed then.
 
@@ -176,8 +185,8 @@ def boot() -> str:
         # The power went within confirm(), and this is what it left to do.
         _remove("/trial")
         return folder
-    if boots >= str(_MAX_STARTS):
-        fail("it did not prove itself in %d starts" % _MAX_STARTS)
+    if boots >= str(_MAX_BOOTS):
+        fail("not confirmed in %d boots" % _MAX_BOOTS)
         return slot()
     try:
         write("/trial", "%d %s %s" % (int(boots) + 1, what, folder))

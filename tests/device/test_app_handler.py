@@ -76,7 +76,7 @@ def test_a_version_that_does_not_connect_is_rolled_back():
             board.start(proves=False)
         assert board.finish() == "FAILED"
         assert board.started == ["/app", "/app-b", "/app-b", "/app-b", "/app"]
-        assert "3 starts" in board.reason()
+        assert "3 boots" in board.reason()
         check_old(board)
 
     with_board(scenario, job(), use, server, OLD)
@@ -201,7 +201,7 @@ def test_a_compressed_file_is_unpacked():
     def scenario(board):
         assert board.finish() == "SUCCEEDED", board.reason()
         check_new(board)
-        assert board.get("/app-b/app.py.z.part") is None
+        assert (board.get("/app-b/app.py.z"), board.get("/app-b/app.py.z.part")) == (None, None)
 
     with_board(scenario, packed_job(), use, packing_server(PACKED), OLD)
 
@@ -223,7 +223,7 @@ def test_what_does_not_unpack_to_what_was_announced_is_never_started():
         assert board.finish() == "FAILED", board.reason()
         assert board.resets == 0
         check_old(board)
-        assert (board.get("/app-b/app.py.z.part"), board.get("/app-b/app.py.part")) == (None, None)
+        assert (board.get("/app-b/app.py.z"), board.get("/app-b/app.py.part")) == (None, None)
 
     for wrong in (PACKED[:-20], b"no zlib stream at all", bytes(40)):
         with_board(scenario, packed_job(**digest(wrong)), use, packing_server(wrong), OLD)
@@ -247,6 +247,17 @@ def test_compression_that_will_not_do_is_rejected():
         for file in document["files"]:
             if "deflate" in file:
                 file["deflate"] = packed
+        with_board(scenario, document, use, server, OLD)
+
+
+def test_no_file_of_the_version_has_the_place_where_a_compressed_one_arrives():
+    def scenario(board):
+        assert board.finish() == "REJECTED"
+        assert board.reason().startswith("two of the files need app.py")
+
+    for end in (".part", ".z", ".z.part"):
+        document = packed_job()
+        document["files"].append(dict(document["files"][-1], path="app.py" + end))
         with_board(scenario, document, use, server, OLD)
 
 

@@ -5,8 +5,8 @@ import hashlib
 import os
 from binascii import hexlify
 
-import ujobs.fetch
 import ujobs.flash
+import ujobs.sources
 from broker import raises, until
 from cloud import PREFIX, Cloud, remove, run
 from restarts import remove_all
@@ -316,13 +316,13 @@ def unchecked(server):
     entry = source(url="https://files.example.com/new")
     for name in ("size", "sha256"):
         del entry[name]
-    real = ujobs.fetch.means_for
-    ujobs.fetch.means_for = lambda sources, options: ("TLS", None)
+    real = ujobs.sources.check
+    ujobs.sources.check = lambda sources, options, trusted: ("TLS", None)
     try:
         web = Web(server)
         return work({"fetch": [entry]}, web), web
     finally:
-        ujobs.fetch.means_for = real
+        ujobs.sources.check = real
 
 
 def test_halves_of_two_versions_are_never_put_together():

@@ -97,7 +97,7 @@ def test_firmware_that_does_not_connect_is_taken_back_by_the_bootloader():
         assert chip.power_on() == "ota_1"
         board.start(proves=False)
         assert chip.finish(board) == "FAILED"
-        assert "before is back" in board.reason()
+        assert "rolled back" in board.reason()
         assert chip.power_on() == "ota_0"
 
     with_chip(scenario, job())

@@ -54,7 +54,7 @@ def test_settings_the_board_cannot_connect_with_are_taken_back():
             board.start(proves=False)
         assert board.finish() == "FAILED"
         assert settings(board) == OLD
-        assert "3 starts" in board.reason()
+        assert "3 boots" in board.reason()
         assert "wrong" not in board.reason()
 
     with_board(scenario, job(set={"wifi": {"ssid": "shed", "password": "wrong"}}), use, files=FILES)

@@ -105,7 +105,7 @@ def test_an_application_that_never_proves_itself_is_rolled_back():
     fresh()
     trial.begin(trial.APP)
     assert [trial.boot() for _ in range(5)] == ["/app-b", "/app-b", "/app-b", "/app", "/app"]
-    assert "3 starts" in trial.failure()
+    assert "3 boots" in trial.failure()
     trial.begin(trial.APP)
     assert trial.failure() == ""
 

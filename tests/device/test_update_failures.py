@@ -290,7 +290,7 @@ def cut(update, changes, part):
         statuses.append(chip.finish(board) if power.off else None)
         done = update.is_done(board, chip)
         assert done == (board.execution["status"] == "SUCCEEDED"), (changes, part, board.reason())
-        assert done or (chip.power_on() == "ota_0" and "before is back" in board.reason())
+        assert done or (chip.power_on() == "ota_0" and "rolled back" in board.reason())
 
     resets = 0
     update.run(scenario)

@@ -7,7 +7,7 @@ from binascii import hexlify, unhexlify
 import ujobs.trial as trial
 from restarts import with_board
 from test_firmware_handler import image_header, with_chip
-from ujobs.versions import numbers
+from ujobs.sources import numbers
 from web import File, head
 
 URL = "http://files.example.com/"

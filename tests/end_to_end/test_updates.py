@@ -202,9 +202,9 @@ def test_a_new_application_by_stream(field: Field) -> None:
     ("broken", "reason"),
     [
         (b"import nowhere_to_be_found\n", "nowhere_to_be_found"),
-        (application("2", "agent.link.server = 'nowhere.invalid'"), "3 starts"),
-        (application("2", "__import__('network').WLAN(0).disconnect()"), "3 starts"),
-        (b"while True:\n    pass\n", "3 starts"),
+        (application("2", "agent.link.server = 'nowhere.invalid'"), "3 boots"),
+        (application("2", "__import__('network').WLAN(0).disconnect()"), "3 boots"),
+        (b"while True:\n    pass\n", "3 boots"),
     ],
     ids=["crashes at import", "loses the cloud", "loses Wi-Fi", "hangs"],
 )

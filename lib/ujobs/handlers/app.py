@@ -1,67 +1,57 @@
-"""The job `{"operation": "app"}`: a new version of the application, on trial.
+"""The job `{"operation": "app"}`: a new version of the application, in a trial until it has connected.
 
     {"operation": "app", "version": "1.4.0", "base": "https://…/1.4.0/",
      "files": [{"path": "app.py", "size": 4711, "sha256": "…"}, …]}
 
-A file with `"deflate": {"size": 1500, "sha256": "…"}` is sent in that many bytes, made by zlib, and unpacked here.
-Files come from `base` plus their path, from a `url` of their own, or from a `stream` (named once, beside `version`) by
-their `file` number. The folder that is not in use gets them, unchanged ones from the folder that is; then the board
-restarts with them. They count once they have proved themselves, else the board goes back (see trial) and the job says
-FAILED. Options of Agent.use(): ca and signing_key, see fetch.means_for().
+Files come from `base` plus their path, from a `url` of their own, or from a `stream` (named once, next to `version`) by
+their `file` number. They go to the inactive folder, unchanged ones from the active one; then the board restarts with
+them. If the trial fails, the board rolls back and the job is FAILED (see trial). A file with `deflate` is sent
+compressed by zlib (see sources). Options of Agent.use(): ca and signing_key, see sources.check().
 """
 
 import asyncio
 import os
 
-from .. import trial, versions
+from .. import lend, trial
 from ..agent import Reject
 from ..checks import clean
-from ..fetch import check_digest, check_source, fetch
-from ..flash import Part, check_plain, is_there, room
+from ..fetch import check_digest, fetch_file
+from ..flash import Part, check_plain, is_there, remove, room
 from ..job import Job
 
 _MAX_FILES = 64
 
 
 async def run(job: Job, options: dict) -> "dict | None":
-    """Bring the files in and restart, or say how that went. Returns the version that runs."""
+    """Fetch the files and restart, or report how that went. Returns the version that runs."""
+    await trial.outcome(job)
     document = job.document  # as it is checked: a later one brings new URLs only
-    version = {"version": clean(str(document.get("version", "")))}
-    checkpoint = job.checkpoint
-    if checkpoint is None:
-        trial.forget()
-    if trial.current():
-        await trial.ended()
-    if trial.failure():
-        raise OSError("the version before is back: " + trial.failure())
-    folder, index, position = checkpoint or (trial.other_slot(), 0, 0)
-    if trial.slot() == folder:
-        return version
+    version = str(document.get("version", ""))
+    active = trial.slot()
+    folder, index, position = job.checkpoint or (trial.other_slot(), 0, 0)
+    if active == folder:
+        return {"version": clean(version)}
     sources = _sources(document)
-    paths = [source["path"] for source in sources]
     try:
-        means = versions.check(document, sources, trial.slot(), options)
-        for source in sources:
-            if "sha256" not in source:
-                raise ValueError("sha256 is missing")
-            _check_packed(source)
-            check_plain("/" + source["path"])
-            if source["path"] + ".part" in paths or source["path"] + ".z.part" in paths:
-                raise ValueError("two of the files need " + source["path"] + ".part")
+        means = lend("sources", "check_update", document, sources, active, options)
+        _check(sources)
     except ValueError as error:
         raise Reject(str(error))
-    if checkpoint is None:
-        if await _is_running(sources):
-            versions.keep(trial.slot(), document)
-            return version
-        _clear(trial.root + folder, [trial.root + folder + "/" + path for path in paths])
+    if job.checkpoint is None:
+        for source in sources:
+            if not await is_there(_path(active, source), source):
+                break
+        else:
+            trial.write(active + ".version", version)
+            return {"version": clean(version)}
+        _clear(trial.root + folder, [_path(folder, source) for source in sources])
         sizes = [source.get("size", 0) + source.get("deflate", {}).get("size", 0) for source in sources]
         room(trial.root + folder, sum(sizes))
         job.save((folder, 0, 0))
     for number in range(index, len(sources)):
         await _bring(job, number, sources[number], folder, position if number == index else 0, means)
         job.save((folder, number + 1, 0))
-    versions.keep(folder, document)
+    trial.write(folder + ".version", version)
     await trial.restart(job, trial.APP)
 
 
@@ -84,49 +74,31 @@ def _source(document, entry):
     return source
 
 
-def _sent(source):
-    # The source of what is sent: the file, or what it is unpacked from.
-    packed = source.get("deflate")
-    return dict(source, size=packed["size"], sha256=packed["sha256"]) if packed else source
-
-
-def _check_packed(source):
-    if "deflate" in source:
-        try:
-            import deflate  # noqa: F401
-        except ImportError:
-            raise ValueError("this board has no deflate: publish without compression")
-        packed = source["deflate"]
-        if not isinstance(packed, dict) or "size" not in packed or "sha256" not in packed or "size" not in source:
-            raise ValueError("deflate needs size and sha256, and the file a size")
-        check_source(_sent(source), {})
-
-
-async def _unpack(part, whole, source):
-    import deflate
-
-    with open(part.name, "rb") as file:
-        stream = deflate.DeflateIO(file, deflate.ZLIB)
-        while True:
-            data = stream.read(1024)
-            if whole.size + len(data) > source["size"]:
-                raise ValueError("the file has more than the %d bytes announced" % source["size"])
-            if not data:
-                break
-            whole.write(whole.size, data)
-            await asyncio.sleep(0)
-    await check_digest(source, whole)
-
-
-async def _is_running(sources):
+def _check(sources):
+    paths = [source["path"] for source in sources]
     for source in sources:
-        if not await is_there(trial.root + trial.slot() + "/" + source["path"], source):
-            return False
-    return True
+        path = source["path"]
+        check_plain("/" + path)
+        if "sha256" not in source:
+            raise ValueError("sha256 is missing")
+        others = (".part",)
+        if "deflate" in source:
+            others = (".part", ".z", ".z.part")
+            try:
+                import deflate  # noqa: F401
+            except ImportError:
+                raise ValueError("this board has no deflate: publish without compression")
+        for other in others:
+            if path + other in paths:
+                raise ValueError("two of the files need " + path + other)
+
+
+def _path(folder, source):
+    return trial.root + folder + "/" + source["path"]
 
 
 def _clear(folder, kept):
-    # What the last version but one had, and this one has not.
+    # The files of the version before the active one that the new version does not contain.
     try:
         names = os.listdir(folder)
     except OSError:
@@ -141,34 +113,56 @@ def _clear(folder, kept):
             os.remove(path)
 
 
+def _sent(source):
+    # The source of what is sent: the file, or what it is unpacked from.
+    return dict(source, **source.get("deflate", {}))
+
+
+def _entry(document, number):
+    return _sent(_source(document, document["files"][number]))
+
+
 async def _bring(job, number, source, folder, position, means):
-    path = folder + "/" + source["path"]
-    if await is_there(trial.root + path, source):
+    path = _path(folder, source)
+    if await is_there(path, source):
         return
-    there = trial.root + trial.slot() + "/" + source["path"]
-    unchanged = await is_there(there, source)
-    packed = "deflate" in source and not unchanged
-    whole = part = Part(trial.root + path + (".z" if packed else ""), resume=position > 0)
+    origin = _path(trial.slot(), source)
+    packed = False
+    if not await is_there(origin, source):
+        packed = "deflate" in source
+        origin = path + ".z" if packed else path
+        # A reset may have come while it was unpacked.
+        if not await is_there(origin, _sent(source)):
+            await fetch_file(job, _entry, (folder, number), origin, position, means)
+        if not packed:
+            return
+    await _copy(origin, path, source, packed)
+    if packed:
+        remove(origin)
+
+
+async def _copy(origin, path, source, packed):
+    part = Part(path)
     try:
-        if unchanged:
-            with open(there, "rb") as file:
-                part.copy(file)
-        else:
-            await fetch(
-                job, lambda document: _sent(_source(document, document["files"][number])), part,
-                min(position, part.size), lambda safe: job.save((folder, number, safe)), means,
-            )
-        if packed:
-            whole = Part(trial.root + path)
-            await _unpack(part, whole, source)
-        whole.install()
-        if packed:
-            part.discard()
+        with open(origin, "rb") as file:
+            if packed:
+                import deflate
+
+                file = deflate.DeflateIO(file, deflate.ZLIB)
+            while True:
+                data = file.read(1024)
+                if packed and part.size + len(data) > source["size"]:
+                    raise ValueError("the file has more than the %d bytes announced" % source["size"])
+                if not data:
+                    break
+                part.write(part.size, data)
+                await asyncio.sleep(0)
+        await check_digest(source, part)
+        part.install()
     except Exception:
-        whole.discard()
         part.discard()
+        if packed:
+            remove(origin)
         raise
     finally:
-        # A handler that is stopped leaves the part behind for the next attempt.
-        whole.close()
         part.close()

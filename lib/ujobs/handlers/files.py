@@ -6,15 +6,15 @@
 
 All parts are optional. Everything is checked before anything is changed; a file that is already there, with the same
 SHA-256, is not fetched again. Options of Agent.use(): roots, the folders that jobs may write, ("/data",) by default; ca
-and signing_key, see fetch.means_for().
+and signing_key, see sources.check().
 """
 
-import asyncio
 import os
 
+from .. import lend
 from ..agent import Reject
-from ..fetch import check_source, fetch, means_for
-from ..flash import Part, check_paths, is_there, remove
+from ..fetch import fetch_file
+from ..flash import check_paths, is_there, remove
 from ..job import Job
 
 _MAX_FILES = 64
@@ -32,16 +32,14 @@ async def run(job: Job, options: dict) -> "dict | None":
         for name, entries in (("fetch", sources), ("delete", deleted)):
             if not isinstance(entries, (list, tuple)) or len(entries) > _MAX_FILES:
                 raise ValueError("%s must be a list of at most %d" % (name, _MAX_FILES))
-        for source in sources:
-            check_source(source, options, trusted=True)
-        paths = [source.get("path") for source in sources] + list(deleted)
+        paths = [isinstance(source, dict) and source.get("path") for source in sources] + list(deleted)
         if listed is not None:
             paths.append(str(listed) + "/-")
         if shown is not None:
             paths.append(shown)
         guarded = [options.get(name) for name in ("ca", "cert", "key", "signing_key")]
         check_paths(paths, options.get("roots", ("/data",)), guarded)
-        means = means_for(sources, options)
+        means = lend("sources", "check", sources, options, True)
     except ValueError as error:
         raise Reject(str(error))
     result = {}
@@ -49,7 +47,8 @@ async def run(job: Job, options: dict) -> "dict | None":
         checkpoint = job.checkpoint or (0, 0)
         for index in range(checkpoint[0], len(sources)):
             if not await is_there(sources[index]["path"], sources[index]):
-                await _fetch(job, index, checkpoint[1] if index == checkpoint[0] else 0, means)
+                position = checkpoint[1] if index == checkpoint[0] else 0
+                await fetch_file(job, _entry, (index,), sources[index]["path"], position, means)
             job.save((index + 1, 0))
         result["fetched"] = str(len(sources))
     if deleted:
@@ -68,6 +67,10 @@ async def run(job: Job, options: dict) -> "dict | None":
     return result
 
 
+def _entry(document, index):
+    return document["fetch"][index]
+
+
 def _text(data):
     # The first character may have been cut.
     for cut in range(4):
@@ -76,20 +79,3 @@ def _text(data):
         except UnicodeError:
             pass
     return str(bytes([byte if byte < 127 else 63 for byte in data]), "utf-8")
-
-
-async def _fetch(job, index, position, means):
-    part = Part(job.document["fetch"][index]["path"], position > 0)
-    try:
-        await fetch(
-            job, lambda document: document["fetch"][index], part, min(position, part.size),
-            lambda safe: job.save((index, safe)), means,
-        )
-        part.install()
-    except (Exception, asyncio.CancelledError) as error:
-        # A handler that is stopped, but not by the service, leaves the part behind for the next attempt.
-        if job.cancelled or isinstance(error, Exception):
-            part.discard()
-        raise
-    finally:
-        part.close()

@@ -5,7 +5,7 @@
 The image is written sector by sector as it comes in, and checked in flash before the bootloader is told of it. Once
 the board has connected with it, it counts; else the bootloader goes back to what was before, and the job says FAILED.
 AWS's own over-the-air updates ("afr_ota" documents, by stream) are understood too; they bring a signature instead of a
-SHA-256. Options of Agent.use(): ca and signing_key, see fetch.means_for().
+SHA-256. Options of Agent.use(): ca and signing_key, see sources.check().
 """
 # The stubs know Partition by name only.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
@@ -16,7 +16,7 @@ from binascii import hexlify
 
 from micropython import const
 
-from .. import trial, versions
+from .. import lend, trial
 from ..agent import Reject
 from ..checks import clean
 from ..fetch import fetch
@@ -33,17 +33,15 @@ async def run(job: Job, options: dict) -> "dict | None":
     # Imported here: ujobs itself runs where there is no board.
     from esp32 import Partition
 
+    await trial.outcome(job)
     running = Partition(Partition.RUNNING)
     document = job.document  # as it is checked: a later one brings new URLs only
+    version = str(document.get("version", ""))
     checkpoint = job.checkpoint
-    if checkpoint is None:
-        trial.forget()
-    if trial.current():
-        await trial.ended()
     if checkpoint and running.info()[4] == checkpoint[0]:
-        return {"version": clean(str(document.get("version", ""))), "partition": checkpoint[0]}
+        return {"version": clean(version), "partition": checkpoint[0]}
     if checkpoint and checkpoint[1] < 0:
-        raise OSError("the firmware before is back: " + (trial.failure() or "the bootloader went back to it"))
+        raise OSError("rolled back: by the bootloader")
     try:
         target = running.get_next_update()
     except OSError:
@@ -53,7 +51,7 @@ async def run(job: Job, options: dict) -> "dict | None":
         if "afr_ota" in document and not options.get("signing_key"):
             raise ValueError("afr_ota needs a signing_key on the board")
         source = _source(document)
-        means = versions.check(document, (source,), "/" + running.info()[4], options)
+        means = lend("sources", "check_update", document, (source,), "/" + running.info()[4], options)
         if not 0 < source.get("size", 0) <= target.info()[3]:
             raise ValueError("size must be 1 to %d bytes" % target.info()[3])
     except (LookupError, TypeError):
@@ -65,7 +63,7 @@ async def run(job: Job, options: dict) -> "dict | None":
     image = _Image(target, source["size"], running, position)
     await fetch(job, _source, image, position, lambda safe: job.save((label, safe // _SECTOR * _SECTOR)), means)
 
-    versions.keep("/" + label, document)
+    trial.write("/" + label + ".version", version)
 
     def put():
         target.set_boot()

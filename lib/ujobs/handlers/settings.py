@@ -19,17 +19,11 @@ _ROOTS = ["/data"]  # as in the handler files
 
 async def run(job: Job, options: dict) -> "dict | None":
     """Put the settings in place and restart, or say how that went. Returns the number of settings changed."""
-    first = job.checkpoint is None
-    if first:
-        trial.forget()
-    if trial.current():
-        await trial.ended()
-    if not first and trial.failure():
-        raise OSError("the settings before are back: " + trial.failure())
+    await trial.outcome(job)
     before = _read()
     after = _changed(before, job.document)
     if after == before:
-        return {"restarted": "no" if first else "yes"}
+        return {"restarted": "no" if job.checkpoint is None else "yes"}
     if "check_settings" not in options:
         raise Reject("settings needs the option check_settings")
     try:

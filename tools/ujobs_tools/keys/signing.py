@@ -51,7 +51,7 @@ class Signer:
 
     def sign_document(self, document: dict[str, Any]) -> dict[str, Any]:
         """The document of an `app` or `firmware` job with its signature: over operation, version, the permission to go
-        back, and SHA-256 and path of every file, as lib/ujobs/versions.py reads them. Raises ValueError naming what it
+        back, and SHA-256 and path of every file, as lib/ujobs/sources.py reads them. Raises ValueError naming what it
         lacks."""
         if document.get("operation") not in ("app", "firmware") or not document.get("version"):
             raise ValueError("only documents of app and firmware jobs that have a version are signed as a whole")
