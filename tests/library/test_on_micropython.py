@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ujobs_lab import REPOSITORY
+from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
@@ -37,7 +37,7 @@ def run_file(file: Path) -> tuple[dict[str, bool], dict[str, str], str]:
     failure), and how the process itself ended ("" when it came to its end).
     """
     names = find_functions(file)
-    places = (umqtt.find()[0], REPOSITORY / "lib", file.parent, DEVICE, REPOSITORY)
+    places = (umqtt.find()[0], REPOSITORY / "lib", file.parent, ON_BOARD, DEVICE, REPOSITORY)
     folders = ":".join(str(folder) for folder in places)
     command = [find_micropython(), "-X", f"heapsize={_HEAP}", _RUNNER]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}

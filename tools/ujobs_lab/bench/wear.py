@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ujobs_lab import REPOSITORY
+from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_lab.bench import on_unix
 from ujobs_lab.bench.sheet import Sheet
 from ujobs_tools.board.fakes_cache import FAKES
@@ -29,7 +29,7 @@ def measure(jobs: int = 300) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        folders = ":".join(map(str, (folder, _PROGRAMS, REPOSITORY / "tests" / "device", FAKES)))
+        folders = ":".join(map(str, (folder, _PROGRAMS, ON_BOARD, FAKES)))
         kinds = _run("wear.py", folders, json.dumps({"blocks": _BLOCKS, "jobs": jobs}))
         return {"jobs": jobs, "kinds": kinds, "files": _run("file_wear.py", folders)}
 

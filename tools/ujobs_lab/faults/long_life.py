@@ -1,6 +1,6 @@
 """`python -m ujobs_lab.faults.long_life` (`make long-life`): a year of a board's life on MicroPython, in fast time.
 
-The life is tests/device/long_life.py. What the program holds at the end must be what it held after its first jobs.
+The life is on_board/long_life.py. What the program holds at the end must be what it held after its first jobs.
 """
 
 import json
@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ujobs_lab import REPOSITORY
+from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
@@ -27,10 +27,9 @@ def live(days: int) -> list[dict[str, float]]:
 
     Raises subprocess.CalledProcessError when the board did not survive.
     """
-    device = REPOSITORY / "tests" / "device"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-    environment["MICROPYPATH"] = ":".join(map(str, (umqtt.find()[0], REPOSITORY / "lib", device, DEVICE, ".frozen")))
-    command = [find_micropython(), "-X", f"heapsize={_HEAP}", device / "long_life.py", str(days)]
+    environment["MICROPYPATH"] = ":".join(map(str, (umqtt.find()[0], REPOSITORY / "lib", ON_BOARD, DEVICE, ".frozen")))
+    command = [find_micropython(), "-X", f"heapsize={_HEAP}", ON_BOARD / "long_life.py", str(days)]
     result = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
     return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
 

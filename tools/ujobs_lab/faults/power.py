@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ujobs_lab import REPOSITORY
+from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.fakes_cache import FAKES
 from ujobs_tools.board.interpreter import compile_module, find_micropython
 
-_ON_BOARD = Path(__file__).parent / "on_board"
+_PROGRAMS = Path(__file__).parent / "on_board"
 _HEAP = "48m"  # also the memory that a hostile handler exhausts
 _SILENCE = 60  # seconds after which a process counts as hung; a try takes some 20 ms
 _ROUNDS = 2  # of the session, on one flash
@@ -144,9 +144,9 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 
 
 def _command(folder: Path, program: str, options: dict[str, object]) -> list[str | Path]:
-    folders = (folder, _ON_BOARD, REPOSITORY / "tests" / "device", FAKES)
+    folders = (folder, _PROGRAMS, ON_BOARD, FAKES)
     paths = ":".join(map(str, folders))
-    return [find_micropython(), "-X", f"heapsize={_HEAP}", _ON_BOARD / program, paths, json.dumps(options)]
+    return [find_micropython(), "-X", f"heapsize={_HEAP}", _PROGRAMS / program, paths, json.dumps(options)]
 
 
 def _environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from ujobs_lab import REPOSITORY
 from ujobs_lab.faults.proxy import Proxy, Weather
-from ujobs_lab.faults.sessions import ON_BOARD
+from ujobs_lab.faults.sessions import PROGRAMS
 from ujobs_tools.aws import cloud, fleet
 from ujobs_tools.aws.executions import TERMINAL
 from ujobs_tools.board import umqtt
@@ -140,7 +140,7 @@ class Board:
     def _start(self) -> None:
         folders = f"{umqtt.find()[0]}:{REPOSITORY / 'lib'}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-        command = [str(find_micropython()), "-X", "heapsize=2m", str(ON_BOARD / "link_program.py"), folders, self.name]
+        command = [str(find_micropython()), "-X", "heapsize=2m", str(PROGRAMS / "link_program.py"), folders, self.name]
         command += ["localhost", str(self._proxy.port), str(self.folder)]
         command += [str(self.folder) if self.name.startswith("tls") else ""]
         log = self._stack.enter_context((self.folder / "log").open("ab"))

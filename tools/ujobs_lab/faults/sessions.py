@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ujobs_lab import REPOSITORY
+from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
 
-ON_BOARD = Path(__file__).with_name("on_board")
-"""What runs on MicroPython."""
+PROGRAMS = Path(__file__).with_name("on_board")
+"""Programs that run on MicroPython."""
 
-_HELPERS = REPOSITORY / "tests" / "device"
 _HEAP = "8m"  # broker, cloud and their notes are on it as well
 _BATCH = 100  # sessions a process: one that hangs or dies takes no more of them along
 _TIMEOUT = 120  # seconds a batch
@@ -43,8 +42,8 @@ def run(plan: Sequence[dict[str, Any]]) -> list[Outcome]:
 
 
 def _run_batch(plan: Sequence[dict[str, Any]]) -> list[Outcome]:
-    folders = (umqtt.find()[0], REPOSITORY / "lib", _HELPERS, DEVICE, ON_BOARD)
-    program = ON_BOARD / "link_session.py"
+    folders = (umqtt.find()[0], REPOSITORY / "lib", ON_BOARD, DEVICE, PROGRAMS)
+    program = PROGRAMS / "link_session.py"
     command = [find_micropython(), "-X", f"heapsize={_HEAP}", program, ":".join(map(str, folders))]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
     orders = "".join(json.dumps(faults) + "\n" for faults in plan)

@@ -17,7 +17,10 @@ import atheris
 from ujobs_lab import REPOSITORY
 
 _SHOWN = 2000  # characters of each value
-_FOLDERS = ("lib", "tests/shims", "tests/device", "tools/ujobs_tools/testing/device", "tests/fuzz", "")
+_FOLDERS = (
+    "lib", "tests/shims", "tests/device", "tools/ujobs_lab/on_board", "tools/ujobs_tools/testing/device",
+    "tests/fuzz", "",
+)
 
 
 def fuzz(module_name: str, test_name: str, options: list[str]) -> None:

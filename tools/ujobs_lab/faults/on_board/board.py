@@ -12,11 +12,11 @@ import time
 
 import partitions
 import vfs
-from jobs_service import JobsService
 from nor_flash import ALL, NorFlash, Power
 from ota_flash import OtaFlash
 
 from broker import Broker
+from jobs_service import JobsService
 
 _PERIOD = 1 << 30
 _HEADROOM = 1000000  # milliseconds
@@ -113,7 +113,7 @@ class Board:
         self.on_step = lambda: False
         self.now = now
         self.power = Power()
-        self.service = JobsService(lambda topic, payload: self._network.send(topic, payload, 1), self.seconds)
+        self.service = JobsService(lambda topic, payload, qos: self._network.send(topic, payload, 1), self.seconds)
         self.flash = None
         self.log = []
         self.starts = 0

@@ -23,7 +23,8 @@ import ujobs.job
 import ujobs.journal
 import ujobs.link
 import ujson
-from cloud import TERMINAL, Cloud, remove
+from cloud import Cloud, remove
+from jobs_service import TERMINAL
 from ujobs.agent import Agent, Reject
 from ujobs.link import Link
 

@@ -96,7 +96,7 @@ class Try:
         self.steps += 1
         if self.steps != self._cancel:
             return False
-        self._cancelled = self.board.service.cancel(self._job)
+        self._cancelled = self.board.service.end(self._job)
         if self._cancelled:
             self._noticed_by = (self.board.starts, self.steps + _TOO_LATE)
         if self._cuts:

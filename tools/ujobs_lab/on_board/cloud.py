@@ -1,0 +1,134 @@
+"""An agent beside a Jobs service and a broker in memory, for tests on both interpreters.
+
+A test can make the service lose replies, lose requests, refuse, or change an execution behind the board's back.
+"""
+
+import asyncio
+import os
+
+import ujson
+from broker import Broker
+from jobs_service import PREFIX, JobsService
+from ujobs.agent import Agent
+from ujobs.link import Link
+
+
+class Cloud(JobsService):
+    """lose_replies, lose_requests: how many of the next ones to lose. refuse: error codes to answer the next requests
+    with."""
+
+    def __init__(self):
+        self.broker = Broker()
+        self.broker.on_publish = self._published
+        self.lose_replies = self.lose_requests = 0
+        self.refuse = []
+        # The broker's method is looked up each time: a test may replace it.
+        super().__init__(lambda topic, payload, qos: self.broker.send(topic, payload, qos), lambda: 1000)
+
+    def statuses(self):
+        return [execution["status"] for execution in self.executions]
+
+    def updates(self):
+        """The bodies of all updates, in order."""
+        return [body for suffix, body in self.requests if suffix.endswith("/update")]
+
+    def _notify_change(self):
+        if PREFIX + b"notify" in self.broker.filters and not self.quiet:
+            waiting = self._summaries("QUEUED")
+            jobs = {"QUEUED": waiting} if waiting else {}
+            self.broker.send(PREFIX + b"notify", ujson.dumps({"timestamp": 1, "jobs": jobs}).encode(), 1)
+
+    def _published(self, topic, payload):
+        assert topic.startswith(PREFIX), topic
+        if self.lose_requests:
+            self.lose_requests -= 1
+            self.requests.append((topic[len(PREFIX) :].decode(), ujson.loads(payload)))
+        else:
+            self.received(topic, payload)
+
+    def _answer(self, suffix, body):
+        if self.refuse:
+            return {"code": self.refuse.pop(0), "message": "as the test wants it"}
+        return super()._answer(suffix, body)
+
+    def _reply(self, topic, payload):
+        if self.lose_replies:
+            self.lose_replies -= 1
+        else:
+            super()._reply(topic, payload)
+
+
+def idle(agent):
+    """Whether the agent waits for a notification: it has no job, and none is pending as far as it knows."""
+    return agent.link.up.is_set() and agent._patience > 600
+
+
+def remove(directory):
+    """Remove a folder of files; none is fine too."""
+    try:
+        for name in os.listdir(directory):
+            os.remove(directory + "/" + name)
+        os.rmdir(directory)
+    except OSError:
+        pass
+
+
+_running = []  # the agent's task
+
+
+def lose_power():
+    """End the running agent without a word, as a reset does; nothing after this runs."""
+    for task in _running:
+        if task is not asyncio.current_task():
+            task.cancel()
+    raise asyncio.CancelledError
+
+
+async def beside(agent, broker, scenario):
+    """Run scenario(task) beside an agent whose connections end at this broker, and return what that does.
+
+    task: of the agent. Raises what the agent ended with, if it did.
+    """
+    asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
+    task = asyncio.create_task(agent.run())
+    _running.append(task)
+    try:
+        return await scenario(task)
+    finally:
+        _running.remove(task)
+        asyncio.open_connection = real
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+        await asyncio.sleep(0)
+
+
+DIRECTORY = "/tmp/ujobs-device-test-%s" % os.urandom(4).hex()
+
+
+def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, update_interval=None):
+    """Run scenario(agent, cloud) beside a running agent, whose handlers setup(agent) registers. Return the cloud.
+
+    keep: start from the journal the previous run left, as after a reset, and leave it there. AssertionError when the
+    agent has broken a rule of the service.
+    """
+    if not keep:
+        remove(DIRECTORY)
+    cloud = cloud or Cloud()
+
+    async def main():
+        link = Link(b"thing", "host", timeout=0.3, receive_limit=receive_limit)
+        agent = Agent("thing", link=link, directory=DIRECTORY, update_interval=update_interval)
+        if setup:
+            setup(agent)
+        await beside(agent, cloud.broker, lambda task: scenario(agent, cloud))
+
+    try:
+        asyncio.run(main())
+    finally:
+        if not keep:
+            remove(DIRECTORY)
+    assert not cloud.wrong, cloud.wrong
+    return cloud
