@@ -17,6 +17,7 @@ from ujobs_tools.cli import app
 
 PAGES = [
     REPOSITORY / "README.md",
+    REPOSITORY / "ARCHITECTURE.md",
     *sorted(path for name in ("docs", "examples", "firmware") for path in (REPOSITORY / name).rglob("*.md")),
 ]
 KNOWN = firmware_module("settings")._KNOWN

@@ -5,13 +5,12 @@ The same with boto3 against AWS and against `ujobs serve` with MiniStack's S3 be
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ujobs_tools.board.files import application_files
 from ujobs_tools.keys.signing import Signer
 
 MAX_FILES = 50  # of a stream (CreateStream, files)
@@ -40,22 +39,21 @@ class Destination:
 
 
 def publish_app(
-    to: Destination, folder: Path, version: str, name: str, on_progress: OnProgress = lambda path, size: None,
-    signer: Signer | None = None, downgrade: bool = False,
+    to: Destination, files: Mapping[str, Path], version: str, name: str,
+    on_progress: OnProgress = lambda path, size: None, signer: Signer | None = None, downgrade: bool = False,
     compress: bool = True,
 ) -> dict[str, Any]:
     """Upload an application and return the document of the job that brings it to boards.
 
-    folder: its files that belong to the application (see application_files), up to 50. version: shown in the job's
-    status details. name: of job and stream, and where in the bucket the files go: 1 to 64 of a-z A-Z 0-9 _ -.
-    on_progress: called with each file's path and size once it is up. signer: signs the document, for boards that have a
-    signing_key. downgrade: let boards that run a higher version go back to this one. compress: send files
-    compressed where that pays; boards need MicroPython's deflate. Raises ValueError for files or a name that are not
-    allowed, OSError, boto3's errors.
+    files: at most 50, by their path in the application (board.files.application_files finds them). version: shown in
+    the job's status details. name: of the job and its stream, and the folder in the bucket: 1 to 64 of a-z A-Z 0-9 _ -.
+    on_progress: called with each file's path and size after its upload. signer: signs the document, for boards with a
+    signing_key. downgrade: lets boards that run a higher version install this one. compress: send files compressed
+    where that saves bytes; boards need MicroPython's deflate. Raises ValueError if a file or the name is not allowed,
+    OSError, and boto3's errors.
     """
-    files = list(application_files(folder).items())
-    sources = _upload(to, files, name, on_progress, compress)
-    entries = [{"path": path, **source} for (path, _), source in zip(files, sources, strict=True)]
+    sources = _upload(to, list(files.items()), name, on_progress, compress)
+    entries = [{"path": path, **source} for path, source in zip(files, sources, strict=True)]
     return _document(to, "app", version, name, downgrade, signer, {"files": entries})
 
 

@@ -68,7 +68,7 @@ def publish_app(
     publication.run(
         sum(sizes.values()), name, thing or [], group or [], continuous,
         lambda to, progress: publishing.publish_app(
-            to, folder, version, name, progress, _signer(key), downgrade, compress
+            to, files, version, name, progress, _signer(key), downgrade, compress
         ),
     )
 

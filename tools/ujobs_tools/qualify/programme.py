@@ -22,6 +22,7 @@ from ujobs_tools.deploy.remote import Remote
 from ujobs_tools.host.processes import ended_by_signals
 from ujobs_tools.qualify import cleanup
 from ujobs_tools.qualify.account import Account, Endpoint
+from ujobs_tools.qualify.application import FACTS, application
 from ujobs_tools.qualify.bench import Bench, Choices
 from ujobs_tools.qualify.board import BoardUnderTest
 from ujobs_tools.qualify.case import (
@@ -39,7 +40,6 @@ from ujobs_tools.qualify.case import (
     Unexpected,
 )
 from ujobs_tools.qualify.cases import CASES
-from ujobs_tools.qualify.device import FACTS, application
 from ujobs_tools.qualify.state import State, read
 
 _UMQTT = "/lib/umqtt/"

@@ -3,9 +3,9 @@
 import time
 
 from ujobs_tools.aws.executions import details_of
+from ujobs_tools.qualify.application import application
 from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import FILES, FIRMWARE, RESET_LINE, TWO_PARTITIONS, Case, Unexpected, share
-from ujobs_tools.qualify.device import application
 from ujobs_tools.qualify.transfer import Streams, entry
 
 _PATIENCE = 240.0  # seconds, of an update with its trial

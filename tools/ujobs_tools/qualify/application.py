@@ -1,10 +1,10 @@
-"""What runs on the board; only this file runs on the host."""
+"""The programs that run on the board under test: the folder `device`."""
 
 from pathlib import Path
 
 from ujobs_tools.board.device_files import EXAMPLES
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).with_name("device")
 FACTS = _FOLDER / "facts.py"
 
 
