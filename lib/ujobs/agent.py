@@ -41,18 +41,14 @@ class JobsError(Exception):
     """The service rejected a request.
 
     code: of the service, such as VersionMismatch (Developer Guide, "Jobs MQTT and HTTPS APIs", ErrorCode); message: the
-    service's text; state: the executionState it sent along (`status`, `versionNumber`, maybe `statusDetails`), else an
-    empty dict.
+    service's text, which the error's own text ends with; state: the executionState it sent along (`status`,
+    `versionNumber`, maybe `statusDetails`), else an empty dict.
     """
 
     def __init__(self, code: str, message: str = "", state: "dict | None" = None):
-        super().__init__(code, message)
+        super().__init__("%s: %s" % (code, message))
         self.code = code
-        self.message = message
         self.state = state if isinstance(state, dict) else {}
-
-    def __str__(self):
-        return "%s: %s" % (self.code, self.message)
 
 
 # What goes wrong outside of this program: logged, and tried again.

@@ -170,19 +170,16 @@ class JobsClient(Requests):
             raise
 
     def _notified(self, name, payload):
-        if name == b"notify-next":
-            if self.on_notify_next:
-                self.on_notify_next(_next(payload))
-        elif name == b"notify" and self.on_notify:
-            self.on_notify(parse(payload))
-
-
-def _next(payload):
-    try:
-        return _execution(parse(payload))
-    except (MemoryError, ValueError) as error:
-        log("notify-next not understood:", explain(error))
-        return False
+        if name == b"notify":
+            if self.on_notify:
+                self.on_notify(parse(payload))
+        elif name == b"notify-next" and self.on_notify_next:
+            execution = False
+            try:
+                execution = _execution(parse(payload))
+            except (MemoryError, ValueError) as error:
+                log("notify-next not understood:", explain(error))
+            self.on_notify_next(execution)
 
 
 def _details(details):

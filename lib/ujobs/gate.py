@@ -83,7 +83,12 @@ async def choose(agent: "Agent", step_timeout: int) -> "tuple[dict | None, str]"
                 found["versionNumber"] += 1
                 return found, ""
         if others is None:
-            await _listen(agent)
+            # notify-next says nothing about a job behind the first one.
+            for name in (b"get/+", b"notify"):
+                wanted = (agent._prefix + name, 1)
+                if wanted not in agent.link.filters:
+                    agent.link.filters.append(wanted)
+                    await agent.link.subscribe(*wanted)
             others = []
             for one in field_of(await agent.request("get"), "queuedJobs", []):
                 if check_execution(one)["jobId"] != job_id:
@@ -95,15 +100,6 @@ async def choose(agent: "Agent", step_timeout: int) -> "tuple[dict | None, str]"
             except (JobsError, MemoryError):
                 pass  # it has ended meanwhile; or its document is too large, which is reported when it is the first
     return None, ""
-
-
-async def _listen(agent):
-    # notify-next says nothing about a job behind the first one.
-    for name in (b"get/+", b"notify"):
-        wanted = (agent._prefix + name, 1)
-        if wanted not in agent.link.filters:
-            agent.link.filters.append(wanted)
-            await agent.link.subscribe(*wanted)
 
 
 async def ready(job: "Job") -> None:

@@ -175,6 +175,8 @@ async def process(agent: "Agent") -> None:
     not stop.
     """
     journal = agent.journal
+    execution = None
+    reason = ""
     if journal.acknowledged:
         # Which handler it will be is not known yet: the first update sets that handler's own step timeout.
         longest = 1
@@ -183,37 +185,47 @@ async def process(agent: "Agent") -> None:
         if agent.gate:
             from .gate import choose
 
-            found, fault = await choose(agent, longest)
+            execution, reason = await choose(agent, longest)
         else:
-            found, fault = await ask(agent, "start-next", stepTimeoutInMinutes=longest)
+            execution, reason = await ask(agent, "start-next", stepTimeoutInMinutes=longest)
     elif journal.status == _IN_PROGRESS:
-        found, fault = await _interrupted(agent)
+        execution, reason = await _interrupted(agent)
     else:
-        return await _report(agent)
-    if found:
-        await _execute(agent, found, fault)
+        # A notify-next follows the report and says what comes next.
+        agent._patience = 0 if agent._until_idle else agent.link.timeout
+        ended = await _update(agent, journal.status, journal.details)
+        if ended:
+            log("job", journal.job_id, "had ended already:", ended)
+            # The notify-next that followed its end may have come before.
+            agent._patience = 0
+        else:
+            reason = (journal.details or {}).get("reason")
+            log("job %s: %s%s" % (journal.job_id, journal.status, ", " + reason if reason else ""))
+        journal.acknowledge()
+    if execution:
+        await _execute(agent, execution, reason)
 
 
 async def ask(agent: "Agent", operation: str, **fields: "Any") -> "tuple[dict | None, str]":
     """Return the execution in the reply to a request, None without one, and why its document is left out."""
-    fault = ""
+    reason = ""
     try:
         reply = await agent.request(operation, **fields)
     except MemoryError as error:
-        fault = "job document: " + explain(error)
+        reason = "job document: " + explain(error)
         reply = await agent.request("$next/get", includeJobDocument=False)
-    found = reply.get("execution")
-    return found if found is None else check_execution(found), fault
+    execution = reply.get("execution")
+    return execution if execution is None else check_execution(execution), reason
 
 
 async def _interrupted(agent):
     # Return the execution whose handler a reset has cut short, if the service says that it is still this board's.
     journal = agent.journal
     try:
-        found, fault = await ask(agent, journal.job_id + "/get", executionNumber=journal.execution_number)
-        if found and journal.holds(found) and found.get("status") == _IN_PROGRESS:
-            return found, fault
-        reason = found.get("status") if found else "no longer there"
+        execution, reason = await ask(agent, journal.job_id + "/get", executionNumber=journal.execution_number)
+        if execution and journal.holds(execution) and execution.get("status") == _IN_PROGRESS:
+            return execution, reason
+        reason = execution.get("status") if execution else "no longer there"
     except JobsError as error:
         if meaning(error, "", 0) != _ENDED:
             raise
@@ -223,56 +235,55 @@ async def _interrupted(agent):
     return None, ""
 
 
-async def _execute(agent, found, fault):
+async def _execute(agent, execution, reason):
     journal = agent.journal
-    known = journal.holds(found)
+    known = journal.holds(execution)
     if known and journal.status != _IN_PROGRESS:
         # The service handed out a finished execution: report the result again, do not rerun the handler.
-        journal.version = found["versionNumber"]
+        journal.version = execution["versionNumber"]
         return _finish(journal, journal.status, {"reason": "finished before"})
     attempt = journal.attempt + 1 if known else 1
     # Taken out, so that a document that the handler has renewed is not held twice.
-    document = found.pop("jobDocument", None)
-    operation = None
-    if isinstance(document, dict):
-        operation = document.get("operation")
-        if not operation:
-            # Documents of AWS's own have none.
-            operation = "steps" if "steps" in document else "firmware" if "afr_ota" in document else None
+    document = execution.pop("jobDocument", None)
     status = "REJECTED"
     handler: "Any" = None
-    # Only text is looked up or shown: what is nested too deep cannot be.
-    if isinstance(operation, str):
-        handler = agent._handlers.get(operation)
-        if not handler:
-            fault = fault or "operation not in handlers: " + repr(operation)
-    else:
-        fault = fault or "the job document has no operation"
+    missing = "the job document has no operation"
+    if isinstance(document, dict):
+        # AWS's own documents have none.
+        operation = document.get("operation") or (
+            "steps" if "steps" in document else "firmware" if "afr_ota" in document else None
+        )
+        # Only text is looked up or shown: what is nested too deep cannot be.
+        if isinstance(operation, str):
+            handler = agent._handlers.get(operation)
+            missing = "operation not in handlers: " + repr(operation)
+    if not handler:
+        reason = reason or missing
     # Before anything of the handler is imported: that may be what crashes the board.
-    if not fault and (attempt > handler[3] or (attempt > 1 and handler[2] == "fail")):
+    if not reason and (attempt > handler[3] or (attempt > 1 and handler[2] == "fail")):
         status = _FAILED
         # The option last_start of Agent.use(): more about it, text that begins with a comma.
         cause = lend("restore", "reset_cause") + agent._options.get("last_start", "")
-        fault = "the board was reset during attempt %d: %s" % (attempt - 1, cause)
+        reason = "the board was reset during attempt %d: %s" % (attempt - 1, cause)
     try:
-        journal.begin(found, attempt)
-        if not fault and handler[2] != "resume" and journal.checkpoint() is not None:
+        journal.begin(execution, attempt)
+        if not reason and handler[2] != "resume" and journal.checkpoint() is not None:
             journal.save(None)
     except OSError as error:
         status = _FAILED
-        fault = "journal: " + explain(error)
-    if fault:
-        return _finish(journal, status, {"reason": fault})
+        reason = "journal: " + explain(error)
+    if reason:
+        return _finish(journal, status, {"reason": reason})
     log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
     agent._wake.clear()
     loaded = set(sys.modules)
     job = agent._job = Job(agent, document)
     asyncio.create_task(_run(agent, job, handler[0]))  # noqa: RUF006
     # A step timer that is partly used up means an earlier reply was lost: renew it now.
-    left = found.get("approximateSecondsBeforeTimedOut")
+    left = execution.get("approximateSecondsBeforeTimedOut")
     hurry = attempt > 1 or (isinstance(left, int) and left < handler[1] * 40)
     try:
-        await _attend(agent, job, handler[1], handler[4], hurry)
+        await _attend(agent, job, handler, hurry)
     finally:
         let_go(loaded)
         agent._job = None
@@ -280,9 +291,10 @@ async def _execute(agent, found, fault):
             job._task.cancel()
 
 
-async def _attend(agent, job, step_timeout, time_limit, hurry):
+async def _attend(agent, job, handler, hurry):
     # Keep the step timer alive while the handler runs, and stop the handler when its time is up.
     journal = agent.journal
+    _, step_timeout, _, _, time_limit = handler
     interval = int(min(step_timeout * 20, agent._interval) * 1000)
     pause = 0 if hurry else interval
     sent = began = time.ticks_ms()
@@ -377,24 +389,7 @@ def _finish(journal, status, details):
     journal.finish(status, details)
 
 
-async def _report(agent):
-    journal = agent.journal
-    # A notify-next follows the report and says what comes next.
-    agent._patience = 0 if agent._until_idle else agent.link.timeout
-    ended = await _update(agent, journal.status, journal.details)
-    if ended:
-        log("job", journal.job_id, "had ended already:", ended)
-        # The notify-next that followed its end may have come before.
-        agent._patience = 0
-    else:
-        said = journal.status
-        if journal.details and "reason" in journal.details:
-            said += ", " + journal.details["reason"]
-        log("job %s: %s" % (journal.job_id, said))
-    journal.acknowledge()
-
-
-async def _update(agent, status, details, step_timeout=None):
+async def _update(agent, status, details, minutes=None):
     # Return "" when the service has the update, else why the execution is over. Any other error: try again later.
     journal = agent.journal
     for more in (True, True, False):
@@ -402,19 +397,17 @@ async def _update(agent, status, details, step_timeout=None):
         try:
             await agent.request(
                 journal.job_id + "/update", status=status, statusDetails=details or None, expectedVersion=version,
-                executionNumber=journal.execution_number, stepTimeoutInMinutes=step_timeout,
+                executionNumber=journal.execution_number, stepTimeoutInMinutes=minutes,
             )
-            version += 1
+            if status == _IN_PROGRESS:
+                journal.set_version(version + 1)
+            return ""
         except JobsError as error:
             verdict = meaning(error, status, version)
+            if verdict == _APPLIED:
+                return ""
             if verdict == _ENDED:
                 return str(error.state.get("status", error.code))
             if verdict == _RETRY_LATER or not more:
                 raise
-            version = error.state["versionNumber"]
-            if verdict == _ADOPT:
-                journal.set_version(version)
-                continue
-        if status == _IN_PROGRESS:
-            journal.set_version(version)
-        return ""
+            journal.set_version(error.state["versionNumber"])

@@ -14,11 +14,12 @@ from errno import ETIMEDOUT
 import ujson
 from micropython import const
 
+from . import trial
 from .agent import EXPECTED, JobsError, parse
-from .certificates import CERTIFICATE, KEY, der_blocks, tls_context
+from .certificates import CERTIFICATE, KEY, der_blocks, secure_link, tls_context
 from .checks import check_name
 from .flash import make_folders, remove
-from .link import Link, explain, log, until
+from .link import explain, log, until
 
 _PAUSE = const(30)  # seconds, and up to as much again: a whole line may have been switched on at once
 _CREATE = const("$aws/certificates/create/json")
@@ -56,10 +57,10 @@ class Claim:
                 if _exists(path):
                     raise ValueError(path + " exists: a claim overwrites no file")
         serial = hexlify(machine.unique_id()).decode()
-        ssl = tls_context(config["ca"], given.get("cert", "/cert/claim.der"), given.get("key", "/cert/claim-key.der"))
-        self._link = link = Link(
-            "claim-" + serial, config["host"], config["port"], keepalive=config["keepalive"], ssl=ssl,
-            receive_limit=config["receive_limit"],
+        self._link = link = secure_link(
+            "claim-" + serial, config["host"], given.get("cert", "/cert/claim.der"),
+            given.get("key", "/cert/claim-key.der"), config["ca"], config["port"], config["keepalive"],
+            config["receive_limit"],
         )
         self._parameters = {"SerialNumber": serial}
         self._parameters.update(given.get("parameters", {}))
@@ -104,7 +105,7 @@ class Claim:
                 certificate = record[_CERTIFICATE].encode()
                 tls_context(certificate, certificate, record[_KEY].encode())
                 make_folders(self._record)
-                _write(self._record, ujson.dumps(record))
+                trial.write(self._record, ujson.dumps(record))
             try:
                 request = {_TOKEN: record[_TOKEN], "parameters": self._parameters}
                 answer = await self._ask(self._register, ujson.dumps(request))
@@ -119,21 +120,20 @@ class Claim:
             # With a name that the settings do not accept, the board would not start again.
             record[_NAME] = answer.get(_NAME)
             check_name(_NAME, record[_NAME], 128)
-            _write(self._record, ujson.dumps(record))
+            trial.write(self._record, ujson.dumps(record))
         return record
 
     def _install(self, record):
         if not record.get("installed"):
             make_folders(self._key)
-            _write(self._key, der_blocks(record[_KEY].encode(), KEY)[0])
-            _write(self._cert, der_blocks(record[_CERTIFICATE].encode(), CERTIFICATE)[0])
+            trial.write(self._key, der_blocks(record[_KEY].encode(), KEY)[0])
+            trial.write(self._cert, der_blocks(record[_CERTIFICATE].encode(), CERTIFICATE)[0])
             # No second copy of the private key stays in flash, even if the power fails now.
-            _write(self._record, ujson.dumps({"installed": True, _NAME: record[_NAME]}))
-        with open(self._settings) as file:
-            settings = ujson.load(file)
+            trial.write(self._record, ujson.dumps({"installed": True, _NAME: record[_NAME]}))
+        settings = ujson.loads(trial.read(self._settings))
         settings["thing"] = record[_NAME]
         # Last: a board with a name does not claim.
-        _write(self._settings, ujson.dumps(settings))
+        trial.write(self._settings, ujson.dumps(settings))
         remove(self._record)
 
     async def _ask(self, topic, body) -> dict:
@@ -174,16 +174,9 @@ def _check(record):
 
 def _load(path) -> dict:
     try:
-        with open(path) as file:
-            record = parse(file.read().encode())
+        record = parse(trial.read(path).encode())
         if not record.get("installed"):
             _check(record)
         return record
-    except (OSError, ValueError):
+    except ValueError:
         return {}
-
-
-def _write(path, data):
-    with open(path + ".tmp", "wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
-    os.rename(path + ".tmp", path)

@@ -42,10 +42,10 @@ def read(name: str) -> str:
         return ""
 
 
-def write(name: str, text: str) -> None:
-    """Put text into such a file in one step: a power cut leaves what was there before. Raises OSError."""
-    with open(root + name + ".tmp", "w") as file:
-        file.write(text)
+def write(name: str, data: "str | bytes") -> None:
+    """Write such a file in one step: a power cut leaves what was there before. Raises OSError."""
+    with open(root + name + ".tmp", "w" if isinstance(data, str) else "wb") as file:
+        file.write(data)
     os.rename(root + name + ".tmp", root + name)
 
 

@@ -7,10 +7,12 @@ from binascii import b2a_base64
 
 import fast_time
 import ujobs.provisioning as provisioning
+import ujobs.trial as trial
 import ujson
 from broker import Broker, filters, raises
 from cloud import remove
 from ujobs.certificates import der_blocks
+from ujobs.link import Link
 
 FOLDER = "/tmp/ujobs-claim-test-%s" % os.urandom(4).hex()
 CERT, KEY, SETTINGS, RECORD = [FOLDER + name for name in ("/cert.der", "/key.der", "/settings.json", "/cert.der.claim")]
@@ -115,14 +117,20 @@ def config(**settings):
 
 
 def claimed(function):
-    """Call a function on a board, where the files of a claim are not looked at."""
-    real = provisioning.tls_context
-    provisioning.tls_context = lambda *files: None
+    """Call a function on a board, where the files of a claim are not looked at. function: called with a list of the
+    files of each claim: certificate, key, and the CA's."""
+    files = []
+
+    def secure_link(thing, host, cert, key, ca, port, keepalive, receive_limit):
+        files.append((cert, key, ca))
+        return Link(thing, host, port, keepalive=keepalive, receive_limit=receive_limit)
+
+    real, provisioning.secure_link = provisioning.secure_link, secure_link
     sys.modules["machine"] = Machine()
     try:
-        return function()
+        return function(files)
     finally:
-        provisioning.tls_context = real
+        provisioning.secure_link = real
         del sys.modules["machine"]
 
 
@@ -130,7 +138,7 @@ def start(service):
     """One start of the board; returns the thing name, and how many seconds it took."""
 
     async def main(clock):
-        claim = claimed(lambda: provisioning.Claim(config(), SETTINGS))
+        claim = claimed(lambda files: provisioning.Claim(config(), SETTINGS))
         real = asyncio.open_connection, provisioning.tls_context
         asyncio.open_connection = service.broker.open_connection
         provisioning.tls_context = check_pair
@@ -182,19 +190,17 @@ def counted(service, cut_at, before):
         return found
 
     class Os:
-        stat = os.stat
-
         def rename(self, old, new):
             step(lambda: os.rename(old, new))
 
-    real = provisioning.os, provisioning.remove
+    real = trial.os, provisioning.remove
     service.step = step
-    provisioning.os = Os()
+    trial.os = Os()
     provisioning.remove = lambda name: step(lambda: real[1](name))
     try:
         start(service)
     finally:
-        provisioning.os, provisioning.remove = real
+        trial.os, provisioning.remove = real
         service.step = lambda function: function()
     return count[0]
 
@@ -329,8 +335,6 @@ def test_a_flash_that_is_full_is_tried_again():
     service = fresh()
 
     class Full:
-        stat = os.stat
-
         def __init__(self):
             self.left = 3
 
@@ -340,27 +344,25 @@ def test_a_flash_that_is_full_is_tried_again():
                 raise OSError(28)
             os.rename(old, new)
 
-    provisioning.os = Full()
+    trial.os = Full()
     try:
         assert start(service)[1] >= 90
     finally:
-        provisioning.os = os
+        trial.os = os
     check_identity(service)
 
 
 def test_the_claim_that_the_settings_describe():
     fresh()
 
-    def scenario():
-        files = []
-        provisioning.tls_context = lambda *given: files.append(given)
+    def scenario(files):
         claim = provisioning.Claim(config())
         assert claim._link.client_id == "claim-77"
         assert claim._parameters == {"SerialNumber": "77"}
         parameters = {"SerialNumber": "9", "Line": "2"}
         given = {"template": "line", "parameters": parameters, "cert": "/c", "key": "/k"}
         assert provisioning.Claim(config(claim=given))._parameters == parameters
-        assert files == [("/ca", "/cert/claim.der", "/cert/claim-key.der"), ("/ca", "/c", "/k")]
+        assert files == [("/cert/claim.der", "/cert/claim-key.der", "/ca"), ("/c", "/k", "/ca")]
 
         for changed in ({"key": CERT}, {"signing_key": CERT}, {"signing_key": KEY}):
             assert "different files" in str(raises(ValueError, provisioning.Claim, config(**changed)))
