@@ -44,13 +44,13 @@ def _reply(document):
 
 def _of_ujobs(piece, document, directory):
     from ujobs import agent
-    from ujobs.job import checked
+    from ujobs.checks import check_execution
 
     if piece == "collect garbage":
         return _collect()
     reply = _reply(document)
     if piece == "parse a reply":
-        return lambda: checked(agent.parse(reply)["execution"])
+        return lambda: check_execution(agent.parse(reply)["execution"])
     from ujobs.journal import Journal
 
     if piece == "write the journal, on littlefs":
@@ -59,7 +59,7 @@ def _of_ujobs(piece, document, directory):
         vfs.mount(vfs.VfsLfs2(flash), "/flash")
         directory = "/flash/journal"
     journal = Journal(directory)
-    journal.begin(checked(agent.parse(reply)["execution"]), 1)
+    journal.begin(check_execution(agent.parse(reply)["execution"]), 1)
     return lambda: journal.set_version(journal.version + 1)
 
 
