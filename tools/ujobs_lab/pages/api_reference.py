@@ -1,7 +1,7 @@
 """`make api`: docs/api.md, from the docstrings and annotations of lib/ujobs.
 
-The sources are read, not imported. The page has what applications call, in the order of the layers from the top;
-the docstrings of everything else are in the sources.
+The sources are read, not imported. The page has what applications call, in the order of the layers from the top, and of
+a module's docstring the first paragraph; the docstrings of everything else are in the sources.
 """
 
 import ast
@@ -22,12 +22,8 @@ USED: dict[str, dict[str, tuple[str, ...]]] = {
         "Execution": (), "JobsClient": ("get_pending", "start_next", "describe", "update"),
     },
     "link": {"Link": ("subscribe", "unsubscribe", "publish", "connect", "disconnect", "run")},
-    "journal": {
-        "Journal": ("holds", "begin", "set_version", "finish", "acknowledge", "save", "checkpoint"),
-    },
+    "journal": {"Journal": ()},
     "certificates": {"tls_context": ()},
-    "trial": {"boot": (), "current": (), "confirm": (), "fail": ()},
-    "provisioning": {"Claim": ("run",)},
 }
 _LIBRARY = REPOSITORY / "lib" / "ujobs"
 _PAGE = REPOSITORY / "docs" / "api.md"
@@ -39,10 +35,10 @@ ujobs.
 
 {names}
 
-| module | |
-|---|---|
+{modules}
 """
 _WIDTH = 120
+_PARAGRAPH = "\n\n"
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -50,12 +46,11 @@ def render(library: Path = _LIBRARY) -> str:
     """The page as Markdown. Raises KeyError for a name in USED that the library does not have or document."""
     trees = {name: ast.parse((library / f"{name}.py").read_text()) for name in USED}
     names = ", ".join(f"`{name}`" for name in short_names(library))
-    lines = [_HEAD.format(names=textwrap.fill(f"`from ujobs import …` finds these names: {names}.", _WIDTH))]
+    modules = ", ".join(f"[{name}](#ujobs{name})" for name in trees)
+    found = textwrap.fill(f"`from ujobs import …` finds these names: {names}.", _WIDTH)
+    lines = [_HEAD.format(names=found, modules=textwrap.fill(f"Modules: {modules}.", _WIDTH))]
     for name, tree in trees.items():
-        title = f"ujobs.{name}"
-        lines.append(f"| [{title}](#{title.replace('.', '')}) | {_first_sentence(tree)} |\n")
-    for name, tree in trees.items():
-        lines.append(f"\n## ujobs.{name}\n\n{_docstring(tree)}\n")
+        lines.append(f"\n## ujobs.{name}\n\n{_docstring(tree).partition(_PARAGRAPH)[0]}\n")
         lines += _entries(tree, USED[name])
     return "".join(lines)
 
@@ -112,12 +107,6 @@ def _constants(tree: ast.Module) -> dict[str, ast.expr]:
 
 def _docstring(node: ast.Module | ast.ClassDef | _Function) -> str:
     return ast.get_docstring(node) or ""
-
-
-def _first_sentence(tree: ast.Module) -> str:
-    paragraph = " ".join(_docstring(tree).split("\n\n")[0].split())
-    end = paragraph.find(". ")
-    return paragraph[: end + 1] if end > 0 else paragraph
 
 
 def _signature(node: _Function, is_method: bool, constants: dict[str, ast.expr]) -> str:
