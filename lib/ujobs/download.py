@@ -78,25 +78,28 @@ async def download(
 
 
 def split_url(url: str) -> tuple:
-    """Return whether a URL is https, its host, its port, and its path with the query. Raises ValueError.
+    """Return whether a URL is https, its host with the port as given, its host, its port, and its path with the query.
+
+    Raises ValueError.
 
     Messages never show the URL: it may be presigned.
     """
     scheme, _, rest = url.partition("://")
     secure = scheme.lower() == "https"
     if not secure and scheme.lower() != "http":
-        raise ValueError("the scheme must be http or https")
+        raise ValueError("scheme must be http or https")
     if min(url.encode()) < 33 or max(url.encode()) > 126:
         raise ValueError("a blank or not ASCII")
-    authority = rest.split("/")[0].split("?")[0].split("#")[0]
+    rest = rest.split("#")[0]
+    authority = rest.split("/")[0].split("?")[0]
     host, _, port = authority.partition(":")
     if not host or "@" in authority:
         raise ValueError("no host, or a user name")
     number = int(port) if port.isdigit() else 0 if port else 443 if secure else 80
     if not 0 < number < 65536:
-        raise ValueError("the port must be 1 to 65535")
-    path = rest[len(authority) :].split("#")[0]
-    return secure, host, number, path if path[:1] == "/" else "/" + path
+        raise ValueError("port must be 1 to 65535")
+    path = rest[len(authority) :]
+    return secure, authority, host, number, path if path[:1] == "/" else "/" + path
 
 
 def _absolute(url, location):
@@ -158,7 +161,7 @@ class _Response:
 
     async def get(self, url, context):
         """Return the location of a redirect, None when all has been written."""
-        secure, host, port, path = split_url(url)
+        secure, authority, host, port, path = split_url(url)
         if secure and not context:
             raise ValueError("https needs a TLS context")
         self.close()
@@ -167,9 +170,9 @@ class _Response:
         self._stream, _ = await asyncio.open_connection(
             host, port, ssl=context if secure else None, server_hostname=host if secure else None
         )
-        if port != (443 if secure else 80):
-            host += ":%d" % port
-        request = "GET %s HTTP/1.1\r\nHost: %s\r\nAccept-Encoding: identity\r\nConnection: close\r\n" % (path, host)
+        request = "GET %s HTTP/1.1\r\nHost: %s\r\nAccept-Encoding: identity\r\nConnection: close\r\n" % (
+            path, authority
+        )
         if self._start:
             request += "Range: bytes=%d-\r\n" % self._start
             if self._etag:
@@ -238,17 +241,17 @@ class _Response:
         return None
 
     async def _pass_on(self, size):
-        end = None if size is None else self._offset + size
-        while end is None or self._offset < end:
+        while size != 0:
             if self._begin == self._end:
                 self.rounds = 1
                 if not await self._more():
-                    if end is None:
+                    if size is None:
                         return
                     raise OSError(ECONNRESET)
             piece = self._view[self._begin : self._end]
-            if end is not None:
-                piece = piece[: end - self._offset]
+            if size is not None:
+                piece = piece[:size]
+                size -= len(piece)
             self._write(self._offset, piece)
             self._offset += len(piece)
             self._begin += len(piece)

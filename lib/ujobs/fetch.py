@@ -42,7 +42,7 @@ class _Progress:
 
     def begin(self, offset, total, etag):
         if self.size is not None and total not in (None, self.size):
-            raise ValueError("the file has %d bytes and not %d" % (total, self.size))
+            raise ValueError("the file has %d bytes, not %d" % (total, self.size))
         if offset and not self.checked and etag != self.etag:
             self.position = 0
             raise OSError("the file has changed")
@@ -56,7 +56,7 @@ class _Progress:
 
     def write(self, offset, data):
         if self.limit is not None and offset + len(data) > self.limit:
-            raise ValueError("the file has more than the %d bytes announced" % self.limit)
+            raise ValueError("the file is over %d bytes" % self.limit)
         self.flash(self.sink.write, offset, data)
         self.job.note(offset + len(data), self.limit)
 
@@ -98,7 +98,18 @@ async def fetch(
     while progress.position != size:
         furthest = max(furthest, progress.position)
         try:
-            await _once(job, source, progress, means[0])
+            if "stream" in source:
+                from .streams import BLOCK, receive
+
+                await receive(
+                    job.client.link, job.client.thing, source["stream"], source.get("file", 0), size,
+                    progress.write, progress.arrived, progress.position // BLOCK * BLOCK,
+                )
+            else:
+                from .download import download
+
+                start = progress.position if checked or progress.etag else 0
+                await download(source["url"], progress.begin, progress.in_order, start, progress.etag, means[0])
             break
         except OSError as error:
             failures = failures + 1 if progress.position <= furthest else 0
@@ -119,11 +130,11 @@ async def fetch(
             else:
                 raise
     if size is not None and sink.size != size:
-        raise ValueError("the file has %d bytes and not %d" % (sink.size, size))
+        raise ValueError("the file has %d bytes, not %d" % (sink.size, size))
     digest = await check_digest(source, sink)
     # Imported after the download, which needs the memory.
     if means[1] and not lend("verify", "signed", source, means[1], unhexlify(digest)):
-        raise ValueError("the file's signature is not the signing key's")
+        raise ValueError("the file's signature does not match signing_key")
 
 
 async def fetch_file(
@@ -157,20 +168,5 @@ async def check_digest(source: dict, sink: "Any") -> str:
     """Return the SHA-256 of what is in a sink, in hexadecimal. Raises ValueError unless it is the source's, if any."""
     digest = await sink.sha256()
     if source.get("sha256", digest).lower() != digest:
-        raise ValueError("the file's SHA-256 is not the one in the job document")
+        raise ValueError("the file does not match its sha256")
     return digest
-
-
-async def _once(job, source, progress, context):
-    if "stream" in source:
-        from .streams import BLOCK, receive
-
-        await receive(
-            job.client.link, job.client.thing, source["stream"], source.get("file", 0), source["size"],
-            progress.write, progress.arrived, progress.position // BLOCK * BLOCK,
-        )
-        return
-    from .download import download
-
-    start = progress.position if progress.checked or progress.etag else 0
-    await download(source["url"], progress.begin, progress.in_order, start, progress.etag, context)

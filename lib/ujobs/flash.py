@@ -34,7 +34,7 @@ def check_root(path: str) -> None:
             __import__(name)
         except ImportError:
             return
-    raise ValueError("folder /" + name + " is out of the reach of jobs")
+    raise ValueError("folder /" + name + " is closed to jobs")
 
 
 def check_plain(path: object) -> str:
@@ -60,10 +60,10 @@ def check_paths(paths: "list | tuple", roots: "list[str] | tuple[str, ...]", gua
     for path in paths:
         check_plain(path)
         if path in guarded or not any([path.startswith(root + "/") for root in roots]):
-            raise ValueError("path " + path + " is outside of the folders that jobs may write")
+            raise ValueError("path " + path + " is outside roots")
         check_root(path)
         if path + ".part" in paths:
-            raise ValueError("path " + path + ".part is in the way of the file without .part")
+            raise ValueError("two of the files need " + path + ".part")
 
 
 def make_folders(path: str) -> None:
@@ -100,7 +100,7 @@ def room(path: str, size: int) -> None:
     """Raise OSError when the file system of an absolute path has not that many bytes free, and some to spare."""
     left = free(path)
     if size + _SPARE > left:
-        raise OSError("no room: %d bytes are needed, %d are free" % (size + _SPARE, left))
+        raise OSError("no room: %d bytes needed, %d free" % (size + _SPARE, left))
 
 
 async def sha256(path: str) -> str:

@@ -91,7 +91,7 @@ def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place
         for source in sources:
             text += "\n%s %s" % (source.get("sha256", "").lower(), source.get("path", ""))
         if not lend("verify", "signed", document, key, sha256(text.encode()).digest()):
-            raise Reject("the signature is not the signing key's for this version")
+            raise Reject("the document's signature does not match signing_key")
     return means
 
 
@@ -119,7 +119,7 @@ def _check_content(holder, needs_size, needs_digest):
         if needs_digest:
             raise ValueError("sha256 is missing")
     elif not isinstance(digest, str) or len(digest) != 64:
-        raise ValueError("sha256 must be 64 hexadecimal digits")
+        raise ValueError("sha256 must be 64 hex digits")
     size = holder.get("size", None if needs_size else 0)
     if not isinstance(size, int) or size < 0:
         raise ValueError("size must be a number of bytes")
@@ -128,7 +128,7 @@ def _check_content(holder, needs_size, needs_digest):
 def _check_signature(holder):
     # That there is one, without its key.
     if not isinstance(holder.get("signature"), str):
-        raise ValueError("signature is missing: this board requires one")
+        raise ValueError("signature is missing: this board requires it")
     try:
         a2b_base64(holder["signature"])
     except ValueError:

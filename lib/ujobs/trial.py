@@ -192,7 +192,7 @@ def boot() -> str:
         write("/trial", "%d %s %s" % (int(boots) + 1, what, folder))
     except OSError as error:
         # A trial whose boots cannot be counted would never end.
-        fail("the flash takes nothing: " + repr(error))
+        fail("flash not writable: " + repr(error))
         return slot()
     _counted = what
     return folder

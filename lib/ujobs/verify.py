@@ -62,13 +62,13 @@ def load_key(source: "str | bytes") -> tuple:
             modulus, exponent = _two_integers(key)
             size = _bytes_in(modulus)
             if not 256 <= size <= 384 or not modulus >> (8 * size - 1) or exponent not in (3, 65537):
-                raise ValueError("RSA keys need 2048 to 3072 bits, a multiple of 8, and exponent 3 or 65537")
+                raise ValueError("RSA needs 2048 to 3072 bits, a multiple of 8, and exponent 3 or 65537")
             return RSA, modulus, exponent
         if algorithm == _P256_KEY:
             x = int.from_bytes(key[1:33], "big")
             y = int.from_bytes(key[33:], "big")
             if len(key) != 65 or key[0] != 4 or x >= _P or y >= _P or (y * y - x * x * x + 3 * x - _B) % _P:
-                raise ValueError("the EC key is no uncompressed point on P-256")
+                raise ValueError("not an uncompressed point on P-256")
             return ECDSA, x, y
         raise ValueError("neither RSA nor EC on P-256")
     except IndexError:

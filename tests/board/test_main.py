@@ -313,7 +313,7 @@ def test_a_time_server_in_its_trial_has_to_answer(tmp_path: Path, thing_director
 def test_folders_that_hold_what_guards_the_board_are_no_roots(board_says) -> None:
     claim = {"template": "line", "cert": "/secret/claim.der"}
     lines = board_says("not started: /cert/cert.der", roots=["/data", "/cert", "/lib", "/Secret"], claim=claim)
-    assert "settings: roots: folder /cert is out of the reach of jobs; it is left out" in lines
-    assert "settings: roots: folder /lib is out of the reach of jobs; it is left out" in lines
+    assert "settings: roots: folder /cert is closed to jobs; it is left out" in lines
+    assert "settings: roots: folder /lib is closed to jobs; it is left out" in lines
     assert "settings: roots: folder /Secret holds /secret/claim.der; it is left out" in lines
     assert not any("/data" in line for line in lines)

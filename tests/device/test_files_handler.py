@@ -148,8 +148,8 @@ def test_wrong_content_never_comes_into_place():
 def test_no_more_is_written_than_was_announced():
     chunks = head(200, {"Transfer-Encoding": "chunked"}) + b"1000\r\n" + CONTENT[:4096] + b"\r\n1000\r\n" + CONTENT
     for answer, reason in (
-        (File(CONTENT), "the file has 100000 bytes and not 5000"),
-        (lambda connection: chunks, "more than the 5000 bytes announced"),
+        (File(CONTENT), "the file has 100000 bytes, not 5000"),
+        (lambda connection: chunks, "over 5000 bytes"),
     ):
         web = Web(answer)
         execution = work({"fetch": [source(size=5000)]}, web)
@@ -262,8 +262,8 @@ def test_a_file_is_not_in_the_way_of_another_that_arrives():
 
 def test_all_sources_are_checked_before_the_first_byte():
     for fields, reason in (
-        ({"url": "http://files.example.com/a b"}, "url: a blank"), ({"url": "http://h:0/"}, "url: the port"),
-        ({"url": "gopher://files.example.com/"}, "url: the scheme"), ({"url": "https://files.example.com/"}, "ca"),
+        ({"url": "http://files.example.com/a b"}, "url: a blank"), ({"url": "http://h:0/"}, "url: port"),
+        ({"url": "gopher://files.example.com/"}, "url: scheme"), ({"url": "https://files.example.com/"}, "ca"),
         ({"path": "/lib/ujobs/agent.py"}, "outside"), ({"url": None}, "url"),
     ):
         web = Web(File(CONTENT))

@@ -162,7 +162,7 @@ def test_keys_that_will_not_do():
         (vectors.P256[:26] + b"\x04" + bytes(64), "point on P-256"),
         (vectors.P256[:26] + b"\x04" + b"\xff" * 64, "point on P-256"),
         (vectors.RSA_E3[:-1] + b"\x02", "exponent 3 or 65537"),
-        (vectors.RSA_E3[:-1] + b"\x83", "RSA keys need"),
+        (vectors.RSA_E3[:-1] + b"\x83", "RSA needs"),
         (vectors.P256 + b"\x00", "damaged"),
         (flipped(vectors.P256, 25), "damaged"),
         (vectors.RSA_2048_PKCS1, "damaged"),

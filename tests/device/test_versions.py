@@ -165,7 +165,7 @@ def test_an_old_signed_document_is_not_taken_again():
 def test_a_version_needs_a_signature_of_its_own():
     for signature, reason in (
         (None, "signature is missing"), (5, "signature is missing"), ("A", "signature is not base64"),
-        ("", "not the signing key's for this version"), (OF_FIRMWARE, "not the signing key's for this version"),
+        ("", "the document's signature does not match"), (OF_FIRMWARE, "the document's signature does not match"),
     ):
         document = app("1.4.0", signature=signature)
         # One of the content alone, as for documents without a version, says nothing of the version.
@@ -187,7 +187,7 @@ def test_a_document_that_changes_on_the_way_changes_nothing_but_urls():
     def scenario(board):
         scenarios[:] = [board]
         assert board.finish() == "FAILED"
-        assert "SHA-256" in board.reason(), board.reason()
+        assert "sha256" in board.reason(), board.reason()
         assert (trial.boot(), board.resets) == ("/app", 0)
 
     scenarios = []

@@ -12,17 +12,23 @@ compressed by zlib (see sources). Options of Agent.use(): ca and signing_key, se
 import asyncio
 import os
 
+from micropython import const
+
 from .. import lend, trial
 from ..agent import Reject
 from ..checks import clean
 from ..fetch import check_digest, fetch_file
 from ..flash import Part, check_plain, is_there, remove, room
-from ..job import Job
 
-_MAX_FILES = 64
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from ..job import Job
+
+_MAX_FILES = const(64)
 
 
-async def run(job: Job, options: dict) -> "dict | None":
+async def run(job: "Job", options: dict) -> "dict | None":
     """Fetch the files and restart, or report how that went. Returns the version that runs."""
     await trial.outcome(job)
     document = job.document  # as it is checked: a later one brings new URLs only
@@ -152,7 +158,7 @@ async def _copy(origin, path, source, packed):
             while True:
                 data = file.read(1024)
                 if packed and part.size + len(data) > source["size"]:
-                    raise ValueError("the file has more than the %d bytes announced" % source["size"])
+                    raise ValueError("the file is over %d bytes" % source["size"])
                 if not data:
                     break
                 part.write(part.size, data)

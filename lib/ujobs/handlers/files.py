@@ -11,17 +11,23 @@ and signing_key, see sources.check().
 
 import os
 
+from micropython import const
+
 from .. import lend
 from ..agent import Reject
 from ..fetch import fetch_file
 from ..flash import check_paths, is_there, remove
-from ..job import Job
 
-_MAX_FILES = 64
-_READ = 1000  # bytes of a file that fit in a status detail
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from ..job import Job
+
+_MAX_FILES = const(64)
+_READ = const(1000)  # bytes of a file that fit in a status detail
 
 
-async def run(job: Job, options: dict) -> "dict | None":
+async def run(job: "Job", options: dict) -> "dict | None":
     """Do what the document says. Returns how many files were fetched and deleted, and what was listed and read."""
     document = job.document
     sources = document.get("fetch", ())

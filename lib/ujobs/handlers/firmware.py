@@ -20,15 +20,19 @@ from .. import lend, trial
 from ..agent import Reject
 from ..checks import clean
 from ..fetch import fetch
-from ..job import Job
 from ..link import explain, log
+
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from ..job import Job
 
 _SECTOR = const(4096)
 _MAGIC = const(0xE9)
 _CHIP = const(12)  # where in an image the number of the chip is, two bytes
 
 
-async def run(job: Job, options: dict) -> "dict | None":
+async def run(job: "Job", options: dict) -> "dict | None":
     """Bring the image in and restart, or say how that went. Returns the version that runs."""
     # Imported here: ujobs itself runs where there is no board.
     from esp32 import Partition
@@ -55,7 +59,7 @@ async def run(job: Job, options: dict) -> "dict | None":
         if not 0 < source.get("size", 0) <= target.info()[3]:
             raise ValueError("size must be 1 to %d bytes" % target.info()[3])
     except (LookupError, TypeError):
-        raise Reject("afr_ota is not what FreeRTOS describes")
+        raise Reject("afr_ota is malformed")
     except ValueError as error:
         raise Reject(str(error))
     if checkpoint is None:

@@ -7,15 +7,21 @@ clock is off. What is None is left out. The service takes ten at most: four are 
 import gc
 import sys
 
+from micropython import const
+
 from .. import __version__, trial
 from ..flash import free
-from ..job import Job
 from ..restore import reset_cause
 
-_GRAIN = 64  # bytes, to which the largest block is found
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from ..job import Job
+
+_GRAIN = const(64)  # bytes, to which the largest block is found
 
 
-async def run(job: Job, options: dict) -> "dict | None":
+async def run(job: "Job", options: dict) -> "dict | None":
     """Return reset cause, heap, flash and versions, and what the options add."""
     gc.collect()
     heap = most = gc.mem_free()

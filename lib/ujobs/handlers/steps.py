@@ -11,8 +11,12 @@ steps goes on with the right one. Options of Agent.use(): functions, as for `cal
 from micropython import const
 
 from ..agent import Reject
-from ..job import Job
 from ..link import explain, log
+
+# What only type checkers read; the compiler leaves it out.
+_TYPING = const(0)
+if _TYPING:
+    from ..job import Job
 
 _MAX_STEPS = const(32)
 _MAX_CALLS = const(3)  # of one step, whose function may be what resets the board
@@ -39,7 +43,7 @@ class _Step:
         return getattr(self._job, name)
 
 
-async def run(job: Job, options: dict) -> "dict | None":
+async def run(job: "Job", options: dict) -> "dict | None":
     """Run the steps in order, then the final one. Returns what they return."""
     actions = _actions(job.document)
     plans = [_plan(action, options) for action in actions]
@@ -60,7 +64,7 @@ async def run(job: Job, options: dict) -> "dict | None":
         except Exception as error:
             if str(actions[number].get("ignoreStepFailure", "")).lower() != "true":
                 raise
-            log("step %d failed and is passed over: %s" % (number + 1, explain(error)))
+            log("step %d failed, continuing: %s" % (number + 1, explain(error)))
             output += explain(error) + " "
         number += 1
         checkpoint = None
@@ -74,7 +78,7 @@ async def run(job: Job, options: dict) -> "dict | None":
 def _actions(document):
     steps = document.get("steps")
     if document.get("version") != "1.0" or not isinstance(steps, list) or not 0 < len(steps) <= _MAX_STEPS:
-        raise Reject('a job of steps needs version "1.0" and 1 to %d steps' % _MAX_STEPS)
+        raise Reject('steps need version "1.0" and a list of 1 to %d' % _MAX_STEPS)
     final = document.get("finalStep")
     actions = []
     for step in steps + ([final] if final else []):
@@ -98,7 +102,7 @@ def _plan(action, options):
         words = [word.replace("\0", ",").strip() for word in words]
         name, arguments = words[0], words[1:]
     else:
-        raise Reject("action type %s is not known" % kind)
+        raise Reject("unknown action type %s" % kind)
     if name.endswith(".sh"):
         name = name[:-3]
     if not isinstance(arguments, list):
@@ -112,10 +116,10 @@ def _plan(action, options):
             raise Reject("download-file takes a URL and a path")
         return "files", {"fetch": [{"url": arguments[0], "path": arguments[1]}]}
     if name not in options.get("functions", {}):
-        raise Reject("action %s cannot be done on this board" % name)
+        raise Reject("no function for action %s" % name)
     return "call", {"function": name, "arguments": arguments}
 
 
 def _must_allow(name, options):
     if name not in options["allowed"]:
-        raise Reject("this board does not allow the job " + name)
+        raise Reject("handlers does not contain " + name)
