@@ -232,7 +232,7 @@ def test_updates_of_aws_that_cannot_be_checked_are_rejected():
     for document, key, reason in (
         (afr_ota(), None, "afr_ota needs a signing_key"),
         (afr_ota(**{"sig-sha256-ecdsa": None}), vectors.IMAGE_P256, "signature is missing"),
-        ({"operation": "firmware", "afr_ota": {"files": []}}, vectors.IMAGE_P256, "afr_ota is not"),
+        ({"operation": "firmware", "afr_ota": {"files": []}}, vectors.IMAGE_P256, "afr_ota is malformed"),
     ):
         with_chip(scenario, document, setup=with_key(key))
 
