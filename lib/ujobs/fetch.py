@@ -102,7 +102,7 @@ async def fetch(
                 from .streams import BLOCK, receive
 
                 await receive(
-                    job.client.link, job.client.thing, source["stream"], source.get("file", 0), size,
+                    job.client.link, job.client.thing, source["stream"], source.get("file", 0), source["size"],
                     progress.write, progress.arrived, progress.position // BLOCK * BLOCK,
                 )
             else:
