@@ -57,6 +57,8 @@ def test_a_template_of_ones_own(cloud: clouds.Cloud, tmp_path: Path) -> None:
 def test_what_cannot_be_made_leaves_nothing_behind(cloud: clouds.Cloud, tmp_path: Path) -> None:
     template = tmp_path / "template.json"
     template.write_text("{")
+    assert f"{template} is not JSON" in refused("broken", "--template", template, "--out", tmp_path / "out")
+    template.write_text("{}")
     common = ("--endpoint-url", cloud.endpoint_url, "--out", tmp_path / "out")
     said = refused("broken", "--template", template, *common)
     assert "CreateProvisioningTemplate refused: InvalidRequestException" in said
@@ -77,5 +79,5 @@ def test_without_a_cloud(tmp_path: Path) -> None:
     assert "Amazon Root CA 1" in refused("line", "--out", tmp_path, "--role-arn", role)
     assert "missing.json" in refused("line", "--out", tmp_path, "--template", tmp_path / "missing.json")
     body = tmp_path / "large.json"
-    body.write_text(" " * (claims.MAX_BODY + 1))
+    body.write_text("{" + " " * claims.MAX_BODY + "}")
     assert "the limit is 10240" in refused("line", "--out", tmp_path, "--template", body, "--role-arn", role)

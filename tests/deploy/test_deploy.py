@@ -110,7 +110,7 @@ def test_only_what_differs_is_written_and_what_does_not_belong_goes(
         "lib/mine.py": b"x", "data/mine": b"x",
     }
     board = start(there)
-    assert f"1 files written, {len(at_work['lib/ujobs/link.mpy'])} bytes" in deployed(board)
+    assert f"1 file written, {len(at_work['lib/ujobs/link.mpy'])} bytes" in deployed(board)
     assert on_image(tmp_path) == at_work | {"lib/mine.py": b"x", "data/mine": b"x"}
 
 

@@ -91,6 +91,18 @@ def test_nothing_is_made_for_a_board_that_is_not_there(serve: clouds.Cloud, tmp_
     assert not (tmp_path / "out").exists()
 
 
+def test_a_key_of_another_thing_is_named(
+    start: Start, bare: dict[str, bytes], serve: clouds.Cloud, tmp_path: Path
+) -> None:
+    (tmp_path / "key.der").write_bytes(b"")
+    board = start(bare)
+    code, said = provision(
+        "no-such-thing", "--port", board.port, "--out", tmp_path, "--endpoint-url", serve.endpoint_url
+    )
+    assert code == 1
+    assert f"{tmp_path} has a key, but the thing no-such-thing does not exist" in said
+
+
 def test_a_board_that_does_not_connect_is_told(
     start: Start, bare: dict[str, bytes], serve: clouds.Cloud, tmp_path: Path
 ) -> None:
@@ -100,6 +112,8 @@ def test_a_board_that_does_not_connect_is_told(
         "--mqtt-port", "1", "--patience", "2",
     )
     assert code == 1
+    assert "without --wifi-ssid, the board uses a wired network\n" in said
+    assert "settings: " not in said
     assert "ujobs: no link to localhost" in said
     assert "the board has everything, but did not connect in time" in said
 

@@ -158,6 +158,8 @@ def test_documents_that_are_not_signed_as_a_whole(keys: Path, tmp_path: Path) ->
     ):
         file.write_text(json.dumps(document))
         assert message in refused("--key", keys / "ec.pem", "--document", file)
+    file.write_text("{")
+    assert f"{file} is not JSON: " in refused("--key", keys / "ec.pem", "--document", file)
 
 
 def test_several_files_are_a_line_each(keys: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ujobs_tools.commands.errors import one_line, read_text
+from ujobs_tools.commands.errors import one_line, read_json
 from ujobs_tools.commands.options import Ca, EndpointUrl, Profile, Region
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def create(
     from ujobs_tools.aws import claims, cloud
 
     with one_line("claim create", cloud.CloudError):
-        body = None if template is None else read_text(template)
+        body = None if template is None else read_json(template)
         made = claims.create_claim(name, out, body, role_arn, endpoint_url, region, profile, ca)
     typer.echo(_report(made))
 

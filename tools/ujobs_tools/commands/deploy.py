@@ -81,6 +81,9 @@ def provision(
             if wifi_ssid or settings is None:
                 given["wifi"] = wifi_network(wifi_ssid, wifi_password)
             contents = make_settings(settings, given, set_ or [])
+            if contents.get("wifi") == {}:
+                contents["wifi"] = None
+                typer.echo("without --wifi-ssid, the board uses a wired network")
             typer.echo(f"{thing}: key and certificates are in {folder}")
             _install(remote, app, provisioning.board_files(contents, folder), False)
         except BaseException:
@@ -137,5 +140,6 @@ def _preview(plan: "Plan") -> str:
 def _summary(plan: "Plan") -> str:
     if plan.nothing():
         return f"nothing to do: {plan.same} files are as they should be"
-    written = f"{len(plan.write)} files written, {plan.size()} bytes; {plan.same} were as they should be"
+    files = f"{len(plan.write)} file{'s' * (len(plan.write) != 1)}"
+    written = f"{files} written, {plan.size()} bytes; {plan.same} were as they should be"
     return written + (f"; the application is in {plan.slot} now" if plan.slot else "")

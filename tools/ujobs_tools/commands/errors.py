@@ -1,5 +1,6 @@
 """How commands end when something goes wrong: one line that names it, an exit code, never a traceback."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,3 +36,15 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text file") from error
+
+
+def read_json(path: Path) -> str:
+    """The text of a file that the user has named, a JSON object. Raises OSError, ValueError naming the file."""
+    text = read_text(path)
+    try:
+        parsed = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ValueError(f"{path} is not a JSON object")
+    return text

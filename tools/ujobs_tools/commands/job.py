@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ujobs_tools.commands.errors import one_line, read_text
+from ujobs_tools.commands.errors import one_line, read_json
 from ujobs_tools.commands.options import AbortAt, EndpointUrl, Profile, Rate, Region, Windows
 
 _POLL = 1.0  # seconds between looks; AWS takes ten control-plane calls a second
@@ -48,7 +48,7 @@ def create(
     with iot("create", endpoint_url, region, profile) as client:
         if (document is not None) + (document_file is not None) > 1:
             raise ValueError("give the job document with --document or with --document-file, not both")
-        text = document if document_file is None else read_text(document_file)
+        text = document if document_file is None else read_json(document_file)
         if document is not None and document.startswith("@"):
             raise ValueError(f"document must be JSON; for a file use --document-file {document[1:] or 'FILE'}")
         if text is None and template is None:

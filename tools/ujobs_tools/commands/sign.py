@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ujobs_tools.commands.errors import one_line, read_text
+from ujobs_tools.commands.errors import one_line, read_json
 
 # As ujobs_tools.keys.signing.KeyKind, which is imported only when it is needed.
 KeyKind = Literal["ec", "rsa-2048", "rsa-3072"]
@@ -42,9 +42,6 @@ def sign(
             with public.open("xb") as file:
                 file.write(signer.public_der())
         if document:
-            content = json.loads(read_text(document))
-            if not isinstance(content, dict):
-                raise ValueError(f"{document} is not a JSON object")
-            typer.echo(json.dumps(signer.sign_document(content)))
+            typer.echo(json.dumps(signer.sign_document(json.loads(read_json(document)))))
         for path in files or ():
             typer.echo(json.dumps({"path": path.as_posix(), **signer.describe(path)}))

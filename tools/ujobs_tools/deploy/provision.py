@@ -32,7 +32,12 @@ def credentials(
     else:
         with cloud.one_line_errors():
             iot = cloud.client("iot", endpoint_url, region, profile)
-            iot.describe_thing(thingName=thing)
+            try:
+                iot.describe_thing(thingName=thing)
+            except iot.exceptions.ResourceNotFoundException:
+                raise cloud.CloudError(
+                    f"{folder} has a key, but the thing {thing} does not exist: name another folder with --out"
+                ) from None
             host, port = fleet.mqtt_endpoint(iot, endpoint_url)
     port = mqtt_port or port
     if port is None:
