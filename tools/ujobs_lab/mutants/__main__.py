@@ -1,8 +1,9 @@
-"""`make mutants`: puts faults into the library, one at a time, chosen by a seed, and prints the share that the device
-tests notice, and those that they do not.
+"""`make mutants`: puts faults into the library and the firmware, one at a time, chosen by a seed, and prints those that
+the tests do not notice, and the share noticed in each module.
 
-Only lines that a test runs at all are worth a fault that is tried; a fault in a line that none runs is not noticed.
-Faults that break no promise stand in harmless.toml, with the reason."""
+Tests of the library run on CPython, only those that run the faulty line, nearest first. Tests of the firmware run on
+the virtual board. A fault in a line that no test runs is not noticed. Faults that break no promise are in
+harmless.toml, with the reason."""
 
 import random
 import tempfile
@@ -19,11 +20,11 @@ from rich.console import Console
 from ujobs_lab import REPOSITORY
 from ujobs_lab.bench.sheet import Sheet, as_table
 from ujobs_lab.mutants.mutations import Mutation, mutations
-from ujobs_lab.mutants.tried import Copy, Runners
+from ujobs_lab.mutants.tried import Copy
 
 _HARMLESS = Path(__file__).with_name("harmless.toml")
 _GOAL = 0.95
-_MODULES = ("lib/ujobs", "firmware")
+_PLACES = ("lib/ujobs", "firmware", "boot.py", "main.py")
 
 
 def main(
@@ -40,11 +41,11 @@ def main(
         for number in range(workers):
             copies.put(Copy(Path(temporary) / str(number)))
         first = copies.get()
-        runners = first.runners()
+        runs = first.runs()
         copies.put(first)
 
         def attempt(fault: tuple[str, Mutation]) -> bool:
-            tests = tests_for(runners, *fault)
+            tests = runs.tests_for(*fault)
             if not tests:
                 return False
             copy = copies.get()
@@ -78,10 +79,10 @@ def choose(count: int, seed: int, only: str = "") -> list[tuple[str, Mutation]]:
         (one["module"], one["line"], one["what"]) for one in tomllib.loads(_HARMLESS.read_text()).get("fault", ())
     }
     faults = []
-    for folder in _MODULES:
-        for path in sorted((REPOSITORY / folder).rglob("*.py")):
+    for place in _PLACES:
+        for path in sorted([REPOSITORY / place, *(REPOSITORY / place).rglob("*.py")]):
             module = str(path.relative_to(REPOSITORY))
-            if only not in module or path.name == "manifest.py":
+            if only not in module or path.is_dir() or path.name == "manifest.py":
                 continue
             source = path.read_bytes()
             lines = source.decode().splitlines()
@@ -93,14 +94,6 @@ def choose(count: int, seed: int, only: str = "") -> list[tuple[str, Mutation]]:
     return sorted(
         random.Random(seed).sample(faults, min(count, len(faults))), key=lambda fault: (fault[0], fault[1].start)
     )
-
-
-def tests_for(runners: Runners, module: str, one: Mutation) -> list[str]:
-    """The tests that run the line with a fault; for a line run at import, all tests of the module's other lines."""
-    found = runners.get((module, one.line), set())
-    if not found and (module, one.line) in runners:
-        found = set().union(*(tests for (name, _), tests in runners.items() if name == module))
-    return sorted(found)
 
 
 if __name__ == "__main__":

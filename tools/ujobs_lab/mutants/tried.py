@@ -4,8 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import coverage  # pyright: ignore[reportMissingImports]
 
@@ -14,12 +15,47 @@ from ujobs_lab.mutants.mutations import Mutation, mutated
 
 TESTS = "tests/device"
 _COPIED = ("lib", "firmware", "tests", "tools", "boot.py", "main.py", "pyproject.toml", "examples")
-_PYTEST = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout=60")
+_PYTEST = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout=120")
 _OUTPUT = "output.txt"
-_PATIENCE = 300.0  # seconds for all tests of one fault
+_PATIENCE = 900.0  # seconds for all tests of one fault
 
-# Module and line -> the tests that run it.
-Runners = dict[tuple[str, int], set[str]]
+# These run on the virtual board, where no coverage is measured: they count as running every line.
+_ON_VIRTUAL_BOARD = {
+    "boot.py": ("test_main.py", "test_safe_mode.py"),
+    "main.py": ("test_main.py", "test_safe_mode.py"),
+    "firmware/clock.py": ("test_board_firmware.py", "test_main.py"),
+    "firmware/health.py": ("test_safe_mode.py", "test_main.py"),
+    "firmware/proving.py": ("test_main.py",),
+    "firmware/settings.py": ("test_main.py", "test_settings_walk.py"),
+    "firmware/supervision.py": ("test_board_firmware.py",),
+    "firmware/watchdog.py": ("test_board_firmware.py",),
+    "firmware/wifi.py": ("test_board_firmware.py", "test_main.py"),
+}
+
+
+@dataclass
+class Runs:
+    """What a run of all device tests has shown. lines: module and line -> the tests that run it. seconds: of each test,
+    by its function's name."""
+
+    lines: dict[tuple[str, int], set[str]]
+    seconds: dict[str, float]
+
+    def tests_for(self, module: str, one: Mutation) -> list[str]:
+        """The tests that run the line with a fault, those near the module first, then the quick ones.
+
+        For a line that is run at import: the tests of the module's other lines.
+        """
+        found = self.lines.get((module, one.line), set())
+        if not found and (module, one.line) in self.lines:
+            found = set().union(*(tests for (name, _), tests in self.lines.items() if name == module))
+        near = Path(module).stem
+
+        def order(test: str) -> tuple[bool, float, str]:
+            file, _, function = test.partition("::")
+            return near not in file, self.seconds.get(function, 0), test
+
+        return sorted(found, key=order) + [f"tests/board/{name}" for name in _ON_VIRTUAL_BOARD.get(module, ())]
 
 
 class Copy:
@@ -44,29 +80,32 @@ class Copy:
         finally:
             path.write_bytes(source)
 
-    def runners(self) -> Runners:
-        """Which tests run which lines, by running them all once. Raises RuntimeError when one fails without a fault."""
+    def runs(self) -> Runs:
+        """Run all device tests once, without a fault. Raises RuntimeError when one fails."""
         data = self._folder / "coverage.data"
+        report = self._folder / "report.xml"
         settings = self._folder / "coverage.ini"
         settings.write_text(
             f"[run]\ndata_file = {data}\ndynamic_context = test_function\nsource = {self._folder / 'lib'}\n"
             f"    {self._folder / 'firmware'}\n"
         )
-        command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", *_PYTEST[1:], TESTS]
-        if self._run(command, 1200.0) != 0:
+        coverage_run = (sys.executable, "-m", "coverage", "run", f"--rcfile={settings}")
+        if self._run([*coverage_run, *_PYTEST[1:], TESTS, f"--junitxml={report}"], 1200.0) != 0:
             said = (self._folder / _OUTPUT).read_text()[-3000:]
             raise RuntimeError(f"{TESTS} fails without a fault:\n{said}")
         measured = coverage.CoverageData(str(data))
         measured.read()
-        found: Runners = defaultdict(set)
+        lines: dict[tuple[str, int], set[str]] = {}
         for file in measured.measured_files():
             module = str(Path(file).relative_to(self._folder))
             for line, contexts in measured.contexts_by_lineno(file).items():
-                found[module, line] = {_test(context) for context in contexts if context}
-        return found
+                lines[module, line] = {_test(context) for context in contexts if context}
+        cases = ElementTree.parse(report).iter("testcase")
+        return Runs(lines, {case.get("name", ""): float(case.get("time", 0)) for case in cases})
 
     def _run(self, command: list[str], patience: float = _PATIENCE) -> int:
-        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+        # Also for the programs that tests start.
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self._folder / "tools")}
         with (
             (self._folder / _OUTPUT).open("wb") as output,
             subprocess.Popen(
