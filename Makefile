@@ -140,7 +140,7 @@ build/fuzz/.ready: $(TEST_READY) requirements-fuzz.txt
 mutants: setup-tests ## put faults into the library, one at a time: do the tests notice? COUNT=120 SEED=1 ONLY=link
 	@$(BIN)/python -m ujobs_lab.mutants $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
-long-life: setup-tests ## a year of a board's life in fast time: does it hold more memory at the end than at the beginning?
+long-life: setup-tests $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## a year of a board in fast time, a month of it with 32-bit words: does its memory grow?
 	@$(BIN)/python -m ujobs_lab.faults.long_life
 
 flash: setup ## MicroPython onto an ESP32: PORT=/dev/ttyUSB0 FIRMWARE=FILE.bin; what was on it is erased

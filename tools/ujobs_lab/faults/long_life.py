@@ -1,11 +1,15 @@
-"""`python -m ujobs_lab.faults.long_life` (`make long-life`): a year of a board's life on MicroPython, in fast time.
+"""`python -m ujobs_lab.faults.long_life`: what `make long-life` runs; a year of a board's life on MicroPython, in fast time.
 
-The life is on_board/long_life.py. What the program holds at the end must be what it held after its first jobs.
+The life is on_board/long_life.py. What the program holds at the end must be what it held after its first jobs. A month
+of it is lived with 32-bit words as well, where ticks_ms() and asyncio's clock wrap around every 12.4 days.
 """
 
 import json
 import os
+import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,37 +17,71 @@ from rich.console import Console
 from rich.table import Table
 
 from ujobs_lab import ON_BOARD, REPOSITORY
+from ujobs_lab.bench import on_unix
+from ujobs_lab.bench.ram import PACKAGES
 from ujobs_tools.board import umqtt
-from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.board.interpreter import compile_module, find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
 
 _MARGIN = 512  # bytes of heap
 _HEAP = "4m"
 _NAMES = ("days", "jobs", "progress_updates", "reconnects", "wraps", "held")
+_ON_32_BITS = Path(__file__).parents[1] / "bench" / "javascript" / "life.mjs"
+
+# Figures after the first jobs, after each month and at the end, by name; `held`: bytes of heap.
+Figures = list[dict[str, float]]
 
 
-def live(days: int) -> list[dict[str, float]]:
-    """Figures after the first jobs, after each month and at the end, by name; the last has `held` in bytes of heap.
-
-    Raises subprocess.CalledProcessError when the board did not survive.
-    """
+def live(days: int) -> Figures:
+    """Live on the Linux port. Raises subprocess.CalledProcessError when the board did not survive."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
     environment["MICROPYPATH"] = ":".join(map(str, (umqtt.find()[0], REPOSITORY / "lib", ON_BOARD, DEVICE, ".frozen")))
-    command = [find_micropython(), "-X", f"heapsize={_HEAP}", ON_BOARD / "long_life.py", str(days)]
-    result = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=environment)
+    return _figures([find_micropython(), "-X", f"heapsize={_HEAP}", ON_BOARD / "long_life.py", str(days)], environment)
+
+
+def live_on_32_bits(days: int) -> Figures:
+    """Live on the webassembly port. Raises subprocess.CalledProcessError as well."""
+    with tempfile.TemporaryDirectory(prefix="ujobs-long-life-") as temporary:
+        folder = Path(temporary)
+        on_unix.compile_programs(folder)
+        for path in (*ON_BOARD.glob("*.py"), DEVICE / "fast_time.py"):
+            (folder / path.name).with_suffix(".mpy").write_bytes(compile_module(path.read_bytes(), path.name, 0))
+        return _figures(["node", _ON_32_BITS, PACKAGES, folder, str(days)], dict(os.environ))
+
+
+def _figures(command: list[str | Path], environment: dict[str, str]) -> Figures:
+    # What goes wrong for the jobs is on stderr, too: only of use when the life itself ends early.
+    with tempfile.TemporaryFile("w+", errors="replace") as errors:
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
+        if result.returncode:
+            errors.seek(0)
+            print(result.stdout[-2000:], "\n".join(line[:200] for line in errors.read().splitlines()[-20:]))
+            result.check_returncode()
     return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
 
 
-def main(days: Annotated[int, typer.Option(help="How long, in the board's time.")] = 365) -> None:
+def main(
+    days: Annotated[int, typer.Option(help="How long, in the board's time.")] = 365,
+    days_on_32_bits: Annotated[int, typer.Option(help="The same with 32-bit words, which are slow; 0: not.")] = 30,
+) -> None:
     """Live, show the figures, and end with exit code 0 only if nothing has grown."""
-    found = live(days)
-    table = Table("days", "jobs", "progress updates", "connections", "packet id began anew", "bytes held")
+    grown = _show("64-bit words", live(days))
+    if not days_on_32_bits or not shutil.which("node") or not PACKAGES.exists():
+        print("not lived with 32-bit words: that needs Node.js with npm, and `make long-life`")
+    else:
+        grown = max(grown, _show("32-bit words", live_on_32_bits(days_on_32_bits)))
+    raise typer.Exit(1 if grown > _MARGIN else 0)
+
+
+def _show(title: str, found: Figures) -> float:
+    """Show the figures; return by how many bytes the memory in use has grown."""
+    table = Table("days", "jobs", "progress updates", "connections", "packet id began anew", "bytes held", title=title)
     for figures in found:
         table.add_row(*(f"{figures[name]:.0f}" for name in _NAMES))
     Console().print(table)
     grown = found[-1]["held"] - found[0]["held"]
     print(f"{found[-1]['jobs']:.0f} jobs in {found[-1]['days']:.0f} days; the memory in use grew by {grown:.0f} bytes")
-    raise typer.Exit(1 if grown > _MARGIN else 0)
+    return grown
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import builtins
 import gc
 import random
 import sys
+import time
 
 import fast_time
 import ujson
@@ -128,6 +129,15 @@ def run(rounds, told, first_packet_id=0):
     return fast_time.run(main)
 
 
+def _figures(life, number, rounds):
+    # After the second round, every month and in the end; None in between.
+    if number == 1 or number % _MONTH == _MONTH - 1 or number == rounds - 1:
+        return {
+            "days": (number + 1) * ROUND / 86400, "jobs": life.jobs, "progress_updates": life.progress_updates,
+            "reconnects": life.reconnects, "wraps": life.wraps,
+        }
+
+
 def main(days):
     """Live for so many days, quietly but for a line of figures after the second round and every month."""
     write = sys.stdout.write
@@ -135,14 +145,42 @@ def main(days):
     rounds = days * 86400 // ROUND
 
     def told(life, number):
-        if number == 1 or number % _MONTH == _MONTH - 1 or number == rounds - 1:
-            figures = {
-                "days": (number + 1) * ROUND / 86400, "jobs": life.jobs, "progress_updates": life.progress_updates,
-                "reconnects": life.reconnects, "wraps": life.wraps, "held": held(),
-            }
+        figures = _figures(life, number, rounds)
+        if figures:
+            figures["held"] = held()
             write(ujson.dumps(figures) + "\n")
 
     run(rounds, told)
+
+
+class _SimulatedClock:
+    # Where the interpreter's own time is simulated.
+    def __init__(self):
+        self._start = time.time()
+
+    def seconds(self):
+        return time.time() - self._start
+
+
+def begin(days):
+    """Begin such a life where the interpreter's own time is simulated.
+
+    Returns two functions: the next figures as JSON, "" while there are none; and whether the life has ended.
+    """
+    builtins.print = lambda *words: None
+    random.seed(1)
+    asyncio.open_connection = None  # this interpreter may have none
+    rounds = days * 86400 // ROUND
+    life = Life(_SimulatedClock())
+    told = []
+
+    def note(number):
+        figures = _figures(life, number, rounds)
+        if figures:
+            told.append(ujson.dumps(figures))
+
+    task = asyncio.create_task(life.live(rounds, note))
+    return lambda: told.pop(0) if told else "", lambda: task.done()
 
 
 if __name__ == "__main__":

@@ -7,46 +7,13 @@
 // taken in it, with garbage collected between turns only; all that its turns allocated together.
 //
 // This interpreter collects garbage only when no Python code is on its way, so every measurement is a call of its own.
-// Time is simulated: it stands still while anything runs, and jumps when all tasks wait.
 
-import fs from "node:fs";
-import path from "node:path";
+import { load, turn as run } from "./simulated.mjs";
 
 const MOST_TURNS = 100_000;
 const [packages, folder, steps] = process.argv.slice(2);
-
-const start = 1_700_000_000_000;
-let now = start;
-let timer = null;
-Date.now = () => now;
-globalThis.setTimeout = (call, delay) => {
-    timer = { call, due: now + Math.max(0, delay) };
-    return 1;
-};
-globalThis.clearTimeout = () => {
-    timer = null;
-};
-
-const entry = path.join(packages, "node_modules/@micropython/micropython-webassembly-pyscript/micropython.mjs");
-const { loadMicroPython } = await import(entry);
-const python = await loadMicroPython({
-    heapsize: 4 << 20, linebuffer: true, stdout: (line) => console.error(line), stderr: (line) => console.error(line),
-});
-
-function copy(source, target) {
-    python.FS.mkdirTree(target);
-    for (const entry of fs.readdirSync(source, { withFileTypes: true })) {
-        const [from, to] = [path.join(source, entry.name), `${target}/${entry.name}`];
-        if (entry.isDirectory()) copy(from, to);
-        else python.FS.writeFile(to, fs.readFileSync(from));
-    }
-}
-
-copy(path.resolve(folder), "/lib");
-python.runPython("import sys; sys.path[:] = ['/lib', '.frozen']");
-const gc = python.pyimport("gc");
-const { collect, mem_alloc: taken } = gc;
-gc.threshold(-1);
+const python = await load(packages, folder);
+const { collect, mem_alloc: taken } = python.pyimport("gc");
 
 const functions = new Map();
 function named(name) {
@@ -56,11 +23,7 @@ function named(name) {
 
 function turn(step) {
     if (step.turn) return named(step.turn)();
-    if (!timer) throw new Error(`step ${step.name}: all tasks wait for ever`);
-    const { call, due } = timer;
-    timer = null;
-    now = Math.max(now, due);
-    call();
+    if (!run()) throw new Error(`step ${step.name}: all tasks wait for ever`);
 }
 
 function live() {
