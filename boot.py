@@ -1,8 +1,8 @@
-"""First code after a reset: find out which version of the application to start, roll back one that never proved itself
-(see ujobs/trial.py), and leave it out in safe mode (see firmware/health.py). Nothing here may fail: an exception would
-keep main.py from running.
+"""Runs first after a reset: choose the version of the application to start, roll back one that was never confirmed
+(see ujobs/trial.py), and skip the application in safe mode (see firmware/health.py). No exception may leave this file:
+main.py would not run.
 
-The application is put in front of everything else that can be imported.
+The application's folder comes first in sys.path.
 """
 
 import sys

@@ -1,8 +1,8 @@
 """The device application: settings, agent, watchdog, Wi-Fi, clock, then jobs until the board loses power.
 
 What a job may do comes from two places: handlers that the settings allow, and the application, module `app` in /app,
-whose setup(agent) registers its own. Wrong settings end in one line and the REPL; anything else that gets this far is
-printed, and the board starts anew.
+whose setup(agent) registers its own. Invalid settings print one line and end in the REPL. After any other error the
+board prints a traceback and restarts.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import time
 
 import machine
 
-# Garbage is collected early from here on, so that what stays lies together: a large message needs room in one piece.
+# Collect garbage early from here on to limit fragmentation: a large message needs one contiguous block.
 gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
 
 try:
@@ -21,7 +21,7 @@ try:
     from ujobs import Agent, trial
 except Exception as error:
     if "trial" in os.listdir("/"):
-        # What is on trial may be in the way: boot.py goes back after a few starts.
+        # The version in its trial may be the cause: boot.py rolls it back after three boots.
         sys.print_exception(error)
         time.sleep(5)
         machine.reset()
@@ -31,12 +31,12 @@ _TRIAL_WATCHDOG = 120  # seconds
 
 
 def claims(config):
-    """Whether the board never was a thing, but has a claim to become one. Nothing in its trial may change that."""
+    """Return whether the board has never been a thing but has a claim to become one. No trial may change that."""
     return bool(config["claim"]) and not config["thing"] and not trial.current()
 
 
 def build(config):
-    """Return what the board is to run: the agent that the settings describe, or before that its claim."""
+    """Return what the board runs: the agent that the settings describe, or the claim that makes it a thing first."""
     hosts = choices.hosts(config)
     if claims(config):
         from ujobs.provisioning import Claim
@@ -70,32 +70,32 @@ def build(config):
 
 
 def facts(wireless):
-    """Return what the job `report` says of the board, besides what the library knows."""
+    """Return the facts for the job `report` that the library does not know."""
     found = health.facts()
     found["rssi"] = wifi.rssi() if wireless else None
     return found
 
 
 def add_application(agent, name):
-    """Let the application register its handlers. Without it the board still takes the jobs that could mend it."""
+    """Let the application register its handlers. If it fails, the board still accepts jobs that can repair it."""
     try:
         __import__(name).setup(agent)
     except Exception as error:
         print("app: not started")
         sys.print_exception(error)
-        # A new firmware is confirmed without: an application that was broken before must not keep it away.
+        # New firmware is confirmed without it: an application that was broken before must not block the firmware.
         if trial.current() in (trial.APP, trial.SETTINGS):
             proving.give_up("the application did not start: " + repr(error))
 
 
 async def main(config, agent):
-    tasks = []  # held, so that they are not collected as garbage
+    tasks = []  # keeps them from being collected as garbage
 
     def keep_running(name, work):
         tasks.append(asyncio.create_task(supervision.keep_running(name, work)))
 
     if config["watchdog"] or trial.current():
-        # What is in its trial may hang.
+        # A version in its trial may hang.
         feeding = watchdog.Watchdog(config["watchdog"] or _TRIAL_WATCHDOG)
         keep_running("watchdog", feeding.run)
     if trial.current():
@@ -107,7 +107,7 @@ async def main(config, agent):
     if config["ntp"]:
         timekeeper = clock.Clock(config["ntp"], getattr(agent, "link", None))
         keep_running("clock", timekeeper.run)
-        # A certificate's dates can only be checked once the clock may be right.
+        # TLS cannot check a certificate's dates before the clock is plausible.
         await proving.time_known(timekeeper)
         if isinstance(agent, Agent):
             agent.use(clock=timekeeper.off)
@@ -116,31 +116,37 @@ async def main(config, agent):
     if isinstance(agent, Agent):
         keep_running("health", lambda: health.run(agent.link))
     await agent.run()
-    # Only a claim comes to an end: the board is a thing now, and starts as that.
+    # Only a claim ends: the board is a thing now, and restarts as one.
     health.planned({})
     machine.reset()
+
+
+def restart_after(error, config):
+    """Record why the program ended, and restart, even if there is no memory left to record it."""
+    try:
+        sys.print_exception(error)
+        health.keep(error, settings.secrets(config))
+    finally:
+        time.sleep(5)  # in which Ctrl-C reaches the REPL
+        machine.reset()
 
 
 def start():
     config = {}
     try:
-        config = settings.load()
-        agent = build(config)
-    except (OSError, ValueError) as error:
-        print("not started:", error)
-        proving.give_up("not started: " + str(error))
-        return
-    except Exception as error:
-        health.keep(error, settings.secrets(config))
-        proving.give_up("not started: " + repr(error))
-        raise
-    try:
+        try:
+            config = settings.load()
+            agent = build(config)
+        except (OSError, ValueError) as error:
+            print("not started:", error)
+            proving.give_up("not started: " + str(error))
+            return
+        except Exception as error:
+            proving.give_up("not started: " + repr(error))
+            raise
         asyncio.run(main(config, agent))
     except (Exception, asyncio.CancelledError) as error:
-        sys.print_exception(error)
-        health.keep(error, settings.secrets(config))
-        time.sleep(5)
-        machine.reset()
+        restart_after(error, config)
 
 
 start()

@@ -1,1 +1,1 @@
-"""What turns the library into a device: Wi-Fi, clock, watchdog, settings. lib/ujobs does not know of it."""
+"""Makes the library a device: Wi-Fi, clock, watchdog, settings. lib/ujobs does not depend on it."""

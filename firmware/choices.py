@@ -1,6 +1,6 @@
-"""Several Wi-Fi networks, several hosts: in the order of the settings, but the one that worked last comes first.
+"""Several Wi-Fi networks and hosts: tried in the order of the settings, but the one that worked last comes first.
 
-Which one that was is kept in `/wifi.last` and `/host.last`, written only when it changes.
+`/wifi.last` and `/host.last` name that one; they are written only when it changes.
 """
 
 from ujobs import trial
@@ -24,12 +24,12 @@ def hosts(config: dict) -> "list[str]":
 
 
 def joined(network: "tuple[str, str]") -> None:
-    """Note that this network has let the board in."""
+    """Record that the board has joined this network."""
     _note(_WIFI, network[0])
 
 
 def take_turns(link, hosts: "list[str]") -> None:
-    """Have an ujobs Link try the next of these hosts, from the first on, whenever it cannot connect to one."""
+    """Make an ujobs Link try these hosts in turn, beginning with the first: the next one after each failure."""
     connect = link.connect
     at = 0
 

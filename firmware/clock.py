@@ -1,7 +1,7 @@
 """The board's clock, set by NTP: TLS checks the dates of certificates against it.
 
-An answer is checked before it is believed: MicroPython's `ntptime` accepts any 48 bytes, zeros and the refusals of a
-busy server included. Works with either epoch of MicroPython's `time`.
+Replies are checked: MicroPython's `ntptime` accepts any 48 bytes, even zeros or the refusal of a busy server. Works
+with either epoch of MicroPython's `time`.
 """
 
 import asyncio
@@ -9,25 +9,25 @@ import os
 import socket
 import time
 
-_FIRST_YEAR = 2026  # of this software: an earlier time cannot be right
-_YEARS = 20  # for which it may run
-_DAY = 86400  # seconds until the time is asked for again
-_PATIENCE = 2  # seconds for one answer
-_LONGEST_PAUSE = 64  # seconds between two questions without an answer
+_FIRST_YEAR = 2026  # when this software was made: an earlier time is wrong
+_YEARS = 20  # how long it may be in use
+_DAY = 86400  # seconds between two synchronisations
+_PATIENCE = 2  # seconds to wait for a reply
+_LONGEST_PAUSE = 64  # seconds between two requests without a reply
 _TO_1970 = 2208988800  # seconds from NTP's epoch, 1900, to 1970
-_2036 = 1 << 32  # seconds after which NTP's count begins again
+_2036 = 1 << 32  # seconds after which NTP's count wraps around
 
 
 def plausible() -> bool:
-    """Return whether the clock may be right: boards without a battery start in 2000 or 1970."""
+    """Return whether the clock may be right: without a battery, boards start in 2000 or 1970."""
     return _FIRST_YEAR <= time.gmtime()[0] < _FIRST_YEAR + _YEARS
 
 
 class Clock:
     """Keeps the clock right.
 
-    host: NTP server. link: the ujobs Link, whose `failure` shows when TLS refuses a certificate's dates. answered:
-    asyncio.Event that is set once a server has told the time.
+    host: NTP server. link: the ujobs Link, whose `failure` shows that TLS has refused a certificate's dates. answered:
+    asyncio.Event, set once the server has replied with the time.
     """
 
     def __init__(self, host: str, link: object = None):
@@ -36,7 +36,7 @@ class Clock:
         self.answered = asyncio.Event()
 
     async def run(self) -> None:
-        """Ask at once, then once a day, and again at once when TLS refuses a certificate's dates. Never returns."""
+        """Synchronise now, then once a day, and whenever TLS refuses a certificate's dates. Never returns."""
         pause = 1
         while True:
             try:
@@ -50,14 +50,14 @@ class Clock:
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def ready(self, seconds: float = 5) -> None:
-        """Wait until the time is known; so many seconds at most when the clock is plausible without an answer."""
+        """Wait until the time is known; if the clock is plausible without a reply, wait at most so many seconds."""
         waited = 0.0
         while not self.answered.is_set() and (waited < seconds or not plausible()):
             await asyncio.sleep(0.1)
             waited += 0.1
 
     async def off(self) -> str:
-        """Return how far the board's clock is from the time server's, in words."""
+        """Return the difference between the board's clock and the time server's as text."""
         try:
             difference = int(time.time()) + _epoch() - await ask(self._host)
         except (OSError, ValueError) as error:
@@ -76,12 +76,12 @@ class Clock:
 
 
 async def ask(host: str) -> int:
-    """Return the seconds since 1970 that the NTP server `host` tells.
+    """Return the time of the NTP server `host` in seconds since 1970.
 
-    Raises OSError when it does not answer within 2 s, ValueError for an answer that cannot be right (RFC 5905).
+    Raises OSError without a reply within 2 s, ValueError for a reply that must be wrong (RFC 5905).
     """
     address = socket.getaddrinfo(host, 123)[0][-1]
-    # A random transmit timestamp, which the answer has to repeat: others cannot know it.
+    # The reply must repeat this random transmit timestamp, which nobody else knows.
     question = b"\x23" + bytes(39) + os.urandom(8)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
@@ -92,7 +92,7 @@ async def ask(host: str) -> int:
             try:
                 answer = sock.recv(48)
             except OSError:
-                answer = b""  # nothing is there yet
+                answer = b""  # no reply yet
             if len(answer) == 48 and answer[24:32] == question[40:]:
                 return read(answer)
             await asyncio.sleep(0.02)
@@ -102,11 +102,11 @@ async def ask(host: str) -> int:
 
 
 def read(answer: bytes) -> int:
-    """Return the seconds since 1970 in an NTP answer. Raises ValueError saying why it cannot be right."""
+    """Return the seconds since 1970 from an NTP reply. Raises ValueError with the reason why it must be wrong."""
     if answer[0] & 7 != 4:
         raise ValueError("not the answer of a server")
     if answer[1] == 0:
-        # A "kiss-o'-death": the server refuses, and says why in four letters.
+        # A "kiss-o'-death": the server refuses and gives a four-letter reason.
         raise ValueError("the server refuses: " + "".join([chr(c) for c in answer[12:16] if 32 < c < 127]))
     if answer[0] >> 6 == 3 or answer[1] > 15:
         raise ValueError("the server does not know the time itself")

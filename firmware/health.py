@@ -1,12 +1,12 @@
-"""How the board's starts end: safe mode when none of them lasts, and what the job `report` says of it.
+"""Counts boots that do not last, starts safe mode after ten of them, and reports both to the job `report`.
 
-A start lasts once the board has been connected for a minute. After ten in a row that do not, the board starts in safe
-mode: without the application, so that a job can mend it. It leaves safe mode with the trial of an update (`app`,
-`firmware`, `settings`), or with a `reboot` job that says `"leave_safe_mode": true`.
+A boot lasts once the board has been connected for a minute. After ten boots in a row that did not last, the board boots
+in safe mode: without the application, so that a job can repair it. It leaves safe mode with the trial of an update
+(`app`, `firmware`, `settings`), or with a `reboot` job that says `"leave_safe_mode": true`.
 
-How the last start ended is kept in the memory of the real-time clock, which outlasts all resets but power-on, so that a
-start that lasts writes nothing to flash. `/starts.count` is written only after one that did not. Where that memory is
-missing or the application uses it, resets by the watchdog and starts after those count instead.
+The memory of the real-time clock, which survives every reset but power-on, holds how the last boot ended: a boot that
+lasts writes nothing to flash. `/starts.count` is written only after a boot that did not last. If that memory is missing
+or the application uses it, resets by the watchdog and the boots after them are counted instead.
 """
 
 import asyncio
@@ -25,27 +25,27 @@ _TYPING = const(0)
 if _TYPING:
     from typing import Any
 
-_MOST = 10  # starts in a row
+_MOST = 10  # boots in a row that do not last
 _LASTING = 60  # seconds connected
 _COUNT = "/starts.count"
 _TRACEBACK = "/traceback.txt"
 _KEPT = 400  # characters of a traceback
 _HOUR = 3600  # seconds; ticks_ms wraps around after 12 days
-# In the clock's memory: _MARK, how the last start ended, and how many there were since power-on.
+# In the clock's memory: _MARK, how the last boot ended, and the number of boots since power-on.
 _MARK = b"ujobs"
 _BEGUN = b"-"
 _RAISED = b"!"
 _LASTED = b"+"
 
-safe = False  # whether this start is in safe mode
-starts = 0  # since power-on; 0 where the board cannot tell
-_last = b""  # how the start before this one ended
+safe = False  # whether this boot is in safe mode
+starts = 0  # boots since power-on; 0 where the board cannot count them
+_last = b""  # how the previous boot ended
 _milliseconds = 0
 _ticks = time.ticks_ms()
 
 
 def begin() -> bool:
-    """Count a start, first thing after a reset. Return whether it is to be in safe mode."""
+    """Count a boot, right after the reset. Return whether it is in safe mode."""
     global safe, starts, _last
     memory = _memory()
     mine = False
@@ -56,15 +56,15 @@ def begin() -> bool:
         starts = int.from_bytes(memory[6:], "big")
     cause = machine.reset_cause()
     wanted = [getattr(machine, name, -1) for name in ("DEEPSLEEP_RESET", "SOFT_RESET")]  # not on all ports
-    # A count that is there means that the last start did not last.
+    # If there is a count, the previous boot did not last.
     died = _last in (_BEGUN, _RAISED) if mine else (before or cause == getattr(machine, "WDT_RESET", -1))
     if trial.current():
-        count = 0  # what is in its trial may be the remedy, and a trial ends by itself
+        count = 0  # the version in its trial may be the remedy, and every trial ends
     elif died and cause not in wanted:
         count = min(count + 1, _MOST)
     if count != before:
         _write(count)
-    if mine or memory == b"":  # else it is the application's
+    if mine or memory == b"":  # otherwise it is the application's
         starts = starts % 65535 + 1
         _note(_BEGUN)
     safe = count >= _MOST
@@ -74,7 +74,7 @@ def begin() -> bool:
 
 
 async def run(link) -> None:
-    """Note that this start lasts, once `link` has stayed up for a minute; then keep the uptime. Never returns."""
+    """Record that this boot lasts once `link` has been up for a minute, then keep the uptime. Never returns."""
     connected = 0
     while connected < _LASTING:
         await link.up.wait()
@@ -87,21 +87,21 @@ async def run(link) -> None:
 
 
 def lasted() -> None:
-    """Note that this start is one that lasts: the next one begins to count anew, but in safe mode."""
+    """Record that this boot lasts: the count starts again from 0, except in safe mode."""
     _note(_LASTED)
     if not safe and _read():
         _write(0)
 
 
 def planned(document: dict) -> None:
-    """Note that the reset to come is wanted. document: of the job that wants it, which may end safe mode."""
+    """Record that the coming reset is intended. document: of the `reboot` job, which may end safe mode."""
     _note(_LASTED)
     if document.get("leave_safe_mode") is True and _read():
         _write(0)
 
 
 def keep(error: BaseException, secrets: "list[str]") -> None:
-    """Keep the traceback of what ends the program, cut to its end. secrets: texts that must not be in it."""
+    """Write the end of the traceback of the error that ends the program. secrets: strings to remove from it."""
     _note(_RAISED)
     buffer: "Any" = io.StringIO()
     sys.print_exception(error, buffer)  # type: ignore[attr-defined]
@@ -118,7 +118,7 @@ def keep(error: BaseException, secrets: "list[str]") -> None:
         pieces[at] = pieces[at][begin:]
     text = "?".join(pieces)[-_KEPT:]
     try:
-        # A board that ends the same way again and again does not wear out its flash.
+        # The same error again and again does not wear out the flash.
         if text != trial.read(_TRACEBACK):
             trial.write(_TRACEBACK, text)
     except OSError as failed:
@@ -126,7 +126,7 @@ def keep(error: BaseException, secrets: "list[str]") -> None:
 
 
 def uptime() -> int:
-    """Return the seconds since this start."""
+    """Return the seconds since this boot."""
     global _milliseconds, _ticks
     now = time.ticks_ms()
     _milliseconds += time.ticks_diff(now, _ticks)
@@ -135,7 +135,7 @@ def uptime() -> int:
 
 
 def facts() -> dict:
-    """Return what the job `report` says besides what the library knows."""
+    """Return facts for the job `report`."""
     return {
         "mode": "safe" if safe else "normal",
         "starts": starts or None,
@@ -145,7 +145,7 @@ def facts() -> dict:
 
 
 def last_start() -> str:
-    """Return what is known of how the last start ended, for the reason of a job that it cut short."""
+    """Return how the previous boot ended, for the reason of a job that it interrupted."""
     text = ", start %d since power-on" % starts if starts else ""
     if _last == _RAISED:
         text += ", " + trial.read(_TRACEBACK).rstrip().split("\n")[-1]

@@ -1,6 +1,6 @@
 """Ends every trial: the new version must connect to the cloud in time, or it is rolled back.
 
-Built on `ujobs.trial`, which keeps the record, and on the agent, whose connection is the proof.
+Built on `ujobs.trial`, which keeps the record, and on the agent, whose connection confirms the new version.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from .clock import Clock
 
 
 async def prove(agent, by_application: bool, seconds: int) -> None:
-    """Confirm what is in its trial once the agent is connected, or restart the board when that takes too long.
+    """Confirm the version in its trial once the agent is connected; restart the board if that takes too long.
 
-    by_application: leave it to the application to call agent.confirm(). seconds: for one boot; there are up to three.
-    Never raises: the board restarts when the trial cannot be ended otherwise.
+    by_application: the application calls agent.confirm() instead. seconds: for one boot; there are up to three. Never
+    raises: if the trial cannot be ended otherwise, the board restarts.
     """
     try:
         await asyncio.wait_for(_proof(agent, by_application), seconds)
@@ -36,16 +36,16 @@ async def _proof(agent, by_application):
 
 
 def check(config: dict) -> None:
-    """Try those settings in their trial that a connection does not prove. Raises OSError, ValueError naming the file.
+    """Check the settings in their trial that a connection does not test. Raises OSError, ValueError naming the file.
 
-    Without this, a signing key that cannot be used would show only when a later job brings a signed file.
+    Otherwise an unusable signing key would be noticed only when a later job fetches a signed file.
     """
     if trial.current() == trial.SETTINGS and config["signing_key"]:
         lend("verify", "load_key", config["signing_key"])
 
 
 async def time_known(clock: Clock) -> None:
-    """Wait until the clock may be right. In a trial of settings only an answer of the time server counts."""
+    """Wait until the clock may be right. A trial of settings needs a reply of the time server."""
     if trial.current() == trial.SETTINGS:
         await clock.answered.wait()
     else:
@@ -53,7 +53,7 @@ async def time_known(clock: Clock) -> None:
 
 
 def give_up(reason: str) -> None:
-    """Roll back what is in its trial and restart; nothing happens when nothing is."""
+    """Roll back the version in its trial and restart; without a trial do nothing."""
     if trial.current():
         print("trial:", reason)
         trial.fail(reason)

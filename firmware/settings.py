@@ -61,7 +61,7 @@ def _texts(value):
 
 
 def _roots(value):
-    # The root itself holds what no job may write: settings, keys, the journal.
+    # The root itself holds files that no job may write: settings, keys, the journal.
     wrong = _texts(value)
     if not wrong and not all(len(root) > 1 and "/" + root.strip("/") == root for root in value):
         wrong = 'must be folders such as "/data", not "/" itself'
@@ -69,7 +69,7 @@ def _roots(value):
 
 
 def _unsafe(root, given):
-    # Why jobs must not write below a folder; "" when they may.
+    # Return why jobs must not write below a folder, "" when they may.
     try:
         lend("flash", "check_root", root)
     except ValueError as error:
@@ -78,7 +78,7 @@ def _unsafe(root, given):
     files = [given.get(name, _KNOWN[name][1]) for name in ("ca", "cert", "key")]
     if isinstance(claim, dict):
         files += [claim.get("cert"), claim.get("key")]
-    # Case does not count on a FAT file system.
+    # A FAT file system ignores case.
     for file in files:
         if str(file).lower().startswith(root.lower() + "/"):
             return "folder %s holds %s" % (root, file)
@@ -86,7 +86,7 @@ def _unsafe(root, given):
 
 
 def _members(value, checks):
-    # The first wrong member of an object, named.
+    # Return the first invalid member of an object with its name.
     if not isinstance(value, dict):
         return "must be an object"
     for name in checks:
@@ -99,7 +99,7 @@ def _members(value, checks):
 
 def _password(value):
     wrong = _text(0, 64)(value)
-    # WPA: 8 to 63 characters, or the key itself as 64 hexadecimal digits. None at all for an open network.
+    # WPA: 8 to 63 characters, or the key itself as 64 hexadecimal digits; empty for an open network.
     return wrong or ("" if not value or len(value) >= 8 else "must be 8 to 63 characters")
 
 
@@ -108,7 +108,7 @@ def _wifi(value):
         return _members(value, {"ssid": _text(1, 32), "password": _password})
     if not 1 <= len(value) <= _MOST_CHOICES:
         return "must be an object, or a list of 1 to %d" % _MOST_CHOICES
-    # The first wrong one, named by its place.
+    # Return the first invalid one with its index.
     for at, one in enumerate(value):
         wrong = "must be an object" if isinstance(one, list) else _wifi(one)
         if wrong:
@@ -156,7 +156,7 @@ def load(path: str = "/settings.json") -> dict:
         with open(path) as file:
             text = file.read()
         given = ujson.loads(text)
-        # MicroPython before 1.26 accepts text that breaks off.
+        # MicroPython before 1.26 accepts truncated JSON.
         if len(ujson.loads("[" + text + ",0]")) != 2:
             raise ValueError("breaks off")
     except (OSError, ValueError) as error:
@@ -167,7 +167,7 @@ def load(path: str = "/settings.json") -> dict:
         if name not in _KNOWN:
             print("settings: there is no setting", name)
     if given.get("claim") and "thing" not in given:
-        given["thing"] = ""  # a board that claims gets its name by that
+        given["thing"] = ""  # the claim gives the board its name
     settings = {name: _usable(name, given) for name in _KNOWN}
     if not settings["thing"] and not settings["claim"]:
         raise ValueError("settings: thing is missing")
@@ -183,7 +183,7 @@ def load(path: str = "/settings.json") -> dict:
 
 
 def check(given: dict) -> None:
-    """Check settings as a job would set them, more strictly. Raises ValueError naming the setting, never its value."""
+    """Check the settings that a job would set, more strictly. Raises ValueError naming the setting, not its value."""
     for name in given:
         if name not in _KNOWN:
             raise ValueError("there is no setting " + name)
@@ -198,14 +198,14 @@ def check(given: dict) -> None:
 
 
 def secrets(config: dict) -> "list[str]":
-    """Return the texts in the settings that nothing may show."""
+    """Return the strings in the settings that must not be shown."""
     wifi = config.get("wifi") or []
     wifi = [wifi] if isinstance(wifi, dict) else wifi
     return [one.get("password", "") for one in wifi] + list((config.get("claim") or {}).get("parameters", {}).values())
 
 
 def _wrong(name, given):
-    # Why a setting cannot be used, with its name in front; "" when it can.
+    # Return why a setting is invalid, beginning with its name; "" when it is valid.
     check, default, nullable = _KNOWN[name]
     value = given.get(name)
     if value is None and default is _REQUIRED:

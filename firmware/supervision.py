@@ -1,4 +1,4 @@
-"""Background tasks that must not end: one that does is logged and started again."""
+"""Keeps background tasks running: one that ends is logged and started again."""
 
 import asyncio
 
@@ -6,9 +6,9 @@ _PAUSE = 1  # seconds
 
 
 async def keep_running(name: str, work) -> None:
-    """Run a coroutine function again whenever it ends, until cancelled. name: for the console.
+    """Run a coroutine function, and run it again whenever it ends, until cancelled. name: for the console.
 
-    A task that ends unnoticed would leave a board that looks alive and is out of reach.
+    If such a task ended unnoticed, the board would look alive but be unreachable.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The hardware watchdog, fed from asyncio: a loop that stands still for too long resets the board.
+"""The hardware watchdog, fed by an asyncio task: it resets the board when the event loop is blocked for too long.
 
 Built on `machine.WDT`, which cannot be stopped once started. A plain (not async) job handler must let the loop run by
 calling `job.tick()` more often than the watchdog's timeout.
@@ -10,10 +10,10 @@ import machine
 
 
 class Watchdog:
-    """A started watchdog, which resets the board unless run() runs.
+    """A running watchdog, which resets the board unless run() feeds it.
 
-    seconds: how long the event loop may stand still, at least 1; above the longest blocking call, which is a TLS
-    handshake or a name look-up and can take 10 s on an ESP32. Raises ValueError for less than 1.
+    seconds: how long the event loop may be blocked, at least 1. Choose more than the longest blocking call: a TLS
+    handshake or a DNS lookup can take 10 s on an ESP32. Raises ValueError for less than 1.
     """
 
     def __init__(self, seconds: int):

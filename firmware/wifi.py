@@ -1,8 +1,8 @@
-"""Wi-Fi for the board: join with a bounded wait, and rejoin when the access point was away.
+"""Wi-Fi: join with a timeout, and rejoin after the access point was away.
 
-Built on MicroPython's `network`. The ESP32 retries by itself, and reports "connecting" meanwhile whatever the last
-failure was. So a look at the end of the wait says little: the most telling reason seen during the wait is reported. The
-radio raises RuntimeError for codes that MicroPython does not know, from any call.
+Built on MicroPython's `network`. The ESP32 retries automatically and reports "connecting" meanwhile, whatever the last
+failure was. The status at the end of the wait therefore says little: the most specific reason seen during the wait is
+reported. Any call raises RuntimeError for a code of the radio that MicroPython does not know.
 """
 
 import asyncio
@@ -10,10 +10,10 @@ import time
 
 import network
 
-_POLL = 0.05  # seconds; reasons show for moments only
+_POLL = 0.05  # seconds; a reason is visible only for a moment
 _PATIENCE = 30  # seconds
 
-# The most telling first. Codes: ESP-IDF's wifi_err_reason_t; MicroPython's STAT_ constants are some of them.
+# The most specific first. Codes: ESP-IDF's wifi_err_reason_t; MicroPython has STAT_ constants for some of them.
 _REASONS = (
     ((15, 202, 204), "the password is refused"),
     ((210,), "no access point with compatible security"),
@@ -29,7 +29,7 @@ _REASONS = (
 async def connect(ssid: str, password: str, timeout: float = _PATIENCE):
     """Join the network `ssid`, waiting at most `timeout` seconds; return the `network.WLAN` station.
 
-    Raises OSError with a message that names the network when that fails; the station has then stopped trying.
+    Raises OSError naming the network when that fails; the station has then stopped trying.
     """
     try:
         return await _join(ssid, password, timeout)
@@ -40,7 +40,7 @@ async def connect(ssid: str, password: str, timeout: float = _PATIENCE):
 async def _join(ssid, password, timeout):
     station = network.WLAN(network.STA_IF)
     station.active(True)
-    # A request still running (after a soft reset, or a failure before) makes connect() fail on ESP32.
+    # On ESP32, connect() fails while an earlier request is running, as after a soft reset.
     station.disconnect()
     station.connect(ssid, password)
     start = time.ticks_ms()
@@ -55,9 +55,9 @@ async def _join(ssid, password, timeout):
 
 
 async def join(networks: "list[tuple[str, str]]", joined) -> None:
-    """Join the first of these networks that lets the board in, however long that takes.
+    """Join the first of these networks that accepts the board, however long that takes.
 
-    networks: names and passwords. joined: called with the one that it was.
+    networks: names and passwords. joined: called with the network that the board has joined.
     """
     while True:
         for one in networks:
@@ -66,15 +66,15 @@ async def join(networks: "list[tuple[str, str]]", joined) -> None:
                 return joined(one)
             except Exception as error:
                 print(error)
-                # A radio that refuses at once must not keep the watchdog from being fed.
+                # If the radio fails at once, the watchdog must still be fed.
                 await asyncio.sleep(1)
 
 
 async def keep_connected(networks: "list[tuple[str, str]]", joined) -> None:
-    """Run forever as a task beside the agent: when Wi-Fi has been gone for 30 s, restart the radio and join again.
+    """Run forever as a task beside the agent: when Wi-Fi has been lost for 30 s, restart the radio and join again.
 
-    networks, joined: as for join(); each network is tried in turn. The ESP32's own retries bring most losses back; this
-    is for the times when they have stuck.
+    networks, joined: as for join(); each network is tried in turn. The ESP32's own retries recover most losses; this is
+    for when they are stuck.
     """
     at = 0
     station = network.WLAN(network.STA_IF)
@@ -102,7 +102,7 @@ async def keep_connected(networks: "list[tuple[str, str]]", joined) -> None:
                 joined(one)
                 at = networks.index(one)
         except Exception as error:
-            # Whatever the radio raises, the board keeps trying: nothing else can bring it back on line.
+            # Whatever the radio raises, keep trying: nothing else can bring the board back online.
             print("Wi-Fi:", error)
 
 
@@ -115,7 +115,7 @@ def rssi() -> "int | None":
 
 
 def reason(seen: set) -> str:
-    """Return the most telling of the status codes seen, in words."""
+    """Return the most specific of the status codes seen, as text."""
     for codes, text in _REASONS:
         for code in codes:
             if code in seen:

@@ -242,6 +242,29 @@ ujobs.trial.boot = boot
 OWN_VERSION = b"def setup(agent):\n    print('version', %r, open('/trial').read() if %r else '')\n"
 
 
+def test_a_board_restarts_after_any_error_that_it_does_not_expect(board_says) -> None:
+    # Before the agent runs.
+    broken = b"def hosts(config):\n    raise RuntimeError('out of luck')\n"
+    board_says("RuntimeError: out of luck", 2, files={"lib/firmware/choices.py": broken})
+
+
+def test_a_board_restarts_when_its_memory_does_not_even_hold_the_traceback(board_says) -> None:
+    application = """
+def setup(agent):
+    from firmware import health
+
+    def keep(*arguments):
+        raise MemoryError("no room")
+
+    async def run():
+        raise MemoryError("in the agent")
+
+    health.keep = keep
+    agent.run = run
+"""
+    board_says("MemoryError: in the agent", 2, application, app="app")
+
+
 def test_boot_py_counts_the_start_before_the_application_runs(board_says) -> None:
     files = {"trial": b"0 app /app-b", "app-b/app.py": OWN_VERSION % (b"new", True)}
     lines = board_says("ujobs: no link", application="1 // 0", files=files, app="app")

@@ -1,4 +1,4 @@
-"""`python -m ujobs_lab.faults.long_life`: what `make long-life` runs; a year of a board's life on MicroPython, in fast time.
+"""`make long-life`, `python -m ujobs_lab.faults.long_life`: a year of a board's life on MicroPython, in fast time.
 
 The life is on_board/long_life.py. What the program holds at the end must be what it held after its first jobs. A month
 of it is lived with 32-bit words as well, where ticks_ms() and asyncio's clock wrap around every 12.4 days.
