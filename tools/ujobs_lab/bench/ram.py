@@ -74,7 +74,7 @@ def _of_jobs(found: dict[str, Any]) -> Sheet:
     ]
     note = f"From job {_FIRST_JOBS} to job {jobs:,} the heap grew by this many bytes: {', '.join(grown)}."
     return Sheet(
-        "Heap that a job takes beyond that, by the size of its document, bytes", tuple(columns),
+        "More heap during a job, by the size of its document, bytes", tuple(columns),
         [tuple(row) for row in cells], note if grown else "", on_page=("held while the handler runs", "peak"),
     )
 
