@@ -33,7 +33,7 @@ PLATFORM = {
 def templates(node: ast.expr) -> list[str]:
     """The texts that an expression can make, with … for what is not known before it runs."""
     if isinstance(node, ast.Constant):
-        return [re.sub(r"%[srd]", "…", str(node.value))]
+        return [re.sub(r"(?:%[srd])+", "…", str(node.value))]
     if isinstance(node, ast.JoinedStr):
         return ["".join(templates(value)[0] for value in node.values)]
     if isinstance(node, ast.IfExp):
