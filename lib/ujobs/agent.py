@@ -107,7 +107,8 @@ class Requests:
         API's names; those that are None are left out. Nothing is checked here, see JobsClient. Raises JobsError when
         the service refuses, OSError without an answer, MemoryError for a reply larger than the receive limit.
         """
-        async with self._sending:
+        await self._sending.acquire()
+        try:
             self._serial += 1
             fields["clientToken"] = "%x" % self._serial
             for name in tuple(fields):
@@ -116,28 +117,28 @@ class Requests:
             body = ujson.dumps(fields)
             self._topic = self._prefix + operation.encode()
             error = OSError(ETIMEDOUT)
-            try:
-                for attempt in range(self.attempts):
-                    self._answered.clear()
-                    self._answer = None
-                    try:
-                        if not self.link.up.is_set():
-                            await asyncio.wait_for(self.link.up.wait(), self.link.timeout)
-                        await self.link.publish(self._topic, body)
-                        await until(self._answered, self.link.timeout)
-                    except (OSError, asyncio.TimeoutError):
-                        continue
-                    answer = self._answer
-                    if isinstance(answer, dict):
-                        return answer
-                    if answer:
-                        error = answer
-                        if getattr(answer, "code", "") not in ("RequestThrottled", "InternalError"):
-                            break
-                        await asyncio.sleep(random.random() * (2 << attempt))
-                raise error
-            finally:
-                self._topic = self._answer = None
+            for attempt in range(self.attempts):
+                self._answered.clear()
+                self._answer = None
+                try:
+                    if not self.link.up.is_set():
+                        await asyncio.wait_for(self.link.up.wait(), self.link.timeout)
+                    await self.link.publish(self._topic, body)
+                    await until(self._answered, self.link.timeout)
+                except (OSError, asyncio.TimeoutError):
+                    continue
+                answer = self._answer
+                if isinstance(answer, dict):
+                    return answer
+                if answer:
+                    error = answer
+                    if getattr(answer, "code", "") not in ("RequestThrottled", "InternalError"):
+                        break
+                    await asyncio.sleep(random.random() * (2 << attempt))
+            raise error
+        finally:
+            self._topic = self._answer = None
+            self._sending.release()
 
     def _received(self, topic, payload):
         if topic[:-9] != self._topic:

@@ -317,7 +317,8 @@ class Link(MQTTClient):
 
     async def _ask(self, build, *arguments):
         # One packet that is acknowledged, and sent twice if it must be. Returns the codes in the acknowledgement.
-        async with self._asking:
+        await self._asking.acquire()
+        try:
             # umqtt.simple counts on for ever.
             self.pid %= 65535
             packet = build(*arguments)
@@ -330,23 +331,26 @@ class Link(MQTTClient):
                 if packet[0] & 0xF0 == 0x30:
                     packet[0] |= 8
             raise OSError(ETIMEDOUT)
+        finally:
+            self._asking.release()
 
     async def _send(self, data, timeout=None):
         stream = self._stream
-        async with self._sending:
+        await self._sending.acquire()
+        try:
             # The connection this was meant for may have gone while it waited its turn.
-            if stream is None or stream is not self._stream or self._lost.is_set():
+            if not stream or stream is not self._stream or self._lost.is_set():
                 raise OSError(ENOTCONN)
-            try:
-                stream.write(data)
-                if stream.out_buf:
-                    await asyncio.wait_for(stream.drain(), timeout or self.timeout)
-            except asyncio.TimeoutError:
-                raise OSError(ETIMEDOUT)
-            finally:
-                # Half a packet on the wire cannot be taken back, whatever stopped us.
-                if stream.out_buf and stream is self._stream:
-                    self._lose()
+            stream.write(data)
+            if stream.out_buf:
+                await asyncio.wait_for(stream.drain(), timeout or self.timeout)
+        except asyncio.TimeoutError:
+            raise OSError(ETIMEDOUT)
+        finally:
+            self._sending.release()
+            # Half a packet on the wire cannot be taken back, whatever stopped us.
+            if stream and stream.out_buf and stream is self._stream:
+                self._lose()
 
     async def _read(self):
         try:
