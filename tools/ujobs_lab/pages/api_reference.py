@@ -21,7 +21,7 @@ USED: dict[str, dict[str, tuple[str, ...]]] = {
     "client": {
         "Execution": (), "JobsClient": ("get_pending", "start_next", "describe", "update"),
     },
-    "link": {"Link": ("subscribe", "unsubscribe", "publish", "connect", "disconnect", "run")},
+    "link": {"Link": ("subscribe", "unsubscribe", "publish", "disconnect", "run")},
     "journal": {"Journal": ()},
     "certificates": {"tls_context": ()},
 }
