@@ -1,4 +1,4 @@
-"""`Agent`: keeps the link, waits for notifications, and has the next job done by the module job.
+"""`Agent`: keeps the connection up, waits for notifications, and hands the next job to the module job.
 
 Sources: AWS IoT Developer Guide, "Jobs device MQTT API" and "Job execution details and limits"; the API model of AWS
 IoT Jobs Data ("iot-jobs-data"), whose operation and field names are used here.
@@ -16,14 +16,14 @@ from . import lend, let_go
 from .journal import Journal
 from .link import explain, log, until
 
-# What only type checkers read; the compiler leaves it out.
+# Only for type checkers; the compiler leaves it out.
 _TYPING = const(0)
 if _TYPING:
     from typing import Any, Callable
 
     from .link import Link
 
-_EMPTY = const(64)  # bytes; a notification of nothing has only a timestamp
+_EMPTY = const(64)  # bytes; a notification without a job has only a timestamp
 _ASK_ANYWAY = const(3600)  # seconds; otherwise a lost notification would never be noticed
 _LONGEST_INTERVAL = const(3600)  # seconds between two progress updates; ticks_ms wraps around after days
 _TIME_LIMIT = const(1440)  # minutes
@@ -51,7 +51,7 @@ class JobsError(Exception):
         self.state = state if isinstance(state, dict) else {}
 
 
-# What goes wrong outside of this program: logged, and tried again.
+# Errors from outside of this program: logged, and what failed is retried.
 EXPECTED = (OSError, ValueError, MemoryError, JobsError, asyncio.TimeoutError)
 
 
@@ -96,7 +96,7 @@ class Requests:
         self._serial = random.getrandbits(24) << 6
         link.routes.append((self._prefix, self._received))
         link.listeners.append(self._link_changed)
-        # AWS also sends replies to a client that has not subscribed; other brokers do not.
+        # AWS sends replies without a subscription as well; other brokers do not.
         for name in (b"start-next/+", b"+/get/+", b"+/update/+"):
             link.filters.append((self._prefix + name, 0))
 
@@ -165,7 +165,7 @@ class Requests:
 
     def _link_changed(self, up):
         if not up:
-            # Nobody will answer on this connection any more: ask again on the next one.
+            # No reply will come on this connection: send the request again on the next one.
             self._answered.set()
 
 
@@ -174,12 +174,12 @@ class Agent(Requests):
 
     thing: thing name, also the MQTT client id. host, port: the account's endpoint, "….iot.{region}.amazonaws.com",
     8883. cert, key, ca: file names or bytes, DER or PEM, see certificates.tls_context(). directory: where the journal
-    is kept. keepalive: seconds, of MQTT. update_interval: most seconds between two progress updates of a running job;
-    None: a third of its step timeout. receive_limit: bytes of the largest message taken in, which bounds the job
+    is kept. keepalive: seconds, of MQTT. update_interval: maximum seconds between two progress updates of a running
+    job; None: a third of its step timeout. receive_limit: bytes of the largest message accepted, and so of a job
     document. link: a Link of your own instead of host, cert, key, ca, port, keepalive and receive_limit.
 
     gate: None, or a function that holds jobs back, see the module gate.
-    link, journal: the layers below, for a program that wants more. Raises ValueError naming what is wrong,
+    link, journal: the layers below, for programs that need more. Raises ValueError naming what is wrong,
     OSError for a file that cannot be read.
     """
 
@@ -200,7 +200,7 @@ class Agent(Requests):
         self.gate: "Any" = None
         self._options = {"ca": ca, "cert": cert, "key": key, "allowed": []}
         self._job: "Any" = None  # the Job whose handler runs
-        self._wake = asyncio.Event()  # something has happened that run() wants to know
+        self._wake = asyncio.Event()  # wakes run()
         self._patience: float = 0  # seconds to wait for a notification before asking for the next job
         self._until_idle = False
 
@@ -214,8 +214,8 @@ class Agent(Requests):
         details of SUCCEEDED; Reject makes the job REJECTED, any other exception FAILED. step_timeout: minutes, 1 to
         10080, that the service waits for a progress update. on_restart: what to do after a reset while it ran: "rerun"
         from the start, "resume" (as rerun, but its checkpoint is kept), or "fail". max_attempts: 1 to 255.
-        time_limit: minutes, 1 to 7200, after which an `async` function is stopped and FAILED; what hangs in a plain one
-        is the watchdog's. Raises ValueError.
+        time_limit: minutes, 1 to 7200, after which an `async` function is stopped and FAILED; only the watchdog stops a
+        plain one. Raises ValueError.
         """
         lend("checks", "check_options", step_timeout, on_restart, max_attempts, time_limit)
 
@@ -228,13 +228,13 @@ class Agent(Requests):
     def use(self, *names: str, **options: "Any") -> None:
         """Allow handlers that come with ujobs; each is imported only while it has a job.
 
-        options: what those handlers are to know, see each; `ca` is the agent's if not given. Raises ValueError.
+        options: for those handlers, see each; `ca` is the agent's if not given. Raises ValueError.
         """
         self._options.update(options)
         lend("handlers", "register", self, names, self._options["allowed"])
 
     def confirm(self) -> None:
-        """Say that the application works: a version in its trial takes effect (see trial). Raises OSError."""
+        """Confirm that the application works: a version in its trial becomes permanent (see trial). Raises OSError."""
         from . import trial
 
         trial.confirm()
@@ -257,7 +257,7 @@ class Agent(Requests):
                 try:
                     await self.link.up.wait()
                     if self.journal.acknowledged and self._patience:
-                        # After a report or an error it asks first, so this is an answer of the service.
+                        # The service is asked after a report or an error, so it has said that nothing is pending.
                         if until_idle:
                             return await self.link.disconnect()
                         if loaded and self._patience == _ASK_ANYWAY:
@@ -267,12 +267,12 @@ class Agent(Requests):
                             self._patience = 0
                         self._wake.clear()
                     else:
-                        # Before the service is asked: a document and the import together would need more memory.
+                        # Before the request: an import while a document is in memory would need more of it.
                         loaded = loaded or set(sys.modules)
                         from .job import process
 
                         if self.journal.acknowledged:
-                            # Set before the answer comes: a notification that comes meanwhile must count.
+                            # Set before the reply: a notification that arrives in between must not be lost.
                             self._patience = _ASK_ANYWAY
                         await process(self)
                         del process  # the name would keep the module in memory

@@ -1,4 +1,4 @@
-"""Certificates and keys from flash to a TLS context that verifies the server. Needed once, when the agent is made."""
+"""TLS contexts that verify the server, from certificates and keys in flash. Needed once, when the agent is made."""
 # The stubs do not know that a context's verify_mode can be set.
 # pyright: reportAttributeAccessIssue=false
 

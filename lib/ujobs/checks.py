@@ -7,7 +7,7 @@ control, format, surrogate and private-use characters.
 import ujson
 from micropython import const
 
-# What only type checkers read; the compiler leaves it out.
+# Only for type checkers; the compiler leaves it out.
 _TYPING = const(0)
 if _TYPING:
     from typing import Any

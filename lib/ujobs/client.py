@@ -11,7 +11,7 @@ from .agent import Requests, parse
 from .checks import check_execution, check_name, check_number, details_of, field_of
 from .link import explain, log
 
-# What only type checkers read; the compiler leaves it out.
+# Only for type checkers; the compiler leaves it out.
 _TYPING = const(0)
 if _TYPING:
     from typing import Callable

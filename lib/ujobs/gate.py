@@ -15,7 +15,7 @@ from .checks import check_execution, clean, field_of
 from .job import ask
 from .link import explain, log
 
-# What only type checkers read; the compiler leaves it out.
+# Only for type checkers; the compiler leaves it out.
 _TYPING = const(0)
 if _TYPING:
     from typing import Any

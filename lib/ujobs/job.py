@@ -1,4 +1,4 @@
-"""A job from the question for it to its report: its handler is run, and its step timer kept alive meanwhile.
+"""One job from the request for it to its report: runs its handler and keeps its step timer from expiring.
 
 This is the half of the agent that an idle board does not hold in memory; it uses the agent's private attributes.
 The guarantees depend on this order: write the journal before the handler starts, store the result before sending it,
@@ -16,7 +16,7 @@ from .agent import EXPECTED, JobsError, Reject
 from .checks import MOST_DETAILS, check_execution, clean, details_of
 from .link import explain, log, until
 
-# What only type checkers read; the compiler leaves it out.
+# Only for type checkers; the compiler leaves it out.
 _TYPING = const(0)
 if _TYPING:
     from typing import Any
@@ -36,11 +36,11 @@ _RETRY_LATER = const(3)
 
 
 def meaning(error: JobsError, status: str, version: int) -> int:
-    """Return what the refusal of an update means, which said this status and expected this version.
+    """Return what the rejection of an update means. status, version: that the update reported and expected.
 
     0: the execution goes on with another version number: adopt it and send the update again. 1: the service has this
-    result already, and its reply was lost. 2: the execution is over or gone: drop it. 3: the refusal says nothing about
-    the execution (throttling, an internal error, an unknown code): keep everything, and try again later.
+    result already, and its reply was lost. 2: the execution is over or gone: drop it. 3: the rejection is not
+    about the execution (throttling, an internal error, an unknown code): keep everything, and retry later.
     """
     state = error.state.get("status")
     if state in ("QUEUED", _IN_PROGRESS):
@@ -52,7 +52,7 @@ def meaning(error: JobsError, status: str, version: int) -> int:
 
 
 class Job:
-    """One job execution at work.
+    """The job execution that a handler works on.
 
     document: the job document; job_id, execution_number: as the service gives them; attempt: 1, or more when the board
     was reset while the handler ran; cancelled: why the service no longer wants the result, else ""; client: "Requests",
@@ -67,7 +67,7 @@ class Job:
         self.execution_number = journal.execution_number
         self.attempt = journal.attempt
         self.cancelled = ""
-        self._task = None  # what runs an `async` handler
+        self._task = None  # the task of an `async` handler
         self._over = asyncio.Event()  # the handler has ended
         self._stopped = ""  # why the handler has to stop
         self._details = {}
@@ -116,7 +116,7 @@ class Job:
         self._check()
 
     async def check_in(self) -> None:
-        """Send a progress update now and wait for its answer: for just before what cannot be undone.
+        """Send a progress update now and wait for its reply. Call it just before a step that cannot be undone.
 
         Raises CancelledError when the job was cancelled. Returns without an answer after 3 tries, some 30 s.
         """
@@ -169,16 +169,16 @@ class Job:
 
 
 async def process(agent: "Agent") -> None:
-    """Go on with the job in the journal, else ask for the next one and run it. What it reports is another call.
+    """Continue the job in the journal, or report its result; without one, ask for the next job and run it.
 
-    Raises JobsError, OSError, MemoryError, ValueError for what is to be tried again; RuntimeError when a handler does
-    not stop.
+    Raises JobsError, OSError, MemoryError, ValueError when it must be retried; RuntimeError when a handler does not
+    stop.
     """
     journal = agent.journal
     execution = None
     reason = ""
     if journal.acknowledged:
-        # Which handler it will be is not known yet: the first update sets that handler's own step timeout.
+        # The handler is not known yet: the first update sets its own step timeout.
         longest = 1
         for handler in agent._handlers.values():
             longest = max(longest, handler[1])
@@ -243,7 +243,7 @@ async def _execute(agent, execution, reason):
         journal.version = execution["versionNumber"]
         return _finish(journal, journal.status, {"reason": "finished before"})
     attempt = journal.attempt + 1 if known else 1
-    # Taken out, so that a document that the handler has renewed is not held twice.
+    # Removed, so that memory does not hold two documents once the handler renews it.
     document = execution.pop("jobDocument", None)
     status = "REJECTED"
     handler: "Any" = None
@@ -253,16 +253,16 @@ async def _execute(agent, execution, reason):
         operation = document.get("operation") or (
             "steps" if "steps" in document else "firmware" if "afr_ota" in document else None
         )
-        # Only text is looked up or shown: what is nested too deep cannot be.
+        # Only a string: a value that is nested too deep cannot be looked up or printed.
         if isinstance(operation, str):
             handler = agent._handlers.get(operation)
             missing = "operation not in handlers: " + repr(operation)
     if not handler:
         reason = reason or missing
-    # Before anything of the handler is imported: that may be what crashes the board.
+    # Before the handler is imported: the import may be what crashes the board.
     if not reason and (attempt > handler[3] or (attempt > 1 and handler[2] == "fail")):
         status = _FAILED
-        # The option last_start of Agent.use(): more about it, text that begins with a comma.
+        # The option last_start of Agent.use() adds to it; its text begins with a comma.
         cause = lend("restore", "reset_cause") + agent._options.get("last_start", "")
         reason = "the board was reset during attempt %d: %s" % (attempt - 1, cause)
     try:
@@ -292,7 +292,7 @@ async def _execute(agent, execution, reason):
 
 
 async def _attend(agent, job, handler, hurry):
-    # Keep the step timer alive while the handler runs, and stop the handler when its time is up.
+    # Keep the step timer from expiring while the handler runs, and stop the handler at its time limit.
     journal = agent.journal
     _, step_timeout, _, _, time_limit = handler
     interval = int(min(step_timeout * 20, agent._interval) * 1000)
@@ -324,7 +324,7 @@ async def _attend(agent, job, handler, hurry):
             agent._wake.clear()
         except EXPECTED as error:
             log("update not answered:", explain(error))
-    # Two handlers must never run at once. A plain one cannot be stopped: what hangs in it is the watchdog's.
+    # Two handlers must never run at once. A plain one cannot be stopped: if it hangs, the watchdog resets the board.
     stuck = False
     if job._task:
         stuck = not await until(job._over, _STOPPING)
@@ -342,7 +342,7 @@ async def _attend(agent, job, handler, hurry):
 
 
 async def _run(agent, job, function):
-    # A task of its own, so that it can be stopped, and its result is in flash whatever the agent waits for meanwhile.
+    # A task of its own: it can be stopped, and its result gets into flash even while the agent waits for a reply.
     status = _FAILED
     details = None
     try:

@@ -20,7 +20,7 @@ from micropython import const
 from . import lend
 from .link import log
 
-# What only type checkers read; the compiler leaves it out.
+# Only for type checkers; the compiler leaves it out.
 _TYPING = const(0)
 if _TYPING:
     from typing import Any
@@ -80,7 +80,7 @@ class Journal:
         self._try("record", self._record())
 
     def finish(self, status: str, details: "dict | None") -> None:
-        """Record a result: from here a power cut cannot lose it."""
+        """Record a result: from here on a power cut cannot lose it."""
         self.acknowledged = False
         self._hold(status, details)
         if len(self._record()) > _MOST:
@@ -128,7 +128,7 @@ class Journal:
         return data + _crc(data)
 
     def _try(self, name, data):
-        # Once a handler has run, a flash that accepts nothing more is no reason to stop: memory still knows.
+        # Once a handler has run, continue even if the flash accepts no more writes: memory holds the state.
         try:
             self._write(name, data)
             return True
@@ -141,7 +141,7 @@ class Journal:
         try:
             os.mkdir(self._directory)
         except OSError:
-            pass  # it is there; else open() says what is wrong
+            pass  # it exists; if not, open() raises
         with open(name + ".tmp", "wb") as file:
             file.write(data)
         os.rename(name + ".tmp", name)

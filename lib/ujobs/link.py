@@ -4,7 +4,7 @@ umqtt.simple reads with blocking calls, waits for acknowledgements forever and d
 its constructor, last will, callback and packets, and does all the waiting itself: umqtt.simple writes into a buffer,
 asyncio sends it, and one task reads. `run()` watches over the connection and reconnects. It knows nothing of jobs.
 """
-# MicroPython's streams have more than their stubs say; and what waits in the base class is a coroutine here.
+# The stubs of MicroPython's streams are incomplete; and methods that block in the base class are coroutines here.
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false, reportIncompatibleMethodOverride=false
 # pyright: reportOptionalCall=false
 
@@ -17,7 +17,7 @@ from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
 from micropython import const
 from umqtt.simple import MQTTClient, MQTTException
 
-# What only type checkers read; the compiler leaves it out.
+# Only for type checkers; the compiler leaves it out.
 _TYPING = const(0)
 if _TYPING:
     from typing import Any
@@ -40,7 +40,7 @@ def explain(error: BaseException) -> str:
 
 
 async def until(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, at most so many seconds; then the event is set as well. Return whether it came in time.
+    """Wait for an event, at most so many seconds; a timeout sets it, too. Return whether it came in time.
 
     asyncio.wait_for() takes two tasks where this takes one.
     """
@@ -66,7 +66,7 @@ def _call(callback, *arguments):
 
 
 def _octets(text):
-    # The base class counts characters, which is not the length in bytes.
+    # The base class counts characters instead of bytes.
     return text.encode() if isinstance(text, str) else text
 
 
@@ -90,7 +90,7 @@ class _Written(Exception):
 
 
 class _Outbox:
-    # What the base class takes for its socket: a packet is gathered here, to be sent in one TLS record.
+    # In place of the base class's socket: collects a packet, which is then sent in one TLS record.
     def write(self, data, length=None):
         self.data.extend(data if length is None else data[:length])
 
@@ -103,7 +103,7 @@ class Link(MQTTClient):
 
     client_id: on AWS the thing name. server, port, user, password, ssl: as in umqtt.simple; certificates.tls_context()
     makes what ssl takes. keepalive: seconds, 1 to 1200; AWS treats less than 30 as 30. timeout: seconds for any one
-    answer, packet or send. receive_limit: bytes of the largest packet taken in; a larger one is discarded and reported.
+    answer, packet or send. receive_limit: bytes of the largest packet accepted; a larger one is discarded and logged.
 
     up: asyncio.Event that is set while connected; what is published then follows the subscriptions. filters: list of
     (topic filter, qos), subscribed at every connect. listeners: list of functions, called with True when the broker has
@@ -135,10 +135,10 @@ class Link(MQTTClient):
         self._sending = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._answered = asyncio.Event()
-        self._awaited = 0  # the kind of packet that answers the last one
-        self._codes = None  # what it said
+        self._awaited = 0  # the kind of packet that acknowledges the last one
+        self._codes = None  # the return codes in it
         self.failure = ""
-        self._overdue = None  # milliseconds for which an answer to a ping, or the rest of a packet, has been awaited
+        self._overdue = None  # milliseconds without the reply to a ping, or the rest of a packet
 
     async def subscribe(self, topic: "str | bytes", qos: int = 0) -> None:
         """Subscribe now if connected, and again after every reconnect.
@@ -207,7 +207,7 @@ class Link(MQTTClient):
             try:
                 await self.connect()
                 pinged = time.ticks_ms()
-                # Whole numbers: a fraction that is kept would take memory of its own.
+                # Whole numbers: a float would take memory of its own.
                 tick = int(min(self.keepalive, self.timeout) * 250)
                 while True:
                     try:
@@ -215,7 +215,7 @@ class Link(MQTTClient):
                         raise self._error or OSError(ECONNRESET)
                     except asyncio.TimeoutError:
                         pass
-                    # Counted, not measured: the time for which this program itself blocks says nothing of the link.
+                    # Counted, not measured: time for which this program itself blocks says nothing about the link.
                     held += tick
                     if self._overdue is not None:
                         self._overdue += tick
@@ -293,8 +293,8 @@ class Link(MQTTClient):
                 raise MQTTException("subscription refused: %s" % wanted[0])
 
     def _filters_packet(self, kind, filters):
-        # Not left to the base class: before its version 1.7 it cannot unsubscribe, before 1.8 it writes a broken
-        # SUBSCRIBE for filters of more than 122 bytes, and it sends one filter at a time.
+        # The base class cannot unsubscribe before version 1.7, writes a broken SUBSCRIBE for filters of more than 122
+        # bytes before 1.8, and sends one filter at a time.
         self.pid += 1
         body = self.pid.to_bytes(2, "big")
         for topic, *qos in filters:
@@ -316,10 +316,10 @@ class Link(MQTTClient):
         self._codes = None
 
     async def _ask(self, build, *arguments):
-        # One packet that is acknowledged, and sent twice if it must be. Returns the codes in the acknowledgement.
+        # Send a packet that is acknowledged, twice if need be. Returns the codes in the acknowledgement.
         await self._asking.acquire()
         try:
-            # umqtt.simple counts on for ever.
+            # umqtt.simple never wraps the packet id.
             self.pid %= 65535
             packet = build(*arguments)
             for _ in range(2):
@@ -338,7 +338,7 @@ class Link(MQTTClient):
         stream = self._stream
         await self._sending.acquire()
         try:
-            # The connection this was meant for may have gone while it waited its turn.
+            # The connection may have been replaced while this waited for the lock.
             if not stream or stream is not self._stream or self._lost.is_set():
                 raise OSError(ENOTCONN)
             stream.write(data)
@@ -348,7 +348,7 @@ class Link(MQTTClient):
             raise OSError(ETIMEDOUT)
         finally:
             self._sending.release()
-            # Half a packet on the wire cannot be taken back, whatever stopped us.
+            # Half a packet cannot be taken back, whatever stopped us.
             if stream and stream.out_buf and stream is self._stream:
                 self._lose()
 
@@ -375,14 +375,14 @@ class Link(MQTTClient):
                     raise ValueError("not an MQTT packet")
                 else:
                     await self._fill(view[:size])
-                    # One answer is awaited at a time. An answer to an earlier packet is ignored.
+                    # One acknowledgement is awaited at a time. One for an earlier packet is ignored.
                     start = 1 if kind == _CONNACK else 2
                     if kind == self._awaited and size >= 2 and (start == 1 or view[0] << 8 | view[1] == self.pid):
                         self._codes = bytes(view[start:size])
                         self._answered.set()
                 self._overdue = None
                 if not self._waited:
-                    # Other tasks run as well, however fast packets come.
+                    # Yield to other tasks, however fast packets arrive.
                     await asyncio.sleep(0)
         except Exception as error:
             self._error = error
@@ -392,7 +392,7 @@ class Link(MQTTClient):
         source = self._stream.s
         polled = False
         while view:
-            # What has arrived already is read without a turn of the loop, which costs more than reading.
+            # Data that has arrived is read without yielding, which would cost more than reading.
             count = source.readinto(view)
             if count is None:
                 self._waited = True
@@ -413,7 +413,7 @@ class Link(MQTTClient):
     async def _read_publish(self, kind, size):
         view = self._view
         if len(view) < size <= self.receive_limit:
-            # Not kept for the next one: it would leave less room for what the message becomes.
+            # Not kept for later messages: it would leave less memory for what this one is parsed to.
             try:
                 view = memoryview(bytearray(size))
             except MemoryError:
@@ -466,6 +466,6 @@ class Link(MQTTClient):
             try:
                 self._stream.s.close()
             except OSError as error:
-                # It is gone in any case: the ESP32 passes on what lwIP says.
+                # The socket is gone in any case; the ESP32 port passes on lwIP's errors.
                 log("not closed:", explain(error))
             self._stream = None

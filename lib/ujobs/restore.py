@@ -1,4 +1,4 @@
-"""What a reset has left: the record in flash, and its cause. Not kept in memory."""
+"""After a reset: the record that is in flash, and the cause of the reset. Imported only when needed."""
 
 import struct
 from binascii import crc32
@@ -10,7 +10,7 @@ from .link import log
 
 
 def load(journal: Journal) -> None:
-    """Read the record in flash. One that is damaged is dropped, and said so on the console."""
+    """Read the record in flash. A damaged one is dropped, with a line on the console."""
     data = journal._read("record")
     if not data:
         return

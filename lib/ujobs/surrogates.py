@@ -10,7 +10,7 @@ import ujson
 
 
 def whole(text: "bytes | bytearray | memoryview") -> bytes:
-    """Return JSON text as json can read it. Raises ValueError for text that breaks off."""
+    """Return JSON text that json reads right. Raises ValueError for text that breaks off."""
     text = join(bytes(text))
     # Before 1.26 json accepts that; but a second element then lands inside of the first.
     if sys.implementation.version < (1, 26) and len(ujson.loads(b"[" + text + b",0]")) != 2:
