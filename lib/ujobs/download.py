@@ -1,6 +1,6 @@
-"""Downloads over HTTPS, in pieces and from any offset. It knows nothing of jobs or files: the bytes go to a function.
+"""Downloads over HTTPS, in pieces and from any offset. It knows nothing of jobs or files: a function gets the bytes.
 
-One buffer, whatever the size of the file. The caller checks size and SHA-256 before it trusts what has arrived.
+It uses one buffer, whatever the size of the file. The caller checks size and SHA-256 before it trusts the file.
 Sources: RFC 9110 (ranges, If-Range, redirects), RFC 9112 (heads, chunks), RFC 3986 section 5.2 (relative redirects).
 """
 # MicroPython's streams have more than their stubs say.
@@ -22,15 +22,13 @@ _BUFFER = const(4096)  # bytes; also the longest URL that a redirect may have
 _SHORT = const(1024)  # bytes, of the buffer where there is no room for that
 _MAX_REDIRECTS = const(5)
 _MAX_CHUNK_LINE = const(128)
-_READS = const(4)  # in a row before the other tasks get a turn: 16 KB, the most that a TLS record has
+_READS = const(4)  # in a row before it yields to other tasks: 16 KB, the most that a TLS record holds
 
 
 class Refused(ValueError):
-    """The server does not give the file; the same request would be refused again. status: of HTTP."""
+    """The server refuses the file, and would refuse the same request again. status: of HTTP."""
 
-    def __init__(self, status: int):
-        super().__init__("HTTP status %d" % status)
-        self.status = status
+    status = 0
 
 
 async def download(
@@ -44,9 +42,9 @@ async def download(
     validator, None without one. write: called as `write(offset, piece)`; piece is a memoryview, valid only during the
     call. Whatever they raise ends the download. etag: what an earlier begin() was given; the server then continues
     only if the file is still the same (If-Range). context: TLS context for https URLs. timeout: seconds that the head
-    of a response, or any part of its body, may keep us waiting, up to twice; connecting may take three times as long.
+    of a response, or any part of its body, may take, at most twice that; connecting may take three times as long.
     Raises ValueError for a URL, certificate or response that cannot be used, Refused for an HTTP status, and OSError
-    when the link or the server fails: the caller may continue from where it stopped.
+    when the link or the server fails: the caller may then continue from where it stopped.
     """
     what = "url"
     response = _Response(begin, write, start, etag)
@@ -140,7 +138,7 @@ class _Response:
         try:
             buffer = bytearray(_BUFFER)
         except MemoryError:
-            # The heap of a board at work may have no longer piece.
+            # The heap of a busy board may have no larger free block.
             buffer = bytearray(_SHORT)
         self._view = memoryview(buffer)
         self._begin = self._end = self._reads = self._offset = 0
@@ -148,7 +146,7 @@ class _Response:
         self.rounds = 0  # of the guard before it gives up; -1 once it has
 
     async def guard(self, task, timeout):
-        """Cancel the task when nothing has moved for too long: one timer for all reads, which costs them nothing."""
+        """Cancel the task when no data has come for too long: one timer for all reads, which costs them nothing."""
         while self.rounds:
             self.rounds -= 1
             await asyncio.sleep(timeout)
@@ -160,7 +158,7 @@ class _Response:
             self._stream.s.close()
 
     async def get(self, url, context):
-        """Return the location of a redirect, None when all has been written."""
+        """Return the location of a redirect, None once the whole body has been written."""
         secure, authority, host, port, path = split_url(url)
         if secure and not context:
             raise ValueError("https needs a TLS context")
@@ -213,7 +211,9 @@ class _Response:
         if status >= 500 or status in (408, 429):
             raise OSError("HTTP status %d" % status)
         if status not in (200, 206):
-            raise Refused(status)
+            error = Refused("HTTP status %d" % status)
+            error.status = status
+            raise error
         if coding not in (b"", b"identity"):
             raise ValueError("stored with Content-Encoding " + coding.decode())
         if transfer not in (b"", b"chunked"):
@@ -271,7 +271,7 @@ class _Response:
                 raise OSError(ECONNRESET)
 
     async def _more(self):
-        """Read behind the bytes that are left; return how many arrived, 0 when the server has closed."""
+        """Read more after the unused bytes; return how many arrived, 0 when the server has closed."""
         view = self._view
         left = self._end - self._begin
         view[:left] = view[self._begin : self._end]

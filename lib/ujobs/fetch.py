@@ -17,11 +17,11 @@ if _TYPING:
     from .job import Job
 
 _EVERY = const(32768)  # bytes between two checkpoints: a flash erase or two
-_ATTEMPTS = const(5)  # in a row that bring nothing
+_ATTEMPTS = const(5)  # in a row that bring no data
 
 
 class _Progress:
-    # How much of the file has arrived, what proves that the next part belongs to it, and the checkpoints.
+    # Tracks how much of the file has arrived, reports it as progress, and saves checkpoints.
     def __init__(self, job, sink, size, position, save, checked):
         self.job = job
         self.sink = sink
@@ -33,7 +33,7 @@ class _Progress:
         self.failed = False
 
     def flash(self, change, *arguments):
-        # An error of the flash, unlike one of the link, is not worth a retry.
+        # Unlike a link error, a flash error is not worth a retry.
         try:
             change(*arguments)
         except OSError:
@@ -78,23 +78,23 @@ async def fetch(
     job: "Job", locate: "Callable[[dict], dict]", sink: "Any", position: int, save: "Callable[[int], None]",
     means: tuple,
 ) -> None:
-    """Bring a file into a sink, and check its size, SHA-256 and signature there.
+    """Fetch a file into a sink, and check its size, SHA-256 and signature there.
 
-    locate: gives the source in a job document, which is fetched anew when a presigned URL has expired. sink: has
-    write(offset, data), flush(), size and the coroutine sha256(), see flash.Part. position: where to go on. save:
-    called with the position that is safe in flash. means: see means_for().
-    Raises ValueError for a source that will not do or content that is not what was announced, OSError.
+    locate: returns the source in a job document, which is fetched again when a presigned URL has expired. sink: has
+    restart(), room(size), write(offset, data), flush(), size and the coroutine sha256(), see flash.Part. position:
+    where to continue. save: called with the position that is safe in flash. means: from sources.check().
+    Raises ValueError for a URL that is refused or a file that does not match its source, OSError.
     """
-    source = locate(job.document)
+    source: dict = locate(job.document)
     size = source.get("size")
-    # Else only an ETag proves that two parts are of the same version, and none is kept over a reset.
+    # Otherwise only an ETag proves that two parts belong to one version, and none is kept across a reset.
     checked = bool("sha256" in source or means[1])
     progress = _Progress(job, sink, size, position if checked else 0, save, checked)
     if size is not None:
         sink.room(size - progress.position)
     renewed = -1  # position at which a presigned URL was last renewed
     failures = furthest = 0
-    # After a reset, all of it may be there, and only the check be missing.
+    # After a reset the file may be complete and only unchecked.
     while progress.position != size:
         furthest = max(furthest, progress.position)
         try:
@@ -125,8 +125,11 @@ async def fetch(
             elif status == 403 and progress.position > renewed:
                 renewed = progress.position
                 await job.renew()
-                # All else was checked, and a renewed document may say otherwise.
-                source = dict(source, url=locate(job.document)["url"])
+                # Everything else was checked, and a renewed document may say otherwise.
+                url = str(locate(job.document).get("url"))
+                if source["url"][:5].lower() == "https" != url[:5].lower():
+                    raise ValueError("url: it leaves https")
+                source = dict(source, url=url)
             else:
                 raise
     if size is not None and sink.size != size:
@@ -145,7 +148,7 @@ async def fetch_file(
     mark: what comes before the position in the job's checkpoint; its last element is the number of the file, for
     locate(document, number). The rest is as in fetch().
     """
-    # Imported here: firmware does not go to files.
+    # Imported here: firmware is not written to files.
     from .flash import Part
 
     part = Part(path, position > 0)

@@ -1,4 +1,4 @@
-"""Files that jobs write: which paths they may use, and how a file is installed whole or not at all."""
+"""Files that jobs write: which paths are allowed, and how a file is installed whole or not at all."""
 
 import asyncio
 import hashlib
@@ -8,19 +8,19 @@ from binascii import hexlify
 from micropython import const
 
 _PIECE = const(1024)  # bytes read at a time
-_TURN = const(32768)  # bytes hashed between two turns for the other tasks
+_TURN = const(32768)  # bytes hashed before it yields to other tasks
 _MAX_PATH = const(255)
-_SPARE = const(8192)  # bytes of flash left for the journal and for what littlefs needs to work
-# Besides what begins with app, ujobs or trial.
+_SPARE = const(8192)  # bytes of flash kept free for the journal and for littlefs itself
+# Also every name that begins with app, ujobs or trial.
 _RESERVED = ("lib", "firmware", "cert", "main", "boot", "umqtt")
 
 
 def check_root(path: str) -> None:
     """Check that jobs may write below a folder, given as an absolute path. Raises ValueError naming the folder.
 
-    Out of every job's reach, because they guard the board or make it start: its library, application, firmware glue,
-    certificates, journal, settings and trial, and any new folder that would hide a module: MicroPython takes a folder
-    in the root for a package. Case does not count, as on a FAT file system.
+    Closed to jobs, because they guard the board or let it boot: the library, application, firmware glue, certificates,
+    journal, settings and trial, and any new folder that would hide a module, since MicroPython treats a folder in the
+    root as a package. Case is ignored, as on a FAT file system.
     """
     name = path.split("/")[1]
     low = name.lower()
@@ -40,8 +40,8 @@ def check_root(path: str) -> None:
 def check_plain(path: object) -> str:
     """Return a path that a job document gives, if it is plain and absolute.
 
-    Raises ValueError when it is not text of 2 to 255 characters, or has "..", ".", "//", backslashes, control
-    characters, or a name with a dot or blank at its end, which a FAT file system drops.
+    Raises ValueError unless it is a string of 2 to 255 characters without "..", ".", "//", backslashes, control
+    characters, and names that end with a dot or blank, which a FAT file system drops.
     """
     if not isinstance(path, str) or not 1 < len(path) <= _MAX_PATH:
         raise ValueError("a path must be text of 2 to %d characters" % _MAX_PATH)
@@ -55,7 +55,7 @@ def check_paths(paths: "list | tuple", roots: "list[str] | tuple[str, ...]", gua
     """Check all paths that one job writes, reads or removes. Raises ValueError naming the path and what is wrong.
 
     roots: folders, absolute and without a slash at the end, below which jobs may write. guarded: files that no job may
-    touch, wherever they are. No path may be another one with ".part" behind it: that is how a file arrives.
+    touch, wherever they are. No path may be another one with ".part" behind it: a file arrives under that name.
     """
     for path in paths:
         check_plain(path)
@@ -92,7 +92,7 @@ def free(path: str) -> int:
         state = os.statvfs("/" + path.split("/")[1])
     except OSError:
         state = os.statvfs("/")
-    # A littlefs that is nearly full may report fewer than none, which looks like very many.
+    # A nearly full littlefs may report a negative number, which looks like a very large one.
     return state[0] * state[3] if state[3] <= state[2] else 0
 
 
@@ -104,7 +104,7 @@ def room(path: str, size: int) -> None:
 
 
 async def sha256(path: str) -> str:
-    """Return the SHA-256 of a file in hexadecimal, giving the other tasks their turn. Raises OSError."""
+    """Return the SHA-256 of a file in hexadecimal; yields to other tasks meanwhile. Raises OSError."""
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(_PIECE))
     with open(path, "rb") as file:
@@ -113,7 +113,7 @@ async def sha256(path: str) -> str:
             if not count:
                 return hexlify(digest.digest()).decode()
             digest.update(buffer[:count])
-            # Not after each piece: a turn costs more than hashing one does.
+            # Not after each piece: yielding costs more than hashing one.
             if file.tell() % _TURN == 0:
                 await asyncio.sleep(0)
 
@@ -129,7 +129,7 @@ async def is_there(path: str, source: dict) -> bool:
 class Part:
     """A file that is still arriving, next to its place: `path` with ".part" behind it.
 
-    path: absolute. resume: continue what an earlier attempt left, if it left anything. Raises OSError.
+    path: absolute. resume: continue the part that an earlier attempt left, if any. Raises OSError.
     """
 
     def __init__(self, path: str, resume: bool = False):
@@ -150,7 +150,7 @@ class Part:
         room(self.path, size)
 
     def restart(self) -> None:
-        """Drop what there is so far. Raises OSError."""
+        """Discard the content so far. Raises OSError."""
         self._file.close()
         self._file = open(self.name, "w+b")
         self.size = 0
@@ -162,7 +162,7 @@ class Part:
         self.size = max(self.size, offset + len(data))
 
     def flush(self) -> None:
-        """Make what was written so far outlast a reset. Raises OSError."""
+        """Make the content so far survive a reset. Raises OSError."""
         self._file.flush()
 
     async def sha256(self) -> str:
@@ -176,7 +176,7 @@ class Part:
         os.rename(self.name, self.path)
 
     def close(self) -> None:
-        """Stop writing, and leave the part for a later attempt."""
+        """Stop writing, and keep the part for a later attempt."""
         self._file.close()
 
     def discard(self) -> None:

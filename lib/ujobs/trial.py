@@ -26,8 +26,6 @@ root = ""
 APP = "app"
 FIRMWARE = "firmware"
 SETTINGS = "settings"
-_SLOTS = ("/app", "/app-b")
-_COUNTS = ("0", "1", "2", "3")
 
 # What this boot has counted as being in its trial.
 _counted = ""
@@ -38,7 +36,7 @@ def read(name: str) -> str:
     try:
         with open(root + name) as file:
             return file.read()
-    except (OSError, ValueError):  # ValueError: the flash holds what is no text
+    except (OSError, ValueError):  # ValueError: not UTF-8
         return ""
 
 
@@ -58,20 +56,22 @@ def _remove(name):
 
 def slot() -> str:
     """Return the folder of the application that is confirmed."""
-    name = read("/app-slot")
-    return name if name in _SLOTS else _SLOTS[0]
+    return "/app-b" if read("/app-slot") == "/app-b" else "/app"
 
 
 def other_slot() -> str:
     """Return the folder that the next version of the application goes to."""
-    return _SLOTS[1 - _SLOTS.index(slot())]
+    return "/app" if slot() == "/app-b" else "/app-b"
 
 
 def _state():
-    # "1 app /app-b": starts so far, what is on trial, and the folder of the application to start.
+    # "1 app /app-b": boots so far, what is in its trial, and the folder of the application to start.
     state = read("/trial").split(" ")
-    sound = len(state) == 3 and state[0] in _COUNTS and state[1] in (APP, FIRMWARE, SETTINGS) and state[2] in _SLOTS
-    return state if sound else ("", "", "")
+    valid = (
+        len(state) == 3 and state[0] in ("0", "1", "2", "3") and state[1] in (APP, FIRMWARE, SETTINGS)
+        and state[2] in ("/app", "/app-b")
+    )
+    return state if valid else ("", "", "")
 
 
 def current() -> str:
@@ -113,7 +113,7 @@ def fail(reason: str) -> None:
 
 
 def forget() -> None:
-    """Forget how the last trial went, and one that never began, before the next one."""
+    """Before the next trial: discard the last one's reason, and a trial that no boot has counted."""
     _remove("/trial-failed")
     if not _counted:
         _remove("/trial")
@@ -125,7 +125,7 @@ def failure() -> str:
 
 
 async def ended() -> None:
-    """Wait until the trial is over. Whoever runs the board sees to it that it does not last forever."""
+    """Wait until the trial is over. The firmware bounds it (firmware/proving.py)."""
     while _counted:
         await asyncio.sleep(0.5)
 
@@ -182,7 +182,7 @@ def boot() -> str:
     if not what:
         return slot()
     if what == APP and folder == slot():
-        # The power went within confirm(), and this is what it left to do.
+        # A power cut interrupted confirm(): finish it.
         _remove("/trial")
         return folder
     if boots >= str(_MAX_BOOTS):

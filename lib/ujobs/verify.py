@@ -81,10 +81,9 @@ def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = No
     """Return whether a signature is the key's over a SHA-256.
 
     key: from load_key(). digest: the 32 bytes of the SHA-256. signature: bytes, as long as the modulus for RSA, r and
-    s in DER for ECDSA; whatever else they may be is False. scheme: RSA (PKCS#1 v1.5), RSA_PSS (MGF1 with SHA-256, 32
-    bytes of salt) or ECDSA, without it RSA or ECDSA as the key is; one that is not for the key is False. Everything
-    else on the board waits meanwhile; RSA takes a fraction of what ECDSA does. Raises ValueError for a digest that is
-    none.
+    s in DER for ECDSA; anything else is False. scheme: RSA (PKCS#1 v1.5), RSA_PSS (MGF1 with SHA-256, 32
+    bytes of salt) or ECDSA, without it RSA or ECDSA as the key is; one that is not for the key is False. It
+    blocks the event loop; RSA takes a fraction of ECDSA's time. Raises ValueError for a digest of another length.
     """
     if len(digest) != _HASH:
         raise ValueError("digest must be the 32 bytes of a SHA-256")

@@ -311,18 +311,40 @@ def test_a_file_is_closed_before_it_is_moved_to_its_place():
     remove_all(FOLDER)
 
 
-def unchecked(server):
-    """Fetch a file whose document has no SHA-256, as AWS's own, over HTTPS, which is plain here."""
-    entry = source(url="https://files.example.com/new")
+def unnamed(url="https://files.example.com/new"):
+    entry = source(url=url)
     for name in ("size", "sha256"):
         del entry[name]
+    return entry
+
+
+def unchecked(server, cloud=None):
+    """Fetch a file whose document has no SHA-256, as AWS's own, over HTTPS, which is plain here."""
+    entry = unnamed()
     real = ujobs.sources.check
     ujobs.sources.check = lambda sources, options, trusted: ("TLS", None)
     try:
         web = Web(server)
-        return work({"fetch": [entry]}, web), web
+        return work({"fetch": [entry]}, web, cloud=cloud), web
     finally:
         ujobs.sources.check = real
+
+
+def test_a_renewed_url_may_not_leave_https():
+    cloud = Cloud()
+    document = {"operation": "files", "fetch": [unnamed()]}
+    cloud.queue("files-1", document)
+
+    def answer(connection):
+        if b"fresh" in connection.request:
+            return File(CONTENT)(connection)
+        document["fetch"] = [unnamed(URL + "fresh")]
+        return head(403, {})
+
+    execution, web = unchecked(answer, cloud)
+    assert execution["status"] == "FAILED"
+    assert "leaves https" in execution["statusDetails"]["reason"]
+    assert len(web.connections) == 1
 
 
 def test_halves_of_two_versions_are_never_put_together():

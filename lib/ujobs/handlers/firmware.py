@@ -1,11 +1,11 @@
-"""The job `{"operation": "firmware"}`: new firmware for an ESP32 into the partition that is not in use, on trial.
+"""The job `{"operation": "firmware"}`: new firmware for an ESP32, in a trial until it has connected.
 
     {"operation": "firmware", "version": "1.29", "url": "https://…", "size": 1650000, "sha256": "…"}
 
-The image is written sector by sector as it comes in, and checked in flash before the bootloader is told of it. Once
-the board has connected with it, it counts; else the bootloader goes back to what was before, and the job says FAILED.
-AWS's own over-the-air updates ("afr_ota" documents, by stream) are understood too; they bring a signature instead of a
-SHA-256. Options of Agent.use(): ca and signing_key, see sources.check().
+The image is written to the inactive partition sector by sector, and checked in flash before the bootloader boots it.
+Once the board has connected with it, it is confirmed; otherwise the bootloader rolls back, and the job is FAILED. AWS's
+own over-the-air updates ("afr_ota" documents) are supported too; they have a signature instead of a SHA-256.
+Options of Agent.use(): ca and signing_key, see sources.check().
 """
 # The stubs know Partition by name only.
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
@@ -33,7 +33,7 @@ _CHIP = const(12)  # where in an image the number of the chip is, two bytes
 
 
 async def run(job: "Job", options: dict) -> "dict | None":
-    """Bring the image in and restart, or say how that went. Returns the version that runs."""
+    """Fetch the image and restart, or report how that went. Returns the version that runs."""
     # Imported here: ujobs itself runs where there is no board.
     from esp32 import Partition
 
@@ -72,10 +72,10 @@ async def run(job: "Job", options: dict) -> "dict | None":
     def put():
         target.set_boot()
         try:
-            # Not before: after a power cut in between it would look as if the bootloader had gone back.
+            # Only after the switch: a power cut in between would look as if the bootloader had rolled back.
             job.save((label, -1))
         except OSError as error:
-            # The switch is made. Should the bootloader go back, the job tries once more.
+            # The switch is made. If the bootloader rolls back, the job runs once more.
             log("firmware:", explain(error))
 
     await trial.restart(job, trial.FIRMWARE, put)

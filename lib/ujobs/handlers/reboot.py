@@ -1,4 +1,4 @@
-"""The job `{"operation": "reboot"}`: restart the board; SUCCEEDED only once it has come back and is connected.
+"""The job `{"operation": "reboot"}`: restart the board; SUCCEEDED only once it is connected again.
 
 Option of Agent.use(): on_reboot, called with the job document just before the reset.
 """
@@ -8,7 +8,7 @@ from ..restore import reset_cause
 
 
 async def run(job: Job, options: dict) -> "dict | None":
-    """Reset the board, unless that is what just happened. Returns how the board says it was reset."""
+    """Reset the board, unless this job has just done so. Returns the reset cause that the board reports."""
     # Imported here: ujobs itself runs where there is no board.
     import machine
 

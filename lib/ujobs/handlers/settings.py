@@ -1,9 +1,9 @@
-"""The job `{"operation": "settings", "set": {…}, "remove": [...]}`: change the board's settings, on trial.
+"""The job `{"operation": "settings", "set": {…}, "remove": [...]}`: change the board's settings, in a trial.
 
 The new settings take effect once the board has connected with them; if it does not, it rolls back automatically and the
 job is FAILED (see trial). No job changes what guards the board: the thing name, certificates and keys, and their
-places; `roots` can only be narrowed. Options of Agent.use(): check_settings, called with all settings as they would be,
-which raises ValueError for what is wrong. Values, which may be passwords, appear in no log line and no status detail.
+places; `roots` can only be narrowed. Options of Agent.use(): check_settings, called with all settings as they would be;
+it raises ValueError for a wrong one. Values, which may be passwords, appear in no log line and no status detail.
 """
 
 import os
@@ -18,9 +18,10 @@ _ROOTS = ["/data"]  # as in the handler files
 
 
 async def run(job: Job, options: dict) -> "dict | None":
-    """Put the settings in place and restart, or say how that went. Returns the number of settings changed."""
+    """Put the settings in place and restart, or report how that went."""
     await trial.outcome(job)
-    before = _read()
+    with open(trial.root + "/settings.json") as file:
+        before = ujson.load(file)
     after = _changed(before, job.document)
     if after == before:
         return {"restarted": "no" if job.checkpoint is None else "yes"}
@@ -45,7 +46,7 @@ def _changed(before, document):
     if not isinstance(given, dict) or not isinstance(removed, list) or not all(isinstance(n, str) for n in removed):
         raise Reject("set must be an object and remove a list of names")
     if not given and not removed:
-        # AWS removes members that are null from a document: what was meant to be changed does not arrive.
+        # AWS drops members that are null from a document, so an intended change may not arrive.
         raise Reject("nothing to set or remove (AWS drops nulls)")
     after = dict(before)
     after.update(given)
@@ -63,8 +64,3 @@ def _changed(before, document):
     if "settings" in before.get("handlers", ()) and "settings" not in (after.get("handlers") or ()):
         raise Reject("handlers must keep settings")
     return after
-
-
-def _read():
-    with open(trial.root + "/settings.json") as file:
-        return ujson.load(file)

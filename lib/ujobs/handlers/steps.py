@@ -1,11 +1,13 @@
-"""Jobs in AWS's own document schema, `{"version": "1.0", "steps": [...]}`, as its managed templates make them.
+"""Jobs in AWS's own document schema, `{"version": "1.0", "steps": [...]}`, as its managed templates create them.
 
 AWS-Reboot and AWS-Download-File run as they are. Other actions of type runHandler call the application's function of
-that name, with or without ".sh", with the arguments as text; runCommand calls the function that the command names.
-What makes no sense on a board (packages, services, a shell) rejects the job before its first step. A reset between
-steps goes on with the right one. Options of Agent.use(): functions, as for `call`; roots and ca, as for `files`.
+that name, with or without ".sh", with the arguments as strings; runCommand calls the function that the command names.
+An action without a function on the board (packages, services, a shell) rejects the job before its first step. After a
+reset the job continues with the step that was interrupted. Options of Agent.use(): functions, as for `call`; roots and
+ca, as for `files`.
 
-`runAsUser`, `allowStdErr` and `conditions` are taken and have no effect, as in AWS's own device client for conditions.
+`runAsUser`, `allowStdErr` and `conditions` are accepted and have no effect; AWS's own device client also ignores
+conditions.
 """
 
 from micropython import const
@@ -19,11 +21,12 @@ if _TYPING:
     from ..job import Job
 
 _MAX_STEPS = const(32)
-_MAX_CALLS = const(3)  # of one step, whose function may be what resets the board
+_OF_AWS = {"reboot": "reboot", "download-file": "files"}  # handlers of its templates that ujobs has
+_MAX_CALLS = const(3)  # of one step, whose function may crash the board
 
 
 class _Step:
-    # What a step's handler holds: the job, with a document and a checkpoint of the step's own.
+    # The job of a step's handler: it has a document and a checkpoint of its own.
     def __init__(self, job, number, document, checkpoint, options):
         self._job = job
         self._number = number
@@ -107,19 +110,15 @@ def _plan(action, options):
         name = name[:-3]
     if not isinstance(arguments, list):
         raise Reject("args must be a list")
-    if kind == "runHandler" and name == "reboot":
-        _must_allow("reboot", options)
-        return "reboot", {}
-    if kind == "runHandler" and name == "download-file":
-        _must_allow("files", options)
-        if len(arguments) != 2:
-            raise Reject("download-file takes a URL and a path")
-        return "files", {"fetch": [{"url": arguments[0], "path": arguments[1]}]}
-    if name not in options.get("functions", {}):
-        raise Reject("no function for action %s" % name)
-    return "call", {"function": name, "arguments": arguments}
-
-
-def _must_allow(name, options):
-    if name not in options["allowed"]:
-        raise Reject("handlers does not contain " + name)
+    module = _OF_AWS.get(name) if kind == "runHandler" else None
+    if not module:
+        if name not in options.get("functions", ()):
+            raise Reject("no function for action " + name)
+        return "call", {"function": name, "arguments": arguments}
+    if module not in options["allowed"]:
+        raise Reject("handlers does not contain " + module)
+    if module == "reboot":
+        return module, {}
+    if len(arguments) != 2:
+        raise Reject("download-file takes a URL and a path")
+    return module, {"fetch": [{"url": arguments[0], "path": arguments[1]}]}
