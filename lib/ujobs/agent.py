@@ -11,6 +11,7 @@ from errno import ETIMEDOUT
 
 import ujson
 from micropython import const
+from umqtt.simple import MQTTException
 
 from . import lend, let_go
 from .journal import Journal
@@ -52,7 +53,7 @@ class JobsError(Exception):
 
 
 # Errors from outside of this program: logged, and what failed is retried.
-EXPECTED = (OSError, ValueError, MemoryError, JobsError, asyncio.TimeoutError)
+EXPECTED = (OSError, ValueError, MemoryError, JobsError, MQTTException, asyncio.TimeoutError)
 
 
 def parse(payload: "bytes | bytearray | memoryview | None") -> dict:
@@ -290,8 +291,8 @@ class Agent(Requests):
         # notify, of the whole queue, is subscribed to by a gate only.
         if name.startswith(b"notify"):
             # AWS does not promise the order of messages: "nothing pending" must not override "a job is pending". Told
-            # apart by length, a job document need not be parsed.
-            if payload is None or len(payload) > _EMPTY or b'"execution"' in bytes(payload):
+            # apart by length, a job document need not be parsed. While a gate holds jobs, it says too little.
+            if payload is None or self.gate or len(payload) > _EMPTY or b'"execution"' in bytes(payload):
                 self._patience = 0
             elif self._patience:
                 self._patience = _ASK_ANYWAY

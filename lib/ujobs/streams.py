@@ -22,6 +22,7 @@ if _TYPING:
 BLOCK = const(4096)  # bytes; AWS accepts 256 to 131072
 _FIRST = const(8)  # blocks to begin with: a slow link is not flooded, and one of 200 ms is not idle
 _SPAN = const(30)  # blocks in flight, of all requests together: AWS answers with at most 128 KB. Fits a small integer
+_AROUND = const(64)  # bytes of a message besides its block and the start of its topic
 _PATIENCE = const(3)  # requests in a row that bring nothing
 
 # CBOR, the first byte of an item: its kind in three bits, then a number, or in how many more bytes the number comes.
@@ -48,6 +49,9 @@ async def receive(
     """
     receiver = _Receiver(file_id, size, write, start)
     prefix = ("$aws/things/%s/streams/%s/" % (thing, stream)).encode()
+    least = len(prefix) + min(size, BLOCK) + _AROUND
+    if link.receive_limit < least:
+        raise ValueError("a stream needs a receive_limit of %d bytes" % least)
     route = (prefix, receiver.received)
     link.routes.append(route)
     filters = (prefix + b"data/cbor", prefix + b"rejected/cbor")
@@ -79,7 +83,7 @@ class _Receiver:
     def received(self, topic, payload):
         try:
             if payload is None:
-                raise ValueError("a block is over the link's receive limit")
+                raise MemoryError("no room for a block")
             fields = decode(payload)
             # A rejection has no token when the service could not read the request.
             rejected = topic.endswith(b"/rejected/cbor")

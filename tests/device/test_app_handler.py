@@ -206,6 +206,15 @@ def test_a_compressed_file_is_unpacked():
     with_board(scenario, packed_job(), use, packing_server(PACKED), OLD)
 
 
+def test_of_a_compressed_file_only_size_and_digest_differ():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED", board.reason()
+        check_new(board)
+
+    # Nothing else in `deflate` has been checked.
+    with_board(scenario, packed_job(stream="a/+", file="x", url="ftp://x"), use, packing_server(PACKED), OLD)
+
+
 def test_an_unchanged_compressed_file_is_not_sent():
     def scenario(board):
         assert board.finish() == "SUCCEEDED", board.reason()

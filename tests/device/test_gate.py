@@ -109,6 +109,39 @@ def test_a_held_job_that_is_cancelled_is_forgotten():
     assert gated(gate, [{"operation": "quick"}], scenario).statuses() == ["CANCELED"]
 
 
+def test_an_empty_list_that_comes_late_does_not_postpone_a_held_job():
+    asked = []
+
+    def gate(job):
+        asked.append(job.job_id)
+        return 3000
+
+    async def scenario(agent, cloud):
+        await until(lambda: agent._patience == 3000)
+        cloud.broker.send(b"$aws/things/thing/jobs/notify", b'{"timestamp":1,"jobs":{}}', 1)
+        await until(lambda: len(asked) == 2 and agent._patience == 3000)
+
+    assert gated(gate, [{"operation": "quick"}], scenario).statuses() == ["QUEUED"]
+
+
+def test_a_policy_without_the_topics_of_the_queue_does_not_end_the_agent():
+    cloud = Cloud()
+
+    async def scenario(agent, cloud):
+        await until(lambda: cloud.broker.filters)
+        cloud.broker.suback = 0x80
+        cloud.queue("held", {"operation": "quick"})
+        await until(lambda: cloud.broker.count("subscribe") > 3)
+        agent.gate = lambda job: None
+        await until(cloud.done)
+
+    retry, ujobs.agent._RETRY = ujobs.agent._RETRY, 0.01
+    try:
+        assert gated(lambda job: 3000, [], scenario, cloud).statuses() == ["SUCCEEDED"]
+    finally:
+        ujobs.agent._RETRY = retry
+
+
 def test_a_gate_that_fails_holds_and_does_not_end_the_agent():
     for answer in (lambda job: 1 // 0, lambda job: "later", lambda job: job.nothing):
         async def scenario(agent, cloud):

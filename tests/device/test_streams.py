@@ -2,6 +2,7 @@
 
 import asyncio
 
+import ujobs.link
 from broker import Broker
 from cbor_writer import encode
 from ujobs.link import Link
@@ -58,7 +59,7 @@ class Service:
         return encode({"c": request["c"], "f": request["f"], "l": len(piece), "i": index, "p": piece})
 
 
-def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0, timeout=0.2):
+def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0, timeout=0.2, receive_limit=16384):
     """Receive once; return what was written, the service, the offsets reported and the error, if any.
 
     shortages: for how many blocks there is no memory at first.
@@ -79,7 +80,7 @@ def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0, t
     async def main():
         broker = Broker()
         asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
-        link = Link(b"kiln-7", "host", timeout=timeout)
+        link = Link(b"kiln-7", "host", timeout=timeout, receive_limit=receive_limit)
         service = Service(broker, content)
         services.append(service)
         prepare(service)
@@ -186,6 +187,31 @@ def test_a_block_that_finds_no_memory_is_asked_for_again():
     assert written == CONTENT
     assert (0, b"\x03\0\0\0", 2) in [(request["o"], request["b"], request["n"]) for request in service.requests]
     assert isinstance(fetch(shortages=1000)[3], OSError)
+
+
+def test_a_block_whose_message_finds_no_memory_is_asked_for_again():
+    missing = [BLOCK] * 3
+
+    def scarce(*arguments):
+        if arguments and isinstance(arguments[0], int) and arguments[0] > BLOCK and missing:
+            missing.pop()
+            raise MemoryError
+        return bytearray(*arguments)
+
+    ujobs.link.bytearray = scarce
+    try:
+        written, _, _, error = fetch()
+    finally:
+        del ujobs.link.bytearray
+    assert error is None, error
+    assert written == CONTENT and not missing
+
+
+def test_a_receive_limit_below_a_block_is_named_before_anything_is_requested():
+    written, service, _, error = fetch(receive_limit=4096)
+    assert isinstance(error, ValueError) and "receive_limit" in str(error), error
+    assert not service.requests
+    assert fetch(receive_limit=1024, content=CONTENT[:500])[0] == CONTENT[:500]
 
 
 def test_doubled_blocks_and_any_order_do_no_harm():

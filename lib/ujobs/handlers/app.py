@@ -121,7 +121,8 @@ def _clear(folder, kept):
 
 def _sent(source):
     # The source of what is sent: the file, or what it is unpacked from.
-    return dict(source, **source.get("deflate", {}))
+    packed = source.get("deflate")
+    return dict(source, size=packed["size"], sha256=packed["sha256"]) if packed else source
 
 
 def _entry(document, number):
