@@ -16,8 +16,7 @@ from ujobs_lab.pages import api_reference
 from ujobs_tools.cli import app
 
 PAGES = [
-    REPOSITORY / "README.md",
-    REPOSITORY / "ARCHITECTURE.md",
+    *sorted(REPOSITORY.glob("*.md")),
     *sorted(path for name in ("docs", "examples", "firmware") for path in (REPOSITORY / name).rglob("*.md")),
 ]
 KNOWN = firmware_module("settings")._KNOWN
@@ -93,6 +92,18 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert linked.is_relative_to(REPOSITORY), target
             assert linked.exists(), target
             assert not anchor or anchor in anchors(linked), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_files_modules_and_targets_exist(page: Path) -> None:
+    text = page.read_text()
+    for path in re.findall(r"(?<![\w/.$-])(?:tests|tools|firmware|examples)/[\w./-]*\w", text):
+        assert (REPOSITORY / path).exists(), path
+    for module in re.findall(r"python -m (ujobs_\w+(?:\.\w+)*)", text):
+        file = REPOSITORY / "tools" / module.replace(".", "/")
+        assert file.with_suffix(".py").exists() or (file / "__main__.py").exists(), module
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^    )make ([a-z][a-z-]*)", text, re.MULTILINE)) <= targets
 
 
 def test_every_page_can_be_found_from_the_index() -> None:
