@@ -191,8 +191,9 @@ async def process(agent: "Agent") -> None:
     elif journal.status == _IN_PROGRESS:
         execution, reason = await _interrupted(agent)
     else:
-        # A notify-next follows the report and says what comes next.
-        agent._patience = 0 if agent._until_idle else agent.link.timeout
+        # A notify-next follows the report and says what comes next. A 0 may be that of a notification: it stays.
+        if agent._patience:
+            agent._patience = 0 if agent._until_idle else agent.link.timeout
         ended = await _update(agent, journal.status, journal.details)
         if ended:
             log("job", journal.job_id, "had ended already:", ended)

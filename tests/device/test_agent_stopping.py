@@ -3,7 +3,7 @@
 import asyncio
 
 import fast_time
-from cloud import DIRECTORY, PREFIX, Cloud, beside, remove
+from cloud import DIRECTORY, PREFIX, Cloud, beside, idle, remove
 from ujobs.agent import Agent
 from ujobs.journal import Journal
 from ujobs.link import Link
@@ -227,5 +227,29 @@ def test_results_are_forgiving():
         assert cloud.statuses() == ["SUCCEEDED"]
         assert cloud.executions[0]["statusDetails"] == {
             "count": "3", "temperature": "21.5", "open": "false", "text": "two lines", "long": "x" * 1024}
+
+    run(scenario)
+
+
+def test_a_job_announced_while_a_result_is_repeated_does_not_wait():
+    async def scenario(agent, cloud, clock, running):
+        await until(lambda: idle(agent), clock)
+        reply = cloud._reply
+
+        def lose(topic, payload):
+            # To everything that the agent sends before it pauses.
+            if len(cloud.updates()) not in (1, 2, 3):
+                reply(topic, payload)
+
+        cloud._reply = lose
+        cloud.queue("a", {"operation": "quick"})
+        cloud.quiet = True
+        await until(lambda: len(cloud.updates()) == 3, clock)
+        cloud.queue("b", {"operation": "quick"})
+        cloud.broker.send(PREFIX + b"notify-next", b'{"timestamp": 2, "execution": {"jobId": "b"}}')
+        await until(lambda: len(cloud.updates()) >= 4, clock)
+        # Sent before that, it arrives after it.
+        cloud.broker.send(PREFIX + b"notify-next", b'{"timestamp": 1}')
+        await until(cloud.done, clock, 300)
 
     run(scenario)

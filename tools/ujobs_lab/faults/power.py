@@ -54,9 +54,9 @@ def run(console: Console, sample: int | None, seed: int, only: str | None) -> in
     with tempfile.TemporaryDirectory() as folder:
         compile_library(Path(folder))
         tries = run_tries(Path(folder), options)
+        console.print(_show_tries(tries))
         wear = None if sample is not None or only else measure_wear(Path(folder))
     failed = [one for one in tries if one.wrong]
-    console.print(_show_tries(tries))
     for one in failed[:_SHOWN]:
         console.print(f"[red]{one.text}[/red]: {escape('; '.join(one.wrong))}")
         console.print(escape("\n".join(one.log)), style="dim")

@@ -59,7 +59,9 @@ class _Wear:
 
 
 def main(options: dict) -> None:
-    print(json.dumps({name: _Wear(name, options["blocks"], options["jobs"]).measure() for name in _KINDS}))
+    # All flashes first: each needs memory in one piece.
+    boards = [(name, _Wear(name, options["blocks"], options["jobs"])) for name in _KINDS]
+    print(json.dumps({name: board.measure() for name, board in boards}))
 
 
 if __name__ == "__main__":
