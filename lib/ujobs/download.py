@@ -261,11 +261,10 @@ class _Response:
         line = b""
         while True:
             # In small pieces: a copy of the whole buffer for each line is more than a small heap has in one piece.
-            text = bytes(self._view[self._begin : min(self._end, self._begin + 128)])
-            end = text.find(b"\n")
-            self._begin += len(text) if end < 0 else end + 1
-            line += text[: max(0, min(most - len(line), len(text) if end < 0 else end))]
-            if end >= 0:
+            text, end, _ = bytes(self._view[self._begin : min(self._end, self._begin + 128)]).partition(b"\n")
+            self._begin += len(text) + len(end)
+            line = (line + text)[:most]
+            if end:
                 return line.strip()
             if self._begin == self._end and not await self._more():
                 raise OSError(ECONNRESET)

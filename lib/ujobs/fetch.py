@@ -75,17 +75,17 @@ class _Progress:
 
 
 async def fetch(
-    job: "Job", locate: "Callable[[dict], dict]", sink: "Any", position: int, save: "Callable[[int], None]",
-    means: tuple,
+    job: "Job", source: dict, locate: "Callable[[dict], dict]", sink: "Any", position: int,
+    save: "Callable[[int], None]", means: tuple,
 ) -> None:
     """Fetch a file into a sink, and check its size, SHA-256 and signature there.
 
-    locate: returns the source in a job document, which is fetched again when a presigned URL has expired. sink: has
+    source: as sources.check() has checked it. locate: returns it in a job document, which is fetched again when a
+    presigned URL has expired; only the URL is taken from that one, which nobody has checked. sink: has
     restart(), room(size), write(offset, data), flush(), size and the coroutine sha256(), see flash.Part. position:
     where to continue. save: called with the position that is safe in flash. means: from sources.check().
     Raises ValueError for a URL that is refused or a file that does not match its source, OSError.
     """
-    source: dict = locate(job.document)
     size = source.get("size")
     # Otherwise only an ETag proves that two parts belong to one version, and none is kept across a reset.
     checked = bool("sha256" in source or means[1])
@@ -125,7 +125,6 @@ async def fetch(
             elif status == 403 and progress.position > renewed:
                 renewed = progress.position
                 await job.renew()
-                # Everything else was checked, and a renewed document may say otherwise.
                 url = str(locate(job.document).get("url"))
                 if source["url"][:5].lower() == "https" != url[:5].lower():
                     raise ValueError("url: it leaves https")
@@ -141,7 +140,8 @@ async def fetch(
 
 
 async def fetch_file(
-    job: "Job", locate: "Callable[[dict, int], dict]", mark: tuple, path: str, position: int, means: tuple
+    job: "Job", source: dict, locate: "Callable[[dict, int], dict]", mark: tuple, path: str, position: int,
+    means: tuple,
 ) -> None:
     """Fetch a file to its place in flash, whole or not at all.
 
@@ -154,7 +154,7 @@ async def fetch_file(
     part = Part(path, position > 0)
     try:
         await fetch(
-            job, lambda document: locate(document, mark[-1]), part, min(position, part.size),
+            job, source, lambda document: locate(document, mark[-1]), part, min(position, part.size),
             lambda safe: job.save(mark + (safe,)), means,
         )
         part.install()

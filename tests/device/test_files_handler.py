@@ -330,6 +330,24 @@ def unchecked(server, cloud=None):
         ujobs.sources.check = real
 
 
+def test_a_renewed_document_changes_nothing_of_the_files_that_follow():
+    cloud = Cloud()
+    forged = b"forged"
+    document = {"operation": "files", "fetch": [source("a"), source("b")]}
+    cloud.queue("files-1", document)
+
+    def answer(connection):
+        if b"forged" in connection.request:
+            return File(forged)(connection)
+        if document["fetch"][0]["url"] == URL + "a":
+            document["fetch"] = [source("a", url=URL + "fresh"), source("b", forged, url=URL + "forged")]
+            return head(403, {})
+        return File(CONTENT)(connection)
+
+    assert work(None, Web(answer), cloud=cloud)["status"] == "SUCCEEDED"
+    assert (stored("a"), stored("b")) == (CONTENT, CONTENT)
+
+
 def test_a_renewed_url_may_not_leave_https():
     cloud = Cloud()
     document = {"operation": "files", "fetch": [unnamed()]}

@@ -37,7 +37,10 @@ async def run(job: "Job", options: dict) -> "dict | None":
     folder, index, position = job.checkpoint or (trial.other_slot(), 0, 0)
     if active == folder:
         return {"version": clean(version)}
-    sources = _sources(document)
+    files = document.get("files")
+    if not isinstance(files, list) or not 0 < len(files) <= _MAX_FILES:
+        raise Reject("files must be a list of 1 to %d" % _MAX_FILES)
+    sources = [_source(document, entry) for entry in files]
     try:
         means = lend("sources", "check_update", document, sources, active, options)
         _check(sources)
@@ -59,13 +62,6 @@ async def run(job: "Job", options: dict) -> "dict | None":
         job.save((folder, number + 1, 0))
     trial.write(folder + ".version", version)
     await trial.restart(job, trial.APP)
-
-
-def _sources(document):
-    files = document.get("files")
-    if not isinstance(files, list) or not 0 < len(files) <= _MAX_FILES:
-        raise Reject("files must be a list of 1 to %d" % _MAX_FILES)
-    return [_source(document, entry) for entry in files]
 
 
 def _source(document, entry):
@@ -119,14 +115,8 @@ def _clear(folder, kept):
             os.remove(path)
 
 
-def _sent(source):
-    # The source of what is sent: the file, or what it is unpacked from.
-    packed = source.get("deflate")
-    return dict(source, size=packed["size"], sha256=packed["sha256"]) if packed else source
-
-
 def _entry(document, number):
-    return _sent(_source(document, document["files"][number]))
+    return _source(document, document["files"][number])
 
 
 async def _bring(job, number, source, folder, position, means):
@@ -138,9 +128,13 @@ async def _bring(job, number, source, folder, position, means):
     if not await is_there(origin, source):
         packed = "deflate" in source
         origin = path + ".z" if packed else path
+        sent = source
+        if packed:
+            # Only these: the rest of it was not checked.
+            sent = dict(source, size=source["deflate"]["size"], sha256=source["deflate"]["sha256"])
         # A reset may have come while it was unpacked.
-        if not await is_there(origin, _sent(source)):
-            await fetch_file(job, _entry, (folder, number), origin, position, means)
+        if not await is_there(origin, sent):
+            await fetch_file(job, sent, _entry, (folder, number), origin, position, means)
         if not packed:
             return
     await _copy(origin, path, source, packed)

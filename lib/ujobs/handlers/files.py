@@ -52,9 +52,10 @@ async def run(job: "Job", options: dict) -> "dict | None":
     if sources:
         checkpoint = job.checkpoint or (0, 0)
         for index in range(checkpoint[0], len(sources)):
-            if not await is_there(sources[index]["path"], sources[index]):
+            source = sources[index]
+            if not await is_there(source["path"], source):
                 position = checkpoint[1] if index == checkpoint[0] else 0
-                await fetch_file(job, _entry, (index,), sources[index]["path"], position, means)
+                await fetch_file(job, source, _entry, (index,), source["path"], position, means)
             job.save((index + 1, 0))
         result["fetched"] = str(len(sources))
     if deleted:

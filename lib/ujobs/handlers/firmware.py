@@ -65,7 +65,7 @@ async def run(job: "Job", options: dict) -> "dict | None":
     if checkpoint is None:
         job.save((label, 0))
     image = _Image(target, source["size"], running, position)
-    await fetch(job, _source, image, position, lambda safe: job.save((label, safe // _SECTOR * _SECTOR)), means)
+    await fetch(job, source, _source, image, position, lambda safe: job.save((label, safe // _SECTOR * _SECTOR)), means)
 
     trial.write("/" + label + ".version", version)
 
