@@ -9,6 +9,7 @@ from micropython import const
 from .agent import JobsError as JobsError
 from .agent import Requests, parse
 from .checks import check_execution, check_name, check_number, details_of, field_of
+from .journal import STATES
 from .link import explain, log
 
 # Only for type checkers; the compiler leaves it out.
@@ -151,7 +152,7 @@ class JobsClient(Requests):
         """
         if status == "SUCCESS":
             status = "SUCCEEDED"
-        if status not in ("IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED"):
+        if status not in STATES[1:]:  # the first is that of no job
             raise ValueError("status must be IN_PROGRESS, SUCCEEDED, FAILED or REJECTED")
         try:
             return await self.request(

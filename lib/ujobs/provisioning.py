@@ -167,7 +167,7 @@ def _exists(path):
 
 
 def _check(record):
-    for name in (_CERTIFICATE, _KEY, _TOKEN):
+    for name in [_CERTIFICATE, _KEY, _TOKEN]:
         if not record.get(name) or not isinstance(record[name], str):
             raise ValueError("the reply has no " + name)
 

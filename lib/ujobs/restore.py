@@ -43,7 +43,7 @@ def reset_cause() -> str:
     except (ImportError, AttributeError):
         return "cause unknown"  # no board
     # The numbers differ from port to port; the names do not.
-    for name in ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET"):
-        if getattr(machine, name, None) == cause:
+    for name in dir(machine):
+        if name.endswith("_RESET") and getattr(machine, name) == cause:
             return name
     return str(cause)
