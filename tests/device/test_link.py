@@ -191,6 +191,21 @@ def test_publish_without_link_is_an_error_at_once():
     asyncio.run(main())
 
 
+def test_an_acknowledgement_is_not_waited_for_once_the_link_is_lost():
+    async def scenario(link, broker):
+        await until(link.up.is_set)
+        broker.mute.add("publish")
+        publishing = asyncio.create_task(raises_async(OSError, link.publish(b"topic", b"message", qos=1)))
+        await until(lambda: broker.count("publish"))
+        lost_at = ujobs.link.time.seconds()
+        broker.refuse = [OSError(111)] * 9
+        broker.wires[-1].end()
+        await publishing
+        assert ujobs.link.time.seconds() - lost_at < 5
+
+    connected(scenario, timeout=10)
+
+
 def test_nothing_is_published_before_the_answer_to_connect():
     async def scenario(link, broker):
         await until(lambda: broker.count("connect") == 1)

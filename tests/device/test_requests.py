@@ -23,6 +23,15 @@ def test_numbers_out_of_limits_are_refused_with_field_and_limits():
         check_number("stepTimeoutInMinutes", number, 1, 10080)
 
 
+def test_an_execution_is_checked_and_the_wrong_field_named():
+    sound = {"jobId": "a", "executionNumber": 1, "versionNumber": 2}
+    assert check_execution(dict(sound)) == dict(sound, queuedAt=0)
+    for name, value in (
+        ("jobId", "a/b"), ("jobId", None), ("executionNumber", "1"), ("versionNumber", -1), ("queuedAt", 1.5),
+    ):
+        assert name in str(raises(ValueError, check_execution, dict(sound, **{name: value})))
+
+
 def test_a_result_becomes_text():
     assert details_of(None) == {}
     assert details_of({}) == {}

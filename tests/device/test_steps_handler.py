@@ -89,6 +89,15 @@ def test_steps_after_a_reboot_go_on_where_it_was():
     )
 
 
+def test_a_job_that_fails_shows_at_which_step():
+    def check(board, calls):
+        assert board.execution["status"] == "FAILED"
+        details = board.execution["statusDetails"]
+        assert (details["progress"], details["message"]) == ("1/3", "Measure")
+
+    run(steps(command("blink"), command("broken", name="Measure"), command("blink")), check)
+
+
 def test_aws_download_file_needs_https():
     def check(board, calls):
         assert board.execution["status"] == "REJECTED"
