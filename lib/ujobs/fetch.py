@@ -22,12 +22,12 @@ _ATTEMPTS = const(5)  # in a row that bring no data
 
 class _Progress:
     # Tracks how much of the file has arrived, reports it as progress, and saves checkpoints.
-    def __init__(self, job, sink, size, position, save, checked):
+    def __init__(self, job, mark, sink, size, position, checked):
         self.job = job
+        self.mark = mark
         self.sink = sink
         self.size = self.limit = size
         self.position = self.saved = position
-        self.save = save
         self.checked = checked
         self.etag = None
         self.failed = False
@@ -70,26 +70,27 @@ class _Progress:
             if self.limit is None:
                 self.flash(self.sink.room, _EVERY)
             self.flash(self.sink.flush)
-            self.flash(self.save, position)
+            self.flash(self.job.save, self.mark + (position,))
             self.saved = position
 
 
 async def fetch(
-    job: "Job", source: dict, locate: "Callable[[dict], dict]", sink: "Any", position: int,
-    save: "Callable[[int], None]", means: tuple,
+    job: "Job", source: dict, locate: "Callable[[dict, Any], dict]", mark: tuple, sink: "Any", position: int,
+    means: tuple,
 ) -> None:
     """Fetch a file into a sink, and check its size, SHA-256 and signature there.
 
-    source: as sources.check() has checked it. locate: returns it in a job document, which is fetched again when a
-    presigned URL has expired; only the URL is taken from that one, which nobody has checked. sink: has
+    source: as sources.check() has checked it. locate: called as locate(document, mark[-1]), returns the source in a job
+    document, which is fetched again when a presigned URL has expired; only the URL is taken from that one, which nobody
+    has checked. mark: the job's checkpoint without its last element, the position that is safe in flash. sink: has
     restart(), room(size), write(offset, data), flush(), size and the coroutine sha256(), see flash.Part. position:
-    where to continue. save: called with the position that is safe in flash. means: from sources.check().
+    where to continue. means: from sources.check().
     Raises ValueError for a URL that is refused or a file that does not match its source, OSError.
     """
     size = source.get("size")
     # Otherwise only an ETag proves that two parts belong to one version, and none is kept across a reset.
     checked = bool("sha256" in source or means[1])
-    progress = _Progress(job, sink, size, position if checked else 0, save, checked)
+    progress = _Progress(job, mark, sink, size, position if checked else 0, checked)
     if size is not None:
         sink.room(size - progress.position)
     renewed = -1  # position at which a presigned URL was last renewed
@@ -125,7 +126,7 @@ async def fetch(
             elif status == 403 and progress.position > renewed:
                 renewed = progress.position
                 await job.renew()
-                url = str(locate(job.document).get("url"))
+                url = str(locate(job.document, mark[-1]).get("url"))
                 if source["url"][:5].lower() == "https" != url[:5].lower():
                     raise ValueError("url: it leaves https")
                 source = dict(source, url=url)
@@ -140,23 +141,16 @@ async def fetch(
 
 
 async def fetch_file(
-    job: "Job", source: dict, locate: "Callable[[dict, int], dict]", mark: tuple, path: str, position: int,
+    job: "Job", source: dict, locate: "Callable[[dict, Any], dict]", mark: tuple, path: str, position: int,
     means: tuple,
 ) -> None:
-    """Fetch a file to its place in flash, whole or not at all.
-
-    mark: what comes before the position in the job's checkpoint; its last element is the number of the file, for
-    locate(document, number). The rest is as in fetch().
-    """
+    """Fetch a file to its place in flash, whole or not at all. Other arguments and errors are those of fetch()."""
     # Imported here: firmware is not written to files.
     from .flash import Part
 
     part = Part(path, position > 0)
     try:
-        await fetch(
-            job, source, lambda document: locate(document, mark[-1]), part, min(position, part.size),
-            lambda safe: job.save(mark + (safe,)), means,
-        )
+        await fetch(job, source, locate, mark, part, min(position, part.size), means)
         part.install()
     except (Exception, asyncio.CancelledError) as error:
         # A handler that is stopped, but not by the service, leaves the part behind for the next attempt.

@@ -51,10 +51,11 @@ async def run(job: "Job", options: dict) -> "dict | None":
     except OSError:
         raise Reject("this board has one application partition")
     label, position = checkpoint or (target.info()[4], 0)
+    position = position // _SECTOR * _SECTOR
     try:
         if "afr_ota" in document and not options.get("signing_key"):
             raise ValueError("afr_ota needs a signing_key on the board")
-        source = _source(document)
+        source = _source(document, label)
         means = lend("sources", "check_update", document, (source,), "/" + running.info()[4], options)
         if not 0 < source.get("size", 0) <= target.info()[3]:
             raise ValueError("size must be 1 to %d bytes" % target.info()[3])
@@ -65,8 +66,7 @@ async def run(job: "Job", options: dict) -> "dict | None":
     if checkpoint is None:
         job.save((label, 0))
     image = _Image(target, source["size"], running, position)
-    await fetch(job, source, _source, image, position, lambda safe: job.save((label, safe // _SECTOR * _SECTOR)), means)
-
+    await fetch(job, source, _source, (label,), image, position, means)
     trial.write("/" + label + ".version", version)
 
     def put():
@@ -81,7 +81,7 @@ async def run(job: "Job", options: dict) -> "dict | None":
     await trial.restart(job, trial.FIRMWARE, put)
 
 
-def _source(document):
+def _source(document, _):
     update = document.get("afr_ota")
     if not update:
         return document
