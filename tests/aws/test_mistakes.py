@@ -86,7 +86,7 @@ def test_aws_needs_a_bucket_and_a_role(folder: Path) -> None:
     assert "on AWS, --bucket and --role-arn are needed" in said
 
 
-def test_a_name_too_long_for_a_job_is_refused_before_anything_is_uploaded(
+def test_a_name_or_version_too_long_is_refused_before_anything_is_uploaded(
     cloud: clouds.Cloud, nobody: str, folder: Path
 ) -> None:
     cloud.iot().create_thing(thingName="any")
@@ -94,6 +94,9 @@ def test_a_name_too_long_for_a_job_is_refused_before_anything_is_uploaded(
         "publish-app", folder, *PUBLISH, "--name", "a" * 65, "--endpoint-url", cloud.endpoint_url, "--s3-url", nobody
     )
     assert "must be 1 to 64 characters" in said
+    for version in ("", "9" * 65):
+        options = ("--version", version, "--name", "app-2", "--thing", "any", "--endpoint-url", cloud.endpoint_url)
+        assert f"version {version!r} must be 1 to 64 characters" in refused("publish-app", folder, *options)
 
 
 def test_files_are_named(cloud: clouds.Cloud, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_options_are_parameters_of_create_job(options: dict[str, Any], parameter
 @pytest.mark.parametrize(
     "options",
     [
-        {"rate": "fast"}, {"rate": "1-100"}, {"rate": "0.5"}, {"abort_at": "many"}, {"abort_at": "20/"},
+        {"rate": "fast"}, {"rate": "1-100"}, {"rate": "0.5"}, {"rate": "0"}, {"abort_at": "many"}, {"abort_at": "20/"},
         {"windows": ["22:00"]}, {"windows": ["22:00-60"]}, {"windows": ["daily 22:00+60"]},
         {"windows": ["MON-XXX 22:00+60"]}, {"windows": ["7:00+5"]},
     ],

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ujobs_tools.keys.signing import Signer
+from ujobs_tools.keys.signing import MAX_VERSION, Signer
 
 MAX_FILES = 50  # of a stream (CreateStream, files)
 MAX_FILE = 24 * 1024 * 1024  # bytes of a stream's file
@@ -49,10 +49,10 @@ def publish_app(
     the job's status details. name: of the job and its stream, and the folder in the bucket: 1 to 64 of a-z A-Z 0-9 _ -.
     on_progress: called with each file's path and size after its upload. signer: signs the document, for boards with a
     signing_key. downgrade: lets boards that run a higher version install this one. compress: send files compressed
-    where that saves bytes; boards need MicroPython's deflate. Raises ValueError if a file or the name is not allowed,
-    OSError, and boto3's errors.
+    where that saves bytes; boards need MicroPython's deflate. Raises ValueError if a file, version or name is
+    not allowed, OSError, and boto3's errors.
     """
-    sources = _upload(to, list(files.items()), name, on_progress, compress)
+    sources = _upload(to, list(files.items()), version, name, on_progress, compress)
     entries = [{"path": path, **source} for path, source in zip(files, sources, strict=True)]
     return _document(to, "app", version, name, downgrade, signer, {"files": entries})
 
@@ -69,7 +69,7 @@ def publish_firmware(
     with image.open("rb") as file:
         if file.read(1) != bytes([_IMAGE_MAGIC]):
             raise ValueError(f"{image} is no ESP32 application image")
-    (source,) = _upload(to, [(image.name, image)], name, on_progress)
+    (source,) = _upload(to, [(image.name, image)], version, name, on_progress)
     return _document(to, "firmware", version, name, downgrade, signer, source)
 
 
@@ -79,9 +79,12 @@ def presigning(to: Destination) -> dict[str, Any]:
 
 
 def _upload(
-    to: Destination, files: Sequence[tuple[str, Path]], name: str, on_progress: OnProgress, compress: bool = False
+    to: Destination, files: Sequence[tuple[str, Path]], version: str, name: str, on_progress: OnProgress,
+    compress: bool = False,
 ) -> list[dict[str, Any]]:
     """Returns how a job document describes each file."""
+    if not 1 <= len(version) <= MAX_VERSION:
+        raise ValueError(f"version {version!r} must be 1 to {MAX_VERSION} characters")
     if not _NAME.fullmatch(name):
         raise ValueError(f"name {name!r} must be 1 to 64 characters of a-z A-Z 0-9 _ -")
     if len(files) > MAX_FILES:

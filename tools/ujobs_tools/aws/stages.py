@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _FACTOR = 2.0  # by which a growing rate grows
-_RATE = re.compile(r"(\d+)(?:-(\d+)/(\d+))?")
+_RATE = re.compile(r"([1-9]\d*)(?:-([1-9]\d*)/([1-9]\d*))?")
 _ABORT = re.compile(r"(\d+(?:\.\d+)?)%?(?:/(\d+))?")
 _WINDOW = re.compile(r"(?:(.+) )?(\d\d):(\d\d)\+(\d+)")
 _DAY = "MON|TUE|WED|THU|FRI|SAT|SUN"
