@@ -4,7 +4,6 @@ import ast
 import contextlib
 import shlex
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any
 import serial
 
 from ujobs_tools.deploy import ports
+from ujobs_tools.deploy.follower import Follower
 from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.provision import CONNECTED
 from ujobs_tools.deploy.remote import Remote
 
 _LINE_PATIENCE = 5.0  # seconds for the reset command, and for a board to say something after a reset
-_JOIN = 5.0  # seconds
 _BOOT = 0.1  # seconds until the chip has read IO0
 
 
@@ -35,34 +34,15 @@ def pulse(line: serial.Serial) -> None:
     line.rts = True
 
 
-class BoardUnderTest:
-    """port: its serial port. log: file that gets its console. reset_command: resets the board where its port has no RTS
-    line that does, such as one that switches its USB power."""
+class BoardUnderTest(Follower):
+    """port: its serial port. log: file that receives its console. reset_command: a shell command that resets the board,
+    for boards whose port has no RTS line to their reset pin: for example, one that switches the USB power."""
 
     def __init__(self, port: str, log: Path, reset_command: str | None) -> None:
+        super().__init__(port, log)
         self.port = port
-        self.lines: list[str] = []
         self.resets = 0  # hard resets, by the line
-        self._log = log
         self._reset_command = reset_command
-        self._changed = threading.Condition()
-        self._stop = threading.Event()
-        self._reader: threading.Thread | None = None
-        self._failure: BoardError | None = None
-
-    def listen(self, opened: serial.SerialBase | None = None) -> None:
-        """Follow the console from here on. opened: the port, if it is open already."""
-        self._stop = threading.Event()
-        self._failure = None
-        self._reader = threading.Thread(target=self._read, args=(opened, self._stop), name="console", daemon=True)
-        self._reader.start()
-
-    def release(self) -> None:
-        """Let go of the port."""
-        if self._reader is not None:
-            self._stop.set()
-            self._reader.join(_JOIN)
-            self._reader = None
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[Remote]:
@@ -110,33 +90,3 @@ class BoardUnderTest:
             self.wait_for(CONNECTED, 60, before)
             return True
         return False
-
-    def wait_for(self, text: str, seconds: float, since: int = 0) -> str:
-        """The first line with this text from line `since` on. Raises BoardError after that time."""
-        deadline = time.monotonic() + seconds
-        with self._changed:
-            while True:
-                for line in self.lines[since:]:
-                    if text in line:
-                        return line
-                since = len(self.lines)
-                if self._failure is not None:
-                    raise self._failure
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise BoardError(f"the board has not printed {text!r} within {seconds:g} s")
-                self._changed.wait(min(left, 1))
-
-    def _read(self, opened: serial.SerialBase | None, stop: threading.Event) -> None:
-        try:
-            with self._log.open("a", encoding="utf-8") as log:
-                for line in ports.lines(self.port, None, opened, stop):
-                    log.write(line + "\n")
-                    log.flush()
-                    with self._changed:
-                        self.lines.append(line)
-                        self._changed.notify_all()
-        except BoardError as error:
-            with self._changed:
-                self._failure = error
-                self._changed.notify_all()

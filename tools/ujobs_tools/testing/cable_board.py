@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any, NoReturn
 import pytest
 import serial
 
-from ujobs_tools.deploy import install, ports
+from ujobs_tools.deploy import install
+from ujobs_tools.deploy.follower import Follower
 from ujobs_tools.deploy.plan import OWNED, SLOTS
 from ujobs_tools.deploy.provision import CONNECTED
 from ujobs_tools.deploy.remote import Remote
@@ -61,8 +61,7 @@ class CableBoard(BoardOnConsole):
         self.on = False
         self._line: serial.SerialBase | None = None
         self._held = False  # in reset, by the reset line
-        self._reader: threading.Thread | None = None
-        self._letting_go = threading.Event()
+        self._follower = Follower(self._port, log)
 
     def deploy(self, app: Path | None, own: Mapping[str, bytes]) -> None:
         """Bring the library, an application and the board's own files there, remove other files, and start.
@@ -177,18 +176,8 @@ class CableBoard(BoardOnConsole):
         """Follow what a running board prints on an open port."""
         self._line = line
         self.on = True
-        self._letting_go.clear()
-        self._reader = threading.Thread(target=self._follow, args=(line,), name="console", daemon=True)
-        self._reader.start()
-
-    def _follow(self, line: serial.SerialBase) -> None:
-        with self._log.open("a") as log:
-            for text in ports.lines(self._port, None, line, self._letting_go):
-                log.write(text + "\n")
-                log.flush()
+        self._follower.listen(line)
 
     def _hang_up(self) -> None:
-        self._letting_go.set()
-        if self._reader is not None:
-            self._reader.join()
-        self._reader = self._line = None
+        self._follower.release()
+        self._line = None
