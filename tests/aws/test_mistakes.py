@@ -78,12 +78,12 @@ def test_an_s3_that_does_not_answer_is_named_and_not_the_service(
 
 def test_an_endpoint_here_has_no_presigned_urls_of_aws(folder: Path) -> None:
     said = refused("publish-app", folder, *PUBLISH, "--name", "app-2", "--endpoint-url", "http://[::1]:1", "--https")
-    assert "--https needs an S3 with presigned URLs: give it with --s3-url" in said
+    assert "--https needs an S3 that supports presigned URLs: give its URL with --s3-url" in said
 
 
 def test_aws_needs_a_bucket_and_a_role(folder: Path) -> None:
     said = refused("publish-app", folder, "--version", "2", "--name", "a", "--thing", "any", "--region", "eu-west-1")
-    assert "on AWS, --bucket and --role-arn are needed" in said
+    assert "AWS needs --bucket and --role-arn" in said
 
 
 def test_a_name_or_version_too_long_is_refused_before_anything_is_uploaded(

@@ -56,9 +56,9 @@ def test_esptool_knows_the_options(tmp_path: Path) -> None:
 def test_files_that_are_no_first_installation(tmp_path: Path) -> None:
     other = tmp_path / "other.bin"
     other.write_bytes(b"UF2\n" * 100)
-    assert "is no image for an ESP32" in run(other)[1]
+    assert "is not an image for an ESP32" in run(other)[1]
     assert "has no partition table" in run(image(tmp_path / "update.bin", 0, 0x1000, partitions=False))[1]
-    assert "chip with the number 99" in run(image(tmp_path / "strange.bin", 99, 0))[1]
+    assert "unknown chip, number 99" in run(image(tmp_path / "strange.bin", 99, 0))[1]
     assert run(other)[0] == 1
 
 

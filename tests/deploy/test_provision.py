@@ -115,7 +115,7 @@ def test_a_board_that_does_not_connect_is_told(
     assert "without --wifi-ssid, the board uses a wired network\n" in said
     assert "settings: " not in said
     assert "ujobs: no link to localhost" in said
-    assert "the board has everything, but did not connect in time" in said
+    assert "the board has all its files, but did not connect in time" in said
 
 
 def test_a_board_that_does_not_start_is_told_at_once(
@@ -128,4 +128,4 @@ def test_a_board_that_does_not_start_is_told_at_once(
     )
     assert code == 1
     assert "not started: " in said
-    assert "the board has everything, but does not start" in said
+    assert "the board has all its files, but does not start" in said

@@ -1,4 +1,4 @@
-"""The command `ujobs`; each command is a module of `commands`."""
+"""The command `ujobs`; each subcommand is a module of `commands`."""
 
 import inspect
 from importlib.metadata import version
@@ -69,8 +69,8 @@ app.add_typer(job_control.app, name="job")
 
 
 def _let_help_wrap(group: typer.Typer) -> None:
-    """Make each paragraph of the commands' docstrings one line, which help wraps to the terminal's width: it keeps line
-    breaks as they are."""
+    """Join each paragraph of the commands' docstrings into one line: help keeps line breaks, and wraps long lines to
+    the terminal's width."""
     for command in group.registered_commands:
         paragraphs = inspect.cleandoc(command.callback.__doc__ or "").split("\n\n") if command.callback else []
         command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

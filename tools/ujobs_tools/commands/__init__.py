@@ -1,1 +1,1 @@
-"""One module a command of `ujobs`; `ujobs_tools.cli` puts them together."""
+"""One module per command of `ujobs`; `ujobs_tools.cli` registers them."""

@@ -1,4 +1,4 @@
-"""`ujobs board`: the virtual board on the command line; `ujobs_tools.board` is what it drives."""
+"""`ujobs board`: runs the virtual board of `ujobs_tools.board`."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _DEFAULT_HEAP = 160  # KB
 _NOT_DONE, _USAGE = 1, 2
 
 def board(
-    image: Annotated[Path, typer.Argument(help="Flash image; built on the first start.")],
+    image: Annotated[Path, typer.Argument(help="File with the flash image; created on the first start.")],
     thing_dir: Annotated[
         Path | None,
         typer.Option(help="Folder with ca.der, cert.der, key.der, from `ujobs thing create` or `ujobs claim create`."),
@@ -29,57 +29,62 @@ def board(
     settings: Annotated[Path | None, typer.Option(help="settings.json to start from.")] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="KEY=VALUE in the settings; VALUE is JSON or text; wifi.ssid=x."),
+        typer.Option("--set", help="Setting KEY=VALUE; VALUE is JSON or a string. Example: wifi.ssid=x."),
     ] = None,
     app: Annotated[
-        Path | None, typer.Option(help="Application: becomes /app/app.py, or a folder: /app.")
+        Path | None, typer.Option(
+            help="Application: a file, which becomes /app/app.py, or a folder, which becomes /app."
+        )
     ] = None,
     source: Annotated[
-        bool, typer.Option("--source", help="Put library and firmware on as .py, not .mpy.")
+        bool, typer.Option("--source", help="Install library and firmware as .py, not as .mpy.")
     ] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Build the image anew; what was on it is lost.")
+        bool, typer.Option("--fresh", help="Rebuild the image; its content is lost.")
     ] = False,
-    heap: Annotated[str, typer.Option(help="Heap of the program, such as 160k; see above.")] = f"{_DEFAULT_HEAP}k",
+    heap: Annotated[
+        str, typer.Option(help="Heap size of the program, for example 160k; see above.")
+    ] = f"{_DEFAULT_HEAP}k",
     wifi_ssid: Annotated[
-        str | None, typer.Option(help="The access point's name; without it any will do.")
+        str | None, typer.Option(help="Name of the access point. Default: any name works.")
     ] = None,
-    wifi_password: Annotated[str | None, typer.Option(help="Its password; without it any will do.")] = None,
+    wifi_password: Annotated[
+        str | None, typer.Option(help="Password of the access point. Default: any password works.")
+    ] = None,
     ntp: Annotated[
-        str, typer.Option(help="How the time server answers: right, silent, zeros, kiss, year or foreign.")
+        str, typer.Option(help="Behaviour of the time server: right, silent, zeros, kiss, year or foreign.")
     ] = "right",
     one_partition: Annotated[
         bool, typer.Option("--one-partition", help="One application partition, as in MicroPython's default images.")
     ] = False,
-    log: Annotated[Path | None, typer.Option(help="File that gets the board's output as well.")] = None,
+    log: Annotated[Path | None, typer.Option(help="File for a copy of the board's output.")] = None,
     serial: Annotated[
-        Path | None, typer.Option(help="Make a serial port here, for mpremote; the REPL follows main.py.")
+        Path | None, typer.Option(help="Create a serial port at this path, for mpremote; the REPL follows main.py.")
     ] = None,
     bare: Annotated[
-        bool, typer.Option("--bare", help="Build an image without any of ujobs: a board as it comes.")
+        bool, typer.Option("--bare", help="Build an image without ujobs, like a board with plain MicroPython.")
     ] = False,
     once: Annotated[bool, typer.Option("--once", help="Stop at the first reset.")] = False,
     stay: Annotated[
-        bool, typer.Option("--stay", help="Idle when main.py has ended, as a board does.")
+        bool, typer.Option("--stay", help="Keep running when main.py has ended, as a board does.")
     ] = False,
 ) -> None:
-    """Run boot.py and main.py on a virtual board whose flash is the file IMAGE.
+    """Run boot.py and main.py on a virtual board. The file IMAGE is its flash.
 
-    The first start builds the image: boot.py, main.py, the library and firmware compiled, umqtt, settings,
-    certificates and application. Later starts run the image; --thing, --host, --port and --set change its settings
-    first.
+    The first start builds the image: boot.py, main.py, the compiled library and firmware, umqtt, settings, certificates
+    and application. Later starts run it as it is; --thing, --host, --port and --set change its settings first.
 
-    Heap: objects of the 64-bit interpreter here are up to twice as large as on a 32-bit board and never smaller, so
-    a program that runs in 160k here runs in 160 KB there, and may run in 80 KB. TLS buffers are not part of it.
+    Heap: objects in this 64-bit interpreter are up to twice as large as on a 32-bit board and never smaller. A program
+    that runs in 160k here also runs in 160 KB there, perhaps in 80 KB. TLS buffers are not included.
 
-    Signals: SIGTERM and Ctrl-C stop the board, SIGUSR1 takes the access point away, SIGUSR2 brings it back;
-    SIGQUIT (Ctrl-\\) is the reset line, at any instruction; SIGKILL is a power cut.
+    Signals: SIGTERM and Ctrl-C stop the board; SIGUSR1 switches the access point off, SIGUSR2 on;
+    SIGQUIT (Ctrl-\\) pulls the reset line, at any instruction; SIGKILL is a power cut.
 
     Exit codes: 0 stopped, or main.py ended; 1 main.py did not start its work, or boot.py or main.py ended with an
     exception; 2 bad options or image; 3 the MicroPython process died.
     """
     if sys.platform != "linux":
-        typer.echo("ujobs board: the virtual board runs on Linux only; all other commands work here", err=True)
+        typer.echo("ujobs board: the virtual board needs Linux; all other commands work here", err=True)
         raise typer.Exit(_NOT_DONE)
     from ujobs_tools.board.image import ImageError, build_image
     from ujobs_tools.board.supervisor import NTP_ANSWERS, Board, BoardOptions
@@ -102,7 +107,7 @@ def board(
                 _change_image(image, overrides, set_ or [])
         elif bare:
             if len(given) > 1 or set_ or any(overrides.values()):
-                raise UsageError("--bare leaves nothing for other options to say")
+                raise UsageError("--bare cannot be combined with options that add files or settings")
             build_image(image, make_bare_files())
             typer.echo(f"board: {image} built bare, with {umqtt.find()[1]}")
         else:
@@ -119,7 +124,7 @@ def board(
 
 
 def _change_image(image: Path, overrides: dict[str, Any], assignments: list[str]) -> None:
-    """Change the settings on an existing image. Raises UsageError, ImageError."""
+    """Change the settings in an existing image. Raises UsageError, ImageError."""
     from ujobs_tools.board.image import read_files, write_file
 
     files = read_files(image)
@@ -132,7 +137,7 @@ def _change_image(image: Path, overrides: dict[str, Any], assignments: list[str]
 
 
 def _heap_bytes(text: str) -> int:
-    """Bytes of a size such as 163840, 160k or 1m."""
+    """Convert a size such as 163840, 160k or 1m to bytes."""
     match = re.fullmatch(r"(\d+)([km]?)", text.lower())
     if match is None or int(match[1]) == 0:
         raise UsageError(f"--heap {text}: write a size such as {_DEFAULT_HEAP}k")

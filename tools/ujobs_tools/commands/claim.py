@@ -1,4 +1,4 @@
-"""`ujobs claim`: claims on the command line; `ujobs_tools.aws.claims` does the work."""
+"""`ujobs claim`: creates claims with `ujobs_tools.aws.claims`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +11,12 @@ from ujobs_tools.commands.options import Ca, EndpointUrl, Profile, Region
 if TYPE_CHECKING:
     from ujobs_tools.aws.claims import Claim
 
-app = typer.Typer(no_args_is_help=True, help="Claims, with which boards get certificates of their own: create.")
+app = typer.Typer(no_args_is_help=True, help="Claims, with which boards request their own certificates: create.")
 
 
 @app.callback()
 def _commands() -> None:
-    """Keeps `create` a command of its own, however few there are."""
+    """Without a callback, Typer would merge the only command `create` into `claim`."""
 
 
 @app.command()
@@ -24,7 +24,7 @@ def create(
     name: Annotated[str, typer.Argument(help="Name of the provisioning template: 1 to 36 of 0-9 A-Z a-z _ -")],
     out: Annotated[Path, typer.Option(help="Folder for ca, cert and key of the claim, each as .pem and .der.")],
     template: Annotated[
-        Path | None, typer.Option(help="The template, JSON; without it things are called NAME-SERIALNUMBER.")
+        Path | None, typer.Option(help="JSON file with the template. Default: one that names things NAME-SERIALNUMBER.")
     ] = None,
     role_arn: Annotated[
         str | None, typer.Option(help="IAM role with AWSIoTThingsRegistration; needed on AWS.")
@@ -34,9 +34,9 @@ def create(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Make a provisioning template and a certificate that can do nothing but claim a thing by it.
+    """Create a provisioning template and a certificate that can do nothing but use it.
 
-    Exit codes: 0 made; 1 not made, and nothing of it left behind; 2 bad arguments.
+    Exit codes: 0 created; 1 not created, and nothing is left behind; 2 bad arguments.
     """
     from ujobs_tools.aws import claims, cloud
 

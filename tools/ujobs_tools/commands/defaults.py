@@ -1,4 +1,4 @@
-"""What ujobs.toml says becomes the default of the options of that name; options and environment variables win."""
+"""Entries of ujobs.toml become defaults of the options with the same name; options and environment variables win."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def _defaults(group: Any, values: dict[str, str]) -> dict[str, Any]:
             made[name] = {
                 parameter.name: values[parameter.name]
                 for parameter in command.params
-                # Of several values none is meant: the things of a job.
+                # Options that can be repeated, such as a job's things, get no default.
                 if parameter.name in values and not getattr(parameter, "multiple", False)
             }
     return made

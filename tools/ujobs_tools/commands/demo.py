@@ -1,12 +1,12 @@
-"""`ujobs demo`: seven jobs from start to end, on a virtual board and the local service."""
+"""`ujobs demo`: seven jobs on a virtual board and the local service."""
 
 import typer
 
 
 def demo() -> None:
-    """Run seven jobs on a virtual board, one for each way that a job can end.
+    """Run seven jobs on a virtual board, one for each way in which a job can end.
 
-    Exit codes: 0 each ended as it should; 1 not all.
+    Exit codes: 0 all ended as expected; 1 not all.
     """
     from rich.console import Console
 

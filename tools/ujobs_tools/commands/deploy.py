@@ -1,4 +1,4 @@
-"""`ujobs deploy` and `ujobs provision`: a board on a cable brought up to date; `ujobs_tools.deploy` does the work."""
+"""`ujobs deploy` and `ujobs provision`: update a board on a cable with `ujobs_tools.deploy`."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from ujobs_tools.deploy.plan import Plan
     from ujobs_tools.deploy.remote import Remote
 
-Port = Annotated[str | None, typer.Option(help="Serial port; without it the only board that is plugged in.")]
-App = Annotated[Path | None, typer.Option(help="Application: a file, or a folder with app.py; without it: as it is.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; the board is left as it is.")]
+Port = Annotated[str | None, typer.Option(help="Serial port. Default: the only board that is plugged in.")]
+App = Annotated[
+    Path | None, typer.Option(help="Application: a file, or a folder with app.py. Default: leave it unchanged.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]
 
 
 def deploy(port: Port = None, app: App = None, dry_run: DryRun = False) -> None:
-    """Deploy library, boot.py, main.py and application to a board, compiled for its MicroPython; only what has changed.
+    """Deploy the library, boot.py, main.py and an application, compiled for the board's MicroPython.
 
-    The program stops meanwhile. A board that is unplugged half-way starts with what it had.
+    Only changed files are sent. The board's program stops meanwhile. If you unplug the board half-way, it starts with
+    its old files.
 
     Exit codes: 0 done; 1 not done.
     """
@@ -39,20 +42,20 @@ def provision(
     thing: Annotated[str, typer.Argument(help="Thing name: 1 to 128 characters of a-z A-Z 0-9 : _ -")],
     port: Port = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the thing's key and certificates; without it things/THING.")
+        Path | None, typer.Option(help="Folder of the thing's key and certificates. Default: things/THING.")
     ] = None,
     app: App = None,
     settings: Annotated[
-        Path | None, typer.Option(help="settings.json to start from, else the example in firmware/.")
+        Path | None, typer.Option(help="settings.json to start from. Default: the example in firmware/.")
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="KEY=VALUE in the settings; VALUE is JSON or text; ntp=null."),
+        typer.Option("--set", help="Setting KEY=VALUE; VALUE is JSON or a string. Example: ntp=null."),
     ] = None,
     wifi_ssid: WifiSsid = None,
     wifi_password: WifiPassword = None,
     mqtt_port: MqttPort = None,
-    patience: Annotated[int, typer.Option(help="Seconds that the board may take to connect.")] = 90,
+    patience: Annotated[int, typer.Option(help="Seconds to wait for the board to connect.")] = 90,
     endpoint_url: EndpointUrl = None,
     ca: Ca = None,
     region: Region = None,
@@ -60,7 +63,7 @@ def provision(
 ) -> None:
     """Provision a board: create its thing, key, certificate and policy, write its settings, and deploy to it.
 
-    Ends when the board says that it has connected. A folder that holds the thing's key already is used again.
+    Ends when the board reports that it has connected. If the folder already holds the thing's key, that key is used.
 
     Exit codes: 0 the board has connected; 1 it has not; 2 bad arguments.
     """
@@ -70,7 +73,7 @@ def provision(
 
     folder = out or Path("things") / thing
     with board_work("provision"):
-        # Nothing is made in the cloud for a board that is not there, or for settings or an application that are none.
+        # Check the board, the settings and the application before anything is created in the cloud.
         make_settings(settings, {"thing": thing, "host": "unknown"}, set_ or [])
         if app:
             application_files(app)
@@ -95,7 +98,7 @@ def provision(
 
 
 def board_work(command: str) -> AbstractContextManager[None]:
-    """`one_line` for a command that has to do with a board on a cable."""
+    """`one_line` for commands that use a board on a cable."""
     from ujobs_tools.aws.cloud import CloudError
     from ujobs_tools.board.interpreter import InterpreterError
     from ujobs_tools.deploy.ports import BoardError
@@ -104,7 +107,7 @@ def board_work(command: str) -> AbstractContextManager[None]:
 
 
 def connect(port: str | None) -> "Remote":
-    """The board at the port that is meant. Raises BoardError."""
+    """Connect to the board at this port, or at the only one. Raises BoardError."""
     from ujobs_tools.deploy import ports
     from ujobs_tools.deploy.remote import Remote
 

@@ -1,4 +1,4 @@
-"""How commands end when something goes wrong: one line that names it, an exit code, never a traceback."""
+"""Errors of commands: one line that names the cause, an exit code, never a traceback."""
 
 import json
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from ujobs_tools.host.terminal import plain
 
 @contextmanager
 def one_line(command: str, *failures: type[Exception]) -> Iterator[None]:
-    """Ends the command with what went wrong: exit code 2 for ValueError, which is for bad arguments, else 1.
+    """End the command with the error's message: exit code 2 for ValueError (bad arguments), otherwise 1.
 
-    command: as its user typed it, without `ujobs`. failures: what may go wrong besides OSError and ValueError.
+    command: as the user typed it, without `ujobs`. failures: exceptions to report besides OSError and ValueError.
     """
     try:
         yield
@@ -24,14 +24,14 @@ def one_line(command: str, *failures: type[Exception]) -> Iterator[None]:
 
 
 def in_words(error: Exception) -> str:
-    """An error without its number: the file first, then what is wrong with it."""
+    """The error's message without its number: the file first, then the cause."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
 
 
 def read_text(path: Path) -> str:
-    """The text of a file that the user has named. Raises OSError, ValueError naming the file when it holds no text."""
+    """Read a file that the user named. Raises OSError, and ValueError naming the file if it is not UTF-8 text."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

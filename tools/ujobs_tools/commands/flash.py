@@ -1,4 +1,4 @@
-"""`ujobs flash`, `ujobs logs` and `ujobs wipe`: a board on a cable; `ujobs_tools.deploy` does the work."""
+"""`ujobs flash`, `ujobs logs` and `ujobs wipe`: a board on a cable, with `ujobs_tools.deploy`."""
 
 import subprocess
 from pathlib import Path
@@ -11,12 +11,12 @@ from ujobs_tools.host.terminal import plain
 
 
 def flash(
-    firmware: Annotated[Path, typer.Argument(help="MicroPython for the board, a .bin from its downloads.")],
+    firmware: Annotated[Path, typer.Argument(help="MicroPython for the board: a .bin file from its download page.")],
     port: Port = None,
-    baud: Annotated[int, typer.Option(help="Bits per second; 115200 where a faster line fails.")] = 460800,
+    baud: Annotated[int, typer.Option(help="Bits per second; use 115200 if a faster rate fails.")] = 460800,
     dry_run: DryRun = False,
 ) -> None:
-    """Put MicroPython on an ESP32, with esptool. Everything that was on it is erased.
+    """Flash MicroPython to an ESP32 with esptool. Everything on the chip is erased.
 
     Exit codes: 0 done; 1 not done.
     """
@@ -32,7 +32,7 @@ def flash(
 
 
 def logs(port: Port = None) -> None:
-    """Show what a board prints, until Ctrl-C, without disturbing it."""
+    """Show the board's output until Ctrl-C, without disturbing it."""
     from ujobs_tools.deploy import ports
 
     with board_work("logs"):
@@ -48,7 +48,7 @@ def wipe(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Remove every file from a board, its key and settings too. MicroPython stays.
+    """Remove every file from a board, including its key and settings. MicroPython stays.
 
     Exit codes: 0 done; 1 not done.
     """

@@ -1,4 +1,4 @@
-"""`ujobs job`: jobs on the command line; `ujobs_tools.aws.jobs` does the work."""
+"""`ujobs job`: creates and follows jobs with `ujobs_tools.aws.jobs`."""
 
 import contextlib
 import time
@@ -11,7 +11,7 @@ import typer
 from ujobs_tools.commands.errors import one_line, read_json
 from ujobs_tools.commands.options import AbortAt, EndpointUrl, Profile, Rate, Region, Windows
 
-_POLL = 1.0  # seconds between looks; AWS takes ten control-plane calls a second
+_POLL = 1.0  # seconds between polls; AWS accepts ten control-plane calls a second
 
 app = typer.Typer(no_args_is_help=True, help="Jobs: create, watch, list, describe, cancel, delete.")
 
@@ -21,26 +21,30 @@ JobId = Annotated[str, typer.Argument(help="Job id: 1 to 64 characters of a-z A-
 @app.command()
 def create(
     job_id: JobId,
-    thing: Annotated[list[str] | None, typer.Option(help="Thing to run it; can be given several times.")] = None,
-    group: Annotated[list[str] | None, typer.Option(help="Thing group to run it; likewise.")] = None,
+    thing: Annotated[list[str] | None, typer.Option(help="Thing that runs the job. Can be repeated.")] = None,
+    group: Annotated[list[str] | None, typer.Option(help="Thing group that runs the job. Can be repeated.")] = None,
     document: Annotated[str | None, typer.Option(help='Job document, such as \'{"operation": "reboot"}\'.')] = None,
-    document_file: Annotated[Path | None, typer.Option(help="File that holds the job document.")] = None,
-    continuous: Annotated[bool, typer.Option("--continuous", help="Also for things that join a group later.")] = False,
-    timeout: Annotated[int | None, typer.Option(min=1, max=10080, help="Minutes it may be in progress.")] = None,
-    retries: Annotated[int | None, typer.Option(min=1, max=10, help="Times a failed one is queued again.")] = None,
+    document_file: Annotated[Path | None, typer.Option(help="File with the job document.")] = None,
+    continuous: Annotated[bool, typer.Option("--continuous", help="Include things that join the group later.")] = False,
+    timeout: Annotated[
+        int | None, typer.Option(min=1, max=10080, help="Minutes that an execution may be in progress.")
+    ] = None,
+    retries: Annotated[
+        int | None, typer.Option(min=1, max=10, help="How often a failed execution is queued again.")
+    ] = None,
     rate: Rate = None,
     abort_at: AbortAt = None,
     window: Windows = None,
     template: Annotated[
-        str | None, typer.Option(help="Job template, by name or ARN, for all that is not given here.")
+        str | None, typer.Option(help="Name or ARN of a job template, for everything not given here.")
     ] = None,
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Make a job for things and thing groups; without any for the thing of ujobs.toml.
+    """Create a job for things and thing groups. Default: the thing in ujobs.toml.
 
-    Exit codes: 0 made; 1 not made; 2 bad arguments.
+    Exit codes: 0 created; 1 not created; 2 bad arguments.
     """
     from ujobs_tools.aws import jobs, stages
     from ujobs_tools.project import ujobs_toml
@@ -64,8 +68,8 @@ def create(
 def watch(
     job_id: JobId, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None
 ) -> None:
-    """Show a job until all its executions have ended: its rate, next window and end, the executions' counts, then those
-    in progress and those that failed.
+    """Show a job until all its executions have ended: rate, next window, end, number of executions in each state, and
+    the executions that are in progress or failed.
 
     Exit codes: 0 all succeeded; 1 not all, or an error; 2 bad arguments.
     """
@@ -88,7 +92,7 @@ def watch(
 
 @contextlib.contextmanager
 def iot(command: str, endpoint_url: str | None, region: str | None, profile: str | None) -> Iterator[Any]:
-    """The boto3 client; what it refuses, and ValueError, end the command with one line."""
+    """The boto3 client. Its errors and ValueError end the command with one line."""
     from ujobs_tools.aws import cloud
 
     with one_line(f"job {command}", cloud.CloudError), cloud.one_line_errors():

@@ -8,17 +8,17 @@ import typer
 from ujobs_tools.commands.job import JobId, app, iot
 from ujobs_tools.commands.options import EndpointUrl, Profile, Region
 
-# Named `only` below: a parameter `thing` would get the thing of ujobs.toml as its default.
-OneThing = Annotated[str | None, typer.Option("--thing", help="Only this thing's execution.")]
+# The parameter is named `only`: one named `thing` would get its default from ujobs.toml.
+OneThing = Annotated[str | None, typer.Option("--thing", help="Only the execution of this thing.")]
 
 
 @app.command("list")
 def list_jobs(
-    only: Annotated[str | None, typer.Option("--thing", help="Only jobs of this thing: its executions.")] = None,
+    only: Annotated[str | None, typer.Option("--thing", help="Only executions of this thing.")] = None,
     status: Annotated[str | None, typer.Option(help="Only jobs, or executions, with this status.")] = None,
     endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
 ) -> None:
-    """List jobs, one a line: id, status, time of creation or queueing.
+    """List jobs, one per line: id, status, and time when it was created or queued.
 
     Exit codes: 0 listed; 1 not listed; 2 bad arguments.
     """
@@ -40,7 +40,7 @@ def describe(
     job_id: JobId, only: OneThing = None,
     endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
 ) -> None:
-    """Show a job, its document and its executions, or with --thing one execution: versions and status details.
+    """Show a job, its document and its executions; with --thing one execution with version and status details.
 
     Exit codes: 0 shown; 1 not shown; 2 bad arguments.
     """
@@ -69,11 +69,11 @@ def describe(
 @app.command()
 def cancel(
     job_id: JobId,
-    force: Annotated[bool, typer.Option("--force", help="Also executions that are in progress.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Include executions in progress.")] = False,
     only: OneThing = None,
     endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
 ) -> None:
-    """Cancel a job: its queued executions, and with --force those in progress, also after the job was cancelled.
+    """Cancel a job's queued executions; with --force also those in progress, even if the job is already cancelled.
 
     Exit codes: 0 cancelled; 1 not cancelled; 2 bad arguments.
     """
@@ -87,20 +87,20 @@ def cancel(
         if not ended:
             client.cancel_job(jobId=job_id, force=force)
         elif force:
-            # CancelJob does not accept a job that is cancelled: each execution is cancelled by itself.
+            # CancelJob refuses a cancelled job, so cancel each execution.
             for name in before:
                 client.cancel_job_execution(jobId=job_id, thingName=name, force=True)
         going_on = _unfinished(client, job_id)
         cancelled = [name for name in before if name not in going_on]
         typer.echo(f"cancelled: {', '.join(cancelled) or 'no execution'}")
         if going_on:
-            typer.echo(f"goes on: {', '.join(going_on)}; --force cancels executions in progress, too")
+            typer.echo(f"goes on: {', '.join(going_on)}; --force also cancels executions in progress")
 
 
 @app.command()
 def delete(
     job_id: JobId,
-    force: Annotated[bool, typer.Option("--force", help="Also a job that is still in progress.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also delete a job that is in progress.")] = False,
     endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
 ) -> None:
     """Delete a job with all its executions and their history.
@@ -113,7 +113,7 @@ def delete(
 
 
 def _unfinished(client: Any, job_id: str) -> list[str]:
-    """The things whose execution of the job is queued or in progress."""
+    """Things whose execution of the job is queued or in progress."""
     pages = client.get_paginator("list_job_executions_for_job").paginate(jobId=job_id)
     return [
         summary["thingArn"].rpartition("/")[2]

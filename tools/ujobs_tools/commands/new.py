@@ -1,4 +1,4 @@
-"""`ujobs new`: a project to start from; `ujobs_tools.project.new` makes it."""
+"""`ujobs new`: creates a project with `ujobs_tools.project.new`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +8,8 @@ import typer
 from ujobs_tools.commands.errors import one_line
 
 
-def new(folder: Annotated[Path, typer.Argument(help="Folder to make; its name becomes the thing's name.")]) -> None:
-    """Make a project: an application with one handler and its tests, settings, ujobs.toml, a CI workflow."""
+def new(folder: Annotated[Path, typer.Argument(help="Folder to create; its name becomes the thing's name.")]) -> None:
+    """Create a project: an application with one handler, its tests, settings, ujobs.toml and a CI workflow."""
     from ujobs_tools.project.new import make
 
     with one_line("new"):

@@ -1,4 +1,4 @@
-"""`ujobs publish-app` and `ujobs publish-firmware`; `ujobs_tools.aws.publishing` does the work."""
+"""`ujobs publish-app` and `ujobs publish-firmware`: update boards with `ujobs_tools.aws.publishing`."""
 
 import json
 from collections.abc import Callable
@@ -10,26 +10,26 @@ import typer
 from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import AbortAt, EndpointUrl, Profile, Rate, Region, Windows
 
-Version = Annotated[str, typer.Option(help="Version, such as 1.4.0. Boards refuse one lower than theirs.")]
+Version = Annotated[str, typer.Option(help="Version, for example 1.4.0. Boards reject a version lower than theirs.")]
 Bucket = Annotated[
-    str | None, typer.Option(help="S3 bucket that the files go to; it must exist. Needed on AWS.")
+    str | None, typer.Option(help="S3 bucket for the files; it must exist. Required on AWS.")
 ]
 RoleArn = Annotated[
-    str | None, typer.Option(help="ARN of the role that lets AWS IoT read the bucket. Needed on AWS.")
+    str | None, typer.Option(help="ARN of the role with which AWS IoT reads the bucket. Required on AWS.")
 ]
-Name = Annotated[str, typer.Option(help="Name of job and stream: 1 to 64 characters of a-z A-Z 0-9 _ -")]
-Things = Annotated[list[str] | None, typer.Option(help="Thing to get it; can be given several times.")]
-Groups = Annotated[list[str] | None, typer.Option(help="Thing group to get it; likewise.")]
-Continuous = Annotated[bool, typer.Option("--continuous", help="Also for things that join a group later.")]
-Key = Annotated[Path | None, typer.Option(help="Sign with this private key, for boards that have a signing_key.")]
-Downgrade = Annotated[bool, typer.Option("--downgrade", help="Also for boards that run a higher version.")]
+Name = Annotated[str, typer.Option(help="Name of the job and its stream: 1 to 64 characters of a-z A-Z 0-9 _ -")]
+Things = Annotated[list[str] | None, typer.Option(help="Thing to update. Can be repeated.")]
+Groups = Annotated[list[str] | None, typer.Option(help="Thing group to update. Can be repeated.")]
+Continuous = Annotated[bool, typer.Option("--continuous", help="Include things that join the group later.")]
+Key = Annotated[Path | None, typer.Option(help="Private key to sign with, for boards that have a signing_key.")]
+Downgrade = Annotated[bool, typer.Option("--downgrade", help="Also update boards that run a higher version.")]
 Template = Annotated[
-    str | None, typer.Option(help="Job template, by name or ARN, for the configurations that are not given here.")
+    str | None, typer.Option(help="Name or ARN of a job template, for configurations not given here.")
 ]
 Compress = Annotated[
-    bool, typer.Option("--compress/--no-compress", help="Send files compressed; boards need MicroPython's deflate.")
+    bool, typer.Option("--compress/--no-compress", help="Compress files; boards need MicroPython's deflate.")
 ]
-Https = Annotated[bool, typer.Option("--https", help="By presigned URLs over HTTPS, not by a stream over MQTT.")]
+Https = Annotated[bool, typer.Option("--https", help="Use presigned URLs over HTTPS instead of a stream over MQTT.")]
 S3Url = Annotated[
     str | None,
     typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="S3 endpoint URL. Default: AWS, or the local service itself."),
@@ -37,17 +37,19 @@ S3Url = Annotated[
 
 
 def publish_app(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The application: app.py or app.mpy, and more.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of the application: app.py or app.mpy, and other files.")
+    ],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
     group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
     downgrade: Downgrade = False, rate: Rate = None, abort_at: AbortAt = None, window: Windows = None,
     template: Template = None, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
     compress: Compress = True,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files, and do nothing else.")] = False,
 ) -> None:
     """Update the application on boards: upload its files and create a stream and a job.
 
-    Hidden files, tests and what .ujobsignore names stay behind. With `ujobs serve` nothing else is needed.
+    Hidden files, tests and files named by .ujobsignore are left out.
 
     Exit codes: 0 done; 1 not done; 2 bad arguments.
     """
@@ -103,7 +105,7 @@ def _signer(key: Path | None) -> Any:
 
 
 class _Publication:
-    """What both commands do around the upload: the clients, the progress bar, the job, errors in one line."""
+    """Common part of both commands: clients, progress bar, job, one-line errors."""
 
     def __init__(
         self, command: str, s3_url: str | None, endpoint_url: str | None, region: str | None, profile: str | None,
@@ -132,11 +134,11 @@ class _Publication:
             staged = stages.options(rate, abort_at, stages.windows(windows, continuous))
             if self._iot[0] is not None and cloud.is_local(self._iot[0]):
                 if https and s3_url is None:
-                    raise ValueError("--https needs an S3 with presigned URLs: give it with --s3-url")
+                    raise ValueError("--https needs an S3 that supports presigned URLs: give its URL with --s3-url")
                 s3_url = s3_url or self._iot[0]
                 bucket, role_arn = bucket or publishing.LOCAL_BUCKET, role_arn or publishing.LOCAL_ROLE
             if bucket is None or role_arn is None:
-                raise ValueError("on AWS, --bucket and --role-arn are needed: see docs/quick-start-aws.md")
+                raise ValueError("AWS needs --bucket and --role-arn: see docs/quick-start-aws.md")
             iot = cloud.client("iot", *self._iot)
             to = publishing.Destination(cloud.client("s3", s3_url, *s3), iot, bucket, role_arn, https)
             targets = jobs.targets(iot, ujobs_toml.things(things, groups), groups)

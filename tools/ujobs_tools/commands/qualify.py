@@ -1,4 +1,4 @@
-"""`ujobs qualify`: proves the promises on a user's own board; `ujobs_tools.qualify` does the work."""
+"""`ujobs qualify`: tests a user's own board with `ujobs_tools.qualify`."""
 
 import contextlib
 import secrets
@@ -18,59 +18,67 @@ if TYPE_CHECKING:
 
 _PASSED_ALL, _NOT_ALL = 0, 1
 _INTERRUPTED = 130
-_WATCHDOG = 20  # seconds: more than a TLS handshake takes
+_WATCHDOG = 20  # seconds: longer than a TLS handshake
 _UPDATES_PER_MINUTE = 3  # of the cloud's clock
 
 
 def qualify(
     port: Port = None,
-    # Not named `out`: ujobs.toml has a default for that.
-    folder: Annotated[Path, typer.Option(help="Folder for the reports, the console and the state.")] = Path(
+    # Not named `out`: that would get its default from ujobs.toml.
+    folder: Annotated[
+        Path, typer.Option(help="Folder for the reports, the console log and the state of the run.")
+    ] = Path(
         "ujobs-qualify"
     ),
     only: Annotated[
-        list[str] | None, typer.Option(help="Case or group, such as jobs or power.*; can be repeated.")
+        list[str] | None, typer.Option(help="Case or group, for example jobs or power.*. Can be repeated.")
     ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="List the cases, and do nothing.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Do not run again what has passed in --folder.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the cases, and do nothing else.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip the cases that have already passed, according to --folder.")
+    ] = False,
     clean: Annotated[
-        bool, typer.Option("--clean", help="Remove what runs have left in the cloud, and do nothing else.")
+        bool, typer.Option("--clean", help="Remove what earlier runs have left in the cloud, and do nothing else.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: about cost, and a board that is not empty.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask about costs or about a board that is not empty.")
+    ] = False,
     virtual: Annotated[
-        bool, typer.Option("--virtual", help="Qualify a virtual board with a local service, both started for this.")
+        bool, typer.Option("--virtual", help="Test a virtual board with a local service; both are started for the run.")
     ] = False,
-    resets: Annotated[int, typer.Option(min=1, max=1000, help="Resets at random moments.")] = 50,
-    seed: Annotated[int | None, typer.Option(help="Seed of the random moments, as a report says it.")] = None,
+    resets: Annotated[int, typer.Option(min=1, max=1000, help="Number of resets at random times.")] = 50,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random times, from a report.")] = None,
     outlive: Annotated[
-        float, typer.Option(min=0.1, max=60, help="Minutes that a job outlives its step timeout of one minute.")
+        float, typer.Option(min=0.1, max=60, help="Minutes that a job runs longer than its step timeout of one minute.")
     ] = 10,
     clock_speed: Annotated[
-        float, typer.Option(min=0.001, max=10000, help="As `ujobs serve` was given it, if it was.")
+        float, typer.Option(min=0.001, max=10000, help="Clock speed that `ujobs serve` was started with.")
     ] = 1.0,
     reset_command: Annotated[
-        str | None, typer.Option(help="Command that resets the board, where its port's RTS line does not.")
+        str | None, typer.Option(help="Command that resets the board, if the RTS line of its port does not.")
     ] = None,
     wifi_ssid: WifiSsid = None,
     wifi_password: WifiPassword = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE in the board's settings; VALUE is JSON or text.")
+        list[str] | None, typer.Option("--set", help="Setting KEY=VALUE of the board; VALUE is JSON or a string.")
     ] = None,
     firmware: Annotated[
-        Path | None, typer.Option(help="Application image of the board's firmware, for a firmware update.")
+        Path | None, typer.Option(help="Application image of the board's firmware, to test a firmware update.")
     ] = None,
-    bucket: Annotated[str | None, typer.Option(help="S3 bucket for files. Needed for updates on AWS.")] = None,
-    role_arn: Annotated[str | None, typer.Option(help="Role that lets AWS IoT read it. Likewise.")] = None,
+    bucket: Annotated[str | None, typer.Option(help="S3 bucket for files. Required for updates on AWS.")] = None,
+    role_arn: Annotated[
+        str | None, typer.Option(help="Role with which AWS IoT reads the bucket. Required for updates on AWS.")
+    ] = None,
     mqtt_port: MqttPort = None,
     endpoint_url: EndpointUrl = None,
     ca: Ca = None,
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Prove on the connected board, with the given cloud, what ujobs promises, and write a report with figures.
+    """Test on the connected board, with the given cloud, what ujobs promises, and write a report with measurements.
 
-    All that it makes in the cloud is removed again, also after Ctrl-C. The board is empty afterwards. Without
-    --endpoint-url the cloud is AWS: what that costs is said, and asked, first.
+    Everything created in the cloud is removed afterwards, also after Ctrl-C. The board is empty afterwards. Without
+    --endpoint-url the cloud is AWS: the costs are shown first, and you are asked.
 
     Exit codes: 0 all cases passed, none failed; 1 not all; 2 bad arguments; 130 interrupted.
     """

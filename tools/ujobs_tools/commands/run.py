@@ -1,4 +1,4 @@
-"""`ujobs run`: service, virtual board and application of a project, until Ctrl-C."""
+"""`ujobs run`: runs a project's application on a virtual board with a Jobs service."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from ujobs_tools.project import ujobs_toml
 
 
 def run() -> None:
-    """Run the project's application on a virtual board, with a Jobs service, until Ctrl-C.
+    """Run the project's application on a virtual board, with a local Jobs service, until Ctrl-C.
 
-    When a file of the application or the settings change, the board gets them and starts again; what else is on its
-    flash stays. The service is at `endpoint_url` of ujobs.toml if that is on this machine.
+    When the application or the settings change, the board receives them and boots again; other files on its flash stay.
+    The service listens at `endpoint_url` of ujobs.toml if that is on this machine.
     """
     with one_line("run"):
         found = ujobs_toml.find(Path.cwd())
         if found is None:
-            raise ujobs_toml.ProjectError("no ujobs.toml in this folder or above: `ujobs new NAME` makes a project")
+            raise ujobs_toml.ProjectError("no ujobs.toml in this folder or above: `ujobs new NAME` creates a project")
         from ujobs_tools.demo.live import LiveProject, NotStarted
         from ujobs_tools.host.processes import ended_by_signals
 

@@ -1,4 +1,4 @@
-"""`ujobs serve`: the local Jobs service on the command line."""
+"""`ujobs serve`: runs the local Jobs service."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ from ujobs_tools.host.terminal import PlainFormatter
 if TYPE_CHECKING:
     from ujobs_tools.service.server import Address, Service
 
-_PORTS = (8080, 8883)  # of HTTP, of MQTT over TLS
-# A name as DNS has it, or an address of IPv4 or IPv6.
+_PORTS = (8080, 8883)  # HTTP, MQTT over TLS
+# A DNS name, or an IPv4 or IPv6 address.
 _NAME = re.compile(r"[0-9A-Za-z._-]{1,253}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*")
 
 def serve(
@@ -30,44 +30,54 @@ def serve(
         Path | None,
         typer.Option(file_okay=False, help="Data folder. Without it, nothing is kept when the service stops."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on, but for MQTT without TLS.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on. MQTT without TLS stays on 127.0.0.1.")] = "127.0.0.1",
     name: Annotated[
-        list[str] | None, typer.Option(help="Name or address that boards reach it by, for its certificate.")
+        list[str] | None, typer.Option(help="Name or address that boards use for it; goes into its certificate.")
     ] = None,
     http_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="For boto3 and the AWS CLI; 0: any free one. Default: 8080 with --data."),
+        typer.Option(
+            min=0, max=65535, help="HTTP port, for boto3 and the AWS CLI; 0: any free port. Default: 8080 with --data."
+        ),
     ] = None,
     mqtts_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="For devices, mutual TLS; 0: any free one. Default: 8883 with --data."),
+        typer.Option(
+            min=0, max=65535, help="MQTT port for devices, mutual TLS; 0: any free port. Default: 8883 with --data."
+        ),
     ] = None,
     mqtt_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Without TLS, client id = thing, to look around; 0: any free one.")
+        int, typer.Option(
+            min=0, max=65535, help="MQTT port without TLS, where the client id is the thing; 0: any free port."
+        )
     ] = 0,
     ready_file: Annotated[
         Path | None,
-        typer.Option(help="Gets {http, mqtts, mqtt, ca} as JSON while the service runs; any free ports by default."),
+        typer.Option(
+            help="File with {http, mqtts, mqtt, ca} as JSON while the service runs. Makes free ports the default."
+        ),
     ] = None,
     clock_speed: Annotated[
-        float, typer.Option(min=0.001, max=10000, help="How many times faster than real time its timers run.")
+        float, typer.Option(min=0.001, max=10000, help="How many times faster than real time the service's clock runs.")
     ] = 1.0,
     s3_url: Annotated[
         str | None,
-        typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="S3 with the files of streams. Default: kept here, in --data."),
+        typer.Option(
+            envvar="AWS_ENDPOINT_URL_S3", help="S3 endpoint with the files of streams. Default: kept in --data."
+        ),
     ] = None,
     page_password: Annotated[
         str | None,
-        typer.Option(envvar="UJOBS_PAGE_PASSWORD", help="Password for actions on the live page; needed with --host."),
+        typer.Option(envvar="UJOBS_PAGE_PASSWORD", help="Password for actions on the live page; required with --host."),
     ] = None,
     faults: Annotated[
-        bool, typer.Option("--faults", help="Let the live page cause faults: lost replies, cut connections.")
+        bool, typer.Option("--faults", help="Allow the live page to cause faults: lost replies, broken connections.")
     ] = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Run a local AWS IoT Jobs service until Ctrl-C or SIGTERM.
 
-    Exit codes: 0 stopped; 1 not started, or ended by an error; 2 bad arguments.
+    Exit codes: 0 stopped; 1 not started, or ended with an error; 2 bad arguments.
     """
     level = logging.getLevelNamesMapping().get(log_level.upper())
     if level is None:
@@ -86,7 +96,7 @@ def serve(
     from ujobs_tools.service.page.routes import Options
     from ujobs_tools.service.server import Address, CannotListen, Service
 
-    # What is kept is found again: by boards, whose settings have the port, and by people.
+    # Kept data means fixed ports: boards have the port in their settings.
     defaults = _PORTS if data is not None and ready_file is None else (0, 0)
     http_port, mqtts_port = (
         default if given is None else given
@@ -96,7 +106,7 @@ def serve(
     try:
         with contextlib.ExitStack() as at_end:
             if ready_file is not None:
-                # A service that was killed left it behind; it must not be taken for this one's.
+                # A killed service may have left this file behind: nobody must read it as ours.
                 ready_file.unlink(missing_ok=True)
             folder = data or Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="ujobs-")))
 
@@ -106,7 +116,7 @@ def serve(
                     write_whole(ready_file, json.dumps(found).encode() + b"\n")
                 _announce(found, names, clock_speed, page.read_only)
 
-            # Who can reach the page from another machine may look; to act takes the password.
+            # From another machine, everybody can view the page; actions need the password.
             page = Options(page_password, read_only=page_password is None and not _is_this_machine(host))
             asyncio.run(_run(Service(folder, clock_speed, names, s3_url, page, faults), address, started))
     except (CannotListen, StoreError, OSError, ValueError) as error:
@@ -130,13 +140,14 @@ async def _run(service: "Service", address: "Address", started: Callable[[dict[s
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows; there Ctrl-C ends asyncio.run
+        with contextlib.suppress(NotImplementedError):  # Windows, where Ctrl-C ends asyncio.run
             loop.add_signal_handler(number, stop.set)
     await run(service, address, stop, started)
 
 
 def _allow_open_files() -> None:
-    """Most systems start a program with 1024, and let it have more if it asks; Windows has no such limit."""
+    """Raise the limit of open files: most systems start a program with 1024, and allow more on request. Windows has
+    none."""
     try:
         import resource
     except ImportError:

@@ -1,4 +1,4 @@
-"""`ujobs sign`; `ujobs_tools.keys.signing` does the work."""
+"""`ujobs sign`: signs files and documents with `ujobs_tools.keys.signing`."""
 
 import json
 from pathlib import Path
@@ -13,21 +13,21 @@ KeyKind = Literal["ec", "rsa-2048", "rsa-3072"]
 
 
 def sign(
-    key: Annotated[Path, typer.Option(help="Private key, PEM: EC on P-256, or RSA of 2048 to 3072 bits.")],
+    key: Annotated[Path, typer.Option(help="Private key, PEM: EC P-256, or RSA with 2048 to 3072 bits.")],
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="What to sign.")] = None,
     document: Annotated[
-        Path | None, typer.Option(help="Sign this app or firmware document, JSON with a version, and print it.")
+        Path | None, typer.Option(help="File with an app or firmware document, JSON with a version, to sign and print.")
     ] = None,
-    pss: Annotated[bool, typer.Option("--pss", help="RSA with PSS, not PKCS#1 v1.5.")] = False,
-    new_key: Annotated[KeyKind | None, typer.Option(help="Make the key first; its file must not be there.")] = None,
+    pss: Annotated[bool, typer.Option("--pss", help="Use RSA-PSS instead of PKCS#1 v1.5.")] = False,
+    new_key: Annotated[KeyKind | None, typer.Option(help="Create the key first; its file must not exist.")] = None,
     public: Annotated[
-        Path | None, typer.Option(help="Write the key's public half here, DER, for the board's signing_key.")
+        Path | None, typer.Option(help="File for the public key, DER, for the board's signing_key.")
     ] = None,
 ) -> None:
-    """Sign files and job documents for boards that have a signing_key; make the key for it.
+    """Sign files and job documents for boards that have a signing_key; create the key.
 
-    Prints a line of JSON for each file, with what a job document says of it: size, sha256, signature, and scheme where
-    it is needed; path as given here. Exit codes: 0 done; 1 not done; 2 bad arguments.
+    Prints a line of JSON for each file, with the entries for a job document: path, size, sha256, signature and, for
+    PSS, scheme. Exit codes: 0 done; 1 not done; 2 bad arguments.
     """
     from ujobs_tools.keys import signing
 
@@ -36,7 +36,7 @@ def sign(
             raise ValueError("give files to sign, --document, --new-key or --public")
         for path in (key if new_key else None, public):
             if path and path.exists():
-                raise FileExistsError(f"{path} exists, and is never overwritten: choose another name")
+                raise FileExistsError(f"{path} exists, and a key is never overwritten: choose another name")
         signer = signing.Signer(signing.new_key(new_key, key) if new_key else signing.load_key(key), pss)
         if public:
             with public.open("xb") as file:

@@ -1,4 +1,4 @@
-"""`ujobs thing`: things on the command line; `ujobs_tools.aws.fleet` does the work."""
+"""`ujobs thing`: creates, shows and deletes things with `ujobs_tools.aws`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +12,7 @@ from ujobs_tools.host.terminal import plain
 if TYPE_CHECKING:
     from ujobs_tools.aws.fleet import Thing
 
-app = typer.Typer(no_args_is_help=True, help="Things, the boards as the cloud sees them: create, list, show, delete.")
+app = typer.Typer(no_args_is_help=True, help="Things, which stand for boards in the cloud: create, list, show, delete.")
 
 
 @app.command()
@@ -25,12 +25,12 @@ def create(
     profile: Profile = None,
     topic: Annotated[
         list[str] | None,
-        typer.Option(help="Topic of the application's own that it may use; * is any text. Can be repeated."),
+        typer.Option(help="Topic that the application may use; * stands for any text. Can be repeated."),
     ] = None,
 ) -> None:
-    """Make a thing with key, certificate and a policy that allows its own Jobs topics only.
+    """Create a thing with a key, a certificate and a policy that allows only its own Jobs topics.
 
-    Exit codes: 0 made; 1 not made, and nothing of it left behind; 2 bad arguments.
+    Exit codes: 0 created; 1 not created, and nothing is left behind; 2 bad arguments.
     """
     from ujobs_tools.aws import cloud, fleet
 
@@ -41,7 +41,7 @@ def create(
 
 @app.command("list")
 def list_things(endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None) -> None:
-    """List the names of all things, one a line."""
+    """List the names of all things, one per line."""
     from ujobs_tools.aws import cloud
 
     with one_line("thing list", cloud.CloudError), cloud.one_line_errors():
@@ -84,7 +84,7 @@ def delete(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Delete a thing, its certificates, and the policies of `ujobs` that nothing else uses.
+    """Delete a thing, its certificates, and its `ujobs` policies unless something else uses them.
 
     The board can no longer connect. The key and certificate files in your folder stay. Exit codes: 0 deleted; 1 not
     or only partly deleted (run it again); 2 bad arguments.

@@ -1,6 +1,6 @@
-"""Boards on a cable: what `ujobs deploy`, `provision`, `flash`, `logs` and `wipe` do.
+"""Boards on a cable, for `ujobs deploy`, `provision`, `flash`, `logs`, `wipe` and `qualify`.
 
-`ports` opens serial ports and says why one does not open, `remote` makes a board do things through mpremote, with
-`on_board` as its part that runs there, `contents` compiles what belongs on the board, `plan` compares that with what is
-there, `install` brings over the difference, `provision` makes a thing of the board, `flash` puts MicroPython on it.
+`ports` opens serial ports and explains why one does not open; `follower` reads a console in a thread; `remote` runs
+`on_board` on the board through mpremote; `contents` compiles the files for a board, `plan` compares them with the
+board's files, `install` sends the difference; `provision` gives the board its identity; `flash` installs MicroPython.
 """

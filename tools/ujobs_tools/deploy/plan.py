@@ -1,4 +1,4 @@
-"""What a deployment changes on a board, found by comparing SHA-256 digests; nothing here talks to one."""
+"""The changes of a deployment, found by comparing SHA-256 digests. Does not talk to the board."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 SLOTS = ("/app", "/app-b")
 """The folders of the application, as in ujobs.trial."""
 STARTS = "/starts.count"
-"""Of firmware/health.py: what comes over the cable gets its own chances."""
+"""Counter of firmware/health.py: files deployed by cable start with a fresh one."""
 OWNED = ("/lib/ujobs/", "/lib/firmware/")
-"""Folders in which nothing is left that does not belong there."""
+"""Folders from which every other file is removed."""
 _NEW = ".new"
-_BLOCK = 4096  # bytes of flash that a file takes at least
-_SPARE = 2 * _BLOCK  # what littlefs and the journal need
+_BLOCK = 4096  # minimum bytes of flash per file
+_SPARE = 2 * _BLOCK  # reserve for littlefs and the journal
 
 
 @dataclass(frozen=True)
 class Plan:
-    """write: path on the board -> content. copy: path -> where the board has that already. remove: paths that do not
-    belong there when the new ones are in place. leftovers: those that are in the way before. slot: folder of the
-    application from then on, "" when that stays. same: how many files are as they should be."""
+    """write: path on the board -> content. copy: path -> path of the same content on the board. remove: paths to remove
+    once the new files are in place. leftovers: paths to remove before. slot: the application's new folder, "" if it
+    does not change. same: number of unchanged files."""
 
     write: Mapping[str, bytes]
     copy: Mapping[str, str]
@@ -29,26 +29,26 @@ class Plan:
     same: int
 
     def nothing(self) -> bool:
-        """Whether the board is as it should be."""
+        """Whether nothing has to be changed."""
         return not (self.write or self.copy or self.remove or self.leftovers or self.slot)
 
     def size(self) -> int:
-        """Bytes that are sent to the board."""
+        """Bytes to send to the board."""
         return sum(map(len, self.write.values()))
 
     def room(self) -> int:
-        """Bytes of flash that it takes at most until the old files have gone."""
+        """Maximum bytes of flash needed until the old files are removed."""
         return sum(-(-len(data) // _BLOCK) * _BLOCK for data in self.write.values()) + _SPARE
 
 
 def make_plan(
     files: Mapping[str, bytes], application: Mapping[str, bytes] | None, there: Mapping[str, str], slot: str
 ) -> Plan:
-    """Compare what belongs on a board with what is there.
+    """Compare the files for a board with the files that are there.
 
-    files: path -> content. application: its files by paths from its folder on; None leaves it as it is. there: path ->
-    SHA-256 in hexadecimal of what the board has in the places of `files`, in OWNED and in SLOTS. slot: of SLOTS, the
-    application's folder now.
+    files: path -> content. application: its files by path relative to its folder; None leaves it unchanged. there: path
+    -> SHA-256 in hexadecimal, of the board's files in OWNED, in SLOTS and at the paths of `files`. slot: the
+    application's current folder, one of SLOTS.
     """
     leftovers = {path for path in there if path.endswith(_NEW)}
     wanted = dict(files)
@@ -65,9 +65,9 @@ def make_plan(
             copies = {f"{folder}/{name}": f"{slot}/{name}" for name in new if now.get(name) == new[name]}
         wanted |= {f"{folder}/{name}": content for name, content in application.items()}
         if folder != slot:
-            # Of the version before the last one; nothing starts from them.
+            # They belong to the version before the previous one, which no boot uses.
             leftovers |= {path for path in there if path.startswith(f"{folder}/") and path not in wanted}
-            # Nor has what comes over the cable a version that jobs know.
+            # An application deployed by cable has no version that jobs know.
             leftovers |= {f"{folder}.version", STARTS} & there.keys()
     same = {path for path, content in wanted.items() if there.get(path) == _digest(content)}
     copies = {path: source for path, source in copies.items() if path not in same}

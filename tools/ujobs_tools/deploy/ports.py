@@ -1,4 +1,4 @@
-"""Serial ports: which one is meant, why one does not open, and what a board prints on it."""
+"""Serial ports: choosing one, explaining why one does not open, reading a board's output."""
 
 import errno
 import os
@@ -12,18 +12,18 @@ import serial
 from serial.tools import list_ports
 
 BAUD = 115200
-_LOOK = 0.2  # seconds; also how long a port that has gone may take to be looked for again
+_LOOK = 0.2  # seconds; also between attempts to reopen a port
 
 
 class BoardError(Exception):
-    """A board cannot be reached or does not do what it is asked to; the message is for its user."""
+    """A board cannot be reached or does not work as asked. The message is for the user."""
 
 
 def choose(port: str | None) -> str:
-    """The port that is meant: the one that is named, else the only one with a USB device behind it.
+    """The named port, or the only port with a USB device.
 
-    port: a device, or a URL of pyserial, such as socket://HOST:PORT. Raises BoardError when it is not there, or not
-    clear.
+    port: a device, or a pyserial URL such as socket://HOST:PORT. Raises BoardError if there is no such port, or several
+    boards are connected.
     """
     found = _boards()
     if port is None:
@@ -38,7 +38,7 @@ def choose(port: str | None) -> str:
 
 
 def why_not(port: str) -> str:
-    """Why a port that is there does not open, in one line."""
+    """Why an existing port does not open, in one line."""
     try:
         _open(port).close()
     except ValueError as error:
@@ -46,27 +46,27 @@ def why_not(port: str) -> str:
     except serial.SerialException as error:
         number = error.errno
     else:
-        number = errno.EBUSY  # but free again by now
+        number = errno.EBUSY  # free again by now
     if number in (errno.EAGAIN, errno.EBUSY):
-        return f"{port} is in use by another program: end that first"
+        return f"{port} is in use by another program: close that program first"
     if number == errno.EACCES:
-        return f"{port} may be used by its group only: add yourself to {Path(port).group()}, and log in again"
+        return f"{port} is only for its group: add yourself to {Path(port).group()}, and log in again"
     if "://" in port:
         return f"nothing answers at {port}"
-    return f"{port} does not open: {os.strerror(number) if number else 'it is no serial port'}"
+    return f"{port} does not open: {os.strerror(number) if number else 'it is not a serial port'}"
 
 
 def lines(
     port: str, seconds: float | None, opened: serial.SerialBase | None = None, stop: threading.Event | None = None
 ) -> Iterator[str]:
-    """What a board prints, line by line, without disturbing it.
+    """Yield the lines that a board prints, without disturbing it.
 
-    seconds: how long to listen, None for ever. opened: the port, if it is open already; it is closed in the end. A port
-    that goes away, as native USB does at a reset, is opened again when it comes back. stop: ends it when it is set.
-    Raises BoardError when the port does not open in the first place.
+    seconds: how long to listen; None means forever. opened: the port, if it is already open; it is closed at the end.
+    stop: ends the iteration when set. A port that disappears, as native USB does at a reset, is reopened when it is
+    back. Raises BoardError if the port does not open at first.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
-    line: Any = opened  # pyserial's base class does not declare what all its ports have
+    line: Any = opened  # pyserial's base class does not declare all methods of its ports
     seen, rest = opened is not None, b""
     try:
         while not (stop and stop.is_set()) and (deadline is None or time.monotonic() < deadline):

@@ -1,4 +1,4 @@
-"""Make a thing of a board: key and certificate from the cloud, onto the board, and the proof that it connects."""
+"""Provision a board: get a key and a certificate, and wait until the board connects with them."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +11,7 @@ from ujobs_tools.board.settings import UsageError
 from .ports import BoardError
 
 CONNECTED = "ujobs: connected to "
-"""What a board prints once it has, see lib/ujobs/link.py."""
+"""Start of the line that a board prints when it has connected (lib/ujobs/link.py)."""
 _NOT_STARTED = "not started: "  # of main.py
 
 
@@ -19,11 +19,11 @@ def credentials(
     thing: str, folder: Path, endpoint_url: str | None, region: str | None, profile: str | None, ca: Path | None,
     mqtt_port: int | None,
 ) -> tuple[str, int]:
-    """See to it that there is a thing, and that a folder holds its key and certificates; host and port for MQTT.
+    """Create a thing, with its key and certificates in a folder, unless they exist. Returns host and port for MQTT.
 
-    folder: made, with a thing, if it holds no key yet; else it is taken as it is, for a board that is new or was wiped.
-    mqtt_port: wins over what the service says; UsageError is raised where neither says one. The rest, and what else is
-    raised: as for fleet.create_thing.
+    folder: if it already holds a key, that key is used, for example for a board that was wiped. mqtt_port: overrides
+    the port that the service reports; UsageError is raised if there is neither. Other arguments and errors: see
+    fleet.create_thing.
     """
     port: int | None
     if not (folder / "key.der").exists():
@@ -41,24 +41,24 @@ def credentials(
             host, port = fleet.mqtt_endpoint(iot, endpoint_url)
     port = mqtt_port or port
     if port is None:
-        raise UsageError("the service does not say where MQTT is: give --mqtt-port")
+        raise UsageError("the service does not report its MQTT port: give --mqtt-port")
     return host, port
 
 
 def board_files(settings: dict[str, Any], folder: Path) -> dict[str, bytes]:
-    """Path on the board -> content: its settings, and key and certificates where they say. Raises OSError."""
+    """The board's settings, and its key and certificates at the paths in the settings. Raises OSError."""
     return {f"/{name}": content for name, content in make_own_files(settings, folder, None).items()}
 
 
 def prove(lines: Iterable[str], say: Callable[[str], None]) -> None:
-    """Follow what the board prints until it has connected. say: gets every line.
+    """Read the board's output until it has connected. say: called with every line.
 
-    Raises BoardError when it says that it will not, or the lines end before.
+    Raises BoardError if it reports that it cannot start, or if the lines end first.
     """
     for line in lines:
         say(line)
         if line.startswith(CONNECTED):
             return
         if line.startswith(_NOT_STARTED):
-            raise BoardError("the board has everything, but does not start: its last line says why")
-    raise BoardError("the board has everything, but did not connect in time: see what it said")
+            raise BoardError("the board has all its files, but does not start: its last line says why")
+    raise BoardError("the board has all its files, but did not connect in time: see its output above")

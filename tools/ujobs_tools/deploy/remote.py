@@ -1,4 +1,4 @@
-"""A board at a serial port, made to do things: mpremote carries Python to it, `on_board` is what it runs."""
+"""Runs Python on a board at a serial port, through mpremote; `on_board` is the program there."""
 
 import ast
 import base64
@@ -19,17 +19,17 @@ from .ports import BoardError, why_not
 
 _PIECE = 768  # bytes at a time
 _TIMEOUT = 10  # seconds without a byte
-_PATIENCE = 120  # seconds for what a board does in one go, such as reading all of its flash
+_PATIENCE = 120  # seconds for one call on the board, such as reading all of its flash
 
 
 class FlashFull(BoardError):
-    """There is no room for it on the board's flash."""
+    """The board's flash is full."""
 
 
 @dataclass(frozen=True)
 class About:
-    """version, mpy: sys.implementation.version and _mpy, 0 for none. machine: what it says it is. umqtt: whether it has
-    umqtt.simple. slot: the application's folder. trial: whether something is on trial there."""
+    """version, mpy: sys.implementation.version and _mpy; 0 if there is none. machine: the board's name. umqtt: whether
+    it has umqtt.simple. slot: the application's folder. trial: whether a version is in its trial."""
 
     version: tuple[int, ...]
     mpy: int
@@ -40,11 +40,11 @@ class About:
 
 
 class Remote:
-    """A board at its raw REPL, its program stopped. Every method raises BoardError when it does not do as it is asked,
-    FlashFull when that is why."""
+    """A board at its raw REPL, with its program stopped. Every method raises BoardError if it fails, and FlashFull if
+    the board's flash is full."""
 
     def __init__(self, port: str) -> None:
-        """Take the port and stop the program. Raises BoardError."""
+        """Open the port and stop the program. Raises BoardError."""
         try:
             self._transport = SerialTransport(port, timeout=_TIMEOUT)
             self.port = port
@@ -55,7 +55,7 @@ class Remote:
                 try:
                     self._transport.enter_raw_repl(soft_reset=True)
                 except TransportError:
-                    # What the program printed just then can hide the answer.
+                    # Output of the program can garble the reply: retry once.
                     self._transport.enter_raw_repl(soft_reset=True)
             self._execute(Path(__file__).with_name("on_board.py").read_text())
         except BoardError as error:
@@ -63,69 +63,70 @@ class Remote:
             raise BoardError(f"no MicroPython answers at {port}: {error}") from error
 
     def about(self) -> About:
-        """What the board is."""
+        """Facts about the board."""
         return About(*self._call("about"))
 
     def files(self, *places: str) -> dict[str, str]:
-        """Path and SHA-256, in hexadecimal, of all files in folders, or of files."""
+        """Path and SHA-256 (hexadecimal) of files, and of all files in folders."""
         found: dict[str, str] = {}
         for place in places:
             found |= self._call("files", place)
         return found
 
     def names(self, place: str) -> list[str]:
-        """The paths of all files in a folder, "" for all."""
+        """The paths of all files in a folder; "" means the whole file system."""
         found: list[str] = self._call("names", place)
         return found
 
     def free(self) -> int:
-        """Bytes of flash that are free."""
+        """Free bytes of flash."""
         return self._call("free")
 
     def read(self, path: str) -> bytes:
-        """A file. Raises KeyError when there is none."""
+        """Read a file. Raises KeyError if it does not exist."""
         if path not in self.names(path):
             raise KeyError(path)
         with self._plain_errors():
             return bytes(self._transport.fs_readfile(path))
 
     def write(self, path: str, content: bytes, progress: Callable[[int], None]) -> None:
-        """Bring what is to become a file, and check it; `commit` gives it its name. progress: is told of bytes."""
+        """Send a file under a temporary name and check it; `commit` renames it. progress: called with the bytes just
+        sent."""
         self._call("begin", path)
         for start in range(0, len(content), _PIECE):
             piece = content[start : start + _PIECE]
             self._call("write", base64.b64encode(piece).decode())
             progress(len(piece))
         if self._call("end", path) != hashlib.sha256(content).hexdigest():
-            raise BoardError(f"{path} did not arrive as it was sent: try again")
+            raise BoardError(f"{path} was damaged on its way to the board: try again")
 
     def copy(self, source: str, path: str) -> None:
-        """The same of what the board has already."""
+        """Copy a file on the board to a temporary name; `commit` renames it."""
         self._call("copy", source, path)
 
     def commit(self, paths: Sequence[str], removed: Sequence[str], slot: str) -> None:
-        """Give the new files their names, then remove others, then have the application start from `slot`, if any."""
+        """Rename the new files, then remove others, then make `slot`, if given, the application's folder."""
         self._call("commit", list(paths), list(removed), slot)
 
     def remove(self, paths: Sequence[str]) -> None:
-        """Remove files that are there, and folders that are empty then."""
+        """Remove files, and folders that are empty afterwards. Missing files are ignored."""
         self._call("remove", list(paths))
 
     def end_trial(self) -> None:
-        """Go back to what was before what is on trial now."""
+        """Roll back the version that is in its trial."""
         self._execute("from ujobs import trial\ntrial.fail('a deployment came')")
 
     def run(self, program: str) -> str:
-        """What a program prints, in the REPL's own namespace."""
+        """Run a program in the REPL's namespace; returns its output."""
         return self._execute(program)
 
     def reset(self) -> None:
-        """Reset the board, and let go of it: its program starts."""
+        """Reset the board, which starts its program, and close the port."""
         self.restart().close()
 
     @contextlib.contextmanager
     def reset_on_failure(self) -> Iterator[None]:
-        """The board is reset, and let go of, if what is done with it fails or is interrupted."""
+        """Reset the board and close the port if the body fails or is interrupted."""
         try:
             yield
         except BaseException:
@@ -134,7 +135,7 @@ class Remote:
             raise
 
     def restart(self) -> serial.SerialBase:
-        """Reset the board, and hand over its port, for `ports.lines`: nothing that it prints is missed."""
+        """Reset the board and return its open port for `ports.lines`, so that no output is missed."""
         try:
             with self._plain_errors():
                 self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
@@ -146,8 +147,8 @@ class Remote:
         return line
 
     def close(self) -> None:
-        """Let go of the port."""
-        with contextlib.suppress(OSError):  # the cable is out
+        """Close the port."""
+        with contextlib.suppress(OSError):  # the cable is unplugged
             self._transport.close()
 
     def _call(self, function: str, *arguments: Any) -> Any:
@@ -172,5 +173,5 @@ class Remote:
                 raise FlashFull("the board's flash is full") from error
             raise BoardError(f"the board says {said}") from error
         except (TransportError, OSError, struct.error) as error:
-            # struct.error: mpremote got nothing where it had to come.
+            # struct.error: mpremote received nothing where it expects a reply.
             raise BoardError("the board stopped answering: has it been unplugged?") from error
