@@ -1,6 +1,6 @@
-"""Reaching AWS IoT or what stands in for it: boto3 clients, the authority of a stand-in's server, errors in one line.
+"""Access to AWS IoT, the local service or MiniStack: boto3 clients, the server's CA certificate, one-line errors.
 
-An endpoint on this machine needs no AWS account: there, and only there, made-up credentials and a default region do.
+Endpoints on this machine need no AWS account: for these only, made-up credentials and a default region are used.
 """
 
 import http.client

@@ -1,4 +1,4 @@
-"""Job executions as boto3 describes them, and how they look on a terminal while they run."""
+"""Job executions as boto3 describes them, and their display on a terminal."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Things, by boto3 calls that do the same on AWS, on `ujobs serve` and on MiniStack.
+"""Creates things with boto3 calls that work on AWS, on `ujobs serve` and on MiniStack.
 
 A thing gets what a board needs to connect as itself: key and certificate, a policy that allows its own Jobs topics
 only, and the certificate of the authority that the server is verified with.

@@ -1,4 +1,4 @@
-"""Jobs by boto3: made, followed and cancelled the same way on AWS, on `ujobs serve` and on MiniStack."""
+"""Creates, follows and cancels jobs with boto3, on AWS, on `ujobs serve` and on MiniStack."""
 
 import json
 from collections.abc import Sequence

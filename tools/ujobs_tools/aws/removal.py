@@ -1,4 +1,4 @@
-"""A thing as the registry has it, and its removal, by boto3 calls that do the same on AWS and on what replaces it."""
+"""Shows and deletes things, with boto3 calls that work on AWS, on `ujobs serve` and on MiniStack."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""A project at work on this machine: a Jobs service, a virtual board, and a look at the application's files."""
+"""`ujobs run`: a Jobs service, a virtual board, and a watch on the application's files."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""Child processes that are stopped for sure, and files and conditions that are waited for with a deadline."""
+"""Child processes that are always stopped, and waits with a deadline."""
 
 import contextlib
 import json
@@ -44,8 +44,8 @@ def running(
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP (the terminal was closed) raise KeyboardInterrupt inside, as Ctrl-C does. The first of the
-    three has the others ignored, so that none interrupts what cleans up."""
+    """SIGTERM and SIGHUP (the terminal was closed) raise KeyboardInterrupt, as Ctrl-C does. After the first of the
+    three the others are ignored, so that none interrupts the clean-up."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def end(*_: object) -> None:

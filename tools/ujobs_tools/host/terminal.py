@@ -1,4 +1,4 @@
-"""Text that a board, a job or the cloud has sent, on a terminal: shown, never obeyed."""
+"""Shows text from a board, a job or the cloud on a terminal, with its control characters escaped."""
 
 import logging
 import unicodedata

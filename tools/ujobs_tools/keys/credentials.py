@@ -1,4 +1,4 @@
-"""What a board needs to connect as its thing, as files: ca, cert and key, each as .pem and .der."""
+"""The files with which a board connects as its thing: ca, cert and key, each as .pem and .der."""
 
 import os
 from pathlib import Path

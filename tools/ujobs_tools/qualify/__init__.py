@@ -1,5 +1,6 @@
-"""`ujobs qualify`: a fixed programme that proves the promises on a user's own board and cloud.
+"""`ujobs qualify`: a fixed programme that tests what ujobs promises on a user's own board and cloud.
 
-`programme` runs the cases of `cases/`, one small file each. A case gets a `bench`: the `board` and the `account` in the
-cloud. `device/` is the application that the board gets. `cost` says before what it costs, `report` what was seen.
+`programme` runs the cases in `cases/`, one small file each. A case works with a `bench`: the `board`, and the `account`
+in the cloud. `device/` is the application for the board. `cost` estimates the costs before a run, `report` writes the
+results.
 """

@@ -1,5 +1,5 @@
-"""The cloud of a run: its thing, its jobs, how they end, and how many calls that took. All it makes has the run's
-prefix."""
+"""The cloud of a run: its thing, its jobs and their results, and the number of calls. The names of everything that it
+creates begin with the run's prefix."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from ujobs_tools.aws.executions import TERMINAL, Execution, details_of
 from ujobs_tools.qualify.case import Unexpected
 
 PREFIX = "ujobs-qualify-"
-_LOOK_LOCAL, _LOOK_AWS = 0.05, 1.0  # seconds between looks at an execution
+_LOOK_LOCAL, _LOOK_AWS = 0.05, 1.0  # seconds between polls of an execution
 
 
 def _ended(execution: Execution) -> bool:
@@ -25,7 +25,7 @@ def _ended(execution: Execution) -> bool:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Which cloud is meant, as for cloud.client(). clock_speed: how many times faster than real time its timers run."""
+    """The cloud, as for cloud.client(). clock_speed: how many times faster than real time its clock runs."""
 
     url: str | None
     region: str | None = None
@@ -61,7 +61,7 @@ class Account:
         return job_id
 
     def look(self, job_id: str) -> Execution:
-        """The execution as it is now."""
+        """The current state of the execution."""
         found: Execution = self.iot.describe_job_execution(thingName=self.thing, jobId=job_id)["execution"]
         return found
 
@@ -90,7 +90,7 @@ class Account:
         return found
 
     def cancel(self, job_id: str) -> None:
-        """Cancel a job, also in progress."""
+        """Cancel a job, even one in progress."""
         self.iot.cancel_job(jobId=job_id, force=True)
 
     def cancel_all(self) -> None:
@@ -121,5 +121,5 @@ class Account:
             return False
 
     def minutes(self, number: float) -> float:
-        """Seconds by the wall clock of so many minutes of the cloud's."""
+        """Convert minutes of the cloud's clock to seconds of the wall clock."""
         return number * 60 / self.endpoint.clock_speed

@@ -1,4 +1,4 @@
-"""What a case works with: the board, the cloud, and what the user has chosen."""
+"""The tools of a case: the board, the cloud, and the user's choices."""
 
 import random
 import time
@@ -55,7 +55,7 @@ class Bench:
         return need in self.can
 
     def recover(self) -> None:
-        """After a case that failed: nothing of it goes on when the next one begins."""
+        """Clean up after a failed case, so that nothing of it is running when the next one begins."""
         self.account.cancel_all()
         try:
             self.restart()
@@ -77,17 +77,17 @@ class Bench:
         self.board.wait_for(CONNECTED, patience, since)
 
     def note_heap(self, since: int) -> None:
-        """Note the least free heap that the application has printed since line `since`."""
+        """Record the lowest free heap that the application has printed since line `since`."""
         found = [int(line.rpartition(" ")[2]) for line in self.board.lines[since:] if line.startswith(_HEAP)]
         if found:
             self.figure(LEAST_HEAP, min(found))
 
     def figure(self, name: str, value: float) -> None:
-        """Note a figure of this case; its unit is part of the name."""
+        """Record a measurement of this case; its unit is part of the name."""
         self.figures[name] = round(value, 3)
 
     def random(self, purpose: str) -> random.Random:
-        """Random numbers that depend on the seed and the purpose only, so that one case can be run again alone."""
+        """Random numbers that depend only on the seed and the purpose, so that a single case can be repeated."""
         return random.Random(f"{self.choices.seed} {purpose}")
 
     def job(
@@ -97,7 +97,7 @@ class Bench:
         return details_of(self.account.expect(self.account.create(document), status, seconds, **details))
 
     def marks(self) -> dict[str, str]:
-        """What the application's handlers have noted in flash, by job. The board restarts."""
+        """The marks that the application's handlers left in flash, by job. Restarts the board."""
         found: dict[str, str] = self.board.run(_MARKS)
         return found
 

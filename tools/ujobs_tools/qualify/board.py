@@ -46,7 +46,7 @@ class BoardUnderTest(Follower):
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[Remote]:
-        """The board at its REPL, its program stopped; afterwards it is reset, and its program starts."""
+        """The board at its REPL, with its program stopped. Afterwards it is reset, which starts the program."""
         self.release()
         remote = Remote(self.port)
         with remote.reset_on_failure():
@@ -54,12 +54,12 @@ class BoardUnderTest(Follower):
         self.listen(remote.restart())
 
     def run(self, program: str) -> Any:
-        """What a program that runs on the board prints, as the literal that it is; then the board starts again."""
+        """Run a program on the board and return the literal that it prints; then reset the board."""
         with self.stopped() as remote:
             return ast.literal_eval(remote.run(program).strip())
 
     def reset_line(self) -> None:
-        """A hard reset at any instruction. Raises BoardError when there is no line."""
+        """Reset the board at any instruction. Raises BoardError if there is no reset line."""
         self.resets += 1
         if self._reset_command is not None:
             command = shlex.split(self._reset_command)
@@ -80,7 +80,7 @@ class BoardUnderTest(Follower):
             self.listen(line)
 
     def has_reset_line(self) -> bool:
-        """Whether the reset line resets the board: it is tried."""
+        """Try the reset line; returns whether it resets the board."""
         before = len(self.lines)
         try:
             self.reset_line()

@@ -1,4 +1,4 @@
-"""What a case of the programme is, and how it ended."""
+"""A case of the programme, and its outcome."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ NEEDS = {
     FIRMWARE: "no image: give --firmware",
     FILES: "needs a place for files: give --bucket and --role-arn",
 }
-"""What a case can need, and why it is skipped without."""
+"""What a case can need, and why it is skipped if that is missing."""
 
 
 def share(resets: int, parts: int) -> int:
@@ -36,7 +36,7 @@ def share(resets: int, parts: int) -> int:
 
 
 class Unexpected(Exception):
-    """The board or the cloud did not do what the case expects; the text says what was seen."""
+    """The board or the cloud did not do what the case expects; the text says what happened instead."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Removes what a run has made in the cloud: jobs, streams, things, and their certificates and policies."""
+"""Removes what a run has created in the cloud: jobs, streams, things, and their certificates and policies."""
 
 import contextlib
 import time
@@ -49,7 +49,7 @@ def delete_job(iot: Any, name: str, pause: float = 1.0) -> None:
 
 
 def in_short(removed: Iterator[str]) -> Iterator[str]:
-    """Lines for the user: jobs, of which there are many, as their number."""
+    """Lines for the user. Jobs are counted, because there are many."""
     jobs = 0
     for one in removed:
         if one.startswith("job "):

@@ -1,4 +1,4 @@
-"""What a run costs on AWS, before it begins.
+"""Estimates, before a run, what it costs on AWS.
 
 The prices are AWS's list prices for us-east-1 without the free tier ("AWS IoT Device Management pricing", "AWS IoT Core
 pricing"). They change: the estimate is for the order of magnitude."""
@@ -24,7 +24,7 @@ class Estimate:
     cents: float
 
     def in_words(self) -> str:
-        """What will be called, and what that costs."""
+        """The calls of the run, and their cost."""
         return (
             f"{self.executions} job executions (CreateJob, DescribeJobExecution, CancelJob, DeleteJob), about "
             f"{self.messages} MQTT messages, one thing with certificate and policy "

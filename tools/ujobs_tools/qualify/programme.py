@@ -1,4 +1,4 @@
-"""Runs the cases on the board, one after the other, and removes all that the run has made, whatever happens."""
+"""Runs the cases on the board one after the other, and always removes what the run has created."""
 
 import ast
 import contextlib
@@ -49,7 +49,7 @@ _PATIENCE = 120.0  # seconds until the board has connected
 
 
 class Interrupted(Exception):
-    """The run was ended by Ctrl-C, SIGTERM or SIGHUP; what it had made is removed."""
+    """The run was ended by Ctrl-C, SIGTERM or SIGHUP; everything it created is removed."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def _fits(name: str, pattern: str) -> bool:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C does not keep the removal from its end."""
+    """Ignore a second Ctrl-C, so that the removal is completed."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:

@@ -1,4 +1,4 @@
-"""The state file: what a run has found so far, so that `--resume` can go on, and `--clean` knows what to remove."""
+"""The state file with the results so far: `--resume` continues from it, and `--clean` finds what to remove."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -32,7 +32,7 @@ class State:
 
 
 def read(folder: Path) -> State | None:
-    """What the last run in a folder has left; None without. Raises ValueError when the file is damaged."""
+    """Read the state of the last run in a folder; None if there is none. Raises ValueError if the file is damaged."""
     path = folder / _NAME
     if not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""Do the cloud's history and the marks in the board's flash agree? What is lost or doubled is named."""
+"""Compares the cloud's history with the marks in the board's flash, and names what was lost or done twice."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -15,14 +15,14 @@ Handler = Callable[..., Any] | str
 
 
 class Board(Protocol):
-    """A board that can be booted again and again; its flash stays."""
+    """A board that can be booted repeatedly and keeps its flash."""
 
     def boot(self, target: order.Target, order: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
-        """Boot once, with these files put on flash before. Raises BootFailed."""
+        """Write these files to flash and boot once. Raises BootFailed."""
         ...
 
     def close(self) -> None:
-        """Throw it away."""
+        """Discard the board."""
 
 
 class Interpreter(Protocol):
@@ -36,7 +36,7 @@ class Interpreter(Protocol):
 
 
 class RunJob:
-    """Runs jobs on one interpreter; the fixture `run_job` gives one. app: the application's folder or file."""
+    """Runs jobs on one interpreter; the fixture `run_job` provides one. app: the application's folder or file."""
 
     def __init__(self, interpreter: Interpreter, app: Path | None = None) -> None:
         self.interpreter = interpreter.name
@@ -112,8 +112,8 @@ class RunJob:
     def at_each_checkpoint(
         self, handler: Handler, document: Mapping[str, Any] | None = None, **arguments: Any
     ) -> Iterator[Result]:
-        """What if the power fails at each checkpoint? Runs the job once to count its checkpoints, then once for each
-        with the power failing right after it, and yields those results. arguments: as for a single run."""
+        """Test a power loss at each checkpoint. Runs the job once to count its checkpoints, then once per checkpoint
+        with a power loss right after it, and yields those results. arguments: as for a single run."""
         whole = self(handler, document, **arguments)
         if not whole.checkpoints:
             raise ValueError("the handler saves no checkpoint: it ended " + whole.status)

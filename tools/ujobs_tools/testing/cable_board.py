@@ -1,4 +1,5 @@
-"""The fixture `board` with --ujobs-board PORT: a real board on a cable. What a cable cannot do skips the test."""
+"""The fixture `board` with --ujobs-board PORT: a real board on a cable. A test is skipped if it needs something that is
+impossible on a cable."""
 
 import contextlib
 import os
@@ -25,8 +26,8 @@ _KEPT = ("/boot.py", "/main.py", "/lib/", *OWNED, *SLOTS)
 
 
 class Files(Mapping[str, bytes]):
-    """The files on the board's flash. The program is stopped for a look at them, and the board reset afterwards, unless
-    it was off; writing needs it to be off."""
+    """The files on the board's flash. Reading them stops the program, and resets the board afterwards if it was on;
+    writing requires that it is off."""
 
     def __init__(self, board: "CableBoard") -> None:
         self._board = board
@@ -64,7 +65,7 @@ class CableBoard(BoardOnConsole):
         self._follower = Follower(self._port, log)
 
     def deploy(self, app: Path | None, own: Mapping[str, bytes]) -> None:
-        """Bring the library, an application and the board's own files there, remove other files, and start.
+        """Deploy the library, an application and the board's own files, remove other files, and start.
 
         Raises BoardError, InterpreterError, OSError.
         """
@@ -83,7 +84,7 @@ class CableBoard(BoardOnConsole):
             time.sleep(_LOOK)
 
     def start(self) -> None:
-        """Switch it on: let go of the reset line, or reset it by mpremote where its program was stopped."""
+        """Switch the board on: release the reset line, or, if its program was stopped, reset it through mpremote."""
         if self.on:
             raise ValueError("the board has power already")
         if self._held:
@@ -107,7 +108,7 @@ class CableBoard(BoardOnConsole):
 
     @contextlib.contextmanager
     def interrupted(self) -> Iterator[Remote]:
-        """The board with its program stopped. It is reset afterwards if the program ran."""
+        """The board with its program stopped. Afterwards it is reset if the program was running."""
         ran = self.on
         if self._held:
             self._let_go_of_reset()
@@ -122,13 +123,13 @@ class CableBoard(BoardOnConsole):
                 self.start()
 
     def close(self) -> None:
-        """Let go of the cable; the board goes on."""
+        """Close the port; the board continues to run."""
         if self._held and self._line is not None:
             self._line.rts = False
         self._hang_up()
 
     def lose_link(self, seconds: float) -> None:
-        """Not on a cable."""
+        """Skips the test: impossible on a cable."""
         self._cannot("lose_link", "cannot take a real access point away; service.cut() breaks the connection")
 
     def advance(self, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
@@ -173,7 +174,7 @@ class CableBoard(BoardOnConsole):
             time.sleep(_LOOK)
 
     def listen(self, line: serial.SerialBase) -> None:
-        """Follow what a running board prints on an open port."""
+        """Follow the output of a running board on an open port."""
         self._line = line
         self.on = True
         self._follower.listen(line)

@@ -1,4 +1,4 @@
-"""What the boards of tests have in common: a console that a test waits for, tracebacks and attempts that it shows."""
+"""Common base of the boards in tests: waits for console output, finds tracebacks, counts attempts."""
 
 import re
 import time
@@ -28,11 +28,12 @@ class BoardOnConsole:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def stopped(self) -> str | None:
-        """Why nothing more will be printed; None while the board runs."""
+        """Why the board prints nothing more; None while it runs."""
         return None
 
     def expect(self, text: str, seconds: float = 30) -> str:
-        """Wait until the board prints this text, after what was expected before; its line. Fails after that time."""
+        """Wait until the board prints this text, after the text of the previous call; returns its line. Fails the test
+        after `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
             why = self.stopped()
@@ -49,18 +50,18 @@ class BoardOnConsole:
             time.sleep(_LOOK)
 
     def expect_traceback(self, text: str = "", seconds: float = 30) -> None:
-        """Wait for a traceback that is meant to be there; text: in it or after it."""
+        """Wait for a traceback that the test provokes. text: part of it, or of the output after it."""
         self._expected_tracebacks += 1
         self.expect(_TRACEBACK, seconds)
         if text:
             self.expect(text, seconds)
 
     def attempts(self, job_id: str) -> int:
-        """How often the handler of a job has been started."""
+        """Number of attempts: how often the job's handler was started."""
         return max((int(number) for found, number in _STARTS.findall(self.console) if found == job_id), default=0)
 
     def unexpected_traceback(self) -> str | None:
-        """The first traceback that no test expected, with what follows; None without."""
+        """The first unexpected traceback, with the output after it; None if there is none."""
         parts = self.console.split(_TRACEBACK)
         if len(parts) - 1 <= self._expected_tracebacks:
             return None

@@ -13,7 +13,7 @@ from ujobs_tools.aws.executions import TERMINAL, details_of
 from ujobs_tools.aws.fleet import Thing
 from ujobs_tools.service.in_thread import LocalService
 
-_LOOK = 0.03  # seconds between looks at an execution
+_LOOK = 0.03  # seconds between polls of an execution
 
 
 @dataclass
@@ -35,14 +35,15 @@ class Job:
     service: "JobsService" = field(repr=False)
 
     def look(self) -> Execution:
-        """The execution as it is now."""
+        """The current state of the execution."""
         found = self.service.iot.describe_job_execution(thingName=self.service.thing.name, jobId=self.job_id)
         execution: dict[str, Any] = found["execution"]
         attempts = self.service.attempts(self.job_id)
         return Execution(execution["status"], details_of(execution), execution["versionNumber"], attempts)
 
     def wait(self, *statuses: str, seconds: float = 60) -> Execution:
-        """The execution once it has one of the statuses, by default once it has ended. Fails after that time."""
+        """Wait until the execution has one of the statuses; by default, until it has ended. Fails the test after
+        `seconds`."""
         wanted = statuses or TERMINAL
         deadline = time.monotonic() + seconds
         while True:
@@ -84,7 +85,7 @@ class JobsService:
         return job
 
     def cancel(self, job: Job) -> None:
-        """Cancel a job, also one in progress."""
+        """Cancel a job, even one in progress."""
         self.iot.cancel_job(jobId=job.job_id, force=True)
 
     def refuse(self, operation: str = "", times: int = 1, code: str = "RequestThrottled") -> None:
@@ -98,14 +99,14 @@ class JobsService:
         self._here("lose_replies").call(lambda service: service.faults.lose_replies(name, times))
 
     def hold_replies(self, seconds: float = 12) -> None:
-        """Hold back all replies for so long; the default is more than the board waits before it asks again."""
+        """Delay all replies by this time; the default is longer than the board waits before it retries."""
         name = self.thing.name
         self._here("hold_replies").call(
             lambda service: service.faults.hold_replies(name, service.engine.clock() + seconds)
         )
 
     def advance(self, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
-        """Have the service's clock jump ahead: its timers run out. The session's later tests see that time, too."""
+        """Move the service's clock ahead, so that its timers expire. Later tests of the session see that time, too."""
         self._here("advance").call(lambda service: service.advance(seconds + 60 * minutes + 3600 * hours))
 
     def cut(self) -> None:

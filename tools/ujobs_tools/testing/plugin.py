@@ -1,4 +1,5 @@
-"""The pytest plugin: fixtures for tests of an application's handlers. What they need is imported when they are used."""
+"""The pytest plugin: fixtures for tests of an application's handlers. Modules are imported when a fixture needs
+them."""
 
 import itertools
 import os
@@ -55,7 +56,7 @@ def _project(config: pytest.Config) -> "Project | None":
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """In a project, applications can be imported: `machine`, `ujobs` and the application's own modules are found."""
+    """In a project, make `machine`, `ujobs` and the application's modules importable."""
     found = _project(config)
     if found is not None:
         from ujobs_tools.testing import on_cpython
@@ -134,7 +135,7 @@ def service(
 
 @pytest.fixture(scope="session")
 def ujobs_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A flash image with all that every board has alike."""
+    """A flash image with the files that all boards share."""
     from ujobs_tools.board.files import make_bare_files, make_program_files
     from ujobs_tools.board.image import build_image
     from ujobs_tools.board.interpreter import InterpreterError
@@ -239,7 +240,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failure shows the console, the messages and the executions' versions."""
+    """Add the console, the messages and the executions' versions to the report of a failure."""
     report = yield
     if report.when == "call" and report.failed and isinstance(item, pytest.Function):
         from ujobs_tools.testing.failure import sections

@@ -1,4 +1,4 @@
-"""The fixture `board`: a virtual board whose power, link, flash and console a test has in hand."""
+"""The fixture `board`: a virtual board whose power, link, flash and console a test controls."""
 
 import signal
 import subprocess
@@ -77,7 +77,7 @@ class VirtualBoard(BoardOnConsole):
             self._process = None
 
     def lose_link(self, seconds: float) -> None:
-        """Take the access point away for so long, and break the connection; returns at once."""
+        """Switch the access point off for this time, and break the connection; returns immediately."""
         if self._process is None:
             raise ValueError("the board has no power")
         process = self._process
@@ -94,7 +94,7 @@ class VirtualBoard(BoardOnConsole):
         timer.start()
 
     def advance(self, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
-        """Have the board's clocks jump ahead, at most six days at once; deep sleep ends.
+        """Move the board's clocks ahead, by at most six days at once; ends deep sleep.
 
         What was due in between is due at once afterwards, as if the processor had stood still for so long. The watchdog
         and the service's timers go by real time.

@@ -1,6 +1,6 @@
-"""Resets at random moments of counting jobs: by reset line, machine.reset() and watchdog, and losses of the network.
+"""Resets at random times during counting jobs: by reset line, machine.reset() and watchdog; and losses of the network.
 
-Afterwards the cloud's history and the marks in the board's flash must agree: nothing lost, nothing doubled."""
+Afterwards the cloud's history and the marks in the board's flash must agree: nothing is lost or done twice."""
 
 from collections.abc import Callable
 
