@@ -1,5 +1,5 @@
-"""A board that restarts, for the tests of handlers that put something on trial: each start is one run of the agent on
-the same flash, journal and cloud, as after a reset."""
+"""A board that restarts, for the tests of handlers that begin a trial: each boot is one run of the agent on the same
+flash, journal and cloud, as after a reset."""
 
 import asyncio
 import os
@@ -74,7 +74,7 @@ class Board:
             return None
 
     def start(self, proves=True, until_condition=None):
-        """Start once, until the next reset or the end of the job. proves: whether what is on trial connects."""
+        """Boot once, until the next reset or the end of the job. proves: whether the version in its trial connects."""
         self.started.append(trial.boot())
         sys.modules["machine"] = self.machine
         resets = self.machine.resets
@@ -105,7 +105,7 @@ class Board:
             del sys.modules["machine"]
 
     def finish(self, starts=10, **options):
-        """Start again and again until the job has ended; return its status."""
+        """Boot again and again until the job has ended; return its status."""
         for _ in range(starts):
             self.start(**options)
             if self.cloud.done():

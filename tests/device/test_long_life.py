@@ -6,7 +6,7 @@ import sys
 from long_life import KINDS, held, run
 
 MICROPYTHON = sys.implementation.name == "micropython"
-ROUNDS = 400 if MICROPYTHON else 40  # 400 hours are more than the 12.4 days after which ticks_ms begins anew
+ROUNDS = 400 if MICROPYTHON else 40  # 400 hours are more than the 12.4 days after which ticks_ms wraps around
 MARGIN = 512 if MICROPYTHON else 150  # bytes; allocated blocks, of which CPython keeps some for itself
 
 

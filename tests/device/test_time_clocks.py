@@ -1,4 +1,4 @@
-"""What the clocks can do to a job: the ticks begin anew, the time of day jumps, answers come late."""
+"""Clocks during a job: the ticks wrap around, the time of day jumps, replies come late."""
 
 import asyncio
 
@@ -25,8 +25,8 @@ async def work(session):
     await session.all_done()
 
 
-def test_ticks_that_begin_anew_at_any_moment_of_a_job():
-    def begin_anew(after):
+def test_ticks_that_wrap_around_at_any_moment_of_a_job():
+    def wrap_around(after):
         def prepare(session):
             session.clock.first_ticks = PERIOD - after - 1
 
@@ -35,10 +35,10 @@ def test_ticks_that_begin_anew_at_any_moment_of_a_job():
     # In steps that are no multiple of any interval, and around a progress update to the millisecond.
     moments = list(range(0, DURATION * 1000, 3700)) + list(range(19990, 20030, 2))
     for after in moments:
-        check(run(work, prepare=begin_anew(after)))
+        check(run(work, prepare=wrap_around(after)))
 
 
-def test_ticks_that_begin_anew_while_nothing_happens():
+def test_ticks_that_wrap_around_while_nothing_happens():
     async def scenario(session):
         session.clock.first_ticks = PERIOD - 600000
         await asyncio.sleep(1200)
@@ -47,7 +47,7 @@ def test_ticks_that_begin_anew_while_nothing_happens():
     check(run(scenario))
 
 
-def test_ticks_that_begin_anew_during_the_longest_job():
+def test_ticks_that_wrap_around_during_the_longest_job():
     async def scenario(session):
         session.clock.first_ticks = PERIOD - 3 * 86400000
 

@@ -227,7 +227,7 @@ def test_a_damaged_record_is_no_trial():
 
 def test_power_cuts_while_confirming():
     def check(slot):
-        # Still on trial in the new slot, or confirmed: never back in the old one.
+        # Still in its trial in the new slot, or confirmed: never back in the old one.
         assert slot == "/app-b"
         trial.confirm()
         assert (trial.boot(), trial.slot(), trial.current()) == ("/app-b", "/app-b", "")

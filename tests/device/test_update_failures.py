@@ -1,5 +1,5 @@
-"""What users report of updates that go wrong, for every handler that brings files: the link or the server fails near
-the end, the flash is full, the signature is wrong, the power goes. What was there before is left, or the new is whole.
+"""Updates that fail, for every handler that fetches files: the link or the server fails near the end, the flash is
+full, the signature is wrong, the power fails. Either the old file is still there, or the new one is complete.
 """
 
 import asyncio
@@ -218,7 +218,7 @@ def test_a_signing_key_that_is_gone_or_damaged():
 class Power:
     """Counts what changes the flash, and goes at one of the changes, of which a part has then taken place or nothing.
 
-    It stands in for `os` in the library, and for the flash of the partitions.
+    It replaces `os` in the library, and the flash of the partitions.
     """
 
     def __init__(self, changes, part):

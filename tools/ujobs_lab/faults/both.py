@@ -1,6 +1,6 @@
-"""Power and link at once: boards in random weather are killed at random moments, and so is the service.
+"""Power loss and link faults at once: boards with random link faults are killed at random times, as is the service.
 
-The seed decides who has which weather and when each is killed; what happens in between is up to the processes.
+The seed decides which board has which fault profile and when each is killed; the rest depends on the processes.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ujobs_lab.faults.proxy import Weather
+from ujobs_lab.faults.proxy import Profile
 from ujobs_lab.faults.real import Board, Outcome, Service
 from ujobs_tools.host.processes import NotReady, wait_until
 
@@ -25,14 +25,14 @@ def run(seed: int, boards: int, span: float = 8.0) -> list[Outcome]:
     """
     chosen = random.Random(seed)
     names = [f"{'tls' if number % 3 == 0 else 'plain'}-{number}" for number in range(boards)]
-    weathers = {name: _weather(chosen) for name in names}
+    profiles = {name: _profile(chosen) for name in names}
     plan = [(chosen.random() * span, name) for name in names * _POWER_CUTS]
     plan += [(chosen.random() * span, "service") for _ in range(_RESTARTS)]
     with tempfile.TemporaryDirectory(prefix="ujobs-both-") as place, contextlib.ExitStack() as stack:
         service = stack.enter_context(Service(Path(place)))
         running = {
-            name: stack.enter_context(Board(name, Path(place) / name, service, weather))
-            for name, weather in weathers.items()
+            name: stack.enter_context(Board(name, Path(place) / name, service, profile))
+            for name, profile in profiles.items()
         }
         start = time.monotonic()
         for moment, name in sorted(plan):
@@ -43,11 +43,11 @@ def run(seed: int, boards: int, span: float = 8.0) -> list[Outcome]:
                 running[name].cut_power()
         with contextlib.suppress(NotReady):
             wait_until(lambda: all(board.ended() for board in running.values()), "end", _PATIENCE)
-        return [board.judge(f"seed {seed}, {name}: {weathers[name]}") for name, board in running.items()]
+        return [board.judge(f"seed {seed}, {name}: {profiles[name]}") for name, board in running.items()]
 
 
-def _weather(chosen: random.Random) -> Weather:
-    return Weather(
+def _profile(chosen: random.Random) -> Profile:
+    return Profile(
         up=chosen.choice((None, chosen.randrange(3000))),
         down=chosen.choice((None, chosen.randrange(5000))),
         connections=chosen.randrange(1, 8),

@@ -1,9 +1,9 @@
-"""The link broken in every way: `python -m ujobs_lab.faults.link`, part of `make faults`.
+"""Link faults: `python -m ujobs_lab.faults.link`, part of `make faults`.
 
-In memory and fast time, one session of all kinds of jobs is cut after each of its bytes, in either direction, with and
-without notice, and is run in weathers of all sorts, some with resets of the board. On real sockets, a few of both, and
-power cuts. After each: every job has exactly one end, no handler did its work twice but where a reset stopped it, and
-the agent goes on.
+In memory and fast time, a session with every kind of job is cut after each of its bytes, in either direction, with and
+without notice. It also runs under random fault profiles, some of which reset the board. A few of both run on real
+sockets, together with power cuts. Each time every job must end exactly once, no handler may do its work twice unless a
+reset stopped it, and the agent must keep working.
 """
 
 import random
@@ -18,7 +18,7 @@ from rich.table import Table
 
 from ujobs_lab.faults import both, real, real_link, sessions
 
-WEATHERS: dict[str, dict[str, Any]] = {
+PROFILES: dict[str, dict[str, Any]] = {
     "one byte at a time": {"piece": 1},
     "messages late": {"delay": 25},
     "topics reordered": {"delay": 8, "reorder": True},
@@ -39,9 +39,9 @@ WEATHERS: dict[str, dict[str, Any]] = {
         "half_open": 2, "resets": 2,
     },
 }
-"""Faults that are random, by name; the seed of each session decides when and where they strike."""
+"""Random faults by name; the seed of each session decides when and where they occur."""
 
-_SEEDS = 200  # sessions of each weather when there is no sample
+_SEEDS = 200  # sessions of each profile without a sample
 _ROUNDS = 5  # of power and link at once on real sockets, 6 boards each
 _SHOWN = 5  # failures shown in full
 
@@ -65,7 +65,7 @@ def plan(sample: int | None, seed: int) -> dict[str, list[dict[str, Any]]]:
     plans |= cuts(whole.up, whole.down)
     if sample is not None:
         plans = {kind: chosen.sample(faults, min(sample, len(faults))) for kind, faults in plans.items()}
-    for kind, faults in WEATHERS.items():
+    for kind, faults in PROFILES.items():
         seeds = chosen.sample(range(1 << 30), _SEEDS if sample is None else sample)
         plans[kind] = [faults | {"seed": number} for number in seeds]
     return plans
@@ -74,8 +74,8 @@ def plan(sample: int | None, seed: int) -> dict[str, list[dict[str, Any]]]:
 def run(sample: int | None, seed: int) -> int:
     """Try everything, print a table; return the number of failures.
 
-    sample: sessions of each kind; None: every cut, and 200 sessions of each weather. seed: which ones, and of what
-    happens in each weather.
+    sample: sessions of each kind; None: every cut, and 200 sessions of each profile. seed: which ones, and of what
+    happens in each profile.
     """
     table = Table("the link", "tried", "failed", "seconds")
     failures: list[sessions.Outcome | real.Outcome] = []
@@ -88,7 +88,7 @@ def run(sample: int | None, seed: int) -> int:
     for kind, faults in plan(sample, seed).items():
         start = time.monotonic()
         note(kind, sessions.run(faults), time.monotonic() - start)
-    names = list(real_link.WEATHERS)
+    names = list(real_link.PROFILES)
     if sample is not None:
         names = random.Random(seed).sample(names, min(sample, len(names)))
     start = time.monotonic()
@@ -106,7 +106,7 @@ def main(
     sample: Annotated[int | None, typer.Option(min=1, help="Sessions of each kind; all when left out.")] = None,
     seed: Annotated[int, typer.Option(help="Which of them, and what happens in them.")] = 1,
 ) -> None:
-    """Break the link in every way and say what failed."""
+    """Break the link in every way and print what failed."""
     sys.exit(bool(run(sample, seed)))
 
 

@@ -75,7 +75,7 @@ def main(
 
 def _show(title: str, found: Figures) -> float:
     """Show the figures; return by how many bytes the memory in use has grown."""
-    table = Table("days", "jobs", "progress updates", "connections", "packet id began anew", "bytes held", title=title)
+    table = Table("days", "jobs", "progress updates", "connections", "packet id wrapped", "bytes held", title=title)
     for figures in found:
         table.add_row(*(f"{figures[name]:.0f}" for name in _NAMES))
     Console().print(table)

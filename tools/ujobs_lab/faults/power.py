@@ -1,6 +1,6 @@
-"""Power cuts: starts on_board/session.py on MicroPython, one process a processor, and shows what it found.
+"""Power cuts: runs on_board/session.py on MicroPython, one process per processor, and shows the results.
 
-What a try is and what must hold after it is on_board's; here its lines are read, counted and put into tables.
+on_board/ defines the test cases and checks them; this module reads its output, counts the cases and shows tables.
 """
 
 import json
@@ -25,11 +25,11 @@ from ujobs_tools.board.fakes_cache import FAKES
 from ujobs_tools.board.interpreter import compile_module, find_micropython
 
 _PROGRAMS = Path(__file__).parent / "on_board"
-_HEAP = "48m"  # also the memory that a hostile handler exhausts
-_SILENCE = 60  # seconds after which a process counts as hung; a try takes some 20 ms
+_HEAP = "48m"  # also the memory that a misbehaving handler exhausts
+_SILENCE = 60  # seconds without output after which a process counts as hung; a case takes some 20 ms
 _ROUNDS = 2  # of the session, on one flash
-_PAIRS = 100  # of cuts, for each kind of job
-_SHOWN = 10  # failed tries that are shown in full
+_PAIRS = 100  # pairs of cuts for each kind of job
+_SHOWN = 10  # failed cases that are shown in full
 _CHECKS = ("once", "twice", "late", "damaged", "hostile", "cancel")
 _WEAR_BLOCKS = 512  # 2 MB, what a 4 MB ESP32 has for files
 _WEAR_JOBS = 1000
@@ -39,7 +39,7 @@ _JOBS_A_YEAR = 60 * 24 * 365
 
 @dataclass
 class Try:
-    """text: how it is called, `--only` takes it. wrong: what should not have been. log: what was printed meanwhile."""
+    """One test case. text: its name, for `--only`. wrong: broken promises. log: what the board printed."""
 
     text: str
     wrong: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Try:
 
 
 def run(console: Console, sample: int | None, seed: int, only: str | None) -> int:
-    """Try, show the tables, and return the exit code: 0 when every try held what is promised, else 1."""
+    """Run the cases, show the tables, and return the exit code: 0 if every promise was kept, else 1."""
     started = time.monotonic()
     rounds = _ROUNDS if sample is None else 1
     options = {"rounds": rounds, "pairs": _PAIRS, "sample": sample, "seed": seed, "only": only}
@@ -65,12 +65,12 @@ def run(console: Console, sample: int | None, seed: int, only: str | None) -> in
         console.print(escape("\n".join(tries[0].log)))
     if wear:
         console.print(_show_wear(wear))
-    print(f"{len(tries)} tries, {len(failed)} failed, seed {seed}, {time.monotonic() - started:.0f} s")
+    print(f"{len(tries)} cases, {len(failed)} failed, seed {seed}, {time.monotonic() - started:.0f} s")
     return 1 if failed or not tries else 0
 
 
 def compile_library(folder: Path) -> None:
-    """Put lib/ujobs and umqtt.simple into a folder as .mpy, as a board has them: a reset imports them anew."""
+    """Put lib/ujobs and umqtt.simple into a folder as .mpy, as a board has them: a reset imports them again."""
     library = REPOSITORY / "lib"
     client = umqtt.find()[0]
     for root, path in [*((library, path) for path in library.rglob("*.py")), (client, client / "umqtt" / "simple.py")]:
@@ -81,7 +81,7 @@ def compile_library(folder: Path) -> None:
 
 
 def run_tries(folder: Path, options: dict[str, object]) -> list[Try]:
-    """Do the tries that the options ask for, see on_board/session.py. folder: of compile_library()."""
+    """Run the cases that the options select, see on_board/session.py. folder: of compile_library()."""
     one = str(options["only"] or "").count(" ") > 1
     parts = 1 if one else os.cpu_count() or 1
     with ThreadPoolExecutor(parts) as pool:
@@ -90,7 +90,7 @@ def run_tries(folder: Path, options: dict[str, object]) -> list[Try]:
 
 
 def measure_wear(folder: Path) -> dict[str, dict[str, int]]:
-    """What jobs cost the flash, see on_board/wear.py."""
+    """Measure the flash wear of jobs, see on_board/wear.py."""
     arguments = _command(folder, "wear.py", {"blocks": _WEAR_BLOCKS, "jobs": _WEAR_JOBS})
     result = subprocess.run(arguments, stdout=subprocess.PIPE, check=True, env=_environment())
     return json.loads(result.stdout.splitlines()[-1])
@@ -128,7 +128,7 @@ def _run_part(folder: Path, options: dict[str, object]) -> list[Try]:
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """The lines that a process prints. Raises TimeoutError when it has stood still for too long."""
+    """Yield the lines that a process prints. Raises TimeoutError when it prints nothing for too long."""
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
     rest = b""
@@ -154,8 +154,8 @@ def _environment() -> dict[str, str]:
 
 
 def _show_tries(tries: list[Try]) -> Table:
-    names = ("one cut", "two cuts", "long off", "damaged journal", "hostile handler", "cancelled")
-    table = Table("job", *names, title="Tries")
+    names = ("one cut", "two cuts", "long off", "damaged journal", "misbehaving handler", "cancelled")
+    table = Table("job", *names, title="Test cases")
     tried: Counter[tuple[str, str]] = Counter()
     failed: Counter[tuple[str, str]] = Counter()
     for one in tries:

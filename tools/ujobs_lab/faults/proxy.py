@@ -9,7 +9,7 @@ from typing import Self
 
 
 @dataclass(frozen=True)
-class Weather:
+class Profile:
     """What happens to connections; nothing by default.
 
     up, down: bytes from and to the client after which a connection breaks, None for never. connections: how many of the
@@ -31,9 +31,9 @@ class Proxy:
     port: where it listens.
     """
 
-    def __init__(self, target: int, weather: Weather) -> None:
+    def __init__(self, target: int, profile: Profile) -> None:
         self._target = target
-        self._weather = weather
+        self._profile = profile
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._sockets = [self._listener]
@@ -62,8 +62,8 @@ class Proxy:
             except OSError:
                 return
             number += 1
-            spoilt = number <= self._weather.connections
-            up, down = (self._weather.up, self._weather.down) if spoilt else (None, None)
+            spoilt = number <= self._profile.connections
+            up, down = (self._profile.up, self._profile.down) if spoilt else (None, None)
             self._sockets.append(near)
             try:
                 far = socket.create_connection(("127.0.0.1", self._target))
@@ -80,17 +80,17 @@ class Proxy:
     def _pump(self, source: socket.socket, sink: socket.socket, budget: int | None, silence: threading.Event) -> None:
         """Pass bytes on in one direction until there are no more, or `budget` of them have passed."""
         with contextlib.suppress(OSError):
-            while data := source.recv(self._weather.piece):
+            while data := source.recv(self._profile.piece):
                 if silence.is_set():
                     continue
                 sink.sendall(data[:budget])
                 if budget is not None:
                     budget = max(budget - len(data), 0)
-                if budget == 0 and not self._weather.silent:
+                if budget == 0 and not self._profile.silent:
                     break
                 if budget == 0:
                     silence.set()
-                time.sleep(self._weather.pause)
+                time.sleep(self._profile.pause)
         _break(source)
         _break(sink)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ujobs_lab import REPOSITORY
-from ujobs_lab.faults.proxy import Proxy, Weather
+from ujobs_lab.faults.proxy import Profile, Proxy
 from ujobs_lab.faults.sessions import PROGRAMS
 from ujobs_tools.aws import cloud, fleet
 from ujobs_tools.aws.executions import TERMINAL
@@ -77,14 +77,14 @@ class Board:
     kills: how often its power was cut.
     """
 
-    def __init__(self, name: str, folder: Path, service: Service, weather: Weather) -> None:
+    def __init__(self, name: str, folder: Path, service: Service, profile: Profile) -> None:
         self.name = name
         self.folder = folder
         self.kills = 0
         self._http = service.found["http"]
         self._iot: Any = cloud.client("iot", self._http)
         self._stack = contextlib.ExitStack()
-        self._proxy = Proxy(service.found["mqtts" if name.startswith("tls") else "mqtt"], weather)
+        self._proxy = Proxy(service.found["mqtts" if name.startswith("tls") else "mqtt"], profile)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
-"""A board in service for a long time, in fast time: jobs of all kinds, messages of the application, links that break.
+"""A soak test in fast time: jobs of all kinds, messages of the application, broken links; both interpreters.
 
-Both interpreters. As a program it lives for as many days as its first argument says and prints a line of JSON a month.
+As a program it lives for as many days as its first argument says, and prints a line of JSON a month.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ def held():
 
 
 class Life:
-    """jobs, reconnects, progress_updates: how many there were; wraps: how often the packet id began anew."""
+    """jobs, reconnects, progress_updates: how many there were; wraps: how often the packet id wrapped around."""
 
     def __init__(self, clock, first_packet_id=0):
         self.jobs = self.reconnects = self.progress_updates = self.wraps = 0

@@ -1,7 +1,7 @@
-"""A board whose power can be cut: the real agent and the real littlefs, on flash, network and time in memory.
+"""A board whose power can be cut: the real agent and the real littlefs on simulated flash, network and time.
 
-A reset drops everything: modules are imported afresh, tasks and open files forgotten; what stays is the flash, the
-cloud and the time. Time stands still while anything runs and jumps when all tasks wait. Runs on MicroPython only.
+A reset drops all modules, tasks and open files; only the flash, the cloud and the time survive it. Time stands still
+while code runs and jumps when all tasks wait. Runs on MicroPython only.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ class PowerCut(BaseException):
 
 
 class Reset(BaseException):
-    """The processor starts anew, by machine.reset() or by the watchdog."""
+    """The processor restarts, by machine.reset() or by the watchdog."""
 
 
 class Stuck(Exception):
-    """All tasks wait for something that will not come."""
+    """All tasks wait forever."""
 
 
 class _Clock:
@@ -62,7 +62,7 @@ class _Clock:
         self._board.now += milliseconds
 
     def advance(self, milliseconds):
-        # The event loop has nothing to do: a processor that is off does not get this far.
+        # The event loop is idle; without power it never gets here.
         if self._board.power.off:
             raise PowerCut
         if self._board.on_step():
@@ -83,7 +83,7 @@ class _Machine:
 
 
 class _Network(Broker):
-    # A message is a moment at which the power can fail too: before it leaves, or right after the cloud has it.
+    # The power can also fail at each message: before it leaves, or right after the cloud has received it.
     def __init__(self, board):
         super().__init__()
         self._board = board
@@ -121,7 +121,7 @@ class Board:
         self.open_connection = None
 
     def forget_messages(self) -> None:
-        """Drop what the broker has kept of past messages."""
+        """Drop the broker's record of past messages."""
         self._network.packets.clear()
         self._network.published.clear()
 
@@ -163,7 +163,7 @@ class Board:
             builtins.print = real_print
             vfs.umount(FLASH)
             self.flash.let_go()
-            # Without its loop, no task of this start can go on.
+            # Without their event loop, the tasks of this boot cannot continue.
             asyncio.new_event_loop()
         return "cut" if self.power.off else end
 

@@ -27,7 +27,7 @@ _LANDS = ("nothing", "half", "all")
 _HOSTILE = 1000  # number of the first of them
 _HOSTILE_CUTS = 60  # of each kind
 _LATE_CUTS = 30  # of each kind
-_LATE = 40 * 60  # seconds; more than any step time-out of the session's handlers
+_LATE = 40 * 60  # seconds; more than any step timeout of the session's handlers
 _RECOVERY = 40  # moments from the start of a recovering board, about
 
 
@@ -83,7 +83,7 @@ def fresh_flash(blocks: int = _BLOCKS) -> bytearray:
 
 
 def session(rounds: int) -> "tuple[list[Baseline], list[Baseline]]":
-    """Return the baselines of a session, each on the flash that the one before left, and those of hostile handlers,
+    """Return the baselines of a session, each on the flash that the one before left, and those of misbehaving handlers,
     each on the flash after the first round."""
     content, now, sectors, ordinary, hostile = fresh_flash(), 0, {}, [], []
     for number in range(rounds * len(job_kinds.SESSION)):
@@ -116,7 +116,7 @@ def twice(baselines: list, pairs: int):
 
 
 def late(baselines: list):
-    """Each kind of job, cut at random moments; the service's timer has run out when the power comes back."""
+    """Each kind of job, cut at random moments; the step timer has expired when the power returns."""
     for baseline in baselines:
         for cut in random_cuts(baseline, _LATE_CUTS):
             yield baseline.text("late", (cut,)), baseline, (cut,), None, 0
@@ -128,7 +128,7 @@ def random_cuts(baseline: Baseline, most: int) -> list:
 
 
 def hostile(baselines: list):
-    """Handlers that no board deserves, cut at random moments."""
+    """Misbehaving handlers, cut at random moments."""
     for baseline in baselines:
         yield baseline.text("hostile"), baseline, (), None, 0
         for cut in random_cuts(baseline, _HOSTILE_CUTS):
