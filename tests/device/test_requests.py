@@ -1,11 +1,17 @@
 """What the agent makes of what the service and handlers give it, and what each refusal means."""
 
+import ujobs
 from broker import raises
 from ujobs.agent import JobsError, parse
 from ujobs.checks import check_execution, check_name, check_number, clean, details_of
 from ujobs.job import meaning
 
 ADOPT, APPLIED, ENDED, RETRY = 0, 1, 2, 3
+
+
+def test_every_public_name_can_be_imported():
+    for name in ujobs._WHERE:
+        assert getattr(ujobs, name).__name__ in (name, name.lower()), name
 
 
 def test_names_out_of_limits_are_refused_with_field_and_limit():
