@@ -1,5 +1,4 @@
-"""What belongs on a board's flash: the first code, the library and firmware compiled, settings, certificates,
-app.
+"""The files on a board's flash: boot.py, main.py, the compiled library and firmware, settings, certificates, app.
 
 The places are those of a real board: `/boot.py`, `/main.py`, `/settings.json`, `/lib/ujobs`, `/lib/firmware`,
 `/lib/umqtt` (frozen into ESP32 firmware; here a file), the certificates where the settings say, and `/app`.

@@ -1,4 +1,4 @@
-"""The board's serial line: what it prints, passed on line by line."""
+"""The board's serial line: passes its output on, line by line."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where umqtt.simple comes from on the host; a board's firmware carries it, the unix port does not.
+"""Finds umqtt.simple on the host: a board's firmware includes it, the unix port does not.
 
 The real one if it is there, else the test double in tests/shims, which has the same weaknesses.
 """

@@ -1,1 +1,1 @@
-"""The local Jobs service: what a device sees of AWS IoT Jobs over MQTT, and the HTTP calls that make work for it."""
+"""The local Jobs service: the device side of AWS IoT Jobs over MQTT, and the HTTP calls that create jobs."""

@@ -1,7 +1,7 @@
-"""When a job is cancelled because too many of its executions failed: abortConfig of CreateJob.
+"""Cancels a job when too many of its executions fail: abortConfig of CreateJob.
 
-Rules: API reference AbortCriteria; Developer Guide "How job configurations work". The criteria are tried in their
-order, and the percentage is one of the executions that are over."""
+Rules: API reference AbortCriteria; Developer Guide "How job configurations work". The criteria are checked in their
+order. The percentage refers to the executions that have ended."""
 
 from collections.abc import Mapping
 from typing import Any

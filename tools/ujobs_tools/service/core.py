@@ -1,5 +1,5 @@
-"""What every part of the engine stands on: one stored change at a time with the notifications it causes, and what
-follows when an execution ends (retries, completion of its job)."""
+"""Common base of the engine: transactions with the notifications they cause, and the follow-up when an execution ends
+(retries, completion of its job)."""
 
 import json
 import logging

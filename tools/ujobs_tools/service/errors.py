@@ -1,4 +1,4 @@
-"""The one exception the engine raises for what a caller did wrong; both APIs turn it into their own error reply."""
+"""The exception that the engine raises for a caller's mistake; each API turns it into its own error reply."""
 
 from typing import Any, TypeVar
 

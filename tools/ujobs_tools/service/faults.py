@@ -1,4 +1,4 @@
-"""Faults that somebody asks for: replies that come late or never, requests that are throttled.
+"""Faults on request: delayed and lost replies, throttled requests.
 
 The server asks here before it carries out a device's request on Jobs topics, and before it sends the reply."""
 

@@ -1,4 +1,4 @@
-"""Static thing groups and who is in them, in the database; no rules."""
+"""Static thing groups and their members in the database; no rules."""
 
 from dataclasses import asdict, dataclass
 from itertools import chain

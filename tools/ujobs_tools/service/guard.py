@@ -1,4 +1,4 @@
-"""Keeps web pages from driving the HTTP API: a browser on this machine can reach it, and so can every page open in it.
+"""Keeps web pages from using the HTTP API: every page that is open in a browser on this machine can reach it.
 
 The service checks no signatures, so it must tell a page's requests from a program's by what browsers send and pages
 cannot change: the Host, Origin and Sec-Fetch-Site headers, and the content types that need no permission (Fetch

@@ -1,7 +1,7 @@
-"""Which AWS operation an HTTP request is, and its parameters: read off the service models that boto3 itself ships.
+"""Finds the AWS operation of an HTTP request, and its parameters, with the service models that boto3 contains.
 
-Both services use the rest-json protocol. `iot` and `iot-jobs-data` share some paths; a request says by the credential
-scope of its signature which one it means. Signatures are not checked."""
+Both services use the rest-json protocol. `iot` and `iot-jobs-data` share some paths; the credential scope of a
+request's signature tells which one is meant. Signatures are not checked."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The Jobs service of a test session, in a thread of the process that runs the tests."""
+"""The Jobs service in a thread of this process, for tests and `ujobs run`."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""How a job comes to its things: all at once, at a rate, in maintenance windows, from a start to an end."""
+"""Rolls a job out to its things: at once, at a rate, in maintenance windows, between a start and an end."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Job templates: documents and configurations that jobs are made of, again and again.
+"""Job templates: documents and configurations from which jobs are created.
 
 Method and parameter names are boto3's for the `iot` client; API reference: CreateJobTemplate and its like. A template
 is copied into a job when the job is made, so deleting it changes no job."""

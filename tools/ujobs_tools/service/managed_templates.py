@@ -1,4 +1,4 @@
-"""AWS managed job templates: the documents AWS has ready for common work, and how parameters get into them.
+"""AWS managed job templates: AWS's documents for common tasks, and how parameters are filled in.
 
 The templates are those of "AWS managed job templates" in the developer guide, in `managed_templates.json`. AWS does not
 say what a device gets for an optional parameter that is not given; here it is an empty string."""

@@ -1,6 +1,6 @@
 """The Jobs operations over MQTT ("Jobs device MQTT API"): a request's topic and payload in, the reply's out.
 
-It knows nothing of connections; the broker calls it with what a thing published."""
+Knows nothing of connections: the broker calls it with a thing's message."""
 
 import json
 import logging

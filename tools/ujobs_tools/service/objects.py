@@ -1,4 +1,4 @@
-"""Files of streams: objects in an S3 elsewhere, or in the service's own folder, which PutObject fills."""
+"""Files of streams: objects in an external S3, or in the service's own folder, where PutObject stores them."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the policies of a certificate allow: AWS IoT's evaluation of policy documents, without any state.
+"""Evaluates policy documents as AWS IoT does, without any state.
 
 A request is allowed when a statement allows it and none denies it; a Deny always wins ("AWS IoT Core policies"). `*`
 and `?` are the wildcards; MQTT's `+` and `#` stand for themselves ("Publish/Subscribe policy examples"). A statement

@@ -1,4 +1,4 @@
-"""Fleet provisioning: a new certificate for whoever has a claim, and the thing that a template makes of it.
+"""Fleet provisioning: issues a certificate to a client with a claim, and creates its thing from a template.
 
 Method and parameter names of the control plane are boto3's for the `iot` client. A claim is a certificate whose
 policies allow it to publish to a provisioning template's topics."""

@@ -1,4 +1,4 @@
-"""How many things a job goes to in a minute: jobExecutionsRolloutConfig of CreateJob.
+"""The number of things per minute that a job is sent to: jobExecutionsRolloutConfig of CreateJob.
 
 Rules: API reference JobExecutionsRolloutConfig, ExponentialRolloutRate, RateIncreaseCriteria; Developer Guide "How job
 configurations work", where the rate grows once more for each full number of things notified or succeeded."""

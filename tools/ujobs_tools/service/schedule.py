@@ -1,4 +1,4 @@
-"""When a job goes out: schedulingConfig of CreateJob, with start, end and maintenance windows; all times in UTC.
+"""When a job is sent out: schedulingConfig of CreateJob, with start, end and maintenance windows; all times in UTC.
 
 Rules: API reference SchedulingConfig and MaintenanceWindow; Developer Guide "Jobs and job execution states"."""
 
@@ -85,11 +85,6 @@ class Schedule:
             (cron.parse(window["startTime"], ""), window["durationInMinutes"] * MINUTE)
             for window in config.get("maintenanceWindows", ())
         ]
-
-    @property
-    def has_windows(self) -> bool:
-        """Whether there are maintenance windows."""
-        return bool(self._windows)
 
     def is_open(self, now: float) -> bool:
         """Whether the job may go to things now."""

@@ -1,6 +1,6 @@
 """The local Jobs service as a whole: engine, store, broker and HTTP API in one asyncio loop, with the timers running.
 
-Stands in for AWS IoT Core's device side; see `engine`, `broker` and `http_api`, which can each be read alone."""
+Replaces the device side of AWS IoT Core; `engine`, `broker` and `http_api` can each be read alone."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""One client's session at the broker: its subscriptions, and what it has not acknowledged yet.
+"""One client's session at the broker: its subscriptions, and the messages that it has not acknowledged.
 
 It outlives its connection, and the service, when the client asked for that (CleanSession 0). QoS 1 messages wait here,
 bounded, and are sent again with DUP after a reconnect (MQTT 3.1.1 section 4.4)."""

@@ -1,5 +1,5 @@
-"""What the MQTT broker may not lose, in the database: retained messages, and of persistent sessions the subscriptions
-and the QoS 1 messages that are not acknowledged yet; no rules."""
+"""The broker's state in the database: retained messages, and the subscriptions and unacknowledged QoS 1 messages of
+persistent sessions; no rules."""
 
 from ujobs_tools.service.database import Database
 from ujobs_tools.service.packets import Message

@@ -1,4 +1,4 @@
-"""All that the service remembers, in one SQLite file: jobs, executions, histories, job templates, things, thing groups,
+"""The service's state in one SQLite file: jobs, executions, histories, job templates, things, thing groups,
 certificates, policies, provisioning templates, streams, the broker's sessions and retained messages."""
 
 from ujobs_tools.service.group_store import GroupStore

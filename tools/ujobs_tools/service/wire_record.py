@@ -1,6 +1,6 @@
 """The latest MQTT messages of all things: recorded as they are, and read with requests joined to their replies.
 
-Recording costs next to nothing, since nothing is parsed before somebody reads."""
+Recording is cheap, because messages are parsed only when they are read."""
 
 import json
 from collections import deque

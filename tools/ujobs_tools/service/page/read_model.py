@@ -1,4 +1,4 @@
-"""What the page shows, as JSON: each view is a method that reads the engine and changes nothing.
+"""The content of the page as JSON: each view is a method that reads the engine and changes nothing.
 
 Times are the service's epoch seconds. Rows are limited, and `more` says that there are others."""
 

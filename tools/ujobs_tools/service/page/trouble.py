@@ -1,4 +1,4 @@
-"""The faults that the page can cause with `ujobs serve --faults`, and what a board is expected to make of each."""
+"""The faults that the page can cause with `ujobs serve --faults`, and how a board is expected to react to each."""
 
 from collections.abc import Callable
 
