@@ -1,7 +1,7 @@
-"""A long calibration that a reset does not send back to the start: a checkpoint after each point.
+"""A long calibration that resumes after a reset: it saves a checkpoint after each point.
 
-It fits measured = gain * set + offset by least squares, of which five sums are all that must be kept. The instrument is
-simulated, so that it runs anywhere: put yours into measure().
+It fits measured = gain * set + offset by least squares, for which five sums are enough. The instrument is simulated, so
+that it runs anywhere: put yours into measure().
 """
 
 import asyncio
@@ -47,7 +47,7 @@ async def calibrate(job):
 
 
 def _keep(result):
-    # In one step, and the same when it is done twice: the power may go before the job has ended.
+    # Replaced in one step and safe to repeat, because a power loss before the end of the job repeats it.
     with open(FILE + ".tmp", "w") as file:
         ujson.dump(result, file)
     os.rename(FILE + ".tmp", FILE)

@@ -1,4 +1,4 @@
-"""What a sleeping node does when it is awake: a measurement that may take longer than one time awake.
+"""The work of a sleeping node: a measurement that may take longer than one wake-up.
 
 The reading is the board's free memory, so that it runs anywhere: put your sensor into read().
 """
@@ -8,12 +8,12 @@ import gc
 
 from ujobs import Reject
 
-MOST = 20  # samples; as many fit into a checkpoint that stays cheap
+MOST = 20  # samples; more would not fit into a cheap checkpoint
 
 
 def setup(agent):
     """Register the handler; main.py calls this after each sleep."""
-    # Going to sleep in the middle costs an attempt, as a reset does.
+    # Going to sleep half-way costs an attempt, as a reset does.
     agent.on("measure", on_restart="resume", max_attempts=100)(measure)
 
 
@@ -23,7 +23,7 @@ def read():
 
 
 async def measure(job):
-    """{"operation": "measure", "samples": 5}: one every half second, none of them lost by sleeping."""
+    """{"operation": "measure", "samples": 5}: one every half second; sleeping loses none."""
     count = job.document.get("samples", 1)
     if not isinstance(count, int) or not 1 <= count <= MOST:
         raise Reject("samples must be 1 to %d" % MOST)

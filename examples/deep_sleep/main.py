@@ -1,7 +1,7 @@
-"""main.py for a node that sleeps: it wakes, does the jobs that wait, and sleeps again, whatever went wrong.
+"""main.py for a node that sleeps: it wakes, runs the jobs that wait, and sleeps again, whatever went wrong.
 
-Nothing is lost by sleeping: a job that is cut short, and a result that could not be sent, are in flash, and the next
-time awake goes on with them. Settings and application are where they always are.
+Sleeping loses nothing: an unfinished job and a result that could not be sent are in flash, and the next wake-up
+continues with them. Settings and application are where they always are.
 """
 
 import asyncio

@@ -27,7 +27,7 @@ async def blink(job):
 
 
 async def calibrate(job):
-    """{"operation": "calibrate", "points": 50}: a fifth of a second each, longer in all than its step timeout."""
+    """{"operation": "calibrate", "points": 50}: a fifth of a second each, in total longer than its step timeout."""
     points = job.document["points"]
     for done in range(points):
         await job.progress(done, points)
@@ -41,7 +41,7 @@ def measure(job):
 
 
 async def count(job):
-    """{"operation": "count", "to": 20}: never counts a number twice, also when the power goes in the middle."""
+    """{"operation": "count", "to": 20}: never counts a number twice, even after a power loss."""
     to = job.document["to"]
     start = (job.checkpoint or {}).get("done", 0)
     for done in range(start + 1, to + 1):

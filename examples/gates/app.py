@@ -1,4 +1,4 @@
-"""Jobs wait while the board is in use: while pin 4 is high. A job with `"urgent": true` does not."""
+"""Jobs wait while the board is in use, which is while pin 4 is high. A job with `"urgent": true` does not wait."""
 
 import machine
 from gates import not_in_use, unless_urgent

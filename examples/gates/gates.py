@@ -1,5 +1,5 @@
-"""Recipes for `agent.gate`: each returns a function that is asked about a job, and answers None for "go" or the seconds
-after which it wants to be asked again."""
+"""Recipes for `agent.gate`. Each returns a function that, asked about a job, returns None to let it start, or the
+seconds until it is to be asked again."""
 
 import time
 from hashlib import sha256
@@ -37,9 +37,9 @@ def not_in_use(busy, seconds=5):
 
 
 def spread(over, board):
-    """Each board at a moment of its own within so many seconds after the job was created, the same after a reset.
+    """Within so many seconds after the job was created, at a different moment for each board; the same after a reset.
 
-    board: bytes that are this board's alone, such as machine.unique_id().
+    board: bytes that only this board has, such as machine.unique_id().
     """
 
     def gate(job):
@@ -52,7 +52,7 @@ def spread(over, board):
 
 
 def all_of(*gates):
-    """When all of them say so."""
+    """When all of them agree."""
 
     def gate(job):
         holds = [seconds for seconds in [one(job) for one in gates] if seconds is not None]

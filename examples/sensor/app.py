@@ -1,4 +1,4 @@
-"""A node with work of its own: it publishes a reading every so often over the agent's link, and a job sets how often.
+"""A node with work of its own: it publishes readings over the agent's link, and a job sets how often.
 
 The reading is the board's free memory, so that it runs anywhere: put your sensor into read().
 """
@@ -19,7 +19,7 @@ def setup(agent):
     """Register the handler and start the node's own task; main.py calls this once, with the event loop running."""
     sensor = Sensor(agent)
     agent.on("interval")(sensor.set_interval)
-    # Held, so that it is not collected as garbage.
+    # Keep a reference, or the task would be garbage-collected.
     sensor.task = asyncio.create_task(sensor.publish())
 
 
@@ -39,7 +39,7 @@ class Sensor:
         self._changed = asyncio.Event()
 
     async def publish(self):
-        """Publish for ever. What cannot be sent is dropped: the next reading is the better one."""
+        """Publish forever. A reading that cannot be sent is dropped, because the next one is more recent."""
         while True:
             await self._link.up.wait()
             self._changed.clear()
