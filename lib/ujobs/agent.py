@@ -42,7 +42,7 @@ class JobsError(Exception):
     """The service rejected a request.
 
     code: of the service, such as VersionMismatch (Developer Guide, "Jobs MQTT and HTTPS APIs", ErrorCode); message: the
-    service's text, which the error's own text ends with; state: the executionState it sent along (`status`,
+    service's text, with which the error's own text ends; state: the executionState it sent along (`status`,
     `versionNumber`, maybe `statusDetails`), else an empty dict.
     """
 

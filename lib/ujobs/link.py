@@ -240,7 +240,7 @@ class Link(MQTTClient):
             # AWS accepts one CONNECT a second from a client id: never less than that.
             delay = 1 + random.random() * most
             most = min(most * 2, 32)
-            log("no link to %s: %s. Next try in %d s" % (self.server, self.failure, int(delay + 0.5)))
+            log("no link to %s:%d: %s. Next try in %d s" % (self.server, self.port, self.failure, int(delay + 0.5)))
             await asyncio.sleep(delay)
 
     def wait_msg(self) -> None:

@@ -105,7 +105,7 @@ def check_refusal(certificate: Certificate, folder: Path, start_device: StartDev
     """The board sends a TLS alert, says in one line what is wrong, and tries again; MQTT is never spoken."""
     with Endpoint(server_context(folder, certificate)) as endpoint:
         device = start_device(endpoint)
-        device.wait_for(f"ujobs: no link to localhost: ValueError: {reason}. Next try in ", times=2)
+        device.wait_for(f"ujobs: no link to localhost:{endpoint.port}: ValueError: {reason}. Next try in ", times=2)
         endpoint.wait_for(lambda: len(endpoint.handshakes) >= 2, "two handshakes")
         assert all("ALERT" in handshake for handshake in endpoint.handshakes)
         assert not endpoint.packets

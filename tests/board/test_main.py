@@ -66,7 +66,7 @@ def board_says(tmp_path: Path, thing_directory: Path, start_board):
 
 
 def test_a_board_without_server_says_so_and_goes_on_trying(board_says) -> None:
-    lines = board_says("ujobs: no link to 127.0.0.1: OSError: [Errno 111] ECONNREFUSED. Next try in")
+    lines = board_says("ujobs: no link to 127.0.0.1:1: OSError: [Errno 111] ECONNREFUSED. Next try in")
     assert not any("Traceback" in line for line in lines)
 
 

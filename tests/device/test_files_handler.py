@@ -193,6 +193,7 @@ def test_a_reset_half_way_goes_on_from_the_last_checkpoint():
 
 def test_documents_that_will_not_do_are_rejected_before_anything_is_touched():
     documents = (
+        {}, {"fetch": []},
         {"fetch": "x"}, {"fetch": [1]}, {"fetch": [source(url=None, stream=None)]}, {"fetch": [source(sha256="12")]},
         {"fetch": [source(size="1")]}, {"fetch": [source(size=-1)]}, {"fetch": [source()] * 65},
         {"fetch": [source(path="/etc/passwd")]}, {"fetch": [source(), source(path=FOLDER + "/../x")]},

@@ -38,6 +38,8 @@ async def run(job: "Job", options: dict) -> "dict | None":
         for name, entries in (("fetch", sources), ("delete", deleted)):
             if not isinstance(entries, (list, tuple)) or len(entries) > _MAX_FILES:
                 raise ValueError("%s must be a list of at most %d" % (name, _MAX_FILES))
+        if not sources and not deleted and listed is None and shown is None:
+            raise ValueError("nothing to fetch, delete, list or read")
         paths = [isinstance(source, dict) and source.get("path") for source in sources] + list(deleted)
         if listed is not None:
             paths.append(str(listed) + "/-")
