@@ -23,6 +23,7 @@ if _TYPING:
     from typing import Any
 
 _BUFFER = const(1024)  # bytes; most packets fit
+_KEPT = const(4608)  # bytes; a block of a stream fits
 _FILTERS = const(8)  # in one SUBSCRIBE, AWS IoT Core quota "Subscriptions per subscribe call"
 _REFUSED = const(0x80)
 _CONNACK = const(0x20)
@@ -413,9 +414,11 @@ class Link(MQTTClient):
     async def _read_publish(self, kind, size):
         view = self._view
         if len(view) < size <= self.receive_limit:
-            # Not kept for later messages: it would leave less memory for what this one is parsed to.
             try:
                 view = memoryview(bytearray(size))
+                # A larger one is not kept for later messages: it would leave less memory for what is parsed.
+                if size < _KEPT:
+                    self._view = view
             except MemoryError:
                 pass  # discarded, as one over the limit is
         left = size - len(view)

@@ -240,7 +240,7 @@ def test_umqtt_is_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(FileNotFoundError, match="no umqtt"):
         umqtt.find()
     double = install(tmp_path / "tests" / "shims")
-    assert umqtt.find() == (double, "the double of umqtt.simple (tests/shims)")
+    assert umqtt.find() == (double, "the test double of umqtt.simple (tests/shims)")
     real = install(tmp_path / "build" / "umqtt")
     assert umqtt.find()[0] == real
     named = install(tmp_path / "elsewhere")

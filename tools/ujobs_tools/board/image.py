@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -69,9 +70,13 @@ def fill(path: Path) -> None:
 def read_files(path: Path) -> dict[str, bytes]:
     """All files of an image: path on the board (with its leading slash) -> content.
 
-    A running board's image can be read too: it shows what is on flash at that moment.
+    A running board's image can be read too: it shows what is on flash at that moment, as after a power cut. Raises
+    ImageError.
     """
-    packed = _run_tool("read", path)
+    with tempfile.NamedTemporaryFile() as copy:  # as private as an image
+        copy.write(_snapshot(path))
+        copy.flush()
+        packed = _run_tool("read", Path(copy.name), shown=path)
     files: dict[str, bytes] = {}
     position = 0
     while position < len(packed):
@@ -80,6 +85,17 @@ def read_files(path: Path) -> dict[str, bytes]:
         position = end + 1 + int(length)
         files[name] = packed[end + 1 : position]
     return files
+
+
+def _snapshot(path: Path) -> bytes:
+    # A board that is writing can change the file between two reads of it: two that are alike are of one moment.
+    try:
+        last = path.read_bytes()
+        while (content := path.read_bytes()) != last:
+            last = content
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror}") from error
+    return content
 
 
 def lock(descriptor: int, path: Path, timeout: float = 2.0) -> None:
@@ -109,7 +125,8 @@ def _pack(files: dict[str, bytes]) -> bytes:
     return b"".join(packed)
 
 
-def _run_tool(action: str, path: Path, stdin: bytes = b"") -> bytes:
+def _run_tool(action: str, path: Path, stdin: bytes = b"", shown: Path | None = None) -> bytes:
+    # shown: what messages call the image.
     try:
         blocks = path.stat().st_size // BLOCK_SIZE
     except OSError as error:
@@ -120,8 +137,8 @@ def _run_tool(action: str, path: Path, stdin: bytes = b"") -> bytes:
     if result.returncode == 0:
         return result.stdout
     if result.returncode == errno.ENOSPC:
-        raise ImageError(f"{path}: the files do not fit")
+        raise ImageError(f"{shown or path}: the files do not fit")
     if result.returncode in (errno.EILSEQ, errno.EIO, errno.ENODEV, errno.EINVAL):
-        raise ImageError(f"{path} holds no sound littlefs file system")
+        raise ImageError(f"{shown or path} holds no sound littlefs file system")
     message = result.stderr.decode(errors="replace").strip() or f"error {result.returncode}"
-    raise ImageError(f"cannot {action} {path}: {message}")
+    raise ImageError(f"cannot {action} {shown or path}: {message}")

@@ -25,7 +25,7 @@ def find() -> tuple[Path, str]:
     if _holds(installed):
         return installed, "the real umqtt.simple (build/umqtt)"
     if _holds(SHIMS):
-        return SHIMS, "the double of umqtt.simple (tests/shims)"
+        return SHIMS, "the test double of umqtt.simple (tests/shims)"
     raise FileNotFoundError(f"no umqtt/simple.py in {installed} or {SHIMS}")
 
 
