@@ -41,7 +41,7 @@ def check(config: Config | None) -> dict[str, Any] | None:
 
 
 def reason(config: Config | None, counts: Mapping[str, int]) -> str | None:
-    """Why a job has to be cancelled, in AWS's words; None: no criterion is met. counts: its executions by status."""
+    """Why the job must be cancelled, in AWS's words; None if no criterion is met. counts: executions by status."""
     completed = sum(counts.get(status, 0) for status in model.TERMINAL)
     for item in (config or {}).get("criteriaList", []):
         kind, threshold = item["failureType"], item["thresholdPercentage"]

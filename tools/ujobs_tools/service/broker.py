@@ -74,7 +74,7 @@ class Broker:
             if expires_at is None:  # Its client was connected when the service was killed.
                 self._disconnected(session)
             else:
-                # A clock that ran faster than real time may have been far ahead of this one.
+                # An earlier clock, faster than real time, may have been far ahead of this one.
                 session.expires_at = min(expires_at, latest_end)
                 self._away.add(session)
 
@@ -133,7 +133,7 @@ class Broker:
                 connection.abort("cut on request")
 
     def review(self) -> None:
-        """Cut off the clients that are no more who they were when they connected."""
+        """Disconnect clients whose identity changed after they connected."""
         for connection, session in list(self._connections.items()):
             reason = session.client.review() if session is not None and session.client is not None else ""
             if reason:
@@ -141,13 +141,13 @@ class Broker:
                 connection.close(reason)
 
     def opened(self, connection: Connection) -> None:
-        """It counts from here on, whether or not it ever says CONNECT (Owner.opened)."""
+        """Count the connection from now on, even if it never sends CONNECT (Owner.opened)."""
         if len(self._connections) >= _most_connections():
             raise Forbidden(f"more than {_most_connections()} connections")
         self._connections[connection] = None
 
     def ended(self, connection: Connection) -> None:
-        """Its session goes on without it, or ends (Owner.ended)."""
+        """Detach the connection from its session, or end the session (Owner.ended)."""
         session = self._connections.get(connection)
         if session is not None:
             self._connections[connection] = None
@@ -155,11 +155,11 @@ class Broker:
             self.on_presence(session, connection.why)
 
     def gone(self, connection: Connection) -> None:
-        """There is room for another (Owner.gone)."""
+        """Free the place of the connection (Owner.gone)."""
         self._connections.pop(connection, None)
 
     def received(self, connection: Connection, first: int, body: bytes) -> None:
-        """A packet: CONNECT first, and only then (Owner.received)."""
+        """Handle a packet. CONNECT must be the first, and the only one of its kind (Owner.received)."""
         session = self._connections[connection]
         if session is not None:
             self._serve(session, connection, first, body)
@@ -194,7 +194,7 @@ class Broker:
         connection.allow_silence(min(max(asked, SHORTEST_KEEP_ALIVE), LONGEST_KEEP_ALIVE) * 1.5)
 
     def _denial(self, newcomer: Session, will: Message | None) -> int:
-        """The CONNACK code for what the client may not do, 0 when there is nothing."""
+        """The CONNACK code: 0, or why the client may not connect."""
         now = self._clock()
         for session in [session for session in self._away if session.expires_at <= now]:
             self._forget(session)
@@ -208,10 +208,10 @@ class Broker:
         return 0
 
     def _open_session(self, newcomer: Session) -> Session:
-        """The session kept for the client if it wants to go on with one, else the new one."""
+        """The client's kept session if it wants to resume one, otherwise the new one."""
         old = self._sessions.get(newcomer.client_id)
         if old is not None and old.connection is not None:
-            # The newcomer wins; the old connection ends as a lost one does, with its will.
+            # The new connection wins; the old one ends like a lost connection, with its will.
             _log.warning(
                 "%s connected once more, and its earlier connection was cut: it lost its link, or two boards have the "
                 "same client id", newcomer.client_id,
@@ -337,6 +337,6 @@ def _refusal(connect: Connect) -> int:
 
 
 def _most_connections() -> int:
-    """MAX_CONNECTIONS, or what the process may open if that is less (`ulimit -n`)."""
+    """MAX_CONNECTIONS, or the number of files that the process may open if that is less (`ulimit -n`)."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, files - SPARE_FILES)

@@ -23,23 +23,23 @@ _log = logging.getLogger(__name__)
 
 
 class Forbidden(Exception):
-    """What AWS answers by closing the connection; the text is for the log."""
+    """AWS closes the connection for this; the text is for the log."""
 
 
 class Owner(Protocol):
-    """Whom a connection tells what happens to it."""
+    """Is told what happens to a connection."""
 
     def opened(self, connection: "Connection") -> None:
-        """It has begun. Raises Forbidden when there is no room for it."""
+        """The connection was opened. Raises Forbidden when there is no room for it."""
 
     def received(self, connection: "Connection", first: int, body: bytes) -> None:
-        """A packet came. Raises PacketError or Forbidden to have the connection closed."""
+        """A packet arrived. Raises PacketError or Forbidden to have the connection closed."""
 
     def ended(self, connection: "Connection") -> None:
-        """Nothing more will come, though what was written may still be on its way. May be called more than once."""
+        """The client sends nothing more; written data may still be in flight. May be called more than once."""
 
     def gone(self, connection: "Connection") -> None:
-        """It is no more."""
+        """The connection is closed."""
 
 
 class Connection(asyncio.Protocol):
@@ -61,7 +61,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def certificate(self) -> bytes | None:
-        """What the client has shown, as DER; None without TLS."""
+        """The client's certificate as DER; None without TLS."""
         return None if self._tls is None else self._tls.getpeercert(binary_form=True)
 
     @property
@@ -72,17 +72,17 @@ class Connection(asyncio.Protocol):
 
     @property
     def unread(self) -> int:
-        """Bytes written that the system has not taken yet."""
+        """Bytes written that the system has not accepted yet."""
         return self._unsent_size + self._transport.get_write_buffer_size()
 
     def allow_silence(self, seconds: float) -> None:
-        """From now on close the connection when no packet comes for so long."""
+        """Close the connection from now on when no packet arrives for this time."""
         self._silence = seconds
         self._timer.cancel()
         self._timer = self._loop.call_later(seconds, self._check_silence)
 
     def write(self, data: bytes) -> None:
-        """Send bytes, at the latest when the loop has dealt with what it has at hand."""
+        """Send bytes, at the latest at the end of this turn of the event loop."""
         if self.closed:
             return
         if not self._unsent:
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
             self._guarded(self._flush)
 
     def close(self, why: str) -> None:
-        """End the connection when what was written has been taken, but after PATIENCE at the latest."""
+        """Close the connection once everything is written, after PATIENCE at the latest."""
         if self.closed:
             return
         self._flush()
@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_later(PATIENCE, self._transport.abort)
 
     def abort(self, why: str) -> None:
-        """End the connection at once."""
+        """Close the connection at once."""
         if not self.closed:
             self._end(why)
         self._transport.abort()
@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
         self._guarded(self._take, data)
 
     def _guarded(self, function: Callable[..., None], *arguments: object) -> None:
-        """Whatever goes wrong with one client costs one connection."""
+        """An error with one client must close only its connection."""
         try:
             function(*arguments)
             return

@@ -19,7 +19,7 @@ PENDING_LIMIT = 10  # "Jobs limits": pending executions listed by GetPendingJobE
 
 
 def _without_null_members(value: Any) -> Any:
-    # AWS serialises documents anew for the device and leaves these out.
+    # AWS serialises documents again for the device, without these.
     if isinstance(value, dict):
         return {name: _without_null_members(member) for name, member in value.items() if member is not None}
     if isinstance(value, list):
@@ -80,7 +80,7 @@ class Core:
         self.on_change()
 
     def _watch(self, things: Iterable[str]) -> None:
-        """Notify these things, too, of what changes for them in this transaction from now on."""
+        """Also notify these things of changes in this transaction from now on."""
         for thing in things:
             if thing not in self._fronts:
                 self._fronts[thing] = self.store.front(thing)
@@ -110,7 +110,7 @@ class Core:
             execution.job_deadline = now + job.in_progress_timeout * 60
 
     def _save(self, execution: Execution, now: float) -> None:
-        """Store what an execution is now, as its next version."""
+        """Store the current state of an execution as its next version."""
         if execution.status != model.REMOVED:  # the only change that AWS counts no version for
             execution.version += 1
         execution.last_updated_at = now
@@ -119,7 +119,7 @@ class Core:
         _log.info("%s: job %s %s  %s", execution.thing, execution.job_id, execution.status, details)
 
     def _end(self, execution: Execution, status: str, now: float) -> None:
-        """Store a terminal status, then retry or complete the job as that calls for."""
+        """Store a terminal status, then retry the execution or complete the job where that is due."""
         execution.status = status
         execution.step_deadline = execution.job_deadline = None
         self._save(execution, now)
@@ -143,7 +143,7 @@ class Core:
         return self.store.ended(execution, counted) <= job.retries.get("ALL", job.retries.get(execution.status, 0))
 
     def _is_target(self, job: Job, thing: str) -> bool:
-        """Whether the job is for this thing, as such or by a thing group."""
+        """Whether the job targets this thing, directly or through a thing group."""
         targets = {("thing", thing)} | {("thinggroup", name) for name in self.store.groups_over(thing)}
         return any(limits.target(arn) in targets for arn in job.targets)
 

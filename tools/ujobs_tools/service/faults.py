@@ -17,7 +17,7 @@ class _Trouble:
 
 
 class Faults:
-    """Faults by thing. Times are seconds of whatever clock the caller has."""
+    """Faults by thing. Times are seconds of the caller's clock."""
 
     def __init__(self) -> None:
         self._troubles: dict[str, _Trouble] = {}
@@ -35,11 +35,11 @@ class Faults:
         self._of(thing).lost = times
 
     def hold_replies(self, thing: str, until: float) -> None:
-        """Send no reply to the thing before that moment; 0 ends it for later replies."""
+        """Send the thing no reply until then; 0 ends this for later replies."""
         self._of(thing).held_until = until
 
     def refusal(self, thing: str, operation: str) -> ApiError | None:
-        """The error to answer the request with that has just come; None to carry it out."""
+        """The error with which to answer this request; None to carry it out."""
         trouble = self._troubles.get(thing)
         if trouble is None or not trouble.refusals or trouble.operation not in ("", operation):
             return None

@@ -42,7 +42,7 @@ class GroupStore(Database):
         return None if row is None else ThingGroup(**{**row, "attributes": decode(row["attributes"])})
 
     def delete_group(self, name: str) -> None:
-        """Delete a group, and who is in it."""
+        """Delete a group and its memberships."""
         self._execute("DELETE FROM thing_groups WHERE name = ?", name)
 
     def groups_below(self, path: str, recursive: bool) -> list[str]:
@@ -68,7 +68,7 @@ class GroupStore(Database):
         )
 
     def members_after(self, group: ThingGroup, recursive: bool, after: str, limit: int) -> list[str]:
-        """As `members`, by name: at most so many, from the first after `after`."""
+        """As `members`, by name: at most `limit`, beginning after `after`."""
         names = [group.name, *(self.groups_below(group.path, recursive=True) if recursive else ())]
         found = [
             self._column(
@@ -87,5 +87,5 @@ class GroupStore(Database):
         return [path.split("/") for path in paths]
 
     def groups_over(self, thing: str) -> set[str]:
-        """The groups that a thing is in, itself or by a group below."""
+        """The groups that a thing is in, directly or through a subgroup."""
         return {name for line in self.lines_of(thing) for name in line}

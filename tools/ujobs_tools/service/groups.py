@@ -88,7 +88,7 @@ class Groups(JobCourse, Registry):
         return {"version": group.version}
 
     def delete_thing_group(self, thingGroupName: str, expectedVersion: int | None = None) -> dict[str, Any]:
-        """Delete a group that has none below it; the things in it leave it."""
+        """Delete a group without subgroups; its things leave it."""
         group = self.store.group(thingGroupName)
         if group is None:
             return {}

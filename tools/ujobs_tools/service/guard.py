@@ -62,7 +62,7 @@ def _reason(request: web.Request, names: Collection[str], pages: Collection[str]
 
 
 def _host_name(host: str) -> str | None:
-    """The name or address in a Host header or an origin's authority, without the port; None for a malformed one."""
+    """The name or address in a Host header or an origin's authority, without the port; None if it is malformed."""
     try:
         parts = urlsplit(f"//{host}")
         _ = parts.port
@@ -91,7 +91,7 @@ def _same_origin(origin: str, hosts: Sequence[str]) -> bool:
 
 
 def _follows_link(request: web.Request, pages: Collection[str]) -> bool:
-    """Whether somebody followed a link to a page, which opens in a tab of its own and tells the other site nothing."""
+    """Whether a user followed a link to a page: it opens in the browser and tells the other site nothing."""
     return (
         request.method in _READING
         and request.path in pages

@@ -31,7 +31,7 @@ class Provisioning(Policies):
         self, templateName: str, templateBody: str, provisioningRoleArn: str, description: str | None = None,
         enabled: bool = False, type: str = FLEET,
     ) -> dict[str, Any]:
-        """Make a template; what it cannot do here is NotImplemented."""
+        """Create a template. Raises NotImplemented for features that this service lacks."""
         if not _NAME.fullmatch(templateName):
             raise invalid("templateName must be 1 to 36 characters of 0-9 A-Z a-z _ -")
         if type != FLEET:
@@ -74,7 +74,7 @@ class Provisioning(Policies):
         return paging.page_of_names("templates", names, self._provisioning_summary, maxResults, nextToken)
 
     def delete_provisioning_template(self, templateName: str) -> dict[str, Any]:
-        """Delete a template; what was made from it stays."""
+        """Delete a template; things and certificates made from it stay."""
         self._known_provisioning_template(templateName)
         self.store.delete_provisioning_template(templateName)
         return {}
@@ -114,7 +114,7 @@ class Provisioning(Policies):
             name = self._make(made, certificate_id)
         except ApiError as error:
             raise ApiError("ProvisioningFailed", error.message) from error
-        # Last: whoever is cut off before it comes again with the same token, and everything above can be done twice.
+        # Last: a client cut off earlier retries with the same token, and everything above can be repeated.
         self.store.delete_ownership_token(token)
         return {"deviceConfiguration": made.device_configuration} | ({} if name is None else {"thingName": name})
 
@@ -154,7 +154,7 @@ class Provisioning(Policies):
             self.add_thing_to_thing_group(group, thingName=name)
 
     def _policy_of(self, properties: Mapping[str, Any]) -> str:
-        """The name of a policy resource, which is made when it has a document; its name is then a hash of that."""
+        """The name of a policy resource. With a document, the policy is created; its name is a hash of the document."""
         document = properties.get("PolicyDocument")
         if document is None:
             self._versions(properties.get("PolicyName", ""))

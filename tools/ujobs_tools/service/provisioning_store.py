@@ -44,7 +44,7 @@ class ProvisioningStore(Database):
         self._execute("DELETE FROM ownership_tokens WHERE token = ?", token)
 
     def delete_expired_tokens(self, now: float) -> None:
-        """With the certificates that nothing came of."""
+        """Also delete the certificates that were never used."""
         self._execute(
             "DELETE FROM certificates WHERE status = 'PENDING_ACTIVATION' "
             "AND id IN (SELECT certificate FROM ownership_tokens WHERE expires_at <= ?) "

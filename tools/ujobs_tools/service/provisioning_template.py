@@ -37,7 +37,7 @@ class Evaluated:
 
 
 def check(body: str) -> None:
-    """Raises ApiError InvalidRequest for a template that is none, NotImplemented for what it has and this lacks."""
+    """Raises ApiError InvalidRequest for an invalid template, NotImplemented for features that this service lacks."""
     try:
         lacking, wrong = _faults(limits.parse_json(body))
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -49,7 +49,7 @@ def check(body: str) -> None:
 
 
 def _faults(template: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """What this service lacks for a template, and what is wrong with it."""
+    """The features of a template that this service lacks, and its mistakes."""
     lacking = [name for name in template if name not in _SECTIONS]
     wrong = []
     kinds = []

@@ -90,7 +90,7 @@ class Registry(Core):
         return self.arn("cert", certificate_id)
 
     def _rights_changed(self, fewer: bool = True) -> None:
-        """What clients may do has changed. fewer: whether some may do less now, and perhaps not even be connected."""
+        """Permissions of clients have changed. fewer: some may have lost some, perhaps even iot:Connect."""
         self.rights_version += 1
         if fewer:
             self.on_identity_change()

@@ -25,7 +25,7 @@ class Request:
 
 
 def request(topic: str) -> Request | None:
-    """What publishing to a topic asks; None for a topic that only the service publishes to, or nobody."""
+    """The request made by publishing to a topic; None if clients may not publish to it."""
     if _PROVISIONING.fullmatch(topic):
         return Request("provisioning", None, topic)
     match = _THING.fullmatch(topic)
@@ -40,5 +40,5 @@ def request(topic: str) -> Request | None:
 
 
 def can_subscribe(name: str) -> bool:
-    """Whether a topic filter is about topics that clients can receive from."""
+    """Whether a topic filter is for topics that clients can receive."""
     return not name.startswith("$") or name.startswith(_SUBSCRIBABLE)

@@ -15,7 +15,7 @@ Config = Mapping[str, Any]
 
 
 def check(config: Config | None) -> dict[str, Any] | None:
-    """jobExecutionsRolloutConfig as it is stored, None when it limits nothing. Raises ApiError InvalidRequest."""
+    """jobExecutionsRolloutConfig in its stored form, None if it sets no limit. Raises ApiError InvalidRequest."""
     config = config or {}
     most, rate = config.get("maximumPerMinute"), config.get("exponentialRate")
     if most is None and not rate:

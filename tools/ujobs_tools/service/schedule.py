@@ -25,7 +25,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 
 def check(config: Config | None, continuous: bool, now: float) -> dict[str, Any] | None:
-    """schedulingConfig as it is stored, None when it says nothing. Raises ApiError InvalidRequest, NotImplemented for a
+    """schedulingConfig in its stored form, None if it is empty. Raises ApiError InvalidRequest, NotImplemented for a
     cron expression that is not understood."""
     given = {name: value for name, value in (config or {}).items() if value}
     if not given:
@@ -63,7 +63,7 @@ def _time(config: Config, name: str) -> float | None:
             raise ValueError(text)
         return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
     except ValueError:
-        # The words of AWS.
+        # AWS's wording.
         raise invalid(
             f"1 validation error detected: Provided time {text} UTC must follow the format YYYY-MM-DDThh:mm."
         ) from None
@@ -113,7 +113,7 @@ class Schedule:
         return [{"startTime": _shown(moment)} for moment in self.openings(now)]
 
     def _closes(self, now: float) -> float | None:
-        """When the window that is open now closes; None: none is."""
+        """When the open window closes; None when no window is open."""
         ends = [
             moment + duration
             for expression, duration in self._windows

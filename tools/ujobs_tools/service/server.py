@@ -46,7 +46,7 @@ class Clock:
         self._base += seconds
 
     def real_seconds_until(self, moment: float) -> float:
-        """How long that is by the wall clock; 0 when it has passed."""
+        """The wait in real seconds; 0 if the time has passed."""
         return max(0.0, (moment - self()) / self.speed)
 
 
@@ -62,7 +62,7 @@ class Address:
 
 
 class CannotListen(Exception):
-    """The service cannot have a port that was asked for; the text says which and why."""
+    """A requested port is not available; the text says which and why."""
 
 
 class Service:
@@ -129,7 +129,7 @@ class Service:
         self.engine.store.close()
 
     async def run_until(self, stop: asyncio.Event) -> None:
-        """Wait for `stop`. Raises what the timers end with, should they: without them the service must not go on."""
+        """Wait for `stop`. Raises the error that ended the timers, if any: without them the service must not go on."""
         assert self._timers is not None, "start() comes first"
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((stopping, self._timers), return_when=asyncio.FIRST_COMPLETED)
@@ -138,7 +138,7 @@ class Service:
             self._timers.result()
 
     def advance(self, seconds: float) -> None:
-        """Have the service's clock jump ahead; what is due then happens at once."""
+        """Advance the service's clock; whatever is due by then happens at once."""
         self._clock.advance(seconds)
         self._change.set()
 
@@ -214,7 +214,7 @@ class Service:
         if self._held is None:
             self._broker.publish(*notification, 1)
         else:
-            # Not before the reply to the request that caused it, which is what clients are used to.
+            # After the reply to the request that caused it, as clients expect.
             self._held.append(notification)
 
     def _about(self) -> dict[str, Any]:

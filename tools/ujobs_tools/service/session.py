@@ -67,7 +67,7 @@ class Session:
         self._packet_id = 0
 
     def restore(self, messages: Iterable[tuple[int | None, Message]]) -> None:
-        """Take up what SessionStore.messages gives."""
+        """Load messages from SessionStore.messages."""
         for packet_id, message in messages:
             if packet_id is None:
                 self._enqueue(message)
@@ -85,7 +85,7 @@ class Session:
         self._send_queued()
 
     def detach(self) -> None:
-        """The connection has gone."""
+        """The connection was lost."""
         self.connection = None
 
     def deliver(self, message: Message, qos: int) -> None:
@@ -103,7 +103,7 @@ class Session:
             self._send_queued()
 
     def acknowledged(self, packet_id: int) -> None:
-        """PUBACK came."""
+        """Handle a PUBACK."""
         if packet_id in self._in_flight:
             self._forget(packet_id)
             self._send_queued()

@@ -46,7 +46,7 @@ class StreamStore(Database):
         self._execute("DELETE FROM streams WHERE id = ?", stream_id)
 
     def save_contents(self, stream_id: str, contents: dict[int, bytes]) -> None:
-        """Replace what the stream's files hold. contents: by file id."""
+        """Replace the contents of the stream's files. contents: by file id."""
         self._execute("DELETE FROM stream_files WHERE stream = ?", stream_id)
         for file_id, content in contents.items():
             self._insert("stream_files", stream=stream_id, file_id=file_id, content=content)
@@ -57,7 +57,7 @@ class StreamStore(Database):
         return {row[0]: row[1] for row in self._all(statement, stream_id)}
 
     def pieces(self, stream_id: str, file_id: int, offsets: Iterable[int], size: int) -> Iterator[bytes]:
-        """What begins at each offset of a file, `size` bytes or as many as there are."""
+        """The blocks of a file at these offsets: `size` bytes each, fewer at its end."""
         row = self._value("SELECT rowid FROM stream_files WHERE stream = ? AND file_id = ?", stream_id, file_id)
         with self._connection.blobopen("stream_files", "content", row, readonly=True) as blob:
             for offset in offsets:

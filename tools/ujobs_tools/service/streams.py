@@ -46,7 +46,7 @@ class Streams(Core):
         self, streamId: str, contents: dict[int, bytes], files: Files | None = None, roleArn: str | None = None,
         description: str | None = None,
     ) -> dict[str, Any]:
-        """Change what is given; the stream has a new version then."""
+        """Change the given members; this makes a new version of the stream."""
         stream = self.known_stream(streamId)
         stream.role_arn = roleArn or stream.role_arn
         stream.description = stream.description if description is None else description
@@ -91,7 +91,7 @@ class Streams(Core):
         return paging.page("streams", found, paging.size(maxResults), self._stream_identity, lambda stream: stream.id)
 
     def delete_stream(self, streamId: str) -> dict[str, Any]:
-        """Delete a stream and what it holds."""
+        """Delete a stream and its contents."""
         self.known_stream(streamId)
         self.store.delete_stream(streamId)
         return {}

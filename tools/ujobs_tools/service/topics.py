@@ -79,7 +79,7 @@ class FilterTree:
             for node in nodes:
                 if level in node:
                     following.append(node[level])
-                # A wildcard in the first level stands for no topic of the broker's own.
+                # A wildcard in the first level does not match topics that begin with $.
                 if depth or not level.startswith("$"):
                     if "+" in node:
                         following.append(node["+"])

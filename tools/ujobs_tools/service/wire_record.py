@@ -15,7 +15,7 @@ _OUTCOMES = ("accepted", "rejected")
 
 @dataclass(slots=True)
 class Message:
-    """A message as it passed. serial: counts all messages. at: epoch seconds. thing: whose client it was.
+    """A recorded message. serial: counts all messages. at: epoch seconds. thing: whose client it was.
     from_thing: its direction. size: bytes of the payload, of which at most MAX_PAYLOAD are kept."""
 
     serial: int
@@ -47,7 +47,7 @@ class Message:
 
 @dataclass(slots=True)
 class Joined:
-    """A message with what became of it: the reply that a request got, and "refused", "repeated", "no reply" or ""."""
+    """A message with its outcome: the reply that a request got, and "refused", "repeated", "no reply" or ""."""
 
     message: Message
     reply: Message | None = None
@@ -65,7 +65,7 @@ class WireRecord:
         self._serial = 0
 
     def add(self, thing: str, from_thing: bool, topic: str, payload: bytes) -> None:
-        """A message passed."""
+        """Record a message."""
         self._serial += 1
         kept = payload[:MAX_PAYLOAD]
         self._messages.append(Message(self._serial, self._clock(), thing, from_thing, topic, kept, len(payload)))
