@@ -77,10 +77,10 @@ def try_and_fail(service: JobsService, board: VirtualBoard, change: dict[str, An
     job = service.job("settings", set=change | {"trial": 1})
     if "app" in change:
         board.expect_traceback("no module named 'ap'")
-    board.expect_traceback("the settings before are back", 120)
+    board.expect_traceback("rolled back: ", 120)
     found = job.wait()
     assert found.status == "FAILED", (change, found)
-    assert "before are back" in found.details["reason"], (change, found)
+    assert "rolled back: " in found.details["reason"], (change, found)
 
 
 def unchanged(board: VirtualBoard, settings: Any) -> None:
