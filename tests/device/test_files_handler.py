@@ -159,18 +159,24 @@ def test_no_more_is_written_than_was_announced():
         assert names() == []
 
 
+def renewing(document, fresh):
+    """A server that refuses the URL of a document, which from then on has the source `fresh` for fetch."""
+
+    def answer(connection):
+        if b"fresh" in connection.request:
+            return File(CONTENT)(connection)
+        document["fetch"] = [fresh]
+        return head(403, {})
+
+    return answer
+
+
 def test_an_expired_url_is_asked_for_anew():
     cloud = Cloud()
     document = {"operation": "files", "fetch": [source()]}
     cloud.queue("files-1", document)
 
-    def answer(connection):
-        if b"fresh" in connection.request:
-            return File(CONTENT)(connection)
-        document["fetch"] = [source(url=URL + "fresh")]
-        return head(403, {})
-
-    web = Web(answer)
+    web = Web(renewing(document, source(url=URL + "fresh")))
     assert work(None, web, cloud=cloud)["status"] == "SUCCEEDED"
     assert len(web.connections) == 2
 
@@ -354,13 +360,7 @@ def test_a_renewed_url_may_not_leave_https():
     document = {"operation": "files", "fetch": [unnamed()]}
     cloud.queue("files-1", document)
 
-    def answer(connection):
-        if b"fresh" in connection.request:
-            return File(CONTENT)(connection)
-        document["fetch"] = [unnamed(URL + "fresh")]
-        return head(403, {})
-
-    execution, web = unchecked(answer, cloud)
+    execution, web = unchecked(renewing(document, unnamed(URL + "fresh")), cloud)
     assert execution["status"] == "FAILED"
     assert "leaves https" in execution["statusDetails"]["reason"]
     assert len(web.connections) == 1

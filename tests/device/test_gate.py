@@ -93,12 +93,18 @@ def test_the_gate_rejects():
     assert cloud.executions[0]["statusDetails"] == {"reason": "not on this board"}
 
 
-def test_a_held_job_that_is_cancelled_is_forgotten():
-    asked = []
+def holding(asked):
+    """A gate that holds every job for 3,000 s, and adds the id of each one it is asked about to `asked`."""
 
     def gate(job):
         asked.append(job.job_id)
         return 3000
+
+    return gate
+
+
+def test_a_held_job_that_is_cancelled_is_forgotten():
+    asked = []
 
     async def scenario(agent, cloud):
         await until(lambda: agent._patience == 3000)
@@ -106,22 +112,18 @@ def test_a_held_job_that_is_cancelled_is_forgotten():
         await until(lambda: idle(agent) and agent._patience == 3600)
         assert asked == ["job-0"]
 
-    assert gated(gate, [{"operation": "quick"}], scenario).statuses() == ["CANCELED"]
+    assert gated(holding(asked), [{"operation": "quick"}], scenario).statuses() == ["CANCELED"]
 
 
 def test_an_empty_list_that_comes_late_does_not_postpone_a_held_job():
     asked = []
-
-    def gate(job):
-        asked.append(job.job_id)
-        return 3000
 
     async def scenario(agent, cloud):
         await until(lambda: agent._patience == 3000)
         cloud.broker.send(b"$aws/things/thing/jobs/notify", b'{"timestamp":1,"jobs":{}}', 1)
         await until(lambda: len(asked) == 2 and agent._patience == 3000)
 
-    assert gated(gate, [{"operation": "quick"}], scenario).statuses() == ["QUEUED"]
+    assert gated(holding(asked), [{"operation": "quick"}], scenario).statuses() == ["QUEUED"]
 
 
 def test_a_policy_without_the_topics_of_the_queue_does_not_end_the_agent():
