@@ -10,14 +10,15 @@ import sys
 from errno import ETIMEDOUT
 
 import ujson
-from micropython import const
 from umqtt.simple import MQTTException
 
 from . import lend, let_go
 from .journal import Journal
 from .link import explain, log, until
 
-# Only for type checkers; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from typing import Any, Callable

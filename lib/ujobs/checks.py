@@ -5,9 +5,10 @@ control, format, surrogate and private-use characters.
 """
 
 import ujson
-from micropython import const
 
-# Only for type checkers; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from typing import Any

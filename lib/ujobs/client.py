@@ -4,15 +4,15 @@ Arguments are checked before anything is sent: a wrong one is a ValueError that 
 refusal is a JobsError with the service's own code. Operations and fields are those of the API "iot-jobs-data".
 """
 
-from micropython import const
-
 from .agent import JobsError as JobsError
 from .agent import Requests, parse
 from .checks import check_execution, check_name, check_number, details_of, field_of
 from .journal import STATES
 from .link import explain, log
 
-# Only for type checkers; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from typing import Callable

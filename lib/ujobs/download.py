@@ -9,9 +9,9 @@ Sources: RFC 9110 (ranges, If-Range, redirects), RFC 9112 (heads, chunks), RFC 3
 import asyncio
 from errno import ECONNRESET, ETIMEDOUT
 
-from micropython import const
-
-# What only type checkers read; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from typing import Callable

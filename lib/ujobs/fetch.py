@@ -4,12 +4,12 @@ import asyncio
 import random
 from binascii import unhexlify
 
-from micropython import const
-
 from . import lend
 from .link import explain, log
 
-# What only type checkers read; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from typing import Any, Callable

@@ -5,7 +5,9 @@ import hashlib
 import os
 from binascii import hexlify
 
-from micropython import const
+# Not in a .mpy at -O2, whose compiler knows const.
+if __debug__:
+    from micropython import const
 
 _PIECE = const(1024)  # bytes read at a time
 _TURN = const(32768)  # bytes hashed before it yields to other tasks

@@ -8,14 +8,14 @@ start its timers. The other jobs in the queue are asked about as well: a job tha
 
 import asyncio
 
-from micropython import const
-
 from .agent import JobsError, Reject
 from .checks import check_execution, clean, field_of
 from .job import ask
 from .link import explain, log
 
-# Only for type checkers; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from typing import Any

@@ -9,14 +9,14 @@ import asyncio
 import sys
 import time
 
-from micropython import const
-
 from . import lend, let_go
 from .agent import EXPECTED, JobsError, Reject
 from .checks import MOST_DETAILS, check_execution, clean, details_of
 from .link import explain, log, until
 
-# Only for type checkers; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from typing import Any

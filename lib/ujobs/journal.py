@@ -15,12 +15,13 @@ import struct
 from binascii import crc32
 
 import ujson
-from micropython import const
 
 from . import lend
 from .link import log
 
-# Only for type checkers; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from typing import Any

@@ -14,10 +14,11 @@ import random
 import time
 from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
 
-from micropython import const
 from umqtt.simple import MQTTClient, MQTTException
 
-# Only for type checkers; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from typing import Any

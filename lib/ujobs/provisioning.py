@@ -12,7 +12,6 @@ from binascii import hexlify
 from errno import ETIMEDOUT
 
 import ujson
-from micropython import const
 
 from . import trial
 from .agent import EXPECTED, JobsError, parse
@@ -20,6 +19,10 @@ from .certificates import CERTIFICATE, KEY, der_blocks, secure_link, tls_context
 from .checks import check_name
 from .flash import make_folders, remove
 from .link import explain, log, until
+
+# Not in a .mpy at -O2, whose compiler knows const.
+if __debug__:
+    from micropython import const
 
 _PAUSE = const(30)  # seconds, and up to as much again: a whole line may have been switched on at once
 _CREATE = const("$aws/certificates/create/json")

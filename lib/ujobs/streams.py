@@ -10,11 +10,11 @@ import gc
 import random
 from errno import ETIMEDOUT
 
-from micropython import const
-
 from .link import Link, explain, log, until
 
-# What only type checkers read; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from typing import Callable

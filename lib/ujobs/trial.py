@@ -9,16 +9,16 @@ power cut at any point leaves the previous version or the new one.
 import asyncio
 import os
 
-from micropython import const
-
-_MAX_BOOTS = const(3)
-
-# What only type checkers read; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from typing import Callable
 
     from .job import Job
+
+_MAX_BOOTS = const(3)
 
 # The root of the board's file system; tests have another.
 root = ""

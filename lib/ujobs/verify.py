@@ -11,9 +11,11 @@ Sources: RFC 8017 (RSA), RFC 5480 (keys), SEC 1 section 4.1.4 (ECDSA), FIPS 186-
 from binascii import a2b_base64
 from hashlib import sha256
 
-from micropython import const
-
 from .certificates import der_blocks
+
+# Not in a .mpy at -O2, whose compiler knows const.
+if __debug__:
+    from micropython import const
 
 # The first and the last are members of AWS's job documents for over-the-air updates ("afr_ota").
 RSA = "sig-sha256-rsa"

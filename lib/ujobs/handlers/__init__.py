@@ -1,11 +1,11 @@
 """Handlers that come with ujobs, one module each; a module is in memory only while it has a job."""
 
-from micropython import const
-
 from ..agent import Reject
 from ..link import explain
 
-# What only type checkers read; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from ..agent import Agent

@@ -12,15 +12,15 @@ compressed by zlib (see sources). Options of Agent.use(): ca and signing_key, se
 import asyncio
 import os
 
-from micropython import const
-
 from .. import lend, trial
 from ..agent import Reject
 from ..checks import clean
 from ..fetch import check_digest, fetch_file
 from ..flash import Part, check_plain, is_there, remove, room
 
-# What only type checkers read; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from ..job import Job

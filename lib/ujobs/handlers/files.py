@@ -11,14 +11,14 @@ and signing_key, see sources.check().
 
 import os
 
-from micropython import const
-
 from .. import lend
 from ..agent import Reject
 from ..fetch import fetch_file
 from ..flash import check_paths, is_there, remove
 
-# What only type checkers read; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from ..job import Job

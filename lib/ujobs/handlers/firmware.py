@@ -14,15 +14,15 @@ import asyncio
 import hashlib
 from binascii import hexlify
 
-from micropython import const
-
 from .. import lend, trial
 from ..agent import Reject
 from ..checks import clean
 from ..fetch import fetch
 from ..link import explain, log
 
-# What only type checkers read; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from ..job import Job

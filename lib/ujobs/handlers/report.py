@@ -7,13 +7,13 @@ clock is off. What is None is left out. The service takes ten at most: four are 
 import gc
 import sys
 
-from micropython import const
-
 from .. import __version__, trial
 from ..flash import free
 from ..restore import reset_cause
 
-# What only type checkers read; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from ..job import Job

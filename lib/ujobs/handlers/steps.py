@@ -10,12 +10,12 @@ ca, as for `files`.
 conditions.
 """
 
-from micropython import const
-
 from ..agent import Reject
 from ..link import explain, log
 
-# What only type checkers read; the compiler leaves it out.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
 _TYPING = const(0)
 if _TYPING:
     from ..job import Job
