@@ -43,19 +43,34 @@ def running(
 
 
 @contextlib.contextmanager
-def ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[Callable[[], None]]:
     """SIGTERM and SIGHUP (the terminal was closed) raise KeyboardInterrupt, as Ctrl-C does. After the first of the
-    three the others are ignored, so that none interrupts the clean-up."""
+    three the others are ignored, so that none interrupts the clean-up.
+
+    Yields a function that raises KeyboardInterrupt if one of them has come. A library whose native code calls Python
+    may catch the first KeyboardInterrupt and fail with an error of its own: such an error ends the block with
+    KeyboardInterrupt as well.
+    """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    received = False
 
     def end(*_: object) -> None:
+        nonlocal received
+        received = True
         for number in numbers:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
+    def check() -> None:
+        if received:
+            raise KeyboardInterrupt
+
     before = [(number, signal.signal(number, end)) for number in numbers]
     try:
-        yield
+        yield check
+    except Exception:
+        check()
+        raise
     finally:
         for number, handler in before:
             signal.signal(number, handler)

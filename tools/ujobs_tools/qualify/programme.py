@@ -88,7 +88,7 @@ class Programme:
         board = BoardUnderTest(self.options.port, self.options.folder / "console.txt", self.options.reset_command)
         touched = False
         try:
-            with ended_by_signals(), tempfile.TemporaryDirectory(prefix="ujobs-qualify-") as folder:
+            with ended_by_signals() as check_signals, tempfile.TemporaryDirectory(prefix="ujobs-qualify-") as folder:
                 remote = self._take(board.port)
                 touched = True
                 bench = self._prepare(remote, board, account, Path(folder))
@@ -98,6 +98,8 @@ class Programme:
                         continue
                     self.say(f"run      {case.name}: {case.expected}")
                     outcome = self._outcome(case, bench)
+                    # A signal that came during the case may look like a failure of the case.
+                    check_signals()
                     self.state.outcomes[case.name] = outcome
                     self.state.keep()
                     self.say(f"{outcome.result:8} {case.name}: {outcome.seen}")
