@@ -1,8 +1,8 @@
 """Handlers for the agent's tests, which note in agent.seen what they did."""
 
 import asyncio
-import time
 
+import ujobs.job
 from broker import until
 from ujobs.agent import Reject
 
@@ -39,7 +39,7 @@ def handlers(agent):
     def plain(job):
         for done in range(job.document["n"]):
             job.tick(done, job.document["n"])
-            time.sleep_ms(50)
+            ujobs.job.time.sleep_ms(50)
 
     @agent.on("for-ever", on_restart="rerun")
     async def forever(job):

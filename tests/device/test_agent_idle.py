@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+import fast_time
 import ujobs.agent
 from agent_handlers import all_done, handlers
 from broker import until
@@ -15,7 +16,7 @@ def wake(cloud, cut_short=None):
     """A board wakes up, with the flash that it had. It sleeps again when its agent has nothing to do, or when
     cut_short(agent) is over. Return what the handlers saw."""
 
-    async def main():
+    async def main(clock):
         asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
         agent = Agent("thing", link=Link(b"thing", "host", timeout=0.3), directory=DIRECTORY)
         handlers(agent)
@@ -32,7 +33,7 @@ def wake(cloud, cut_short=None):
             await asyncio.sleep(0)
         return agent.seen
 
-    return asyncio.run(main())
+    return fast_time.run(main)
 
 
 async def handler_started(agent):

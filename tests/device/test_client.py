@@ -2,6 +2,7 @@
 
 import asyncio
 
+import fast_time
 import ujson
 from broker import filters, until
 from cloud import PREFIX, Cloud
@@ -13,7 +14,7 @@ from ujobs.link import Link
 def run(scenario, **options):
     """Run scenario(client, cloud) with a client that is connected. options: of the client."""
 
-    async def main():
+    async def main(clock):
         cloud = Cloud()
         asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
         link = Link(b"thing", "host", timeout=0.2)
@@ -27,7 +28,7 @@ def run(scenario, **options):
             asyncio.open_connection = real
             await asyncio.sleep(0)
 
-    asyncio.run(main())
+    fast_time.run(main)
 
 
 async def fails(kind, awaitable):
@@ -78,7 +79,7 @@ def test_notify_is_subscribed_to_when_somebody_listens():
 
 
 def test_the_longest_thing_name_can_be_subscribed():
-    async def main():
+    async def main(clock):
         cloud = Cloud()
         asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
         link = Link(b"t" * 128, "host", timeout=0.2)
@@ -90,7 +91,7 @@ def test_the_longest_thing_name_can_be_subscribed():
         assert name == "subscribe"
         assert filters(body)[-1] == b"$aws/things/" + b"t" * 128 + b"/jobs/notify-next"
 
-    asyncio.run(main())
+    fast_time.run(main)
 
 
 def test_notifications_reach_their_callbacks():

@@ -3,9 +3,10 @@
 import asyncio
 from errno import ECONNRESET
 
+import fast_time
 import ujobs.download
 from ujobs.download import Refused, download
-from web import File, Web, head, with_web
+from web import File, Web, head
 
 CONTENT = bytes(range(256)) * 50
 URL = "https://files.example.com/a/b?signature=1"
@@ -28,19 +29,30 @@ class Target:
         self.calls += 1
 
 
-def fetch(answer, start=0, url=URL, piece=1 << 20, data=b"", context="TLS", **options):
+def attempt(web, target, start=0, url=URL, context="TLS", **options):
+    """Download once, with the web in place of the network, in fast time; return what was raised, if anything."""
+
+    async def main(clock):
+        asyncio.open_connection, real = web.open_connection, asyncio.open_connection
+        try:
+            # Longer than any deadline of its own.
+            await asyncio.wait_for(
+                download(url, target.begin, target.write, start, context=context, timeout=0.2, **options), 100
+            )
+        except Exception as error:
+            return error
+        finally:
+            asyncio.open_connection = real
+
+    return fast_time.run(main)
+
+
+def fetch(answer, start=0, piece=1 << 20, data=b"", **options):
     """Download once; return the target, the server and what was raised, if anything."""
     web = Web(answer, piece)
     target = Target()
     target.data[:] = data
-
-    async def scenario():
-        try:
-            await download(url, target.begin, target.write, start, context=context, timeout=0.2, **options)
-        except Exception as error:
-            return error
-
-    error = with_web(web, scenario)
+    error = attempt(web, target, start, **options)
     assert all(connection.closed for connection in web.connections)
     return target, web, error
 
@@ -162,15 +174,7 @@ def test_a_reset_is_not_the_end_of_an_answer_without_length():
             return stream, stream
 
     web = Reset(lambda connection: b"HTTP/1.1 200 OK\r\n\r\nhalf")
-    target = Target()
-
-    async def scenario():
-        try:
-            await download(URL, target.begin, target.write, context="TLS", timeout=0.2)
-        except Exception as error:
-            return error
-
-    assert isinstance(with_web(web, scenario), OSError)
+    assert isinstance(attempt(web, Target()), OSError)
 
 
 def test_a_coding_is_known_however_it_is_spelt():
@@ -272,16 +276,8 @@ def test_a_head_has_a_deadline_as_a_whole():
             return stream, stream
 
     web = Trickling(lambda connection: (b"HTTP/1.1 200 OK\r\n", False))
-    target = Target()
-
-    async def scenario():
-        try:
-            await asyncio.wait_for(download(URL, target.begin, target.write, context="TLS", timeout=0.1), 10)
-        except Exception as error:
-            return error
-
     # Its own deadline, not the one around it.
-    error = with_web(web, scenario)
+    error = attempt(web, Target())
     assert isinstance(error, OSError)
     assert not isinstance(error, asyncio.TimeoutError)
     assert web.connections[0].closed

@@ -416,7 +416,7 @@ def test_a_callback_that_fails_does_not_end_the_link():
 
 
 def test_disconnect_takes_leave():
-    async def main():
+    async def main(clock):
         broker = Broker()
         asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
         link = Link(b"thing", "host", timeout=0.3)
@@ -427,7 +427,7 @@ def test_disconnect_takes_leave():
         assert broker.closed == 1
         assert not link.up.is_set()
 
-    asyncio.run(main())
+    fast_time.run(main)
 
 
 def test_keepalive_out_of_limits_is_refused():

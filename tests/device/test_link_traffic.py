@@ -2,6 +2,7 @@
 
 import asyncio
 
+import fast_time
 from agent_handlers import all_done, handlers
 from broker import filters, until
 from cloud import DIRECTORY, PREFIX, Cloud, idle, remove, run
@@ -98,7 +99,7 @@ def test_small_packets_do_not_wait_for_one_another():
 
 
 def test_until_idle_no_notification_comes_and_each_report_is_followed_by_a_question():
-    async def main():
+    async def main(clock):
         cloud = Subscribed()
         asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
         for name in "abc":
@@ -116,7 +117,7 @@ def test_until_idle_no_notification_comes_and_each_report_is_followed_by_a_quest
         assert not any(matches(wanted, PREFIX + b"notify-next") for wanted in cloud.filters)
 
     remove(DIRECTORY)
-    asyncio.run(main())
+    fast_time.run(main)
     remove(DIRECTORY)
 
 

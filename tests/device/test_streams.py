@@ -2,6 +2,7 @@
 
 import asyncio
 
+import fast_time
 import ujobs.link
 from broker import Broker
 from cbor_writer import encode
@@ -77,7 +78,7 @@ def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0, t
         counts[offset] = counts.get(offset, 0) + 1
         services[0].written += 1
 
-    async def main():
+    async def main(clock):
         broker = Broker()
         asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
         link = Link(b"kiln-7", "host", timeout=timeout, receive_limit=receive_limit)
@@ -101,7 +102,7 @@ def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0, t
         assert not link.filters
         return service, error
 
-    service, error = asyncio.run(main())
+    service, error = fast_time.run(main)
     assert all(count == 1 for count in counts.values())
     return bytes(written), service, offsets, error
 

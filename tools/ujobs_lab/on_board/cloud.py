@@ -6,6 +6,7 @@ A test can make the service lose replies, lose requests, refuse, or change an ex
 import asyncio
 import os
 
+import fast_time
 import ujson
 from broker import Broker
 from jobs_service import PREFIX, JobsService
@@ -118,7 +119,7 @@ def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, updat
         remove(DIRECTORY)
     cloud = cloud or Cloud()
 
-    async def main():
+    async def main(clock):
         link = Link(b"thing", "host", timeout=0.3, receive_limit=receive_limit)
         agent = Agent("thing", link=link, directory=DIRECTORY, update_interval=update_interval)
         if setup:
@@ -126,7 +127,7 @@ def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, updat
         await beside(agent, cloud.broker, lambda task: scenario(agent, cloud))
 
     try:
-        asyncio.run(main())
+        fast_time.run(main)
     finally:
         if not keep:
             remove(DIRECTORY)

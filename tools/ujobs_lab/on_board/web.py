@@ -109,16 +109,3 @@ def head(status, headers):
     """The head of an answer."""
     lines = ["HTTP/1.1 %d Some words" % status] + ["%s: %s" % pair for pair in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def with_web(web, scenario):
-    """Run a coroutine function with the web in place of the network; return what it returns."""
-
-    async def main():
-        asyncio.open_connection, real = web.open_connection, asyncio.open_connection
-        try:
-            return await scenario()
-        finally:
-            asyncio.open_connection = real
-
-    return asyncio.run(main())
