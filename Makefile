@@ -101,16 +101,16 @@ build/typings-unix/.ready: $(READY) requirements-typings-unix.txt
 		-r requirements-typings-unix.txt
 	@touch $@
 
-api: setup-tests ## docs/api.md, from the docstrings of the library
+api: setup-tests ## write docs/api.md from the docstrings of the library
 	@$(BIN)/python -m ujobs_lab.pages.api_reference
 
-size: setup-tests ## bytes of each library module as .mpy; fails when the budget is passed
+size: setup-tests ## bytes of each library module as .mpy; fails if a limit is exceeded
 	@$(BIN)/python -m ujobs_lab.bench.size $(if $(JSON),--json $(JSON))
 
-bench: setup-tests $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## memory, speed and wear beside what else one would take; ONLY=ram, QUICK=1, JSON=FILE
+bench: setup-tests $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## measure memory, speed and flash wear against the alternatives; ONLY=ram, QUICK=1, JSON=FILE
 	@$(BIN)/python -m ujobs_lab.bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
-bench-docs: build/plots/.ready ## tables and plots of docs/performance.md, from what `make bench JSON=FILE` has written
+bench-docs: build/plots/.ready ## write the tables and the plot of docs/performance.md from the results of `make bench JSON=FILE`
 	@$(BIN)/python -m ujobs_lab.bench.docs $(or $(JSON),build/bench.json)
 
 build/plots/.ready: $(TEST_READY) requirements-plots.txt
@@ -121,15 +121,11 @@ build/plots/.ready: $(TEST_READY) requirements-plots.txt
 build/bench-javascript/.ready: tools/ujobs_lab/bench/javascript/package.json tools/ujobs_lab/bench/javascript/package-lock.json
 	$(NPM_CI)
 
-bench-service: setup-tests ## what the local Jobs service carries: 1,000 things, next to the same messages through mosquitto
-	@$(BIN)/python -m ujobs_lab.external.mosquitto
-	@$(BIN)/python -m ujobs_lab.bench.service
-
-faults: setup-tests ## cut the power and break the link everywhere, count what fails; SEED=2 chooses other random ones
+faults: setup-tests ## cut the power and break the link everywhere, and count the failures; SEED=2 gives other random cases
 	@$(BIN)/python -m ujobs_lab.faults power $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m ujobs_lab.faults.link $(if $(SEED),--seed $(SEED))
 
-fuzz: build/fuzz/.ready ## give all that comes from outside inputs chosen by coverage, SECONDS=60 for each of the tests
+fuzz: build/fuzz/.ready ## run the fuzz tests with inputs chosen by coverage, SECONDS=60 for each test
 	@$(BIN)/python -m ujobs_lab.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 build/fuzz/.ready: $(TEST_READY) requirements-fuzz.txt
@@ -137,10 +133,10 @@ build/fuzz/.ready: $(TEST_READY) requirements-fuzz.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-fuzz.txt
 	@touch $@
 
-mutants: setup-tests ## put faults into the library, one at a time: do the tests notice? COUNT=120 SEED=1 ONLY=link
+mutants: setup-tests ## put faults into the library, one at a time, and count those that the tests detect; COUNT=120 SEED=1 ONLY=link
 	@$(BIN)/python -m ujobs_lab.mutants $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
-long-life: setup-tests $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## a year of a board in fast time, a month of it with 32-bit words: does its memory grow?
+long-life: setup-tests $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## simulate a year of a board, and a month with 32-bit words, to see whether its memory grows
 	@$(BIN)/python -m ujobs_lab.faults.long_life
 
 flash: setup ## MicroPython onto an ESP32: PORT=/dev/ttyUSB0 FIRMWARE=FILE.bin; what was on it is erased
@@ -168,4 +164,4 @@ clean: ## remove everything that set-up and tests made
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup setup-tests demo serve test clients browser pictures lint typings api size bench bench-docs bench-service faults fuzz mutants long-life clean flash provision deploy repl logs qualify wipe
+.PHONY: help setup setup-tests demo serve test clients browser pictures lint typings api size bench bench-docs faults fuzz mutants long-life clean flash provision deploy repl logs qualify wipe

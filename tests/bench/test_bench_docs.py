@@ -1,8 +1,4 @@
-"""Downloads and start on docs/performance.md: their tables, what of the limits they keep, and their plots."""
-
-from pathlib import Path
-
-import pytest
+"""Downloads on docs/performance.md: the tables, and the limits that are not kept."""
 
 from ujobs_lab.bench import docs
 
@@ -16,7 +12,6 @@ FIGURES = {
         "trickle_size": 1 << 18,
         "trickle": {way: {"kb_per_second": 95.0, "turns": 1.25} for way in ("MQTT stream", "HTTPS")},
     },
-    "start": {"rounds": 5, "steps": {"Wi-Fi": 200.0, "TLS": 50.0}, "all": 250.0},
 }
 
 
@@ -27,14 +22,3 @@ def test_their_tables() -> None:
     assert judged.endswith("| NOT KEPT |")
     assert "| MB/s over MQTT streams" not in filled, "it reaches its goal"
     assert "| HTTPS | 95 | 1.2 |  |" in filled
-    assert "| reset to first publish | 250 |" in filled
-
-
-def test_their_plots(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="only `make bench-docs` installs it")
-    from ujobs_lab.bench import plots
-
-    plots.draw(FIGURES, tmp_path)
-    for name in FIGURES:
-        assert f"performance/{name}.svg" in docs.PAGE.read_text()
-        assert "</svg>" in (tmp_path / f"{name}.svg").read_text()

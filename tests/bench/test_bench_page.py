@@ -67,16 +67,16 @@ def test_a_table_in_markdown() -> None:
     assert as_markdown(replace(sheet, on_page=("one",))).splitlines()[4:6] == ["| one | 1 | 2 |", ""]
 
 
-def test_plots(tmp_path: Path) -> None:
+def test_the_same_figures_give_the_same_plot(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="only `make bench-docs` installs it")
     from ujobs_lab.bench import plots
 
-    device = {"jobs_per_second": 9.0, "p50_ms": 1.0, "p99_ms": 2.0}
-    cost = {who: {"instructions": 5.0, "microseconds": 1.0} for who in ("ujobs", "by hand")}
-    figures = {"rate": {"devices": {"ujobs": device}}, "cpu": {"valgrind": True, "pieces": {"job": cost}}}
-    for _ in range(2):
-        plots.draw(figures, tmp_path / "plots")
-        written = {path.name: path.read_bytes() for path in (tmp_path / "plots").iterdir()}
-        assert sorted(written) == ["cpu.svg", "rate.svg"]
-    plots.draw(figures, tmp_path / "again")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == written
+    held = {"umqtt.simple": 0, "ujobs.link": 4096, "connected": 9000}
+    steps = [{"name": name, "live": live} for name, live in held.items()]
+    figures = {f"{who} 1024": steps for who in ("ujobs", "by hand")}
+    paths = [tmp_path / name for name in ("one.svg", "two.svg")]
+    for path in paths:
+        plots.draw_heap(figures, path)
+    first, second = (path.read_bytes() for path in paths)
+    assert first == second
+    assert first.rstrip().endswith(b"</svg>")

@@ -1,9 +1,7 @@
-"""`make bench-docs`: puts the tables and plots of figures that `make bench JSON=FILE` has written into
-docs/performance.md.
+"""`make bench-docs`: writes the results of `make bench JSON=FILE` into docs/performance.md, and draws its plot.
 
-A table stands between `<!-- figures: NAME -->` and `<!-- end -->`. NAME is that of a section, or "limits" for the table
-of the limits and goals that are not reached. What is there is replaced; what belongs to a section without figures is
-left as it is."""
+Tables are between `<!-- figures: NAME -->` and `<!-- end -->`. NAME is a section, or "limits" for the limits and goals
+that are not reached. Tables of sections without results stay as they are."""
 
 import json
 import re
@@ -23,22 +21,25 @@ _LIMITS = "limits"
 
 
 def main(
-    figures: Annotated[Path, typer.Argument(help="What `make bench JSON=FILE` has written.")],
-    page: Annotated[Path, typer.Option(help="The page for the tables; plots go into a folder beside it.")] = PAGE,
+    figures: Annotated[Path, typer.Argument(help="The results of `make bench JSON=FILE`.")],
+    page: Annotated[Path, typer.Option(help="The page with the tables.")] = PAGE,
 ) -> None:
-    """Write tables and plots. Figures of a quick run are refused."""
+    """Write the tables and the plot. Results of a quick run are refused."""
     found: dict[str, Any] = json.loads(figures.read_text())
     if found.get("quick"):
-        raise typer.BadParameter(f"{figures} is of a quick run, too rough for a page: `make bench JSON={figures}`")
-    # Not needed by anything else, and not installed for it.
-    from ujobs_lab.bench import plots
-
+        raise typer.BadParameter(f"{figures} is from a quick run, which is imprecise. Run `make bench JSON={figures}`")
     page.write_text(fill(page.read_text(), found))
-    plots.draw(found, page.with_suffix(""))
+    if "ram" in found:
+        # Imported here because only `make bench-docs` installs matplotlib.
+        from ujobs_lab.bench import plots
+
+        folder = page.with_suffix("")
+        folder.mkdir(exist_ok=True)
+        plots.draw_heap(found["ram"], folder / "ram.svg")
 
 
 def fill(text: str, found: dict[str, Any]) -> str:
-    """A page with the tables of all sections that there are figures of. Raises KeyError for a place that names none."""
+    """Replace the tables of all sections in `found`. Raises KeyError if the page names an unknown section."""
 
     def table(match: re.Match[str]) -> str:
         name = match[2]
@@ -54,7 +55,7 @@ def fill(text: str, found: dict[str, Any]) -> str:
 
 
 def _limits(before: str, found: dict[str, Any]) -> str:
-    # Limits and goals that were not reached, now or where nothing was measured now, and which umqtt.simple was used.
+    # The limits and goals that are not reached: new rows for measured sections, the old rows for all others.
     verdicts = [
         verdict for name, section in SECTIONS.items() if name in found
         for verdict in budget.judge(name, section.budgets(found[name]))

@@ -31,7 +31,7 @@ from ujobs_tools.aws import cloud
 from ujobs_tools.host.processes import NotReady
 from ujobs_tools.keys.pki import Authority
 
-_LOOP, _HASHING, _ASYNCIO = "bare loop", "bare loop with SHA-256", "bare loop with asyncio"
+_LOOP, _HASHING = "bare loop", "bare loop with SHA-256"
 _STREAM, _HTTPS = "MQTT stream", "HTTPS"
 _PROGRAM = "downloading"
 _HEAP = "256k"  # with words of 8 bytes; what 128 KB are on a board
@@ -83,7 +83,8 @@ def measure(
 def _trickle(folder: Path, size: int, count: bool) -> dict[str, dict[str, float]]:
     figures: dict[str, dict[str, float]] = {}
     with _field(folder, size, trickles=True) as ways:
-        for way, prepare in ways.items():
+        for way in (_STREAM, _HTTPS):
+            prepare = ways[way]
             one = _run(folder.parent, prepare, size, False)
             figures[way] = {"kb_per_second": size / (one["microseconds"] / 1e3), "turns": one["turns"] / (size / 1024)}
             if count:
@@ -91,8 +92,8 @@ def _trickle(folder: Path, size: int, count: bool) -> dict[str, dict[str, float]
     if count:
         quarter = size // 4
         with _field(folder / "quarter", quarter, trickles=True) as ways:
-            for way, prepare in ways.items():
-                more = figures[way].pop("instructions") - _count(folder.parent, prepare, quarter)
+            for way in (_STREAM, _HTTPS):
+                more = figures[way].pop("instructions") - _count(folder.parent, ways[way], quarter)
                 figures[way][_PER_BYTE] = more / (size - quarter)
     return figures
 
@@ -135,20 +136,20 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     if _PER_BYTE not in loop:
         note += " " + instructions.NOT_COUNTED
     title = f"Downloads of {size >> 10} KB over TLS, median of {found['rounds']}"
-    return [Sheet(title, columns, rows, note, on_page=(_LOOP, _HASHING, _STREAM, _HTTPS)), _trickle_sheet(found)]
+    return [Sheet(title, columns, rows, note), _trickle_sheet(found)]
 
 
 def _trickle_sheet(found: dict[str, Any]) -> Sheet:
     rows = [
         (
-            way, f"{one['kb_per_second']:.0f}", f"{one['turns']:.1f}" if one["turns"] else "",
+            way, f"{one['kb_per_second']:.0f}", f"{one['turns']:.1f}",
             f"{one[_PER_BYTE]:.0f}" if _PER_BYTE in one else "",
         )
         for way, one in found["trickle"].items()
     ]
     title = f"{found['trickle_size'] >> 10} KB at 100 KB/s, 100 ms there and back, in segments of 1,440 bytes"
     columns = ("", "KB/s", "turns of the loop per KB", "instructions a byte")
-    return Sheet(title, columns, rows, "1 KB/s is 1,000 bytes.", on_page=(_STREAM, _HTTPS))
+    return Sheet(title, columns, rows, "1 KB/s is 1,000 bytes.")
 
 
 def _heap(found: dict[str, Any]) -> int:
@@ -193,7 +194,8 @@ def _field(folder: Path, size: int, trickles: bool = False) -> Iterator[dict[str
             mqtt = service.mqtts
             if trickles:
                 web, mqtt = (
-                    stack.enter_context(far(port, _TRICKLE_DELAY, _TRICKLE_RATE)).port for port in (web, mqtt)
+                    stack.enter_context(far(port, _TRICKLE_DELAY, _TRICKLE_DELAY, _TRICKLE_RATE)).port
+                    for port in (web, mqtt)
                 )
             _create_stream(service)
             entry = {"path": path, "size": size, "sha256": hashlib.sha256(content).hexdigest()}
@@ -203,16 +205,14 @@ def _field(folder: Path, size: int, trickles: bool = False) -> Iterator[dict[str
                     work.create(json.dumps(document))
                 return work.options(True, path=path, journal=str(folder / "journal")) | {"port": mqtt}
 
-            def by_loop(asyncio: bool = False, sha256: bool = False) -> dict[str, Any]:
+            def by_loop(sha256: bool) -> dict[str, Any]:
                 ca = str(work.thing.directory / "ca.der")
-                reached = {"path": path, "host": "localhost", "port": web, "ca": ca}
-                return reached | {"asyncio": asyncio, "sha256": sha256}
+                return {"path": path, "host": "localhost", "port": web, "ca": ca, "sha256": sha256}
 
             Path(path).parent.mkdir(exist_ok=True)
             yield {
-                _LOOP: by_loop,
+                _LOOP: lambda: by_loop(sha256=False),
                 _HASHING: lambda: by_loop(sha256=True),
-                _ASYNCIO: lambda: by_loop(asyncio=True),
                 _STREAM: lambda: by_job(stream="file", file=0),
                 _HTTPS: lambda: by_job(url=f"https://localhost:{web}/file"),
             }

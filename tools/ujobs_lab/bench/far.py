@@ -1,4 +1,4 @@
-"""A proxy on this machine that makes a port far away, or the way to it narrow, and counts the bytes."""
+"""A TCP proxy on this machine that adds latency, limits the bandwidth, and counts the bytes."""
 
 import contextlib
 import queue
@@ -9,19 +9,27 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _PIECE = 65536  # bytes
-_SEGMENT = 1440  # bytes that arrive together where the way is narrow
+_SEGMENT = 1440  # bytes that arrive together if the bandwidth is limited
 
-# When it is due, and what; nothing at the end.
+# Each with the time at which it is due; b"" ends the stream.
 _Pieces = queue.SimpleQueue[tuple[float, bytes]]
+
+Watch = Callable[[bool, bytes], None]
 
 
 class Far:
-    """target: port that is to be far away. delay: seconds each way. rate: bytes a second that come back, None for no
-    limit. port: where it is reached then. sent, received: bytes so far, as the one who connects sees them."""
+    """A proxy. target: port of the server. up, down: seconds to the server and back. rate: bytes per second from the
+    server, None: no limit. watch(to_server, data): called with everything that is delivered.
 
-    def __init__(self, target: int, delay: float, rate: float | None = None) -> None:
+    port: where clients connect to. sent, received: bytes so far, as seen by the client."""
+
+    def __init__(
+        self, target: int, up: float, down: float, rate: float | None = None, watch: Watch | None = None
+    ) -> None:
+        self._watch = watch
         self._target = target
-        self._delay = delay
+        self._up = up
+        self._down = down
         self._rate = rate
         self.sent = self.received = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -31,7 +39,7 @@ class Far:
         self._start(self._accept)
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         for end in self._ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -55,17 +63,17 @@ class Far:
                 for source, sink, up in ((near, there, True), (there, near, False)):
                     pieces: _Pieces = queue.SimpleQueue()
                     self._start(self._read, source, pieces, up)
-                    self._start(self._deliver, pieces, sink)
+                    self._start(self._deliver, pieces, sink, up)
 
     def _read(self, source: socket.socket, pieces: _Pieces, up: bool) -> None:
-        due = 0.0
+        due, delay = 0.0, self._up if up else self._down
         with contextlib.suppress(OSError):
             while data := source.recv(_PIECE):
                 if up:
                     self.sent += len(data)
                 else:
                     self.received += len(data)
-                due = max(due, time.monotonic() + self._delay)
+                due = max(due, time.monotonic() + delay)
                 if up or self._rate is None:
                     pieces.put((due, data))
                     continue
@@ -73,12 +81,11 @@ class Far:
                     segment = data[start : start + _SEGMENT]
                     due += len(segment) / self._rate
                     pieces.put((due, segment))
-                # What the way does not hold yet waits at its beginning, and so does the sender.
-                time.sleep(max(0.0, due - self._delay - time.monotonic()))
-        pieces.put((max(due, time.monotonic() + self._delay), b""))
+                # Read no faster than the bandwidth allows, so that the sender has to wait as well.
+                time.sleep(max(0.0, due - delay - time.monotonic()))
+        pieces.put((max(due, time.monotonic() + delay), b""))
 
-    def _deliver(self, pieces: _Pieces, sink: socket.socket) -> None:
-        # Each piece arrives when it has been under way for long enough, whatever has come behind it.
+    def _deliver(self, pieces: _Pieces, sink: socket.socket, up: bool) -> None:
         with contextlib.suppress(OSError):
             while True:
                 due, data = pieces.get()
@@ -86,13 +93,17 @@ class Far:
                 if not data:
                     sink.shutdown(socket.SHUT_WR)
                     return
+                if self._watch is not None:
+                    self._watch(up, data)
                 sink.sendall(data)
 
 
 @contextlib.contextmanager
-def far(target: int, delay: float, rate: float | None = None) -> Iterator[Far]:
-    """A proxy to a port of this machine. delay, rate: see Far."""
-    found = Far(target, delay, rate)
+def far(
+    target: int, up: float, down: float, rate: float | None = None, watch: Watch | None = None
+) -> Iterator[Far]:
+    """A proxy to a port of this machine. Arguments: see Far."""
+    found = Far(target, up, down, rate, watch)
     try:
         yield found
     finally:

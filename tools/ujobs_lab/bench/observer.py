@@ -1,4 +1,4 @@
-"""Somebody who sees when a device's jobs end."""
+"""An MQTT client that records when a device's jobs end."""
 
 import json
 import selectors
@@ -6,14 +6,15 @@ import ssl
 import time
 from collections.abc import Callable
 
-from ujobs_lab.bench.mqtt_client import MqttClient, Traffic, poll
+from ujobs_lab.bench.mqtt_client import MqttClient, poll
 from ujobs_tools.aws.fleet import Thing
 from ujobs_tools.host.processes import NotReady
 
 
 class Observer(MqttClient):
-    """Connects with a thing's certificate, under another name. ended: job id -> time.monotonic() at which notify-next
-    named another job, or none: replies go to the device alone."""
+    """Connects with a thing's certificate and another client id, and subscribes to notify-next, because AWS sends
+    replies to the requesting device only. ended: job id -> time.monotonic() at which notify-next named another job or
+    none."""
 
     def __init__(self, thing: Thing) -> None:
         self._next = ""
@@ -21,7 +22,7 @@ class Observer(MqttClient):
         self.ended: dict[str, float] = {}
         self._up = False
         filters = (f"$aws/things/{thing.name}/jobs/notify-next",)
-        super().__init__(f"{thing.name}-observer", filters, self._waiting_on, Traffic())
+        super().__init__(f"{thing.name}-observer", filters, self._waiting_on)
         context = ssl.create_default_context(cafile=thing.directory / "ca.pem")
         context.load_cert_chain(thing.directory / "cert.pem", thing.directory / "key.pem")
         assert thing.port is not None
@@ -29,7 +30,7 @@ class Observer(MqttClient):
         self._poll_until(lambda: self._up, 10, "the observer's connection")
 
     def wait_for(self, job_ids: list[str], seconds: float) -> None:
-        """Return when each has ended. Raises NotReady."""
+        """Return when all of the jobs have ended. Raises NotReady if they have not within so many seconds."""
         self._poll_until(lambda: all(job_id in self.ended for job_id in job_ids), seconds, "jobs")
 
     def end(self) -> None:

@@ -11,7 +11,6 @@ import contextlib
 import math
 import statistics
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,18 +22,11 @@ from ujobs_lab.bench.far import far
 from ujobs_lab.bench.observer import Observer
 from ujobs_lab.bench.peers import Peer
 from ujobs_lab.bench.sheet import Sheet
-from ujobs_tools.board.interpreter import find_micropython
 from ujobs_tools.host.processes import NotReady, running
 
 _PATIENCE = 60.0  # seconds
 _FAR = 0.05  # seconds each way
 _MEMORY = Path("/dev/shm")
-_READY = "import sys; sys.stdout.write('ready\\n'); getattr(sys.stdout, 'flush', int)(); sys.stdin.read()"
-# What each interpreter takes before it has read a line of a device's program.
-_EMPTY = {
-    "MicroPython": [str(find_micropython()), "-X", f"heapsize={peers.HEAP}", "-c", _READY],
-    "CPython": [sys.executable, "-c", _READY],
-}
 
 Numbers = dict[str, float]
 
@@ -49,7 +41,7 @@ def measure(jobs: int = 50, singles: int = 100, rounds: int = 3, far_jobs: int =
         on_unix.compile_programs(folder)
         with at_work(folder) as service, contextlib.ExitStack() as stack:
             ways = []
-            for number, peer in enumerate(peers.peers(folder)):
+            for number, peer in enumerate(peers.PEERS):
                 work = Work(service, folder / str(number))
                 work.allow_observer()
                 observer = Observer(work.thing)
@@ -61,13 +53,12 @@ def measure(jobs: int = 50, singles: int = 100, rounds: int = 3, far_jobs: int =
                     one = _many(folder, work, observer, peer, jobs)
                     taken[peer.name].append(one | _singles(folder, work, observer, peer, singles))
             away = {}
-            with far(service.mqtts, _FAR) as proxy:
+            with far(service.mqtts, _FAR, _FAR) as proxy:
                 for peer, work, observer in ways:
                     found = _many(folder, work, observer, peer, far_jobs, port=proxy.port)
                     away[peer.name] = found["jobs_per_second"]
     devices = {name: median(figures) | {"far_jobs_per_second": away[name]} for name, figures in taken.items()}
-    empty = {name: _resident(command) for name, command in _EMPTY.items()}
-    return {"jobs": jobs, "singles": singles, "rounds": rounds, "devices": devices, "empty": empty}
+    return {"jobs": jobs, "singles": singles, "rounds": rounds, "devices": devices}
 
 
 def median(rounds: list[Numbers]) -> Numbers:
@@ -96,14 +87,10 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
         )
         for name, one in found["devices"].items()
     ]
-    rows.append(())
-    rows += [(f"{name}, no program", "", "", "", "", f"{size / 1e6:.1f}") for name, size in found["empty"].items()]
-    note = (
-        "Process: resident memory, interpreter and TLS included. Heap: MicroPython's, with 64-bit words."
-    )
+    note = "Process: resident memory, interpreter and TLS included. Heap: MicroPython's, with 64-bit words."
     columns = ("", "jobs/s", "jobs/s, 50 ms away", "p50, ms", "p99, ms", "process, MB", "heap in use, KB")
     title = f"{found['jobs']} jobs one after the other, {found['singles']} one at a time, median of {found['rounds']}"
-    return [Sheet(title, columns, rows, note, on_page=tuple(found["devices"]))]
+    return [Sheet(title, columns, rows, note)]
 
 
 def _many(folder: Path, work: Work, observer: Observer, peer: Peer, count: int, port: int | None = None) -> Numbers:
@@ -149,11 +136,3 @@ def _single(work: Work, observer: Observer, text: str) -> float:
 def _options(folder: Path, work: Work, peer: Peer, **more: Any) -> dict[str, Any]:
     return work.options(True, journal=str(folder / f"{work.thing.name}-records"), **more, **dict(peer.options))
 
-
-def _resident(command: list[str]) -> int:
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        size = usage.memory(process.pid)
-        process.communicate()
-    return size

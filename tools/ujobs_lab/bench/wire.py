@@ -116,7 +116,7 @@ def _battery(folder: Path, work: Work, count: int) -> dict[str, Numbers]:
         seen, job_ids = _plain(folder, work, "ujobs", jobs, 0)
         work.check(job_ids)
         job_ids = work.offer(jobs)
-        with far(work.service.mqtts, 0) as proxy:
+        with far(work.service.mqtts, 0, 0) as proxy:
             options = work.options(True, jobs=jobs, idle=True, journal=str(folder / "battery-records"))
             on_unix.run(folder, "device_ujobs", options | {"port": proxy.port})
             work.check(job_ids)

@@ -91,31 +91,6 @@ def by_loop(options: dict, watch: Watch) -> None:
     sock.close()
 
 
-async def by_asyncio(options: dict, watch: Watch) -> None:
-    """The same with asyncio's streams."""
-    context = server_context(options)
-    watch.idle()
-    watch.count_turns()
-    stream, _ = await asyncio.open_connection(
-        options["host"], options["port"], ssl=context, server_hostname=options["host"]
-    )
-    stream.write(_REQUEST)
-    await stream.drain()
-    while await stream.readline() != b"\r\n":
-        pass
-    buffer = memoryview(bytearray(_PIECE))
-    with open(options["path"], "wb") as file:
-        while True:
-            count = await stream.readinto(buffer)
-            if count == 0:
-                break
-            if count:
-                watch.piece()
-                file.write(buffer[:count])
-    watch.over()
-    stream.close()
-
-
 def server_context(options: dict):
     """A TLS context that verifies the server."""
     import ssl
@@ -160,8 +135,6 @@ def main() -> None:
     watch = Watch(options["collect"])
     if "certificates" in options:
         by_job(options, watch)
-    elif options["asyncio"]:
-        asyncio.run(by_asyncio(options, watch))
     else:
         by_loop(options, watch)
     print(json.dumps({
