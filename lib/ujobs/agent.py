@@ -7,14 +7,13 @@ IoT Jobs Data ("iot-jobs-data"), whose operation and field names are used here.
 import asyncio
 import random
 import sys
-from errno import ETIMEDOUT
 
 import ujson
 from umqtt.simple import MQTTException
 
 from . import lend, let_go
 from .journal import Journal
-from .link import explain, log, until
+from .link import ETIMEDOUT, explain, log, until
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
@@ -47,9 +46,9 @@ class JobsError(Exception):
     `versionNumber`, maybe `statusDetails`), else an empty dict.
     """
 
-    def __init__(self, code: str, message: str = "", state: "dict | None" = None):
+    def __init__(self, code: object, message: object = "", state: object = None):
         super().__init__("%s: %s" % (code, message))
-        self.code = code
+        self.code = str(code)
         self.state = state if isinstance(state, dict) else {}
 
 
@@ -85,6 +84,7 @@ class Requests:
     """
 
     attempts = 3
+    _notified: "Callable"  # called with the rest of the topic and the payload of what is no reply
 
     def __init__(self, link: "Link", thing: str):
         lend("checks", "check_name", "thingName", thing, 128)
@@ -109,6 +109,7 @@ class Requests:
         API's names; those that are None are left out. Nothing is checked here, see JobsClient. Raises JobsError when
         the service refuses, OSError without an answer, MemoryError for a reply larger than the receive limit.
         """
+        link = self.link
         await self._sending.acquire()
         try:
             self._serial += 1
@@ -123,10 +124,10 @@ class Requests:
                 self._answered.clear()
                 self._answer = None
                 try:
-                    if not self.link.up.is_set():
-                        await asyncio.wait_for(self.link.up.wait(), self.link.timeout)
-                    await self.link.publish(self._topic, body)
-                    await until(self._answered, self.link.timeout)
+                    if not link.up.is_set():
+                        await asyncio.wait_for(link.up.wait(), link.timeout)
+                    await link.publish(self._topic, body)
+                    await until(self._answered, link.timeout)
                 except (OSError, asyncio.TimeoutError):
                     continue
                 answer = self._answer
@@ -153,17 +154,12 @@ class Requests:
             if token != "%x" % self._serial and (token is not None or not refused):
                 return
             if refused:
-                answer = JobsError(
-                    str(answer.get("code")), str(answer.get("message")), answer.get("executionState")
-                )
+                answer = JobsError(answer.get("code"), answer.get("message"), answer.get("executionState"))
         except MemoryError as error:
             # A retry would return the same oversized reply.
             answer = error
         self._answer = answer
         self._answered.set()
-
-    def _notified(self, name, payload):
-        pass
 
     def _link_changed(self, up):
         if not up:
@@ -219,10 +215,11 @@ class Agent(Requests):
         time_limit: minutes, 1 to 7200, after which an `async` function is stopped and FAILED; only the watchdog stops a
         plain one. Raises ValueError.
         """
-        lend("checks", "check_options", step_timeout, on_restart, max_attempts, time_limit)
+        options = (step_timeout, on_restart, max_attempts, time_limit)
+        lend("checks", "check_options", *options)
 
         def register(function):
-            self._handlers[operation] = (function, step_timeout, on_restart, max_attempts, time_limit)
+            self._handlers[operation] = (function,) + options
             return function
 
         return register
@@ -237,9 +234,7 @@ class Agent(Requests):
 
     def confirm(self) -> None:
         """Confirm that the application works: a version in its trial becomes permanent (see trial). Raises OSError."""
-        from . import trial
-
-        trial.confirm()
+        lend("trial", "confirm")
 
     async def run(self, until_idle: bool = False) -> None:
         """Connect and work through jobs until cancelled.
@@ -248,20 +243,21 @@ class Agent(Requests):
         a board that sleeps. Raises RuntimeError when a handler does not stop: only a reset ends it then.
         """
         self._until_idle = until_idle
+        link = self.link
         wanted = (self._prefix + b"notify-next", 1)
-        if not until_idle and wanted not in self.link.filters:
-            self.link.filters.append(wanted)
-        connection = asyncio.create_task(self.link.run())
+        if not until_idle and wanted not in link.filters:
+            link.filters.append(wanted)
+        connection = asyncio.create_task(link.run())
         loaded = None  # the modules that were there before a job needed more
         retry = _RETRY
         try:
             while True:
                 try:
-                    await self.link.up.wait()
+                    await link.up.wait()
                     if self.journal.acknowledged and self._patience:
                         # The service is asked after a report or an error, so it has said that nothing is pending.
                         if until_idle:
-                            return await self.link.disconnect()
+                            return await link.disconnect()
                         if loaded and self._patience == _ASK_ANYWAY:
                             let_go(loaded)
                             loaded = None
@@ -282,7 +278,7 @@ class Agent(Requests):
                 except EXPECTED as error:
                     log(explain(error))
                     self._patience = 0
-                    if self.link.up.is_set():
+                    if link.up.is_set():
                         await asyncio.sleep(retry)
                         retry = min(retry * 2, 16 * _RETRY)
         finally:

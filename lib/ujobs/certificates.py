@@ -22,7 +22,7 @@ def tls_context(
     encrypted. Raises OSError for a file that cannot be read, ValueError for one that cannot be used or for a key that
     does not belong to the certificate; both name the file.
     """
-    if bool(cert) != bool(key):
+    if (not cert) != (not key):
         raise ValueError("cert and key go together")
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     context.verify_mode = tls.CERT_REQUIRED
@@ -45,7 +45,7 @@ def tls_context(
         if str(error) == "invalid cert" and cert and name is key:
             name = cert
         name = name if isinstance(name, str) else "certificate or key"
-        raise (ValueError if isinstance(error, ValueError) else OSError)("%s: %s" % (name, error))
+        raise type(error)("%s: %s" % (name, error))
     return context
 
 

@@ -17,16 +17,11 @@ _WORD = const("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-:
 _LONG = const(0x7FFFFFFFFFFFFFFF)
 MOST_DETAILS = 10
 _MOST_VALUE = const(1024)
-# Where characters begin to be forbidden and to be allowed again, in turns, three bytes for each of them. Unassigned
-# characters count as allowed.
+# Where characters begin to be forbidden and to be allowed again, in turns. Unassigned characters count as allowed.
 _EDGES = const(
-    b"\0\0\0" b"\0\0\x20" b"\0\0\x7F" b"\0\0\xA0" b"\0\0\xAD" b"\0\0\xAE"
-    b"\0\x06\0" b"\0\x06\x06" b"\0\x06\x1C" b"\0\x06\x1D" b"\0\x06\xDD" b"\0\x06\xDE" b"\0\x07\x0F" b"\0\x07\x10"
-    b"\0\x08\x90" b"\0\x08\x92" b"\0\x08\xE2" b"\0\x08\xE3" b"\0\x18\x0E" b"\0\x18\x0F"
-    b"\0\x20\x0B" b"\0\x20\x10" b"\0\x20\x2A" b"\0\x20\x2F" b"\0\x20\x60" b"\0\x20\x70"
-    b"\0\xD8\0" b"\0\xF9\0" b"\0\xFE\xFF" b"\0\xFF\0" b"\0\xFF\xF9" b"\0\xFF\xFC"
-    b"\x01\x10\xBD" b"\x01\x10\xBE" b"\x01\x10\xCD" b"\x01\x10\xCE" b"\x01\x34\x30" b"\x01\x34\x40"
-    b"\x01\xBC\xA0" b"\x01\xBC\xA4" b"\x01\xD1\x73" b"\x01\xD1\x7B" b"\x0E\0\0"
+    "\0\x20\x7F\xA0\xAD\xAE\u0600\u0606\u061C\u061D\u06DD\u06DE\u070F\u0710\u0890\u0892\u08E2\u08E3\u180E\u180F"
+    "\u200B\u2010\u202A\u202F\u2060\u2070\uD800\uF900\uFEFF\uFF00\uFFF9\uFFFC\U000110BD\U000110BE\U000110CD\U000110CE"
+    "\U00013430\U00013440\U0001BCA0\U0001BCA4\U0001D173\U0001D17B\U000E0000"
 )
 
 
@@ -75,39 +70,41 @@ def check_execution(found: object) -> dict:
     return found
 
 
-def _allowed(n):
-    allowed = True
-    for at in range(0, len(_EDGES), 3):
-        if n < _EDGES[at] << 16 | _EDGES[at + 1] << 8 | _EDGES[at + 2]:
-            break
-        allowed = not allowed
-    return allowed
+def _utf8(text):
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _characters(data):
+    # Each character of UTF-8 text, as bytes, whose order is that of the characters. MicroPython never frees the
+    # one-character strings made by indexing a string.
+    start = 0
+    while start < len(data):
+        first = data[start]
+        end = start + (1 if first < 0xC0 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4)
+        yield data[start:end]
+        start = end
 
 
 def blank(text: bytes) -> str:
-    """Return UTF-8 text in which each character that is not allowed is replaced by spaces, one or more."""
-    # In bytes: MicroPython never frees the one-character strings made by indexing a string.
-    data = bytearray(text)
-    start = 0
-    while start < len(data):
-        n = data[start]
-        end = start + (1 if n < 0xC0 else 2 if n < 0xE0 else 3 if n < 0xF0 else 4)
-        if n >= 0xC0:
-            n &= 0x7F >> (end - start)
-        for at in range(start + 1, end):
-            n = n << 6 | data[at] & 0x3F
-        if not _allowed(n):
-            data[start:end] = b" " * (end - start)
-        start = end
+    """Return UTF-8 text in which each character that is not allowed is a space."""
+    edges = tuple(_characters(_utf8(_EDGES)))
+    data = bytearray()
+    for character in _characters(text):
+        allowed = True
+        for edge in edges:
+            if character < edge:
+                break
+            allowed = not allowed
+        data.extend(character if allowed else b" ")
     return data.decode()
 
 
 def clean(text: str) -> str:
     """Return any text as a value of status details: forbidden characters become spaces, cut at 1024 characters."""
     text = text[:_MOST_VALUE]
-    data = text.encode("utf-8", "surrogatepass")
+    data = _utf8(text)
     if data and (min(data) < 32 or max(data) > 126):
-        text = blank(data)[:_MOST_VALUE]
+        text = blank(data)
     return text.strip() or "-"
 
 

@@ -60,8 +60,8 @@ def _operation(job_id, name):
     return job_id + name
 
 
-def _number(*arguments):
-    return None if arguments[1] is None else check_number(*arguments)
+def _number(field, value, *args):
+    return None if value is None else check_number(field, value, *args)
 
 
 def _minutes(step_timeout):
@@ -153,7 +153,7 @@ class JobsClient(Requests):
         if status == "SUCCESS":
             status = "SUCCEEDED"
         if status not in STATES[1:]:  # the first is that of no job
-            raise ValueError("status must be IN_PROGRESS, SUCCEEDED, FAILED or REJECTED")
+            raise ValueError("status must be one of " + ", ".join(STATES[1:]))
         try:
             return await self.request(
                 _operation(job_id, "/update"), status=status, statusDetails=_details(status_details),

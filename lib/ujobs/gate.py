@@ -87,7 +87,6 @@ async def choose(agent: "Agent", step_timeout: int) -> "tuple[dict | None, str]"
             for name in (b"get/+", b"notify"):
                 wanted = (agent._prefix + name, 1)
                 if wanted not in agent.link.filters:
-                    agent.link.filters.append(wanted)
                     await agent.link.subscribe(*wanted)
             others = []
             for one in field_of(await agent.request("get"), "queuedJobs", []):

@@ -62,7 +62,7 @@ class Job:
     def __init__(self, client: "Agent", document: dict):
         self.client = client
         self.document = document
-        self._journal = journal = client.journal
+        journal = client.journal
         self.job_id = journal.job_id
         self.execution_number = journal.execution_number
         self.attempt = journal.attempt
@@ -76,7 +76,7 @@ class Job:
     @property
     def checkpoint(self) -> "Any":
         """The value last given to save() for this execution, also before a reset; None when there is none."""
-        return self._journal.checkpoint()
+        return self.client.journal.checkpoint()
 
     def save(self, value: "Any") -> None:
         """Keep a value in flash that a later attempt of this execution finds in `checkpoint`.
@@ -84,7 +84,7 @@ class Job:
         value: what JSON can hold; up to about 120 bytes cost a tenth of a flash erase, more cost one. Raises OSError
         when the flash does not accept it.
         """
-        self._journal.save(value)
+        self.client.journal.save(value)
 
     def note(self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None) -> None:
         """The same as progress(), without yielding to other tasks."""
@@ -135,7 +135,7 @@ class Job:
         self.note(done, total, message)
         task = asyncio.current_task()
         try:
-            asyncio.get_event_loop().run_until_complete(self._yield())
+            asyncio.run(self._yield())
         finally:
             # MicroPython's loop can be run from within a task, but forgets which one it was.
             asyncio.core.cur_task = task  # type: ignore[attr-defined]

@@ -72,7 +72,7 @@ class Journal:
         self.queued_at = execution["queuedAt"] & 0xFFFFFFFF
         self.attempt = min(attempt, 255)
         self.acknowledged = False
-        self._hold("IN_PROGRESS", None)
+        self._hold(STATES[1], None)
         self._write("record", self._record())
 
     def set_version(self, version: int) -> None:

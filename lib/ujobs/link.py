@@ -59,10 +59,10 @@ async def _set(event, seconds):
     event.set()
 
 
-def _call(callback, *arguments):
+def _call(callback, *args):
     # A callback that fails must not end the connection.
     try:
-        callback(*arguments)
+        callback(*args)
     except Exception as error:
         log("callback failed:", explain(error))
 
@@ -85,10 +85,6 @@ def _packet(kind, body):
         size >>= 7
     packet.append(size)
     return packet + body
-
-
-class _Written(Exception):
-    pass
 
 
 class _Outbox:
@@ -177,11 +173,11 @@ class Link(MQTTClient):
         # Not while connecting either: AWS accepts nothing between CONNECT and its answer.
         if not self.up.is_set():
             raise OSError(ENOTCONN)
-        arguments = (super().publish, _octets(topic), _octets(msg), retain, qos)
+        args = (super().publish, _octets(topic), _octets(msg), retain, qos)
         if qos:
-            await self._ask(self._written, *arguments)
+            await self._ask(self._written, *args)
         else:
-            await self._send(self._written(*arguments))
+            await self._send(self._written(*args))
 
     async def connect(self) -> None:
         """Connect once, and restore the subscriptions, within three times `timeout`.
@@ -242,14 +238,12 @@ class Link(MQTTClient):
             # AWS accepts one CONNECT a second from a client id: never less than that.
             delay = 1 + random.random() * most
             most = min(most * 2, 32)
-            log("no link to %s:%d: %s. Next try in %d s" % (self.server, self.port, self.failure, int(delay + 0.5)))
+            log("no link to %s:%d: %s. Next try in %.0f s" % (self.server, self.port, self.failure, delay))
             await asyncio.sleep(delay)
 
     def wait_msg(self) -> None:
         # The base class calls this after writing a packet, to wait for its acknowledgement.
-        raise _Written
-
-    check_msg = wait_msg
+        raise EOFError
 
     async def _connect(self):
         self._lost.clear()
@@ -303,13 +297,13 @@ class Link(MQTTClient):
             body += _string(topic) + bytes(qos)
         return _packet(kind, body)
 
-    def _written(self, write, *arguments):
+    def _written(self, write, *args):
         # Start with an empty buffer: leftovers of a failed write must not precede the next packet.
         self.sock.data = bytearray()
         try:
-            write(*arguments)
-        except _Written:
-            pass
+            write(*args)
+        except EOFError:
+            pass  # see wait_msg()
         return self.sock.data
 
     def _await(self, kind):
@@ -317,13 +311,13 @@ class Link(MQTTClient):
         self._awaited = kind
         self._codes = None
 
-    async def _ask(self, build, *arguments):
+    async def _ask(self, build, *args):
         # Send a packet that is acknowledged, twice if need be. Returns the codes in the acknowledgement.
         await self._asking.acquire()
         try:
             # umqtt.simple never wraps the packet id.
             self.pid %= 65535
-            packet = build(*arguments)
+            packet = build(*args)
             for _ in range(2):
                 self._await((packet[0] & 0xF0) + 0x10)
                 await self._send(packet)

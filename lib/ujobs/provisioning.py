@@ -9,7 +9,6 @@ import asyncio
 import os
 import random
 from binascii import hexlify
-from errno import ETIMEDOUT
 
 import ujson
 
@@ -18,7 +17,7 @@ from .agent import EXPECTED, JobsError, parse
 from .certificates import CERTIFICATE, KEY, der_blocks, secure_link, tls_context
 from .checks import check_name
 from .flash import make_folders, remove
-from .link import explain, log, until
+from .link import ETIMEDOUT, explain, log, until
 
 # Not in a .mpy at -O2, whose compiler knows const.
 if __debug__:
@@ -155,7 +154,7 @@ class Claim:
             try:
                 self._answer = parse(payload)
                 if topic.endswith(b"/rejected"):
-                    self._answer = JobsError(str(self._answer.get("errorCode")), str(self._answer.get("errorMessage")))
+                    self._answer = JobsError(self._answer.get("errorCode"), self._answer.get("errorMessage"))
             except (MemoryError, ValueError) as error:
                 self._answer = error
             self._answered.set()

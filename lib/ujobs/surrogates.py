@@ -30,12 +30,13 @@ def join(text: bytes) -> bytes:
         if at < 0:
             parts.append(text[start:])
             return b"".join(parts)
-        if text[at + 1 : at + 3] in (b"ud", b"uD") and text[at + 6 : at + 9] in (b"\\ud", b"\\uD"):
+        if text[at + 1 : at + 2] == b"u":
             high = int(text[at + 2 : at + 6], 16) - 0xD800
-            low = int(text[at + 8 : at + 12], 16) - 0xDC00
-            if 0 <= high < 0x400 and 0 <= low < 0x400:
-                parts.append(text[start:at])
-                parts.append(chr(0x10000 + (high << 10) + low).encode())
-                at += 10
-                start = at + 2
+            if 0 <= high < 0x400 and text[at + 6 : at + 8] == b"\\u":
+                low = int(text[at + 8 : at + 12], 16) - 0xDC00
+                if 0 <= low < 0x400:
+                    parts.append(text[start:at])
+                    parts.append(chr(0x10000 + (high << 10) + low).encode())
+                    at += 10
+                    start = at + 2
         at += 2

@@ -161,6 +161,15 @@ class Loop(asyncio.SelectorEventLoop):
         return task.result()
 
 
+def run(coroutine, _run=asyncio.run):
+    """As MicroPython's, which a running task may call, too."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return _run(coroutine)
+    return loop.run_until_complete(coroutine)
+
+
 class _Policy(asyncio.DefaultEventLoopPolicy):
     _loop_factory = Loop
 
@@ -173,6 +182,7 @@ def install():
     time.sleep_ms = lambda milliseconds: time.sleep(milliseconds / 1000)
     asyncio.open_connection = open_connection
     asyncio.wait_for = wait_for
+    asyncio.run = run
     asyncio.sleep_ms = lambda milliseconds: asyncio.sleep(milliseconds / 1000)
     sys.print_exception = lambda error, file=None: traceback.print_exception(error, file=file)
     asyncio.core = types.SimpleNamespace(cur_task=None)
