@@ -145,9 +145,10 @@ def test_replies_are_matched_by_client_token():
 def test_a_rejection_without_token_still_counts():
     async def scenario(client, cloud):
         cloud.broker.on_publish = lambda topic, payload: cloud.broker.send(
-            topic + b"/rejected", b'{"code": "InvalidJson", "message": "no"}')
+            topic + b"/rejected", b'{"code": "InvalidJson", "message": "no value"}')
         error = await fails(JobsError, client.get_pending())
         assert error.code == "InvalidJson"
+        assert "no value" in str(error)
 
     run(scenario)
 

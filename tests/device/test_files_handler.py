@@ -204,6 +204,7 @@ def test_documents_that_will_not_do_are_rejected_before_anything_is_touched():
         {"fetch": [source(size="1")]}, {"fetch": [source(size=-1)]}, {"fetch": [source()] * 65},
         {"fetch": [source(path="/etc/passwd")]}, {"fetch": [source(), source(path=FOLDER + "/../x")]},
         {"fetch": [source(path=None)]}, {"delete": "all"}, {"delete": ["/boot.py"]}, {"list": "/"},
+        {"fetch": [{"stream": "app-2", "path": FOLDER + "/new", "size": 5}]},
         {"read": "/settings.json"}, {"read": 5}, {"fetch": [source(url="https://files.example.com/")]},
     )
     for document in documents:

@@ -54,17 +54,17 @@ def main(
             finally:
                 copies.put(copy)
 
+        tried, seen = Counter(module for module, _ in chosen), Counter[str]()
         with ThreadPoolExecutor(workers) as pool:
-            noticed = list(pool.map(attempt, chosen))
-    tried, seen = Counter(module for module, _ in chosen), Counter[str]()
-    for (module, one), found in zip(chosen, noticed, strict=True):
-        seen[module] += found
-        if not found:
-            line = (REPOSITORY / module).read_text().splitlines()[one.line - 1].strip()
-            console.print(f"not noticed: {module}:{one.line}: {one.what}: {line}", markup=False, soft_wrap=True)
-    share = sum(noticed) / len(chosen) if chosen else 1.0
+            for (module, one), found in zip(chosen, pool.map(attempt, chosen), strict=True):
+                seen[module] += found
+                if not found:
+                    line = (REPOSITORY / module).read_text().splitlines()[one.line - 1].strip()
+                    console.print(f"not noticed: {module}:{one.line}: {one.what}: {line}", markup=False, soft_wrap=True)
+    noticed = seen.total()
+    share = noticed / len(chosen) if chosen else 1.0
     rows: list[tuple[str, ...] | tuple[()]] = [_row(module, tried[module], seen[module]) for module in sorted(tried)]
-    rows += [(), _row("all", len(chosen), sum(noticed))]
+    rows += [(), _row("all", len(chosen), noticed)]
     console.print(as_table(Sheet(f"Faults noticed, seed {seed}", ("module", "tried", "noticed", "share"), rows)))
     raise SystemExit(share < _GOAL)
 

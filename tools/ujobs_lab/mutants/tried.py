@@ -13,9 +13,13 @@ import coverage  # pyright: ignore[reportMissingImports]
 from ujobs_lab import REPOSITORY
 from ujobs_lab.mutants.mutations import Mutation, mutated
 
-TESTS = "tests/device"
+TESTS = ("tests/device", "tests/library")
 _COPIED = ("lib", "firmware", "tests", "tools", "boot.py", "main.py", "pyproject.toml", "examples")
-_PYTEST = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout=120")
+# Hypothesis takes longer to import than most tests take. The tests of tests/device are not run again on MicroPython.
+_PYTEST = (
+    sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--timeout=120",
+    "--ignore=tests/library/test_on_micropython.py",
+)
 _OUTPUT = "output.txt"
 _PATIENCE = 900.0  # seconds for all tests of one fault
 
@@ -35,8 +39,8 @@ _ON_VIRTUAL_BOARD = {
 
 @dataclass
 class Runs:
-    """What a run of all device tests has shown. lines: module and line -> the tests that run it. seconds: of each test,
-    by its function's name."""
+    """What a run of all tests of the library has shown. lines: module and line -> the tests that run it. seconds: of
+    each test, by its function's name."""
 
     lines: dict[tuple[str, int], set[str]]
     seconds: dict[str, float]
@@ -81,7 +85,7 @@ class Copy:
             path.write_bytes(source)
 
     def runs(self) -> Runs:
-        """Run all device tests once, without a fault. Raises RuntimeError when one fails."""
+        """Run all tests of the library once, without a fault. Raises RuntimeError when one fails."""
         data = self._folder / "coverage.data"
         report = self._folder / "report.xml"
         settings = self._folder / "coverage.ini"
@@ -90,18 +94,25 @@ class Copy:
             f"    {self._folder / 'firmware'}\n"
         )
         coverage_run = (sys.executable, "-m", "coverage", "run", f"--rcfile={settings}")
-        if self._run([*coverage_run, *_PYTEST[1:], TESTS, f"--junitxml={report}"], 1200.0) != 0:
+        if self._run([*coverage_run, *_PYTEST[1:], *TESTS, f"--junitxml={report}"], 1200.0) != 0:
             said = (self._folder / _OUTPUT).read_text()[-3000:]
-            raise RuntimeError(f"{TESTS} fails without a fault:\n{said}")
+            raise RuntimeError(f"{' '.join(TESTS)} fails without a fault:\n{said}")
         measured = coverage.CoverageData(str(data))
         measured.read()
         lines: dict[tuple[str, int], set[str]] = {}
         for file in measured.measured_files():
             module = str(Path(file).relative_to(self._folder))
             for line, contexts in measured.contexts_by_lineno(file).items():
-                lines[module, line] = {_test(context) for context in contexts if context}
+                lines[module, line] = {self._test(context) for context in contexts if context}
         cases = ElementTree.parse(report).iter("testcase")
         return Runs(lines, {case.get("name", ""): float(case.get("time", 0)) for case in cases})
+
+    def _test(self, context: str) -> str:
+        # "test_link.test_ping" is what coverage calls it.
+        module, _, name = context.rpartition(".")
+        file = module.rpartition(".")[2] + ".py"
+        folder = next(folder for folder in TESTS if (self._folder / folder / file).exists())
+        return f"{folder}/{file}::{name}"
 
     def _run(self, command: list[str], patience: float = _PATIENCE) -> int:
         # Also for the programs that tests start.
@@ -118,9 +129,3 @@ class Copy:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, 9)
                 return 1
-
-
-def _test(context: str) -> str:
-    # "test_link.test_ping" is what coverage calls it.
-    module, _, name = context.rpartition(".")
-    return f"{TESTS}/{module.rpartition('.')[2]}.py::{name}"
