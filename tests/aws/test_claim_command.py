@@ -68,7 +68,7 @@ def test_what_cannot_be_made_leaves_nothing_behind(cloud: clouds.Cloud, tmp_path
     again = refused("twice", "--endpoint-url", cloud.endpoint_url, "--out", tmp_path / "again")
     assert "ResourceAlreadyExistsException" in again
     assert "could not be undone" not in again
-    assert "a key is never overwritten" in refused("third", *common)
+    assert "keys are never overwritten" in refused("third", *common)
 
 
 def test_without_a_cloud(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_a_second_thing_shares_the_policy(cloud: clouds.Cloud, tmp_path: Path) -
 
 def test_a_thing_that_exists_is_left_alone(cloud: clouds.Cloud, tmp_path: Path) -> None:
     fleet.create_thing("twice-1", tmp_path / "first", cloud.endpoint_url)
-    with pytest.raises(CloudError, match="twice-1 exists already"):
+    with pytest.raises(CloudError, match="twice-1 already exists"):
         fleet.create_thing("twice-1", tmp_path / "second", cloud.endpoint_url)
     assert len(cloud.iot().list_thing_principals(thingName="twice-1")["principals"]) == 1
     assert not (tmp_path / "second").exists()
@@ -178,7 +178,7 @@ def test_what_was_made_is_removed_when_a_later_step_fails(
 def test_a_key_is_never_overwritten(cloud: clouds.Cloud, tmp_path: Path) -> None:
     fleet.create_thing("key-1", tmp_path, cloud.endpoint_url)
     key = (tmp_path / "key.pem").read_bytes()
-    with pytest.raises(FileExistsError, match="a key is never overwritten"):
+    with pytest.raises(FileExistsError, match="keys are never overwritten"):
         fleet.create_thing("key-2", tmp_path, cloud.endpoint_url)
     assert (tmp_path / "key.pem").read_bytes() == key
     iot = cloud.iot()

@@ -100,7 +100,7 @@ def test_things_are_listed(cloud: clouds.Cloud, thing: str) -> None:
         ("{", "document is not JSON"),
         ("[]", "operation"),
         ('{"times": 3}', "operation"),
-        (json.dumps({"operation": "x" * 40000}), "at most 32768"),
+        (json.dumps({"operation": "x" * 40000}), "limit is 32768"),
         ('{"operation": "settings", "set": {"thing": null}}', 'set.thing is null, which AWS removes'),
     ],
 )
@@ -132,7 +132,7 @@ def test_jobs_are_listed_shown_cancelled_and_deleted(cloud: clouds.Cloud, thing:
     assert "step: [/one]" in run(cloud, "job", "describe", job, "--thing", thing)[1]
     code, said = run(cloud, "job", "cancel", job)
     assert (code, said.splitlines()[0]) == (0, f"cancelled: {other}")
-    assert f"goes on: {thing}; --force" in said
+    assert f"still in progress: {thing}; --force" in said
     code, said = run(cloud, "job", "cancel", job, "--force")
     assert (code, said) == (0, f"cancelled: {thing}\n")
     assert run(cloud, "job", "delete", job, "--force")[0] == 0

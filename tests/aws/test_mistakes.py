@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_port_for_mqtt_is_no_endpoint(cloud: clouds.Cloud, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{cloud.mqtts}"
-    said = f"what answers at {url} is no service for HTTP"
+    said = f"{url} does not speak HTTP"
     assert said in refused("thing", "list", "--endpoint-url", url)
     assert said in refused("thing", "create", "kiln-7", "--out", tmp_path / "out", "--endpoint-url", url)
 

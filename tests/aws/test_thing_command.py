@@ -91,7 +91,7 @@ def test_a_ca_file_with_several(tmp_path: Path, cloud: clouds.Cloud) -> None:
     fleet.create_thing("bundle-1", tmp_path / "thing", cloud.endpoint_url)
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes((tmp_path / "thing" / "ca.pem").read_bytes() * 2)
-    assert "2 certificates; a board takes one" in refused("kiln-7", "--ca", bundle, "--out", tmp_path / "out")
+    assert "2 certificates; boards need exactly one" in refused("kiln-7", "--ca", bundle, "--out", tmp_path / "out")
 
 
 def test_folders_that_are_none(tmp_path: Path) -> None:

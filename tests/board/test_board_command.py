@@ -125,7 +125,7 @@ def test_names_and_passwords_stay_text(tmp_path: Path) -> None:
     assert [lists["wifi"][0]["ssid"], lists["wifi"][1]] == ["1", {"ssid": "2", "password": "12345678"}]
     assert make_settings(None, {}, ['host=["a", "b"]', "thing=t"])["host"] == ["a", "b"]
     for wrong in ("wifi.2.ssid=a", "host.1=b"):
-        with pytest.raises(UsageError, match="the list has no such place"):
+        with pytest.raises(UsageError, match="the list does not have this position"):
             make_settings(None, {"thing": "t"}, [wrong])
     assert made["wifi"] == {"ssid": "007", "password": "12345678"}
     assert made["signing_key"] == "/a"
@@ -139,7 +139,7 @@ def test_settings_default_to_the_example(tmp_path: Path) -> None:
     assert (made["thing"], made["host"], made["port"]) == ("t", "localhost", 1)
     with pytest.raises(UsageError, match="needs the thing"):
         make_settings(None, {"host": "localhost"}, [])
-    with pytest.raises(UsageError, match="write KEY=VALUE"):
+    with pytest.raises(UsageError, match="must be KEY=VALUE"):
         make_settings(None, {}, ["nonsense"])
 
 
@@ -163,7 +163,7 @@ def test_a_board_that_does_not_start_its_work_ends_with_exit_code_1(tmp_path: Pa
     [
         ("echo micropython 1 23", "is micropython 1.23: the virtual board needs MicroPython 1.24 or later"),
         ("echo cpython 3 12", "is cpython 3.12"),
-        ("exit 1", "does not run as MicroPython does"),
+        ("exit 1", "is not a MicroPython interpreter"),
     ],
 )
 def test_a_micropython_that_is_named_is_checked(
@@ -196,12 +196,12 @@ def test_refusals_say_what_to_do(tmp_path: Path) -> None:
     image = make_image(tmp_path, "")
     assert "leave out --app, or add --fresh" in refused(str(image), "--app", str(tmp_path))
     assert "has no settings.json" in refused(str(image), "--host", "localhost")
-    assert "write a size such as 160k" in refused(str(image), "--heap", "lots")
+    assert "must be a size such as 160k" in refused(str(image), "--heap", "lots")
     assert "needs the thing" in refused(str(tmp_path / "new.img"))
     new = str(tmp_path / "new.img")
     settings = tmp_path / "settings.json"
     for content, message in (
-        (b"[1]", "settings.json has to be a JSON object"),
+        (b"[1]", "settings.json must be a JSON object"),
         (b'{"thing": "x",}', "settings.json is not JSON: "),
         (b"\xff", "settings.json is not a text file"),
     ):
@@ -217,7 +217,7 @@ def test_refusals_say_what_to_do(tmp_path: Path) -> None:
     assert not Path(new).exists()
     broken = tmp_path / "broken.img"
     broken.write_bytes(b"\0" * 4097)
-    assert "is no flash image" in refused(str(broken))
+    assert "is not a flash image" in refused(str(broken))
 
 
 def test_the_board_refuses_flash_without_a_file_system(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_the_board_refuses_flash_without_a_file_system(tmp_path: Path) -> None:
     image.write_bytes(b"\xff" * 65536)
     result = subprocess.run([*COMMAND, str(image)], capture_output=True, text=True, timeout=20)
     assert result.returncode == 2
-    assert "board: the image holds no littlefs file system" in result.stdout
+    assert "board: the image does not contain a littlefs file system" in result.stdout
 
 
 def test_umqtt_is_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
 def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
     image = tmp_path / "flash.img"
     image.write_bytes(content)
-    with pytest.raises(ImageError, match="no sound littlefs file system"):
+    with pytest.raises(ImageError, match="does not contain a valid littlefs file system"):
         read_files(image)
 
 

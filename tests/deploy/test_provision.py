@@ -86,7 +86,7 @@ def test_nothing_is_made_for_a_board_that_is_not_there(serve: clouds.Cloud, tmp_
     assert "no board at" in said
     code, said = provision("kiln-2", "--set", "nonsense", "--endpoint-url", serve.endpoint_url)
     assert code == 2
-    assert "write KEY=VALUE" in said
+    assert "must be KEY=VALUE" in said
     assert things(serve) == before
     assert not (tmp_path / "out").exists()
 

@@ -387,11 +387,11 @@ def test_mistakes_in_publishing_are_told_in_one_line(field: Field, tmp_path: Pat
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole" / "app.py").write_text("def setup(agent):\n    pass\n")
     made = publish(field, "publish-app", tmp_path / "whole", "wrong", "--key", tmp_path / "text")
-    assert (made.returncode, "holds no private key in PEM" in made.stderr) == (1, True)
+    assert (made.returncode, "is not a private key in PEM" in made.stderr) == (1, True)
     for command, path, message in (
-        ("publish-app", tmp_path / "empty", "there has to be an app.py"),
+        ("publish-app", tmp_path / "empty", "it needs an app.py"),
         ("publish-app", tmp_path / "missing", "missing"),
-        ("publish-firmware", tmp_path / "text", "is no ESP32 application image"),
+        ("publish-firmware", tmp_path / "text", "is not an ESP32 application image"),
         ("publish-firmware", tmp_path / "missing", "No such file"),
     ):
         made = publish(field, command, path, "wrong")

@@ -195,7 +195,7 @@ def test_keys_that_boards_would_not_take_are_refused(tmp_path: Path) -> None:
         (rsa.generate_private_key(65537, 2050), None, "this one has 2050 bits"),
         (ed25519.Ed25519PrivateKey.generate(), None, "another kind"),
         (dsa.generate_private_key(1024), None, "another kind"),
-        (p256, b"passphrase", "is encrypted; take the passphrase off: openssl pkey -in"),
+        (p256, b"passphrase", "is encrypted; remove the passphrase: openssl pkey -in"),
     ):
         assert message in refused("--key", written(tmp_path / "signing", key, passphrase), tmp_path / "signing")
 
@@ -207,14 +207,14 @@ def test_what_is_no_key_is_said_to_be_none(keys: Path, tmp_path: Path) -> None:
     text = (keys / "ec.pem").read_text()
     for content in (b"", b"text", public, text.replace("M", "N", 1).encode(), text[:60].encode()):
         (tmp_path / "signing").write_bytes(content)
-        assert "holds no private key in PEM" in refused("--key", tmp_path / "signing", keys / "app.py")
-    assert "holds no private key in PEM" in refused("--key", keys / "ec.der", keys / "app.py")
+        assert "is not a private key in PEM" in refused("--key", tmp_path / "signing", keys / "app.py")
+    assert "is not a private key in PEM" in refused("--key", keys / "ec.der", keys / "app.py")
     assert "No such file" in refused("--key", tmp_path / "missing", keys / "app.py")
 
 
 def test_arguments_that_will_not_do(keys: Path, tmp_path: Path) -> None:
     assert "give files to sign" in refused("--key", keys / "ec.pem")
-    assert "PSS is for RSA" in refused("--key", keys / "ec.pem", "--pss", keys / "app.py")
+    assert "PSS needs an RSA key" in refused("--key", keys / "ec.pem", "--pss", keys / "app.py")
     assert "No such file" in refused("--key", keys / "ec.pem", tmp_path / "missing")
     assert sign("--key", keys / "ec.pem")[0] == 2
     assert sign("--key", keys / "ec.pem", "--new-key", "dsa")[0] == 2

@@ -15,7 +15,7 @@ import pytest
 from ujobs_tools.demo.live import LiveProject, NotStarted
 from ujobs_tools.host.processes import ujobs, wait_until
 from ujobs_tools.project import ujobs_toml
-from ujobs_tools.project.new import CannotMake, make
+from ujobs_tools.project.new import CannotCreate, create
 
 PATIENCE = 30.0  # seconds
 FAILING = '''
@@ -48,20 +48,20 @@ def setup(agent):
 @pytest.fixture
 def kiln(tmp_path: Path) -> Path:
     folder = tmp_path / "kiln"
-    make(folder)
+    create(folder)
     return folder
 
 
 def test_names_that_no_thing_can_have(tmp_path: Path) -> None:
     for name in ("7kiln", "kiln.7", "ki ln", "k" * 65):
-        with pytest.raises(CannotMake):
-            make(tmp_path / name)
+        with pytest.raises(CannotCreate):
+            create(tmp_path / name)
 
 
 def test_folder_with_something_in_it_is_left_alone(kiln: Path) -> None:
     (kiln / "app" / "app.py").write_text("mine")
-    with pytest.raises(CannotMake, match="not empty"):
-        make(kiln)
+    with pytest.raises(CannotCreate, match="not empty"):
+        create(kiln)
     assert (kiln / "app" / "app.py").read_text() == "mine"
 
 
@@ -142,7 +142,7 @@ def test_run_goes_on_with_what_is_sound(kiln: Path, live: Live) -> None:
     app = kiln / "app" / "app.py"
     app.rename(kiln / "app.py")
     assert not live.project.look()
-    live.expect("there has to be an app.py")
+    live.expect("it needs an app.py")
     (kiln / "app.py").rename(app)
     settings = kiln / "settings.json"
     sound = settings.read_text()

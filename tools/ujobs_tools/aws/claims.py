@@ -1,11 +1,12 @@
-"""Claims, which let one image serve a whole production line, by boto3 calls that do the same on AWS and its stand-ins.
+"""Creates claims, with boto3 calls that work on AWS, on `ujobs serve` and on MiniStack.
 
-A claim is a certificate that may do one thing: ask for a certificate of its own and have a provisioning template make
-a thing for that ("Provisioning devices that don't have device certificates using fleet provisioning")."""
+With a claim, every board of a production line can start from the same image. A claim is a certificate with one
+permission: to request a certificate of its own, for which a provisioning template creates the thing (AWS IoT Core
+Developer Guide, "Provisioning devices that don't have device certificates using fleet provisioning").
+"""
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +16,11 @@ from ujobs_tools.keys import credentials
 
 MAX_BODY = 10240
 _NAME = re.compile(r"[0-9A-Za-z_-]{1,36}")
-_ANY_ROLE = "arn:aws:iam::000000000000:role/provisioning"  # stand-ins that check no permissions take any
+_ANY_ROLE = "arn:aws:iam::000000000000:role/provisioning"  # `ujobs serve` and MiniStack do not check roles
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A provisioning template and the certificate that is a claim for it.
-
-    template: its name. template_arn, certificate_arn: of the two. policy: name of the claim's policy. host, port: where
-    boards connect to; port is None when the service does not say. directory: holds ca, cert and key of the claim, each
-    as .pem and .der.
-    """
-
-    template: str
-    template_arn: str
-    certificate_arn: str
-    policy: str
-    host: str
-    port: int | None
-    directory: Path
+class Claim(fleet.Identity):
+    """A new provisioning template and the certificate that is a claim for it."""
 
 
 def create_claim(
@@ -46,12 +33,12 @@ def create_claim(
     profile: str | None = None,
     ca: Path | None = None,
 ) -> Claim:
-    """Make a provisioning template, enabled, and a certificate that is a claim for it; write its key and certificates.
+    """Create an enabled provisioning template and a claim for it; write the claim's key and certificates to `out`.
 
-    name: of the template, 1 to 36 characters of [0-9A-Za-z_-]. body: the template as JSON, at most 10240 characters;
-    None for `default_template`. role_arn: of the IAM role by which AWS IoT makes things, with the managed policy
-    AWSIoTThingsRegistration; stand-ins do without. out, endpoint_url, region, profile, ca, and what is raised: as for
-    fleet.create_thing. What was made in the cloud, but for policies, is removed again when a later step fails.
+    name: name of the template, 1 to 36 characters of [0-9A-Za-z_-]. body: the template as JSON, at most 10240
+    characters; None for `default_template`. role_arn: IAM role with which AWS IoT creates things; it has the managed
+    policy AWSIoTThingsRegistration. Only AWS needs it. Other arguments and errors: see fleet.create_thing. If a step
+    fails, everything that was created in the cloud is removed, except policies.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"templateName {name!r} must be 1 to 36 characters of [0-9A-Za-z_-]")
@@ -82,9 +69,9 @@ def create_claim(
 
 
 def default_template(name: str, policy: str) -> str:
-    """A template whose things are called NAME-SERIALNUMBER and may do what `ujobs thing create` lets a thing do.
+    """Return a template that names things NAME-SERIALNUMBER and gives them one policy.
 
-    name: of the template. policy: name of the policy for devices.
+    name: name of the template. policy: name of the policy, for example of fleet.make_device_policy.
     """
     certificate_id = "AWS::IoT::Certificate::Id"
     text = {"Type": "String"}
@@ -101,7 +88,7 @@ def default_template(name: str, policy: str) -> str:
 
 
 def claim_policy(prefix: str, template: str) -> str:
-    """The policy document of a claim for a template, as JSON text. prefix: "arn:{partition}:iot:{region}:{account}"."""
+    """Return the policy document of a claim, as JSON. prefix: "arn:{partition}:iot:{region}:{account}"."""
     topics = ("$aws/certificates/create/*", f"$aws/provisioning-templates/{template}/provision/*")
     statements = [
         {"Action": "iot:Connect", "Resource": f"{prefix}:client/claim-*"},

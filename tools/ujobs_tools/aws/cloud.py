@@ -1,6 +1,6 @@
 """Access to AWS IoT, the local service or MiniStack: boto3 clients, the server's CA certificate, one-line errors.
 
-Endpoints on this machine need no AWS account: for these only, made-up credentials and a default region are used.
+Endpoints on this machine need no AWS account: only these get made-up credentials and a default region.
 """
 
 import http.client
@@ -26,38 +26,38 @@ from botocore.exceptions import (
 )
 
 LOCAL_REGION = "us-east-1"
-LOCAL_KEY = "test"  # access key and secret; MiniStack takes this pair for its root user when it checks them
+LOCAL_KEY = "test"  # access key and secret; of MiniStack's root user, if it checks them
 _CA_PATHS = ("/ca.pem", "/_ministack/iot/ca.pem")  # of `ujobs serve`, of MiniStack
 _TIMEOUT = 10  # seconds
 
 
 class CloudError(Exception):
-    """A call to the cloud failed; the message is one line that says what and why."""
+    """A call to the cloud failed; the message says in one line which call and why."""
 
 
 def client(
     service: str, endpoint_url: str | None = None, region: str | None = None, profile: str | None = None
 ) -> Any:
-    """A boto3 client.
+    """Return a boto3 client.
 
-    service: "iot", "iot-jobs-data", "s3". endpoint_url: of `ujobs serve` or MiniStack; None for AWS. region, profile:
-    as boto3 takes them, None for what its configuration says. Raises CloudError.
+    service: "iot", "iot-jobs-data" or "s3". endpoint_url: URL of `ujobs serve` or MiniStack; None for AWS. region,
+    profile: as in boto3; None for the defaults of its configuration. Raises CloudError.
     """
     with one_line_errors():
         session = boto3.Session(profile_name=profile, region_name=region)
         options: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 3}, "connect_timeout": _TIMEOUT}
-        stand_in: dict[str, Any] = {}
+        local: dict[str, Any] = {}
         if endpoint_url is not None and is_local(endpoint_url):
             options["proxies"] = {}
-            options["s3"] = {"addressing_style": "path"}  # bucket.localhost is no name that every system knows
+            options["s3"] = {"addressing_style": "path"}  # not every system resolves bucket.localhost
             if profile is None:
-                stand_in = {"aws_access_key_id": LOCAL_KEY, "aws_secret_access_key": LOCAL_KEY}
-                stand_in["region_name"] = session.region_name or LOCAL_REGION
-        return session.client(service, endpoint_url=endpoint_url, config=Config(**options), **stand_in)
+                local = {"aws_access_key_id": LOCAL_KEY, "aws_secret_access_key": LOCAL_KEY}
+                local["region_name"] = session.region_name or LOCAL_REGION
+        return session.client(service, endpoint_url=endpoint_url, config=Config(**options), **local)
 
 
 def is_local(url: str) -> bool:
-    """Whether a URL points at this machine. Raises CloudError when it is none."""
+    """Return whether a URL points at this machine. Raises CloudError if it is not a URL."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -69,13 +69,13 @@ def is_local(url: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-    # 0.0.0.0 is what a service says that listens on all addresses of this machine.
+    # A service that listens on all addresses of this machine gives its address as 0.0.0.0.
     return address.is_loopback or address.is_unspecified
 
 
 def get(url: str, timeout: float = _TIMEOUT) -> bytes:
-    """What is at a URL; a proxy is never asked for what is on this machine. timeout: seconds. Raises OSError, of which
-    urllib's HTTPError is one."""
+    """Return the content of a URL; requests to this machine do not use a proxy. timeout: seconds. Raises OSError, for
+    example urllib's HTTPError."""
     handlers = [urllib.request.ProxyHandler({})] if is_local(url) else []
     with urllib.request.build_opener(*handlers).open(url, timeout=timeout) as reply:
         content: bytes = reply.read()
@@ -83,12 +83,11 @@ def get(url: str, timeout: float = _TIMEOUT) -> bytes:
 
 
 def authority_of(endpoint_url: str) -> bytes:
-    """The certificate (PEM) that a stand-in's MQTT server is to be verified with.
+    """Fetch the CA certificate (PEM) of the MQTT server of `ujobs serve` or MiniStack.
 
-    endpoint_url: of `ujobs serve` or MiniStack; each has it at a path of its own. Raises CloudError when it is at
-    neither.
+    endpoint_url: their HTTP endpoint. Raises CloudError if there is no certificate at either one's path.
     """
-    is_local(endpoint_url)  # is it a URL at all?
+    is_local(endpoint_url)  # raises CloudError if it is not a URL
     for path in _CA_PATHS:
         try:
             content = get(endpoint_url.rstrip("/") + path)
@@ -98,12 +97,12 @@ def authority_of(endpoint_url: str) -> bytes:
             raise CloudError(_why_no_answer(endpoint_url, getattr(error, "reason", error))) from error
         if b"-----BEGIN CERTIFICATE-----" in content:
             return content
-    raise CloudError(f"{endpoint_url} gives no CA certificate (tried {' and '.join(_CA_PATHS)}): give it with --ca")
+    raise CloudError(f"{endpoint_url} has no CA certificate at {' or '.join(_CA_PATHS)}: give a file with --ca")
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turns what boto3 raises in the body into CloudError."""
+    """Convert the errors that boto3 raises in the body to CloudError."""
     try:
         yield
     except (EndpointConnectionError, ConnectTimeoutError) as error:
@@ -111,7 +110,7 @@ def one_line_errors() -> Iterator[None]:
     except ConnectionClosedError as error:
         raise CloudError(_no_http(str(error.kwargs["endpoint_url"]))) from error
     except NoCredentialsError as error:
-        raise CloudError("no AWS credentials: configure them for boto3, or name a --profile that has them") from error
+        raise CloudError("no AWS credentials: configure them for boto3, or give a --profile that has them") from error
     except NoRegionError as error:
         raise CloudError(
             "no AWS region: for AWS give --region or set AWS_DEFAULT_REGION; for ujobs serve give --endpoint-url or "
@@ -128,7 +127,7 @@ def one_line_errors() -> Iterator[None]:
 def _why_no_answer(url: str, reason: object) -> str:
     if isinstance(reason, ssl.SSLError):
         return f"TLS with {url}: {reason}"
-    # A server for TLS, or for MQTT, closes the connection or says something else.
+    # A TLS or MQTT server closes the connection, or its reply is not HTTP.
     return _no_http(url) if isinstance(reason, ConnectionResetError | http.client.HTTPException) else _unreachable(url)
 
 
@@ -137,10 +136,10 @@ def _unreachable(url: str) -> str:
 
 
 def _no_http(url: str) -> str:
-    return f"what answers at {_root(url)} is no service for HTTP: take the endpoint URL that ujobs serve has printed"
+    return f"{_root(url)} does not speak HTTP: use the endpoint URL that ujobs serve printed"
 
 
 def _root(url: str) -> str:
-    # boto3 names the URL of the request.
+    # boto3 reports the whole URL of the request.
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"

@@ -25,29 +25,30 @@ _ORDER = (*_URGENT, "CANCELED", "REMOVED", "QUEUED", "SUCCEEDED")
 
 
 def details_of(execution: Execution) -> dict[str, str]:
-    """The status details of an execution as the control plane describes it."""
+    """Return the status details of an execution."""
     found: dict[str, str] = execution.get("statusDetails", {}).get("detailsMap", {})
     return found
 
 
 def progress_of(execution: Execution) -> tuple[int, int] | None:
-    """How far it is, (done, total), from the detail `progress` that ujobs sends as "done/total"; None without."""
+    """Return (done, total) from the status detail `progress`, "done/total"; None if there is no such detail."""
     done, _, total = details_of(execution).get("progress", "").partition("/")
     return (int(done), int(total)) if done.isdigit() and total.isdigit() and int(total) else None
 
 
 def styled_status(status: str) -> Text:
-    """A status in its colour."""
+    """Return a status in its colour."""
     return Text(plain(status), style=_STYLES.get(status, ""))
 
 
 def in_words(details: Mapping[str, str]) -> Text:
-    """Status details on one line, as they are: a board's text is neither markup nor escape sequences."""
+    """Return status details on one line, without markup or escape sequences."""
     return Text("  ".join(plain(f"{name}: {value}") for name, value in details.items()))
 
 
 def table(heading: str, rows: Iterable[tuple[str, Execution | None]]) -> Table:
-    """Executions with version, progress bar and the time until they time out; None is one not known yet."""
+    """Return a table of executions: status, version, time until timeout, progress bar, status details. rows: name and
+    execution; None while the execution is not known."""
     made = Table(heading, "status", "version", "times out in", "progress", "status details", expand=True)
     for name, execution in rows:
         if execution is None:
@@ -64,10 +65,10 @@ def table(heading: str, rows: Iterable[tuple[str, Execution | None]]) -> Table:
 
 
 def overview(statuses: Mapping[str, str], shown: Mapping[str, Execution], about: Sequence[str] = ()) -> Group:
-    """A job's executions: counts by status first, then the table of those shown.
+    """Show a job: the counts by status, lines about the job, then a table of executions.
 
-    statuses: by thing name, of all. shown: the executions to show in full. about: lines about the job, put after the
-    counts.
+    statuses: status of every execution, by thing name. shown: executions for the table, by thing name. about: lines
+    about the job.
     """
     counts = Counter(statuses.values())
     line = Text(f"{len(statuses)} execution{'s' * (len(statuses) != 1)}")
@@ -77,13 +78,13 @@ def overview(statuses: Mapping[str, str], shown: Mapping[str, Execution], about:
     if shown:
         parts.append(table("thing", shown.items()))
     if hidden := len(statuses) - len(shown):
-        parts.append(Text(f"{hidden} more that are not shown", "dim"))
+        parts.append(Text(f"{hidden} more not shown", "dim"))
     return Group(*parts)
 
 
 def most_urgent(statuses: Mapping[str, str]) -> list[str]:
-    """The things to show in full, at most MOST_SHOWN: all if they are so few, else those in progress, then those that
-    failed."""
+    """Return the things to show in full, at most MOST_SHOWN. If there are more, executions in progress come first,
+    then failed ones; queued and succeeded ones are left out."""
     if len(statuses) <= MOST_SHOWN:
         return list(statuses)
     wanted = [thing for thing, status in statuses.items() if status in _URGENT]

@@ -1,7 +1,7 @@
 """Creates things with boto3 calls that work on AWS, on `ujobs serve` and on MiniStack.
 
-A thing gets what a board needs to connect as itself: key and certificate, a policy that allows its own Jobs topics
-only, and the certificate of the authority that the server is verified with.
+A thing gets what its board needs to connect: a key, a certificate, the server's CA certificate, and a policy that
+allows only the thing's own Jobs topics.
 """
 
 import re
@@ -25,12 +25,12 @@ _CA_DOCUMENTED = "https://docs.aws.amazon.com/iot/latest/developerguide/server-a
 
 
 @dataclass(frozen=True)
-class Thing:
-    """A thing that was made.
+class Identity:
+    """What a board connects with.
 
-    name, arn: of the thing. certificate_arn: of its certificate. policy: name of the policy attached to that. host,
-    port: where the board connects to; port is None when the service does not say. directory: holds ca, cert and key,
-    each as .pem and .der.
+    name, arn: of the thing or provisioning template. policy: name of the policy attached to the certificate. host,
+    port: address for the board; port is None if the service does not report it. directory: folder with ca, cert and
+    key, each as .pem and .der.
     """
 
     name: str
@@ -42,8 +42,12 @@ class Thing:
     directory: Path
 
 
+class Thing(Identity):
+    """A new thing."""
+
+
 def check_thing_name(name: str) -> None:
-    """Raises ValueError unless the service would take the name (CreateThing, thingName)."""
+    """Raises ValueError if the name is not valid for CreateThing (thingName)."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"thingName {name!r} must be 1 to 128 characters of [a-zA-Z0-9:_-]")
 
@@ -57,15 +61,15 @@ def create_thing(
     ca: Path | None = None,
     topics: Sequence[str] = (),
 ) -> Thing:
-    """Make a thing with an active certificate, and write its key and certificates.
+    """Create a thing with an active certificate, and write its key and certificates.
 
-    name: 1 to 128 characters of [a-zA-Z0-9:_-]. out: folder for ca, cert and key as .pem and .der; keys only for their
-    owner to read, and never overwritten. endpoint_url: of a stand-in, None for AWS. region, profile: as boto3 takes
-    them. ca: file, PEM or DER, with the certificate of the server's authority; None: the stand-in is asked for it.
-    topics: of the application's own, see policy.topics_policy.
+    name: 1 to 128 characters of [a-zA-Z0-9:_-]. out: folder for ca, cert and key as .pem and .der; only the owner can
+    read the keys, and keys are never overwritten. endpoint_url: URL of `ujobs serve` or MiniStack; None for AWS.
+    region, profile: as in boto3. ca: file with the server's CA certificate, PEM or DER; None to fetch it from
+    endpoint_url. topics: topics of the application, see policy.topics_policy.
 
-    What was made in the cloud is removed again when a later step fails. Raises ValueError for a wrong name, CloudError
-    for what the cloud refuses or lacks, OSError for files.
+    If a step fails, everything that was created in the cloud is removed, except policies. Raises ValueError if the
+    name or a topic is invalid, CloudError if a call fails, OSError if a file cannot be read or written.
     """
     check_thing_name(name)
     credentials.check_folder(out)
@@ -92,13 +96,13 @@ def create_thing(
 
 
 def authority_certificate(ca: Path | None, endpoint_url: str | None) -> bytes:
-    """The certificate, PEM or DER, that the server is to be verified with."""
+    """Return the server's CA certificate, PEM or DER."""
     if ca is not None:
         content, source = ca.read_bytes(), str(ca)
     elif endpoint_url is not None:
         content, source = cloud.authority_of(endpoint_url), endpoint_url
     else:
-        raise CloudError(f"on AWS, --ca FILE must name Amazon Root CA 1; AWS says where to get it: {_CA_DOCUMENTED}")
+        raise CloudError(f"on AWS, give a file with Amazon Root CA 1 as --ca FILE; download it from {_CA_DOCUMENTED}")
     try:
         credentials.one_certificate(content)
     except ValueError as error:
@@ -107,18 +111,22 @@ def authority_certificate(ca: Path | None, endpoint_url: str | None) -> bytes:
 
 
 def mqtt_endpoint(iot: Any, endpoint_url: str | None) -> tuple[str, int | None]:
-    """Host and port for MQTT over TLS, by DescribeEndpoint."""
+    """Return host and port for MQTT over TLS, from DescribeEndpoint; the port is None if it is not reported."""
     address: str = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
     host, _, port = address.partition(":")
     if endpoint_url is not None and port and int(port) == urlsplit(endpoint_url).port:
-        # MiniStack answers with its port for HTTP, and a host name that not every resolver knows.
+        # MiniStack returns its HTTP port, and a host name that not every resolver knows.
         return "localhost" if cloud.is_local(endpoint_url) else host, None
     return host, int(port) if port else MQTTS_PORT
 
 
 @contextmanager
 def all_or_nothing() -> Iterator[Callable[..., None]]:
-    """Gives a function that notes how to undo a step (what it made, call, parameters); a failure undoes them all."""
+    """Undo the steps of the body, last one first, if it fails.
+
+    Yields the function undo(what, call, **parameters), with which the body registers how to undo a step. what: what
+    the step created, for the error message if it cannot be undone.
+    """
     steps: list[tuple[str, Callable[..., Any], dict[str, Any]]] = []
 
     def undo(what: str, call: Callable[..., Any], **parameters: Any) -> None:
@@ -139,21 +147,22 @@ def all_or_nothing() -> Iterator[Callable[..., None]]:
 
 
 def _make_thing(iot: Any, name: str) -> str:
-    # CreateThing succeeds for a thing that exists with the same attributes, so it must be asked for first.
+    # CreateThing also succeeds if the thing exists with the same attributes, so look for it first.
     try:
         iot.describe_thing(thingName=name)
     except iot.exceptions.ResourceNotFoundException:
         arn: str = iot.create_thing(thingName=name)["thingArn"]
         return arn
     raise CloudError(
-        f"thing {name} exists already: choose another name, name the folder that has its key, or delete it first"
+        f"thing {name} already exists: choose another name, give the folder that has its key, or delete it first"
     )
 
 
 def make_certificate(iot: Any, undo: Callable[..., None]) -> dict[str, Any]:
-    """An ACTIVE certificate with its key, as CreateKeysAndCertificate gives it. undo: of all_or_nothing.
+    """Create an ACTIVE certificate and its key; returns them in the format of CreateKeysAndCertificate.
 
-    The key is EC P-256, which AWS makes none of itself, so it is made here and never leaves but to the board.
+    AWS does not generate EC P-256 keys, so the key is created here and leaves only for the board. undo: see
+    all_or_nothing.
     """
     key, request = credentials.key_and_request()
     made: dict[str, Any] = iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True)
@@ -165,7 +174,7 @@ def make_certificate(iot: Any, undo: Callable[..., None]) -> dict[str, Any]:
 
 
 def make_device_policy(iot: Any, thing_arn: str) -> str:
-    """The name of the policy for devices, which is made if it is not there. thing_arn: as for device_policy."""
+    """Create the policy for devices if it does not exist; returns its name. thing_arn: see policy.device_policy."""
     document = device_policy(thing_arn)
     name = policy_name(document)
     make_policy(iot, name, document)
@@ -173,6 +182,7 @@ def make_device_policy(iot: Any, thing_arn: str) -> str:
 
 
 def make_policy(iot: Any, name: str, document: str) -> None:
-    """Make a policy if it is not there: for names that go with the content, so that an earlier thing's will do."""
+    """Create a policy if it does not exist. name: from policy.policy_name, so an existing policy has the same
+    content."""
     with suppress(iot.exceptions.ResourceAlreadyExistsException):
         iot.create_policy(policyName=name, policyDocument=document)

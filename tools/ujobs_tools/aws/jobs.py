@@ -22,13 +22,13 @@ def create_job(
     retries: int | None = None,
     **options: Any,
 ) -> str:
-    """Make a job; returns its ARN.
+    """Create a job; returns its ARN.
 
-    client: boto3's `iot`. document: a JSON object as text, at most 32768 characters; None for a template's. things,
-    groups: names of the targets, at least one in all. continuous: also for things that join a group later. timeout:
-    minutes an execution may be in progress, 1 to 10080. retries: how often a failed or timed-out execution is queued
-    again, 1 to 10. options: more parameters of CreateJob, see stages. Raises ValueError for a wrong document or no
-    target; boto3's errors.
+    client: boto3's `iot`. document: JSON text, at most 32768 characters; None for the template's document. things,
+    groups: names of the targets, at least one. continuous: the job also runs on things that join a group later.
+    timeout: minutes that an execution may be in progress, 1 to 10080. retries: how often a failed or timed-out
+    execution is queued again, 1 to 10. options: more parameters of CreateJob, see stages.options. Raises ValueError
+    for an invalid document or if there is no target; boto3's errors.
     """
     if timeout is not None:
         options["timeoutConfig"] = {"inProgressTimeoutInMinutes": timeout}
@@ -40,7 +40,7 @@ def create_job(
 
 
 def targets(client: Any, things: Sequence[str], groups: Sequence[str]) -> list[str]:
-    """The ARNs of things and thing groups. Raises ValueError when there are none; boto3's errors."""
+    """Return the ARNs of things and thing groups. Raises ValueError if there are no names; boto3's errors."""
     if not things and not groups:
         raise ValueError("the job has no target: give --thing or --group")
     arns = [client.describe_thing(thingName=name)["thingArn"] for name in things]
@@ -50,8 +50,8 @@ def targets(client: Any, things: Sequence[str], groups: Sequence[str]) -> list[s
 def create(
     client: Any, job_id: str, document: str | None, arns: Sequence[str], continuous: bool = False, **options: Any
 ) -> str:
-    """CreateJob with a document that is known to be one, None for a template's; returns the job's ARN. options: as
-    boto3 has them."""
+    """Call CreateJob without checking the document; returns the job's ARN. document: None for the template's document.
+    options: parameters of boto3's create_job."""
     selection = "CONTINUOUS" if continuous else "SNAPSHOT"
     if document is not None:
         options["document"] = document
@@ -61,9 +61,9 @@ def create(
 
 
 def check_document(document: str) -> None:
-    """Raises ValueError unless the text is a job document that a board running ujobs can take."""
+    """Raises ValueError if boards with ujobs would not accept the text as a job document."""
     if len(document) > _LARGEST_DOCUMENT:
-        raise ValueError(f"document has {len(document)} characters, at most {_LARGEST_DOCUMENT} are taken")
+        raise ValueError(f"document has {len(document)} characters; the limit is {_LARGEST_DOCUMENT}")
     try:
         parsed = json.loads(document)
     except ValueError as error:
@@ -78,11 +78,13 @@ def check_document(document: str) -> None:
 
 
 class Watch:
-    """A job's executions, looked at again and again with few calls: one for 250 executions, one for each that is shown
-    in full and has not ended, and one for the job while it has a rate, abort criteria or a schedule.
+    """Polls a job's executions with few calls.
 
-    statuses: by thing name, of the latest execution of each. shown: executions as boto3 describes them, by thing name,
-    at most executions.MOST_SHOWN. about: lines about the job, see stages.in_words.
+    Each `look` makes one call per 250 executions and one per unfinished execution in `shown`. It makes one for the job
+    if the job has a rate, abort criteria or a schedule.
+
+    statuses: status of each thing's latest execution, by thing name. shown: executions as boto3 describes them, by
+    thing name, at most executions.MOST_SHOWN. about: lines about the job, see stages.in_words.
     """
 
     def __init__(self, client: Any, job_id: str) -> None:
@@ -98,7 +100,8 @@ class Watch:
         return stages.in_words(self._job)
 
     def look(self) -> bool:
-        """Bring statuses and shown up to date; returns whether all has ended. Raises boto3's errors."""
+        """Update statuses and shown; returns whether the job and all its executions have ended. Raises boto3's
+        errors."""
         latest: dict[str, Any] = {}
         pages = self._client.get_paginator("list_job_executions_for_job").paginate(
             jobId=self._job_id, PaginationConfig={"PageSize": _LARGEST_PAGE}

@@ -1,7 +1,7 @@
-"""The AWS IoT policy of a device that runs ujobs: its own client id, its own Jobs and streams topics, nothing else.
+"""The AWS IoT policy of a device with ujobs: it allows only the thing's own client id, Jobs topics and stream topics.
 
-One policy serves all things of an account and region: the policy variable `iot:Connection.Thing.ThingName` stands for
-the thing that the certificate is attached to, when the client id is that thing's name (AWS IoT Core Developer Guide,
+All things of an account and region share one policy. AWS replaces its variable `iot:Connection.Thing.ThingName` with
+the name of the thing that the certificate is attached to, if the client id is that name (AWS IoT Core Developer Guide,
 "Thing policy variables").
 """
 
@@ -9,22 +9,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-PREFIX = "ujobs-"  # of the names of all policies that the tools make
+PREFIX = "ujobs-"  # begins the name of every policy that the tools create
 _THING = "${iot:Connection.Thing.ThingName}"
 _JOBS = f"$aws/things/{_THING}/jobs"
 _STREAMS = f"$aws/things/{_THING}/streams"
-# The four operations: GetPendingJobExecutions, StartNextPendingJobExecution, DescribeJobExecution,
-# UpdateJobExecution; and the request for a stream's blocks, which the library makes in CBOR. Replies and notifications
-# are only received: AWS forbids devices to publish them.
+# GetPendingJobExecutions, StartNextPendingJobExecution, DescribeJobExecution, UpdateJobExecution, and the request for
+# a stream's blocks in CBOR. Replies and notifications are not listed: AWS forbids devices to publish them.
 _REQUESTS = (
     f"{_JOBS}/get", f"{_JOBS}/start-next", f"{_JOBS}/*/get", f"{_JOBS}/*/update", f"{_STREAMS}/*/get/cbor",
 )
 
 
 def device_policy(thing_arn: str) -> str:
-    """The policy document as JSON text.
+    """Return the policy document as JSON.
 
-    thing_arn: of any thing of the account and region, "arn:{partition}:iot:{region}:{account}:thing/{name}".
+    thing_arn: ARN of any thing of the account and region, "arn:{partition}:iot:{region}:{account}:thing/{name}".
     """
     prefix = thing_arn.partition(":thing/")[0]
     statements = [
@@ -41,14 +40,14 @@ def device_policy(thing_arn: str) -> str:
 
 
 def topics_policy(thing_arn: str, topics: Sequence[str]) -> str:
-    """The policy document, as JSON text, that lets an application publish, subscribe and receive on its own topics.
+    """Return the policy document, as JSON, that lets an application publish to its own topics and subscribe to them.
 
-    thing_arn: as for device_policy. topics: as policies have them, where `*` is any text and
-    `${iot:Connection.Thing.ThingName}` the thing; none of them reserved (`$`).
+    thing_arn: see device_policy. topics: may contain `*` for any text and `${iot:Connection.Thing.ThingName}` for the
+    thing name. Raises ValueError if one is empty or begins with $aws.
     """
     for topic in topics:
         if not topic or topic.startswith("$aws"):
-            raise ValueError(f"topic {topic!r} must be an application's own: $aws topics are not")
+            raise ValueError(f"topic {topic!r} must not be empty or begin with $aws")
     prefix = thing_arn.partition(":thing/")[0]
     messages = [f"{prefix}:topic/{topic}" for topic in topics]
     filters = [f"{prefix}:topicfilter/{topic}" for topic in topics]
@@ -60,7 +59,7 @@ def topics_policy(thing_arn: str, topics: Sequence[str]) -> str:
 
 
 def policy_name(document: str, kind: str = "device") -> str:
-    """A name that goes with the content, so that a policy of this name is this policy and can be shared.
+    """Return a policy name made from a hash of the document, so that policies with the same content have the same name.
 
     kind: "device", or "topics" for a topics_policy.
     """

@@ -10,8 +10,8 @@ from ujobs_tools.aws.policy import PREFIX
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate of a thing. status: ACTIVE or another. policies: names of those attached. things: all that it is
-    attached to."""
+    """A certificate of a thing. status: ACTIVE or another status of AWS. policies: names of its policies. things: names
+    of all things that it is attached to."""
 
     arn: str
     status: str
@@ -20,13 +20,13 @@ class Certificate:
 
     @property
     def id(self) -> str:
-        """Its id, the last part of the ARN."""
+        """The certificate id, the last part of the ARN."""
         return self.arn.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A thing of the registry with its certificates and thing groups."""
+    """A thing with its certificates and thing groups."""
 
     name: str
     arn: str
@@ -36,8 +36,8 @@ class Registered:
 
 
 def show_thing(iot: Any, name: str) -> Registered:
-    """What the registry knows about a thing. Raises ValueError for a wrong name, CloudError for what the cloud refuses,
-    such as a thing that does not exist."""
+    """Return a thing. Raises ValueError if the name is invalid, CloudError if the thing does not exist or a call
+    fails."""
     fleet.check_thing_name(name)
     with cloud.one_line_errors():
         try:
@@ -53,10 +53,10 @@ def show_thing(iot: Any, name: str) -> Registered:
 
 
 def delete_thing(iot: Any, name: str) -> list[str]:
-    """Delete a thing, its certificates, and the policies of these tools that nothing else uses any more.
+    """Delete a thing, its certificates, and those policies of these tools that nothing else uses.
 
-    A certificate that is attached to other things as well is detached and stays. Returns what was deleted, in words.
-    Raises as show_thing does; what was deleted before a failure stays deleted, and the call can be repeated.
+    A certificate that is also attached to other things is detached, not deleted. Returns names of what was deleted.
+    Raises the errors of show_thing; after a failure, the call can be repeated to delete the rest.
     """
     thing = show_thing(iot, name)
     deleted: list[str] = []

@@ -1,10 +1,10 @@
-"""Jobs in stages: what the commands' options say as CreateJob has it, and what DescribeJob says in words."""
+"""Jobs in stages: converts options of the commands to parameters of CreateJob, and replies of DescribeJob to text."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_FACTOR = 2.0  # by which a growing rate grows
+_FACTOR = 2.0  # incrementFactor of a growing rate
 _RATE = re.compile(r"([1-9]\d*)(?:-([1-9]\d*)/([1-9]\d*))?")
 _ABORT = re.compile(r"(\d+(?:\.\d+)?)%?(?:/(\d+))?")
 _WINDOW = re.compile(r"(?:(.+) )?(\d\d):(\d\d)\+(\d+)")
@@ -15,8 +15,10 @@ _DAYS = re.compile(rf"(?:{_DAY})(?:-(?:{_DAY}))?(?:,(?:{_DAY})(?:-(?:{_DAY}))?)*
 def options(
     rate: str | None = None, abort_at: str | None = None, windows: Sequence[str] = (), template_arn: str | None = None,
 ) -> dict[str, Any]:
-    """The parameters of CreateJob that the options --rate, --abort-at, --window and --template stand for; those that
-    are not given are left out. Limits are the service's. Raises ValueError for an option that cannot be read."""
+    """Return the parameters of CreateJob for the options --rate, --abort-at, --window and --template.
+
+    The service checks the limits. Raises ValueError if an option has the wrong format.
+    """
     found: dict[str, Any] = {}
     if rate is not None:
         found["jobExecutionsRolloutConfig"] = _rollout(rate)
@@ -30,16 +32,18 @@ def options(
 
 
 def windows(given: Sequence[str] | None, continuous: bool) -> Sequence[str]:
-    """The maintenance windows given. Raises ValueError for a job that cannot have any."""
+    """Return the maintenance windows given. Raises ValueError if there are any and the job is not continuous."""
     if given and not continuous:
-        raise ValueError("--window needs --continuous: AWS has maintenance windows for continuous jobs only")
+        raise ValueError("--window needs --continuous: AWS supports maintenance windows for continuous jobs only")
     return given or ()
 
 
 def _rollout(text: str) -> dict[str, Any]:
     match = _RATE.fullmatch(text)
     if match is None:
-        raise ValueError(f"--rate {text!r}: things a minute, such as 20, or FROM-TO/SUCCEEDED, such as 1-100/20")
+        raise ValueError(
+            f"--rate {text!r} must be things a minute, such as 20, or FROM-TO/SUCCEEDED, such as 1-100/20"
+        )
     first, most, step = match.groups()
     if most is None:
         return {"maximumPerMinute": int(first)}
@@ -51,7 +55,7 @@ def _rollout(text: str) -> dict[str, Any]:
 def _criterion(text: str) -> dict[str, Any]:
     match = _ABORT.fullmatch(text)
     if match is None:
-        raise ValueError(f"--abort-at {text!r}: percent, such as 20, or PERCENT/THINGS, such as 20/10")
+        raise ValueError(f"--abort-at {text!r} must be percent, such as 20, or PERCENT/THINGS, such as 20/10")
     return {
         "failureType": "ALL", "action": "CANCEL", "thresholdPercentage": float(match[1]),
         "minNumberOfExecutedThings": int(match[2] or 1),
@@ -63,7 +67,7 @@ def _window(text: str) -> dict[str, Any]:
     days = None if match is None or match[1] is None else match[1].upper()
     if match is None or (days is not None and not _DAYS.fullmatch(days)):
         raise ValueError(
-            f"--window {text!r}: start in UTC and minutes, such as 22:00+60, with days before it, such as "
+            f"--window {text!r} must be start in UTC + minutes, such as 22:00+60, or with days in front, such as "
             "'MON-FRI 22:00+60'"
         )
     start = f"cron({int(match[3])} {int(match[2])} ? * {days or '*'} *)"
@@ -71,8 +75,8 @@ def _window(text: str) -> dict[str, Any]:
 
 
 def template_arn(client: Any, name: str | None) -> str | None:
-    """The ARN of the job template with this name, or of AWS's own whose name begins with AWS-; an ARN stays as it is.
-    client: boto3's `iot`, whose errors it raises."""
+    """Return the ARN of a job template. name: of one of the account's templates, of AWS's templates (AWS-...), or an
+    ARN. client: boto3's `iot`. Raises boto3's errors."""
     if name is None or name.startswith("arn:"):
         return name
     if name.startswith("AWS-"):
@@ -83,12 +87,13 @@ def template_arn(client: Any, name: str | None) -> str | None:
 
 
 def is_staged(job: Mapping[str, Any]) -> bool:
-    """Whether a job, as DescribeJob has it, changes by itself: by its rate, criteria or schedule."""
+    """Return whether a job has a rate, abort criteria or a schedule, which change its state over time. job: from
+    DescribeJob."""
     return any(job.get(name) for name in ("jobExecutionsRolloutConfig", "abortConfig", "schedulingConfig"))
 
 
 def in_words(job: Mapping[str, Any]) -> list[str]:
-    """A job's rate, abort criteria and schedule, and why it was cancelled, a line each. job: as DescribeJob has it."""
+    """Return lines about a job: rate, abort criteria, schedule, reason of a cancellation. job: from DescribeJob."""
     lines = []
     if rollout := job.get("jobExecutionsRolloutConfig"):
         more = ", more things wait" if job.get("isConcurrent") else ""

@@ -1,4 +1,4 @@
-"""The fakes compiled: loading .mpy leaves the board's small heap in one piece, compiling there would not."""
+"""Compiles the fakes on the host: compiling them on the board would fragment its small heap."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,13 @@ from .interpreter import compile_module
 
 FAKES = Path(__file__).parent / "fakes"
 HIDDEN_NAME = "<board>"
-"""What tracebacks call stage0, which is not part of the program that runs on the board."""
+"""File name of stage0 in tracebacks; stage0 is not part of the board's program."""
 
 
 def compiled_fakes() -> Path:
-    """The folder of compiled fakes, brought up to date.
+    """Compile the fakes that have changed; returns the folder of compiled fakes.
 
-    Raises InterpreterError if a fake does not compile, OSError if the folder cannot be written.
+    Raises InterpreterError if a fake does not compile, OSError if the folder is not writable.
     """
     folder = _folder()
     for source in FAKES.glob("*.py"):
@@ -30,11 +30,11 @@ def compiled_fakes() -> Path:
 
 
 def _folder() -> Path:
-    """Where Python keeps compiled files, too; in an installation that belongs to another user, the user's cache."""
-    beside = FAKES / "__pycache__"
-    if os.access(beside if beside.exists() else FAKES, os.W_OK):
-        beside.mkdir(exist_ok=True)
-        return beside
+    """Return __pycache__ next to the fakes; if another user owns the installation, a folder in the user's cache."""
+    own = FAKES / "__pycache__"
+    if os.access(own if own.exists() else FAKES, os.W_OK):
+        own.mkdir(exist_ok=True)
+        return own
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ujobs" / "fakes"
     cache.mkdir(parents=True, exist_ok=True)
     return cache

@@ -1,7 +1,7 @@
-"""The files on a board's flash: boot.py, main.py, the compiled library and firmware, settings, certificates, app.
+"""Collects the files for a board's flash.
 
-The places are those of a real board: `/boot.py`, `/main.py`, `/settings.json`, `/lib/ujobs`, `/lib/firmware`,
-`/lib/umqtt` (frozen into ESP32 firmware; here a file), the certificates where the settings say, and `/app`.
+Paths are those of a real board: `/boot.py`, `/main.py`, `/settings.json`, `/lib/ujobs`, `/lib/firmware`, `/lib/umqtt`
+(frozen into ESP32 firmware; here a file), `/app`, and the certificates at the paths in the settings.
 """
 
 import json
@@ -27,20 +27,19 @@ def make_board_files(
     app: Path | None,
     compiled: bool = True,
 ) -> dict[str, bytes]:
-    """Gather a board's files: path on the board -> content.
+    """Return all files of a board, content by path.
 
-    settings: becomes /settings.json. thing_directory: holds ca.der, cert.der and key.der as `ujobs thing
-    create` writes them, or `ujobs claim create` for a board with a claim; None for a board without
-    certificates. app: a file, which becomes /app/app.py, or a folder, which becomes /app. compiled: library
-    and firmware as .mpy (-O2, umqtt -O0: it checks replies with `assert`), else as .py. Raises
-    FileNotFoundError for what is missing, InterpreterError for a module that does not compile.
+    settings: content of /settings.json. thing_directory: folder with ca.der, cert.der and key.der from `ujobs thing
+    create`, or from `ujobs claim create` for a board with a claim; None for a board without certificates. app: a file,
+    which becomes /app/app.py, or a folder, which becomes /app. compiled: library and firmware as .mpy, else as .py.
+    Raises FileNotFoundError if a file is missing, InterpreterError if a module does not compile.
     """
     programs = make_program_files(compiled) | make_bare_files(compiled)
     return programs | make_own_files(settings, thing_directory, app)
 
 
 def make_own_files(settings: dict[str, Any], thing_directory: Path | None, app: Path | None) -> dict[str, bytes]:
-    """The part of a board's files that is its own: settings, certificates and application, as in make_board_files."""
+    """Return the files that differ from board to board: settings, certificates, application. See make_board_files."""
     files = {"settings.json": json.dumps(settings).encode()}
     if thing_directory is not None:
         claim = settings.get("claim")
@@ -56,7 +55,7 @@ def make_own_files(settings: dict[str, Any], thing_directory: Path | None, app: 
 
 
 def make_program_files(compiled: bool = True) -> dict[str, bytes]:
-    """The part of a board's files that every board has alike: boot.py, main.py, library and firmware.
+    """Return the files that are the same on every board: boot.py, main.py, library and firmware.
 
     compiled: library and firmware as .mpy (-O2), else as .py. Raises FileNotFoundError, InterpreterError.
     """
@@ -70,9 +69,10 @@ def make_program_files(compiled: bool = True) -> dict[str, bytes]:
 
 
 def make_bare_files(compiled: bool = True) -> dict[str, bytes]:
-    """The files of a board on which nothing has been installed: umqtt.simple, which firmware for the ESP32 has frozen.
+    """Return the files of a board with plain MicroPython: umqtt.simple, which ESP32 firmware includes as frozen code.
 
-    compiled: as .mpy (-O0: it checks replies with `assert`), else as .py. Raises FileNotFoundError, InterpreterError.
+    compiled: as .mpy (-O0, because it checks replies with `assert`), else as .py. Raises FileNotFoundError,
+    InterpreterError.
     """
     folder, _ = umqtt.find()
     return _module(folder / "umqtt" / "simple.py", "umqtt/simple.py", 0, compiled)
@@ -86,17 +86,16 @@ def _module(source: Path, name: str, optimise: int, compiled: bool) -> dict[str,
 
 
 def application_files(app: Path) -> dict[str, Path]:
-    """The files of an application, by paths from its folder on the board on.
+    """Return the files of an application, by path in the application's folder on the board.
 
-    app: a file, which becomes app.py, or a folder with app.py or app.mpy. Of a folder, hidden files and folders,
-    `tests`, `__pycache__`, what `.ujobsignore` in it names, in the form of .gitignore, and what `leave_out` in its
-    project's ujobs.toml names are left out. Raises FileNotFoundError if app is neither, ValueError for a link to a
-    folder, or to something outside the application's.
+    app: a file, which becomes app.py, or a folder with app.py or app.mpy. Left out of a folder: hidden files, `tests`,
+    `__pycache__`, files that match `.ujobsignore` (format of .gitignore) or `leave_out` of the project's ujobs.toml.
+    Raises FileNotFoundError if app is neither, ValueError for a link to a folder or out of the application's folder.
     """
     if app.is_file():
         return {"app.py": app}
     if not any((app / name).is_file() for name in ("app.py", "app.mpy")):
-        raise FileNotFoundError(f"no application in {app}: there has to be an app.py with a function setup(agent)")
+        raise FileNotFoundError(f"no application in {app}: it needs an app.py with a function setup(agent)")
     return {path.relative_to(app).as_posix(): path for path in sorted(_belonging(app))}
 
 
@@ -111,8 +110,8 @@ def _belonging(app: Path) -> Iterator[Path]:
             if _left_out(name) or ignored((inside / name).as_posix()):
                 continue
             if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(root)):
-                advice = f"copy the file, or name the link in {_IGNORE}"
-                raise ValueError(f"{path} is a link to a folder, or out of the application's folder: {advice}")
+                advice = f"copy the file, or list the link in {_IGNORE}"
+                raise ValueError(f"{path} is a link to a folder or out of the application's folder: {advice}")
             if path.is_file():
                 yield path
 
@@ -122,8 +121,8 @@ def _left_out(name: str) -> bool:
 
 
 def _ignored(app: Path) -> Callable[[str], bool]:
-    """Whether .ujobsignore or ujobs.toml names a path, which is relative to the folder; one of a folder has a slash at
-    its end."""
+    """Return a function that says whether .ujobsignore or ujobs.toml excludes a path. Paths are relative to the
+    folder; those of folders end with a slash."""
     patterns = ujobs_toml.left_out(app)
     named = _patterns(app / _IGNORE) if (app / _IGNORE).is_file() else None
     return lambda path: (named is not None and named.match_file(path)) or any(

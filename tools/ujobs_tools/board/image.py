@@ -1,16 +1,16 @@
-"""Flash images: littlefs in a file, made and read by MicroPython itself, so that a board finds what it would
-format.
+"""Flash images: files with a littlefs file system, created and read by MicroPython's own littlefs.
 
-Images have blocks of 4096 bytes, as the ESP32's flash. A running board holds a lock on its image (see
-`lock`).
+Images have blocks of 4096 bytes, like the ESP32's flash. A running board holds a lock on its image (see `lock`).
 """
 
+import contextlib
 import errno
 import fcntl
 import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ujobs_tools.host.files import make_private
@@ -19,19 +19,19 @@ from .fakes_cache import FAKES
 from .interpreter import find_micropython
 
 BLOCK_SIZE = 4096
-DEFAULT_BLOCKS = 512  # 2 MB, what a 4 MB ESP32 module has for files
+DEFAULT_BLOCKS = 512  # 2 MB, as on a 4 MB ESP32 module
 
 
 class ImageError(Exception):
-    """An image cannot be made, read or locked; the message names it."""
+    """An image cannot be created, read or locked; the message names it."""
 
 
 def build_image(path: Path, files: dict[str, bytes], blocks: int = DEFAULT_BLOCKS) -> None:
-    """Make a fresh image holding `files` (path on the board -> content), replacing one that is there; only its
-    owner may read it, since boards hold keys and passwords.
+    """Create or replace an image. It appears complete or not at all; only its owner can read it, because boards have
+    keys and passwords.
 
-    blocks: size in blocks of 4096 bytes, at least 4. The image appears whole or not at all, and
-    its folder is made. Raises ImageError when the files do not fit, or a board is running on the image.
+    path: of the image; its folder is created. files: content by path on the board. blocks: size in blocks of 4096
+    bytes, at least 4. Raises ImageError if the files do not fit, or if a board is running on the image.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
@@ -48,32 +48,30 @@ def build_image(path: Path, files: dict[str, bytes], blocks: int = DEFAULT_BLOCK
 
 
 def write_file(path: Path, name: str, data: bytes) -> None:
-    """Put one file on an image: whole or not at all. Raises ImageError, also while a board runs on the
-    image."""
+    """Write one file to an image; see write_files."""
     write_files(path, {name: data})
 
 
 def write_files(path: Path, files: dict[str, bytes]) -> None:
-    """Put files on an image, each whole or not at all. Raises ImageError, also while a board runs on the image."""
+    """Write files to an image, each completely or not at all. Raises ImageError, also while a board runs on it."""
     with path.open("r+b") as image:
         lock(image.fileno(), path)
         _run_tool("write", path, _pack(files))
 
 
 def fill(path: Path) -> None:
-    """Leave no block free on an image, by files in /fill. Raises ImageError, also while a board runs on the image."""
+    """Use up all free blocks of an image with files in /fill. Raises ImageError, also while a board runs on it."""
     with path.open("r+b") as image:
         lock(image.fileno(), path)
         _run_tool("fill", path)
 
 
 def read_files(path: Path) -> dict[str, bytes]:
-    """All files of an image: path on the board (with its leading slash) -> content.
+    """Return all files of an image: content by path on the board, with a leading slash.
 
-    A running board's image can be read too: it shows what is on flash at that moment, as after a power cut. Raises
-    ImageError.
+    The image of a running board can also be read: the files are as after a power cut at that moment. Raises ImageError.
     """
-    with tempfile.NamedTemporaryFile() as copy:  # as private as an image
+    with tempfile.NamedTemporaryFile() as copy:  # only its owner can read it
         copy.write(_snapshot(path))
         copy.flush()
         packed = _run_tool("read", Path(copy.name), shown=path)
@@ -88,20 +86,26 @@ def read_files(path: Path) -> dict[str, bytes]:
 
 
 def _snapshot(path: Path) -> bytes:
-    # A board that is writing can change the file between two reads of it: two that are alike are of one moment.
-    try:
+    # A board may write while the file is being read. Two identical reads in a row show the state of one moment.
+    with _image_errors(path):
         last = path.read_bytes()
         while (content := path.read_bytes()) != last:
             last = content
+    return content
+
+
+@contextlib.contextmanager
+def _image_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror}") from error
-    return content
 
 
 def lock(descriptor: int, path: Path, timeout: float = 2.0) -> None:
     """Lock an open image for one board or writer; processes that inherit the descriptor keep the lock.
 
-    timeout: seconds to wait for a board that is just being killed. Raises ImageError after it.
+    timeout: seconds to wait, for a board that is being killed. Raises ImageError when they are over.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -119,18 +123,16 @@ def _pack(files: dict[str, bytes]) -> bytes:
     packed = []
     for name, data in files.items():
         if "\n" in name:
-            raise ImageError(f"a file name on the board cannot hold a line break: {name!r}")
+            raise ImageError(f"a file name on the board cannot contain a line break: {name!r}")
         packed.append(b"%d /%s\n" % (len(data), name.lstrip("/").encode()))
         packed.append(data)
     return b"".join(packed)
 
 
 def _run_tool(action: str, path: Path, stdin: bytes = b"", shown: Path | None = None) -> bytes:
-    # shown: what messages call the image.
-    try:
+    # shown: path of the image for messages.
+    with _image_errors(path):
         blocks = path.stat().st_size // BLOCK_SIZE
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}") from error
     command = [find_micropython(), "-X", "heapsize=32m", FAKES / "image_tool.py", action, path, str(blocks)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
     result = subprocess.run(command, input=stdin, capture_output=True, env=environment)
@@ -139,6 +141,6 @@ def _run_tool(action: str, path: Path, stdin: bytes = b"", shown: Path | None = 
     if result.returncode == errno.ENOSPC:
         raise ImageError(f"{shown or path}: the files do not fit")
     if result.returncode in (errno.EILSEQ, errno.EIO, errno.ENODEV, errno.EINVAL):
-        raise ImageError(f"{shown or path} holds no sound littlefs file system")
+        raise ImageError(f"{shown or path} does not contain a valid littlefs file system")
     message = result.stderr.decode(errors="replace").strip() or f"error {result.returncode}"
     raise ImageError(f"cannot {action} {shown or path}: {message}")

@@ -20,20 +20,20 @@ class InterpreterError(Exception):
 
 
 def find_micropython() -> Path:
-    """The `micropython` program: the one that UJOBS_MICROPYTHON names, else beside the running Python, else on PATH.
+    """Return the path of `micropython`: UJOBS_MICROPYTHON, else in the folder of the running Python, else on PATH.
 
-    Raises InterpreterError if there is none, or it is older than MicroPython 1.24.
+    Raises InterpreterError if there is none, or if it is older than MicroPython 1.24.
     """
     named = os.environ.get("UJOBS_MICROPYTHON")
-    beside = Path(sys.executable).parent / "micropython"
-    if named is None and beside.exists():
-        return beside  # of the package that is pinned
+    installed = Path(sys.executable).parent / "micropython"
+    if named is None and installed.exists():
+        return installed  # from the pinned package
     found = shutil.which(named or "micropython")
     if found is None:
         where = f"UJOBS_MICROPYTHON={named} is not a program" if named else "MicroPython is not installed"
         raise InterpreterError(
-            f"{where}: the virtual board needs MicroPython's unix port, 1.24 or later. pip has it for Linux on x86-64; "
-            "elsewhere build it, and put `micropython` on PATH or name it with UJOBS_MICROPYTHON"
+            f"{where}: the virtual board needs MicroPython's unix port, 1.24 or later. On Linux x86-64, pip installs "
+            "it; elsewhere build it, and put `micropython` on PATH or set UJOBS_MICROPYTHON to its path"
         )
     _check_version(found)
     return Path(found)
@@ -46,7 +46,7 @@ def _check_version(program: str) -> None:
         result = subprocess.run([program, "-c", question], capture_output=True, text=True, timeout=_PATIENCE)
         name, major, minor = result.stdout.split()
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise InterpreterError(f"{program} does not run as MicroPython does") from error
+        raise InterpreterError(f"{program} is not a MicroPython interpreter") from error
     if name != "micropython" or (int(major), int(minor)) < MINIMUM:
         found = f"{program} is {name} {major}.{minor}"
         raise InterpreterError(f"{found}: the virtual board needs MicroPython 1.24 or later")
@@ -56,9 +56,9 @@ def _check_version(program: str) -> None:
 def compile_module(source: bytes, name: str, optimise: int, processor: str = "") -> bytes:
     """Compile one module to .mpy bytes.
 
-    source: Python text. name: what tracebacks call the file. optimise: 0 to 3, mpy-cross's -O; 1 and up
-    remove `assert`, 3 also line numbers. processor: mpy-cross's -march, which native code needs and nothing
-    else. Raises InterpreterError with the compiler's message.
+    source: Python text. name: file name in tracebacks. optimise: 0 to 3, mpy-cross's -O; from 1 on `assert` is
+    removed, at 3 also line numbers. processor: mpy-cross's -march, needed only for native code. Raises InterpreterError
+    with the compiler's message.
     """
     with tempfile.TemporaryDirectory() as folder:
         python_file = Path(folder, "module.py")
@@ -74,7 +74,7 @@ def compile_module(source: bytes, name: str, optimise: int, processor: str = "")
 
 
 def _complaint(said: str) -> str:
-    """What the compiler says of a module, without its traceback: the line, if it names one, and why."""
-    lines = said.strip().splitlines() or ["mpy-cross does not say why"]
+    """Return the compiler's message without its traceback: the line number, if there is one, and the reason."""
+    lines = said.strip().splitlines() or ["mpy-cross gives no reason"]
     where = re.search(r"\bline \d+", said)
     return f"{where[0]}: {lines[-1]}" if where else lines[-1]

@@ -1,4 +1,4 @@
-"""The board's serial line: passes its output on, line by line."""
+"""The output of the board's serial line."""
 
 import sys
 from pathlib import Path
@@ -7,31 +7,31 @@ from .fakes_cache import HIDDEN_NAME
 
 
 class SerialLine:
-    """Gathers bytes into lines; writes each to stdout and, if asked, to a log file as well.
+    """Splits output into lines, and writes them to stdout and to a log file.
 
-    log: file to append to, or None. Frames of stage0 are left out of tracebacks: on silicon they are C.
+    log: file to append to, or None. Frames of stage0 are left out of tracebacks, because on a real board they are C.
     """
 
     def __init__(self, log: Path | None) -> None:
         self._log = log.open("ab", buffering=0) if log else None
         self._rest = b""
         self.not_started = False
-        """Whether main.py said at its last start that it cannot do its work."""
+        """Whether main.py printed "not started: ..." after the last boot."""
         self._hidden = f'  File "{HIDDEN_NAME}"'.encode()
 
     def feed(self, data: bytes) -> None:
-        """Take what the board printed."""
+        """Add output of the board."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._emit(line.rstrip(b"\r"))
 
     def say(self, message: str) -> None:
-        """A line of the supervisor's own, marked as such."""
+        """Write a line of the supervisor, which begins with "board: "."""
         self.end_line()
         self._emit(f"board: {message}".encode())
 
     def end_line(self) -> None:
-        """Write out an unfinished line: the board stopped in the middle of it."""
+        """Write out an unfinished line, because the board has stopped."""
         if self._rest:
             rest, self._rest = self._rest, b""
             self._emit(rest)

@@ -1,17 +1,16 @@
-"""What is around a virtual board, in a file beside its image that the board and the host share: the levels of its pins,
-voltages, devices on its I2C bus, and how far its clocks have jumped.
+"""The surroundings of a virtual board: levels of its pins, voltages, I2C devices, and jumps of its clocks.
 
-Places in the file, in bytes; numbers are little-endian:
+The board and the host share a file next to the image. Its layout, with offsets in bytes and little-endian numbers:
 
-    0      64 of 1   what the program does with a pin: "1" drives it low, "2" high, "3" pulls it up, else nothing
-    64     64 of 1   what is attached to a pin gives: "1" low, "2" high, else nothing
-    128    64 of 2   what the ADC reads at a pin, 0 to 65535
-    256    64 of 8   PWM of a pin: frequency in hertz (4), duty (2), "1" if there is one, a spare
-    768    8         milliseconds that the board's clocks have jumped ahead of the host's
-    1024   128 of 1  "1" where a device on the I2C bus has this address
-    2048   128 of 256   its registers
+    0      64 of 1   pin as set by the program: "1" low, "2" high, "3" input with pull-up, else input
+    64     64 of 1   pin as set from outside: "1" low, "2" high, else not connected
+    128    64 of 2   ADC reading of a pin, 0 to 65535
+    256    64 of 8   PWM of a pin: frequency in hertz (4), duty (2), "1" if PWM is on (1), unused (1)
+    768    8         milliseconds that the board's clocks are ahead of the host's
+    1024   128 of 1  "1" if an I2C device has this address
+    2048   128 of 256   registers of the I2C device
 
-A reset ends what the program did with pins, as on silicon.
+A reset makes all pins inputs again, as on a real board.
 """
 
 import os
@@ -27,31 +26,31 @@ _PULLED_UP = b"3"
 
 
 def open_file(image: Path) -> int:
-    """Open the file of the board with this image, made if missing; returns its descriptor. Raises OSError."""
+    """Open the file that belongs to an image; returns its descriptor. A missing file is created. Raises OSError."""
     descriptor = os.open(image.with_name(image.name + ".outside"), os.O_RDWR | os.O_CREAT, 0o600)
     os.ftruncate(descriptor, _SIZE)
     return descriptor
 
 
 def let_go(descriptor: int) -> None:
-    """The board is reset: its program does nothing with pins."""
+    """Reset the pins: make them inputs and end PWM."""
     os.pwrite(descriptor, bytes(_PINS), 0)
     os.pwrite(descriptor, bytes(8 * _PINS), _PWM)
 
 
 def jumped(descriptor: int) -> float:
-    """Seconds that the board's clocks have jumped."""
+    """Return the seconds that the board's clocks have jumped."""
     return int.from_bytes(os.pread(descriptor, 8, _JUMPED), "little") / 1000
 
 
 class Outside:
-    """The file as the host sees it, whether the board has power or not."""
+    """Access to the file from the host, whether the board has power or not."""
 
     def __init__(self, image: Path) -> None:
         self._image = image
 
     def read(self, place: int, size: int) -> bytes:
-        """Bytes of the file."""
+        """Read bytes of the file."""
         descriptor = open_file(self._image)
         try:
             return os.pread(descriptor, size, place)
@@ -67,19 +66,19 @@ class Outside:
             os.close(descriptor)
 
     def jump(self, seconds: float) -> None:
-        """Have the board's clocks jump ahead."""
+        """Move the board's clocks ahead."""
         before = int.from_bytes(self.read(_JUMPED, 8), "little")
         self.write(_JUMPED, (before + int(seconds * 1000)).to_bytes(8, "little"))
 
 
 def _pin(number: int) -> int:
     if not 0 <= number < _PINS:
-        raise ValueError(f"pin {number}: GPIO numbers are 0 to {_PINS - 1}")
+        raise ValueError(f"GPIO number {number} must be 0 to {_PINS - 1}")
     return number
 
 
 class PinOutside:
-    """A pin as seen from outside of the board."""
+    """A pin, seen from outside the board."""
 
     def __init__(self, outside: Outside, number: int) -> None:
         self._outside = outside
@@ -87,7 +86,7 @@ class PinOutside:
 
     @property
     def value(self) -> int:
-        """The level. Setting it is for inputs: what the program drives wins."""
+        """The level, 0 or 1. Setting it has no effect while the program uses the pin as an output."""
         driven = self._outside.read(self._number, 1)
         attached = self._outside.read(_ATTACHED + self._number, 1)
         for level in (driven, attached):
@@ -101,7 +100,7 @@ class PinOutside:
 
 
 class Analogue(MutableMapping[int, int]):
-    """What the ADC reads, 0 to 65535, by GPIO number."""
+    """Readings of the ADC, 0 to 65535, by GPIO number."""
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
@@ -111,7 +110,7 @@ class Analogue(MutableMapping[int, int]):
 
     def __setitem__(self, number: int, reading: int) -> None:
         if not 0 <= reading <= 65535:
-            raise ValueError(f"pin {number}: a reading must be 0 to 65535, not {reading}")
+            raise ValueError(f"reading of pin {number} must be 0 to 65535, not {reading}")
         self._outside.write(_ANALOGUE + 2 * _pin(number), reading.to_bytes(2, "little"))
 
     def __delitem__(self, number: int) -> None:
@@ -145,7 +144,7 @@ class Pwm(Mapping[int, dict[str, int]]):
 
 
 class Registers(MutableMapping[int, int]):
-    """The registers of one device: a byte each, 0 to 255."""
+    """The registers of one I2C device, one byte each."""
 
     def __init__(self, outside: Outside, address: int) -> None:
         self._outside = outside
@@ -170,12 +169,12 @@ class Registers(MutableMapping[int, int]):
 
     def _at(self, register: int) -> int:
         if not 0 <= register < _REGISTERS:
-            raise ValueError(f"register {register}: a virtual board's devices have registers 0 to {_REGISTERS - 1}")
+            raise ValueError(f"register number {register} must be 0 to {_REGISTERS - 1}")
         return self._place + register
 
 
 class I2cBus(Mapping[int, Registers]):
-    """The devices on the bus, by address: `bus[0x48] = {0: 25}` attaches one, `del bus[0x48]` takes it away."""
+    """The devices on the bus, by address: `bus[0x48] = {0: 25}` attaches one, `del bus[0x48]` removes it."""
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
@@ -202,5 +201,5 @@ class I2cBus(Mapping[int, Registers]):
 
 def _address(address: int) -> int:
     if not 8 <= address < _ADDRESSES - 8:
-        raise ValueError(f"I2C address {address}: must be 8 to {_ADDRESSES - 9}")
+        raise ValueError(f"I2C address {address} must be 8 to {_ADDRESSES - 9}")
     return address

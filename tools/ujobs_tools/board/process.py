@@ -1,5 +1,4 @@
-"""Start MicroPython as the virtual board's processor: its file descriptors, its heap, and its end with
-ours."""
+"""The MicroPython process that is the virtual board's processor."""
 
 import contextlib
 import ctypes
@@ -18,32 +17,30 @@ from .interpreter import find_micropython
 from .serial import CTRL_A, CTRL_C
 
 # Exit codes of fakes/stage0.py.
-ENDED = 10  # main.py came to its end
+ENDED = 10  # main.py ended
 RAISED = 11  # boot.py or main.py ended with an exception
 NO_FILE_SYSTEM = 12  # the image cannot be mounted
 SOFT_RESET = 42  # machine.soft_reset() or SystemExit
 
-_BUSY = 1.0  # seconds of processor time that Ctrl-C waits for a program to wait for something
-_LOOK = 0.002  # seconds
+_BUSY = 1.0  # seconds of processor time after which Ctrl-C interrupts a program that does not wait for anything
+_LOOK = 0.002  # seconds between polls
 _PR_SET_PDEATHSIG = 1
 _SIGINT_BIT = 1 << (signal.SIGINT - 1)
 
 
 @dataclass
 class Start:
-    """What one start of the board is told, as the fakes read it from UJOBS_BOARD.
+    """Parameters of one boot; the fakes read them from UJOBS_BOARD.
 
-    image_fd, blocks: the open image and its size in blocks of 4096 bytes. partitions_fd: the open file of the
-    application partitions. message_fd: pipe to the supervisor.
-    radio_fd: a file holding "1" while the access point is up.
-    outside_fd: the open file of what is around the board, see outside.py.
-    cause: machine's *_RESET number. clock_offset: seconds that the board's clock is ahead of the host's.
-    unique_id: six bytes in hexadecimal. wifi_ssid,
-    wifi_password: what the access point accepts, None for anything. ntp: how the time server answers, see
-    fakes/time_server.py. rtc_memory: the bytes that outlast resets, in hexadecimal. one_partition: the firmware has one
-    application partition. jumps: whether the clock may jump.
-    repl: there is a serial port, so that the REPL follows main.py. raw: it was in raw mode before a soft reset, which
-    leaves out main.py then.
+    image_fd, blocks: the open image and its size in blocks of 4096 bytes. partitions_fd: open file with the application
+    partitions. message_fd: pipe to the supervisor. radio_fd: file that contains "1" while the access point is on.
+    outside_fd: open file of the surroundings, see outside.py.
+
+    cause: number of the machine.*_RESET constant. clock_offset: seconds that the board's clock is ahead of the host's.
+    unique_id: six bytes in hexadecimal. wifi_ssid, wifi_password: of the access point; None to accept any. ntp:
+    behaviour of the time server, see fakes/time_server.py. rtc_memory: bytes that survive resets, in hexadecimal.
+    one_partition: the firmware has only one application partition. jumps: the clock may jump. repl: there is a serial
+    port, so the REPL follows main.py. raw: the REPL was in raw mode before a soft reset, so main.py does not run.
     """
 
     image_fd: int
@@ -66,14 +63,14 @@ class Start:
 
 
 class Processor:
-    """The MicroPython process of one start, and its pipes."""
+    """The MicroPython process of one boot, and its pipes."""
 
     def __init__(self, start: Start, heap: int) -> None:
-        """Start stage0 as `start` says; `message_fd` in it is set here.
+        """Start stage0.
 
-        heap: MicroPython's -X heapsize in bytes. The process is in a session of its own, so that Ctrl-C
-        reaches only the supervisor, and the kernel kills it when the thread that called this ends: no
-        orphans, even at SIGKILL.
+        start: parameters; its `message_fd` is set here. heap: MicroPython's -X heapsize in bytes. The process has its
+        own session, so that Ctrl-C reaches only the supervisor. The kernel kills it when the calling thread ends, even
+        by SIGKILL, so that no orphan is left.
         """
         self.output, output = os.pipe()
         self.messages, start.message_fd = os.pipe()
@@ -81,7 +78,7 @@ class Processor:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
         environment["UJOBS_BOARD"] = json.dumps(asdict(start))
         environment["TZ"] = "UTC0"
-        environment.pop("HOME", None)  # where the REPL would keep its history
+        environment.pop("HOME", None)  # the REPL would write its history there
         try:
             self._process = subprocess.Popen(
                 [find_micropython(), "-X", f"heapsize={heap}", "-c", "__import__('stage0').start(globals())"],
@@ -106,9 +103,9 @@ class Processor:
             self.type(CTRL_A)  # the unix port's REPL starts in friendly mode
 
     def type(self, data: bytes) -> None:
-        """Send the board what came over its serial line; what it does not take in time is lost.
+        """Send input to the board; bytes for which its buffer has no room are lost.
 
-        Ctrl-C interrupts a program that may be interrupted, and is one more byte at the prompt.
+        Ctrl-C interrupts a running program; at the REPL it is passed on as a byte.
         """
         for number, piece in enumerate(data.split(CTRL_C)):
             if number and not self._interrupt():
@@ -118,16 +115,15 @@ class Processor:
                     os.write(self._input.fileno(), piece)
 
     def _interrupt(self) -> bool:
-        """Send SIGINT where it is caught, which MicroPython sees to for as long as a program runs; whether it was."""
+        """Send SIGINT if MicroPython catches it, which it does while a program runs; returns whether it was sent."""
         pid = self._process.pid
-        # The unix port raises KeyboardInterrupt wherever the signal finds it: where it waits that is as on a board, in
-        # the middle of garbage collection it is the end of MicroPython.
+        # Wait until the program waits for something: SIGINT during a garbage collection would end MicroPython.
         state, before = self._state()
         used = before
         while state == "R" and used - before < _BUSY:
             time.sleep(_LOOK)
             state, used = self._state()
-        # Stopped, so that the program cannot end in between: at the prompt SIGINT would be the end of MicroPython.
+        # Stop the process, so that the program cannot end before the signal: SIGINT at the REPL would end MicroPython.
         os.kill(pid, signal.SIGSTOP)
         os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG)
@@ -138,29 +134,29 @@ class Processor:
         return bool(caught & _SIGINT_BIT)
 
     def _state(self) -> tuple[str, float]:
-        """Whether it runs ("R") or waits ("S", "D"), and the seconds of processor time that it has used."""
+        """Return the process state, "R" (running), "S" or "D" (waiting), and the seconds of processor time used."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def read_output(self) -> bytes | None:
-        """What has been printed since the last call, perhaps nothing; None once the process has ended."""
+        """Return the output since the last call, perhaps empty; None once the process has ended."""
         return _read(self.output)
 
     def read_messages(self) -> list[str]:
-        """The lines that came through the message pipe since the last call."""
+        """Return the lines received from the message pipe since the last call."""
         *lines, self._rest = (self._rest + (_read(self.messages) or b"")).split(b"\n")
         return [line.decode() for line in lines]
 
     def kill(self) -> int:
-        """Cut its power, if it has not ended yet; returns its exit code (negative: killed by that signal).
+        """Kill the process unless it has ended; returns its exit code (negative: killed by that signal).
 
-        What it printed and said before can still be read.
+        Its output and messages can still be read.
         """
         self._process.kill()
         return self._process.wait()
 
     def close(self) -> None:
-        """Let go of the pipes."""
+        """Close the pipes."""
         os.close(self.output)
         os.close(self.messages)
         if self._input:
@@ -168,7 +164,7 @@ class Processor:
 
 
 def _read(descriptor: int) -> bytes | None:
-    """All there is in a non-blocking pipe; None at its end."""
+    """Read everything from a non-blocking pipe; None at its end."""
     gathered = b""
     while True:
         try:
@@ -188,7 +184,7 @@ def _die_with_parent() -> Callable[[], None]:
 
     def in_child() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the call above
+        if os.getppid() != parent:  # the parent died before prctl
             os._exit(1)
 
     return in_child

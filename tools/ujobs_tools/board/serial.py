@@ -1,7 +1,7 @@
-"""The board's serial port: a pseudo-terminal that mpremote, or any terminal program, opens as it opens a real one.
+"""The board's serial port: a pseudo-terminal for mpremote and terminal programs.
 
-MicroPython's own REPL runs behind it. What a board adds to that is here: the line stays when the interpreter starts
-anew, what is printed while nobody listens is lost, and after a soft reset in raw mode the REPL is in raw mode again.
+MicroPython's own REPL runs behind it. This module adds the behaviour of a board: the port survives resets, output is
+lost while no program has the port open, and the REPL returns to raw mode after a soft reset in raw mode.
 """
 
 import os
@@ -12,21 +12,21 @@ from pathlib import Path
 
 CTRL_A = b"\x01"
 CTRL_C = b"\x03"
-_NAME = b"MicroPython "  # begins the banner
-_FRIENDLY = b'Type "help()" for more information.'  # ends it
+_NAME = b"MicroPython "  # beginning of the banner
+_FRIENDLY = b'Type "help()" for more information.'  # end of the banner
 _RAW = b"raw REPL; CTRL-B to exit"
 _LOOKED_BACK = max(len(_FRIENDLY), len(_RAW)) - 1  # bytes of output
 _LIMIT = 1 << 20  # bytes that wait for a slow listener
 
 
 class SerialPort:
-    """The port, to be reached at `path` until `close`.
+    """The port; it exists at `path` until `close`.
 
-    raw: whether the REPL is in raw mode, in which mpremote works.
+    raw: whether the REPL is in raw mode, which mpremote uses.
     """
 
     def __init__(self, path: Path) -> None:
-        """Make the port. path: becomes a link to the terminal. Raises OSError when there is another file."""
+        """Create the port. path: becomes a link to the terminal. Raises OSError if a file exists there."""
         self.raw = False
         self._path = path
         self._master, slave = os.openpty()
@@ -47,28 +47,28 @@ class SerialPort:
         self._waiting = b""
 
     def fileno(self) -> int:
-        """What is readable when the host has sent something."""
+        """Return the descriptor that becomes readable when the host sends something."""
         return self._master
 
     def connected(self) -> bool:
-        """Whether anybody has the port open."""
+        """Return whether a program has the port open."""
         poll = select.poll()
         poll.register(self._master, 0)
         return not poll.poll(0)
 
     def waiting(self) -> bool:
-        """Whether the host has yet to take something, so that it is time for `flush` when there is room."""
+        """Return whether output waits for the host; call `flush` when the descriptor is writable."""
         return bool(self._waiting)
 
     def received(self) -> bytes:
-        """What the host has sent since the last call."""
+        """Return the bytes that the host has sent since the last call."""
         try:
             return os.read(self._master, 65536)
-        except OSError:  # nothing, or nobody there any more
+        except OSError:  # no bytes, or the port is no longer open
             return b""
 
     def restarted(self, soft: bool) -> None:
-        """The interpreter is about to start anew; soft: by a soft reset, which does not end raw mode."""
+        """Prepare for a restart of the interpreter. soft: it is a soft reset, which does not end raw mode."""
         self._write(self._held or b"")
         if soft:
             self._write(b"MPY: soft reboot\r\n")
@@ -77,9 +77,10 @@ class SerialPort:
         self._tail = b""
 
     def send(self, data: bytes) -> None:
-        """Pass on what the board printed."""
+        """Send output of the board to the host."""
         if self._held is not None:
-            # MicroPython's unix port starts in the friendly REPL; a board in raw mode shows no banner of that.
+            # MicroPython's unix port starts in the friendly REPL: hide its banner, which a board in raw mode does not
+            # print.
             self._held += data
             if _RAW not in self._held:
                 return
@@ -92,22 +93,21 @@ class SerialPort:
         if raw != friendly:
             self.raw = raw > friendly
         self._tail = seen[-_LOOKED_BACK:]
-        # The unix port leaves it to the terminal to begin lines at the left. Programs that speak raw mode do not mind,
-        # and what they get may be no text.
+        # The unix port prints only \n; a board prints \r\n. Output in raw mode may be binary, so leave it unchanged.
         self._write(data if self.raw else re.sub(rb"(?<!\r)\n", b"\r\n", data))
 
     def flush(self) -> None:
-        """Send what waits, as far as there is room; when nobody listens, it is lost."""
+        """Send waiting output as far as there is room; discard it if no program has the port open."""
         if not self.connected():
             self._waiting = b""
         while self._waiting:
             try:
                 self._waiting = self._waiting[os.write(self._master, self._waiting) :]
-            except OSError:  # no room, or nobody there any more
+            except OSError:  # no room, or the port is no longer open
                 return
 
     def close(self) -> None:
-        """Take the port away, as when a board is unplugged."""
+        """Remove the port, as if the board were unplugged."""
         if self._path.is_symlink() and os.readlink(self._path) == self._terminal:
             self._path.unlink()
         os.close(self._master)

@@ -1,4 +1,4 @@
-"""A board's settings.json from a file, options and KEY=VALUE texts."""
+"""Makes a board's settings.json from a file, options and KEY=VALUE assignments."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from ujobs_tools.board.device_files import SETTINGS_EXAMPLE
 
-# A name, a password or a serial number that consists of digits is still text for the board.
+# These settings are strings, even if the value consists of digits.
 _TEXTS = {
     "thing", "host", "ca", "cert", "key", "ntp", "app", "signing_key", "wifi.ssid", "wifi.password", "claim.template",
     "claim.cert", "claim.key",
@@ -16,14 +16,15 @@ _PARAMETERS = "claim.parameters."
 
 
 class UsageError(ValueError):
-    """Options that do not go together or are missing; the message says what to do."""
+    """Options are missing or contradict each other; the message says what to do."""
 
 
 def make_settings(path: Path | None, overrides: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    """The settings for a new board: those of the file `path`, else of the example, with changes.
+    """Return the settings for a new board.
 
-    overrides, assignments: as for change_settings. Raises UsageError if the file does not hold settings, the host is
-    missing, the thing is missing without a claim, or an assignment is malformed; OSError if the file cannot be read.
+    path: file to start from; None for the example. overrides, assignments: see change_settings. Raises UsageError if
+    the file is not a JSON object, an assignment is invalid, the host is missing, or both thing and claim are missing;
+    OSError if the file cannot be read.
     """
     source = path or SETTINGS_EXAMPLE
     try:
@@ -40,33 +41,33 @@ def make_settings(path: Path | None, overrides: Mapping[str, Any], assignments: 
 
 
 def parse_settings(content: bytes, name: str) -> dict[str, Any]:
-    """Settings as they are in a file. name: of the file. Raises UsageError, UnicodeDecodeError."""
+    """Parse settings.json. name: file name for error messages. Raises UsageError, UnicodeDecodeError."""
     try:
         settings = json.loads(content.decode())
     except json.JSONDecodeError as error:
         raise UsageError(f"{name} is not JSON: {error}") from error
     if not isinstance(settings, dict):
-        raise UsageError(f"{name} has to be a JSON object: {{…}}")
+        raise UsageError(f"{name} must be a JSON object: {{…}}")
     return settings
 
 
 def wifi_network(ssid: str | None, password: str | None) -> dict[str, str]:
-    """The setting `wifi` for one network; empty without one."""
+    """Return the setting `wifi` for one network; empty if ssid is None."""
     return {"ssid": ssid, "password": password or ""} if ssid else {}
 
 
 def change_settings(settings: dict[str, Any], overrides: Mapping[str, Any], assignments: Sequence[str]) -> None:
     """Change settings in place.
 
-    overrides: by name; None values are left out. assignments: KEY=VALUE; VALUE is JSON or text, for names
-    and passwords always text; a dot in KEY leads into an object, or a list: wifi.0.ssid. Raises UsageError if an
-    assignment is malformed.
+    overrides: values by name; None is ignored. assignments: KEY=VALUE; VALUE is JSON or a string, for names and
+    passwords always a string. Dots in KEY separate member names and list positions: wifi.0.ssid. Raises UsageError if
+    an assignment is invalid.
     """
     settings |= {name: value for name, value in overrides.items() if value is not None}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not key or not equals:
-            raise UsageError(f"--set {assignment}: write KEY=VALUE")
+            raise UsageError(f"--set {assignment} must be KEY=VALUE")
         value = _parse(text)
         keys = key.split(".")
         name = ".".join(part for part in keys if not part.isdigit())
@@ -76,12 +77,15 @@ def change_settings(settings: dict[str, Any], overrides: Mapping[str, Any], assi
         try:
             _assign(settings, keys, value)
         except (IndexError, ValueError):
-            raise UsageError(f"--set {assignment}: the list has no such place") from None
+            raise UsageError(f"--set {assignment}: the list does not have this position") from None
 
 
 def _assign(settings: Any, keys: list[str], value: Any) -> None:
-    """Set what is at the end of these keys, each the name of a member, or the place in a list: the next one adds to
-    it. One object or text becomes the first of a list."""
+    """Set a value.
+
+    keys: path to it, of member names and list positions. The position after the last one extends the list. If a list
+    position is given for a value that is not a list, the value becomes the first element of a list.
+    """
     for at, key in enumerate(keys):
         place: Any = int(key) if isinstance(settings, list) else key
         if isinstance(settings, list) and place == len(settings):

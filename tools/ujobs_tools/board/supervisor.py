@@ -1,14 +1,14 @@
 """The board around the processor: power, reset line, watchdog, real-time clock, access point and serial line.
 
-It keeps what survives a reset on silicon and decides why the next start happens. A program asks for something
-by sending one line through its pipe:
+It keeps the state that survives a reset on a real board, and the reset cause. The program sends requests as lines
+through its pipe:
 
-    reset                  start again at once, cause HARD_RESET
-    deepsleep MS           start again after MS milliseconds (-1: never), cause DEEPSLEEP_RESET
-    watchdog MS, feed      arm the watchdog, feed it; unfed it resets the board, cause WDT_RESET
-    clock SECONDS          the clock was set: it is now that many seconds ahead of the host's
-    memory HEX             what the memory of the real-time clock holds from now on
-    listening              boot.py comes next: from here on the board reads what comes over its serial port
+    reset                  reset now, cause HARD_RESET
+    deepsleep MS           reset after MS milliseconds (-1: never), cause DEEPSLEEP_RESET
+    watchdog MS, feed      start or feed the watchdog; if it is not fed, it resets the board, cause WDT_RESET
+    clock SECONDS          the clock was set to that many seconds ahead of the host's
+    memory HEX             new content of the real-time clock's memory
+    listening              boot.py runs next: read input from the serial port from now on
 """
 
 import hashlib
@@ -27,34 +27,31 @@ from .output import SerialLine
 from .serial import SerialPort
 
 STOPPED, PROGRAM_FAILED, USAGE, PROCESS_DIED = range(4)
-"""Exit codes: stopped, or main.py ended; main.py did not start its work, or an exception ended it; bad arguments or
-image; MicroPython died."""
+"""Exit codes: stopped, or main.py ended; main.py did not start its work, or ended with an exception; bad arguments or
+image; the MicroPython process died."""
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
 DEFAULT_HEAP = 160 * 1024
 FAKES_HEAP = 49 * 1024
-"""What the fakes hold when boot.py starts, and the holes that loading them has left; silicon has none of it."""
+"""Heap that the fakes use when boot.py starts, including the holes left by loading them. A real board has no fakes."""
 _CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 _EPOCH_2000 = 946684800  # 2000-01-01 in seconds since 1970
-_DRIFT = 0.03  # of the time in deep sleep, that the clock is ahead afterwards
+_DRIFT = 0.03  # fraction of the time in deep sleep that the clock is ahead afterwards
 _NEVER = float("inf")
 _RESET_LINE = "reset-line"
-_LOOK = 0.05  # seconds between looks at whether the serial port has been opened, of which nothing else tells
-
+_LOOK = 0.05  # seconds between checks whether the serial port has been opened, for which there is no event
 
 NTP_ANSWERS = ("right", "silent", "zeros", "kiss", "year", "foreign")
 
 
 @dataclass
 class BoardOptions:
-    """How a board is started.
+    """Options of a board.
 
-    heap: bytes of MicroPython heap that the program gets; what the fakes take is added. wifi_ssid,
-    wifi_password: what the access point accepts (None: anything). ntp: how the time server answers, one_partition: see
-    process.Start. log:
-    file that also gets the output. once: stop at the first reset. stay: when main.py has ended, idle as a
-    board does at its REPL until stopped, instead of stopping. serial: where to make a serial port for the REPL, which
-    then follows main.py; None for none. jumps: whether the clock may jump, see outside.py; SIGALRM tells of a jump.
+    heap: bytes of MicroPython heap for the program; the heap of the fakes is added. wifi_ssid, wifi_password, ntp,
+    one_partition: see process.Start. log: file for a copy of the output. once: stop at the first reset. stay: keep
+    running when main.py has ended, like a board at its REPL. serial: path for a serial port, with which the REPL
+    follows main.py; None for no port. jumps: the clock may jump, see outside.py; SIGALRM announces a jump.
     """
 
     heap: int = DEFAULT_HEAP
@@ -84,8 +81,8 @@ class Board:
         self._cause = PWRON_RESET
         self._clock_offset = 0
         self._rtc_memory = ""
-        self._watchdog: float | None = None  # seconds, once armed
-        self._deadline = _NEVER  # when the watchdog bites, in monotonic seconds
+        self._watchdog: float | None = None  # timeout in seconds, once started
+        self._deadline = _NEVER  # when the watchdog resets the board, in monotonic seconds
         self._request = ""
         self._stopping = False
 
@@ -93,8 +90,8 @@ class Board:
         """Power the board on and run it until it stops; returns the exit code (STOPPED, ...).
 
         Call it once, from the main thread: it handles SIGTERM and SIGINT (stop), SIGQUIT (reset line), SIGUSR1 (access
-        point away), SIGUSR2 (access point back) and SIGALRM (the clock has jumped). Raises ImageError when the image is
-        missing, cut short or in use.
+        point off), SIGUSR2 (access point on) and SIGALRM (the clock has jumped). Raises ImageError if the image is
+        missing, incomplete or in use.
         """
         image = self._open_image()
         partitions = os.open(self._path.with_name(self._path.name + ".partitions"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -112,7 +109,7 @@ class Board:
                 if self._options.once:
                     self._serial.say(f"stopped at {_CAUSES[self._cause]}, as asked")
                     return STOPPED
-        except BrokenPipeError:  # whoever read our output has left
+        except BrokenPipeError:  # nobody reads our output any more
             return STOPPED
         finally:
             if self._port:
@@ -129,19 +126,19 @@ class Board:
         size = os.fstat(image).st_size
         if size == 0 or size % BLOCK_SIZE:
             os.close(image)
-            raise ImageError(f"{self._path} is no flash image: {size} bytes, not blocks of {BLOCK_SIZE}")
+            raise ImageError(f"{self._path} is not a flash image: {size} bytes are not whole blocks of {BLOCK_SIZE}")
         lock(image, self._path)
         return image
 
     def _run_until_reset(self, image: int, partitions: int) -> int | None:
-        """One start. Returns None when another is to follow, whose cause is then set, else the exit code."""
+        """Run one boot. Returns None, with the reset cause set, if the board boots again; else the exit code."""
         self._listening = False
         outside.let_go(self._outside)
         processor = process.Processor(self._start_settings(image, partitions), self._options.heap + FAKES_HEAP)
         try:
             while self._listen(processor, self._deadline):
                 if self._overdue() and self._listen(processor, 0) and self._overdue():
-                    # Nothing fed it, not even a message that was still in the pipe.
+                    # The watchdog was not fed, not even by a message that was still in the pipe.
                     self._request = "watchdog"
                     break
         finally:
@@ -154,7 +151,7 @@ class Board:
         return self._restart(self._request) if self._request else self._after_end(returncode)
 
     def _restart(self, request: str) -> int | None:
-        """Do what the program or the watchdog asked for; None to start again, else the exit code."""
+        """Carry out a request of the program or the watchdog; returns None to boot again, else the exit code."""
         self._request, self._watchdog, self._deadline = "", None, _NEVER
         if self._port:
             self._port.restarted(soft=False)
@@ -164,13 +161,13 @@ class Board:
             milliseconds = int(argument)
             self._serial.say(f"deep sleep, {milliseconds} ms" if milliseconds >= 0 else "deep sleep")
             self._deep_sleep(milliseconds)
-            # The oscillator that runs in deep sleep is not exact.
+            # The oscillator used in deep sleep is inaccurate.
             self._clock_offset += round(milliseconds / 1000 * _DRIFT)
             if self._request and not self._stopping:
                 return self._restart(self._request)
             return STOPPED if self._stopping else None
         if kind == _RESET_LINE:
-            # The ESP32's EN pin resets the real-time clock and its memory as well, and is told as power-on.
+            # The ESP32's EN pin also resets the real-time clock and its memory; the reset cause is power-on.
             self._cause, self._rtc_memory = PWRON_RESET, ""
             self._clock_offset = _EPOCH_2000 - int(time.time())
             return None
@@ -183,14 +180,14 @@ class Board:
             self._sleep([], time.monotonic() + end - self._now())
 
     def _now(self) -> float:
-        """Seconds on a clock that never goes back, jumps included."""
+        """Return monotonic seconds, including jumps."""
         return time.monotonic() + outside.jumped(self._outside)
 
     def _after_end(self, returncode: int) -> int | None:
-        """The process ended by itself: start again, idle, or stop, as a board would."""
+        """Handle the end of the process: returns None to boot again, else the exit code."""
         if returncode == process.NO_FILE_SYSTEM:
             return USAGE
-        # With a serial port a program's end is not MicroPython's: Ctrl-D and SystemExit end it.
+        # With a serial port, the REPL follows the program, so MicroPython ends only by Ctrl-D or SystemExit.
         if returncode == process.SOFT_RESET or (self._port and returncode >= 0):
             if self._port:
                 self._port.restarted(soft=True)
@@ -232,7 +229,8 @@ class Board:
         )
 
     def _listen(self, processor: process.Processor, deadline: float) -> bool:
-        """Wait for anything, at most until `deadline`, and take it in; False when this start is over."""
+        """Wait for output, messages or input, at most until `deadline`, and handle them; returns False when this boot
+        is over."""
         host = self._port if self._port and self._listening and self._port.connected() else None
         self._sleep([processor.output, processor.messages, *([host.fileno()] if host else [])], deadline)
         running = self._take_in(processor) and not self._request and not self._stopping
@@ -272,7 +270,7 @@ class Board:
             self._sleep([], deadline)
 
     def _sleep(self, descriptors: list[int], deadline: float) -> None:
-        """Until one of the descriptors has something, a signal comes, or the deadline."""
+        """Wait until one of the descriptors is readable, a signal arrives, or the deadline passes."""
         sending = []
         if self._port:
             self._port.flush()
@@ -286,7 +284,7 @@ class Board:
             self._wake.recv(4096)
 
     def _handle_signals(self) -> None:
-        # Any signal ends a wait; SIGALRM does nothing else.
+        # Every signal ends a wait; SIGALRM has no other effect.
         self._wake_end.setblocking(False)
         signal.set_wakeup_fd(self._wake_end.fileno())
         numbers = (

@@ -1,6 +1,6 @@
-"""Finds umqtt.simple on the host: a board's firmware includes it, the unix port does not.
+"""Finds umqtt.simple on the host: ESP32 firmware includes it, the unix port does not.
 
-The real one if it is there, else the test double in tests/shims, which has the same weaknesses.
+Prefers the real module; otherwise uses the shim in tests/shims, which has the same weaknesses.
 """
 
 import os
@@ -10,16 +10,16 @@ from ujobs_tools.board.device_files import ROOT, SHIMS
 
 
 def find() -> tuple[Path, str]:
-    """The folder that holds `umqtt/simple.py`, and which one it is in words for the user.
+    """Return the folder that contains `umqtt/simple.py`, and a description of it for messages.
 
-    The environment variable UMQTT_PATH comes first, then build/umqtt of the repository, where `make setup` installs the
-    real one, then tests/shims. Raises FileNotFoundError if UMQTT_PATH names a folder without it, or none has it.
+    Looks in the folder named by the environment variable UMQTT_PATH; without it in build/umqtt of the repository, where
+    `make setup` installs the real module, then in tests/shims. Raises FileNotFoundError if it is not found.
     """
     named = os.environ.get("UMQTT_PATH")
     if named:
         folder = Path(named).resolve()
         if not _holds(folder):
-            raise FileNotFoundError(f"UMQTT_PATH={named} holds no umqtt/simple.py")
+            raise FileNotFoundError(f"UMQTT_PATH={named} does not contain umqtt/simple.py")
         return folder, f"the real umqtt.simple (UMQTT_PATH={named})"
     installed = ROOT / "build" / "umqtt"
     if _holds(installed):

@@ -13,6 +13,7 @@ from ujobs_tools.board.files import make_bare_files, make_board_files
 from ujobs_tools.board.interpreter import InterpreterError
 from ujobs_tools.board.settings import UsageError, change_settings, make_settings, parse_settings
 from ujobs_tools.commands.errors import in_words
+from ujobs_tools.commands.options import Settings
 
 _DEFAULT_HEAP = 160  # KB
 _NOT_DONE, _USAGE = 1, 2
@@ -27,10 +28,7 @@ def board(
     host: Annotated[str | None, typer.Option(help="MQTT host, a name in the server's certificate.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="MQTT port (TLS).")] = None,
     settings: Annotated[Path | None, typer.Option(help="settings.json to start from.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Setting KEY=VALUE; VALUE is JSON or a string. Example: wifi.ssid=x."),
-    ] = None,
+    set_: Settings = None,
     app: Annotated[
         Path | None, typer.Option(
             help="Application: a file, which becomes /app/app.py, or a folder, which becomes /app."
@@ -43,7 +41,7 @@ def board(
         bool, typer.Option("--fresh", help="Rebuild the image; its content is lost.")
     ] = False,
     heap: Annotated[
-        str, typer.Option(help="Heap size of the program, for example 160k; see above.")
+        str, typer.Option(help="Heap size of the program, for example 160k.")
     ] = f"{_DEFAULT_HEAP}k",
     wifi_ssid: Annotated[
         str | None, typer.Option(help="Name of the access point. Default: any name works.")
@@ -74,11 +72,11 @@ def board(
     The first start builds the image: boot.py, main.py, the compiled library and firmware, umqtt, settings, certificates
     and application. Later starts run it as it is; --thing, --host, --port and --set change its settings first.
 
-    Heap: objects in this 64-bit interpreter are up to twice as large as on a 32-bit board and never smaller. A program
-    that runs in 160k here also runs in 160 KB there, perhaps in 80 KB. TLS buffers are not included.
+    Heap: objects in this 64-bit interpreter are up to twice as large as on a 32-bit board, and never smaller. A program
+    that runs here with --heap 160k also runs on a board with 160 KB, perhaps with 80 KB. TLS buffers are not included.
 
     Signals: SIGTERM and Ctrl-C stop the board; SIGUSR1 switches the access point off, SIGUSR2 on;
-    SIGQUIT (Ctrl-\\) pulls the reset line, at any instruction; SIGKILL is a power cut.
+    SIGQUIT (Ctrl-\\) pulls the reset line; SIGKILL cuts the power.
 
     Exit codes: 0 stopped, or main.py ended; 1 main.py did not start its work, or boot.py or main.py ended with an
     exception; 2 bad options or image; 3 the MicroPython process died.
@@ -137,8 +135,8 @@ def _change_image(image: Path, overrides: dict[str, Any], assignments: list[str]
 
 
 def _heap_bytes(text: str) -> int:
-    """Convert a size such as 163840, 160k or 1m to bytes."""
+    """Convert a size such as 163840, 160k or 1m to bytes. Raises UsageError."""
     match = re.fullmatch(r"(\d+)([km]?)", text.lower())
     if match is None or int(match[1]) == 0:
-        raise UsageError(f"--heap {text}: write a size such as {_DEFAULT_HEAP}k")
+        raise UsageError(f"--heap {text} must be a size such as {_DEFAULT_HEAP}k")
     return int(match[1]) * {"": 1, "k": 1024, "m": 1024 * 1024}[match[2]]

@@ -1,15 +1,13 @@
 """`ujobs claim`: creates claims with `ujobs_tools.aws.claims`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ujobs_tools.commands.errors import one_line, read_json
+from ujobs_tools.commands.identity import show_identity
 from ujobs_tools.commands.options import Ca, EndpointUrl, Profile, Region
-
-if TYPE_CHECKING:
-    from ujobs_tools.aws.claims import Claim
 
 app = typer.Typer(no_args_is_help=True, help="Claims, with which boards request their own certificates: create.")
 
@@ -43,18 +41,6 @@ def create(
     with one_line("claim create", cloud.CloudError):
         body = None if template is None else read_json(template)
         made = claims.create_claim(name, out, body, role_arn, endpoint_url, region, profile, ca)
-    typer.echo(_report(made))
-
-
-def _report(claim: "Claim") -> str:
-    port = str(claim.port) if claim.port else "PORT"
-    lines = [
-        f"template     {claim.template_arn}",
-        f"certificate  {claim.certificate_arn}",
-        f"policy       {claim.policy}",
-        f"written      {claim.directory}: ca, cert and key of the claim, each as .pem and .der",
-        f"MQTT         {claim.host}:{port}",
-        f'settings     "claim": {{"template": "{claim.template}"}}, and no thing',
-        "on a board   ca.der as /cert/ca.der, cert.der as /cert/claim.der, key.der as /cert/claim-key.der",
-    ]
-    return "\n".join(lines)
+    show_identity("template", made)
+    typer.echo(f'settings     "claim": {{"template": "{made.name}"}}, and no thing')
+    typer.echo("on a board   ca.der as /cert/ca.der, cert.der as /cert/claim.der, key.der as /cert/claim-key.der")

@@ -1,4 +1,4 @@
-"""Entries of ujobs.toml become defaults of the options with the same name; options and environment variables win."""
+"""Uses entries of ujobs.toml as defaults of the options with the same name; options and environment variables win."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ _WITHOUT = ("board", "new", "run", "demo", "serve")  # an image has its own sett
 
 
 def project_defaults(context: typer.Context) -> None:
-    """Host tools of ujobs, AWS IoT Jobs for MicroPython."""
+    """Set the defaults of the command that is about to run from ujobs.toml, if there is one."""
     if context.invoked_subcommand in _WITHOUT:
         return
     try:
@@ -40,7 +40,7 @@ def _defaults(group: Any, values: dict[str, str]) -> dict[str, Any]:
             made[name] = {
                 parameter.name: values[parameter.name]
                 for parameter in command.params
-                # Options that can be repeated, such as a job's things, get no default.
+                # Options that can be repeated, such as --thing of a job, get no default.
                 if parameter.name in values and not getattr(parameter, "multiple", False)
             }
     return made

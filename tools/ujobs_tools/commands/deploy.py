@@ -8,7 +8,17 @@ import typer
 
 from ujobs_tools.board.settings import make_settings, wifi_network
 from ujobs_tools.commands.errors import one_line
-from ujobs_tools.commands.options import Ca, EndpointUrl, MqttPort, Profile, Region, WifiPassword, WifiSsid
+from ujobs_tools.commands.options import (
+    Ca,
+    EndpointUrl,
+    MqttPort,
+    Profile,
+    Region,
+    Settings,
+    ThingName,
+    WifiPassword,
+    WifiSsid,
+)
 from ujobs_tools.host.terminal import plain
 
 if TYPE_CHECKING:
@@ -25,7 +35,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done
 def deploy(port: Port = None, app: App = None, dry_run: DryRun = False) -> None:
     """Deploy the library, boot.py, main.py and an application, compiled for the board's MicroPython.
 
-    Only changed files are sent. The board's program stops meanwhile. If you unplug the board half-way, it starts with
+    Only changed files are sent. The board's program is stopped first. If you unplug the board half-way, it starts with
     its old files.
 
     Exit codes: 0 done; 1 not done.
@@ -39,7 +49,7 @@ def deploy(port: Port = None, app: App = None, dry_run: DryRun = False) -> None:
 
 
 def provision(
-    thing: Annotated[str, typer.Argument(help="Thing name: 1 to 128 characters of a-z A-Z 0-9 : _ -")],
+    thing: ThingName,
     port: Port = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the thing's key and certificates. Default: things/THING.")
@@ -48,10 +58,7 @@ def provision(
     settings: Annotated[
         Path | None, typer.Option(help="settings.json to start from. Default: the example in firmware/.")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Setting KEY=VALUE; VALUE is JSON or a string. Example: ntp=null."),
-    ] = None,
+    set_: Settings = None,
     wifi_ssid: WifiSsid = None,
     wifi_password: WifiPassword = None,
     mqtt_port: MqttPort = None,
@@ -98,7 +105,7 @@ def provision(
 
 
 def board_work(command: str) -> AbstractContextManager[None]:
-    """`one_line` for commands that use a board on a cable."""
+    """`one_line` with the errors of commands that use a board on a cable."""
     from ujobs_tools.aws.cloud import CloudError
     from ujobs_tools.board.interpreter import InterpreterError
     from ujobs_tools.deploy.ports import BoardError
@@ -107,7 +114,7 @@ def board_work(command: str) -> AbstractContextManager[None]:
 
 
 def connect(port: str | None) -> "Remote":
-    """Connect to the board at this port, or at the only one. Raises BoardError."""
+    """Connect to the board at a port; None for the only board. Raises BoardError."""
     from ujobs_tools.deploy import ports
     from ujobs_tools.deploy.remote import Remote
 
@@ -137,12 +144,12 @@ def _preview(plan: "Plan") -> str:
     lines += [f"remove  {path}" for path in (*plan.leftovers, *plan.remove)]
     if plan.slot:
         lines.append(f"start   the application in {plan.slot}")
-    return "\n".join([*lines, f"{plan.same} files are as they should be"])
+    return "\n".join([*lines, f"{plan.same} files are up to date"])
 
 
 def _summary(plan: "Plan") -> str:
     if plan.nothing():
-        return f"nothing to do: {plan.same} files are as they should be"
+        return f"nothing to do: {plan.same} files are up to date"
     files = f"{len(plan.write)} file{'s' * (len(plan.write) != 1)}"
-    written = f"{files} written, {plan.size()} bytes; {plan.same} were as they should be"
-    return written + (f"; the application is in {plan.slot} now" if plan.slot else "")
+    written = f"{files} written, {plan.size()} bytes; {plan.same} were up to date"
+    return written + (f"; the application is now in {plan.slot}" if plan.slot else "")

@@ -1,4 +1,4 @@
-"""Errors of commands: one line that names the cause, an exit code, never a traceback."""
+"""Errors of commands: one line that names the cause, and an exit code; no traceback."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def one_line(command: str, *failures: type[Exception]) -> Iterator[None]:
 
 
 def in_words(error: Exception) -> str:
-    """The error's message without its number: the file first, then the cause."""
+    """Return an error's message; for an OSError the file, then the cause, without the error number."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
@@ -39,7 +39,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> str:
-    """The text of a file that the user has named, a JSON object. Raises OSError, ValueError naming the file."""
+    """Read a file that the user named. Raises OSError, and ValueError naming the file if it is not a JSON object."""
     text = read_text(path)
     try:
         parsed = json.loads(text)

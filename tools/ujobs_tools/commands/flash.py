@@ -61,7 +61,7 @@ def wipe(
             if dry_run or not files:
                 return
             if not yes:
-                typer.confirm(f"remove these {len(files)} files for good?", abort=True)
+                typer.confirm(f"remove these {len(files)} files permanently?", abort=True)
             remote.remove(files)
         finally:
             remote.reset()

@@ -94,7 +94,7 @@ def cancel(
         cancelled = [name for name in before if name not in going_on]
         typer.echo(f"cancelled: {', '.join(cancelled) or 'no execution'}")
         if going_on:
-            typer.echo(f"goes on: {', '.join(going_on)}; --force also cancels executions in progress")
+            typer.echo(f"still in progress: {', '.join(going_on)}; --force also cancels these")
 
 
 @app.command()
@@ -113,7 +113,7 @@ def delete(
 
 
 def _unfinished(client: Any, job_id: str) -> list[str]:
-    """Things whose execution of the job is queued or in progress."""
+    """Return the things whose execution of the job is queued or in progress."""
     pages = client.get_paginator("list_job_executions_for_job").paginate(jobId=job_id)
     return [
         summary["thingArn"].rpartition("/")[2]

@@ -10,9 +10,9 @@ from ujobs_tools.commands.errors import one_line
 
 def new(folder: Annotated[Path, typer.Argument(help="Folder to create; its name becomes the thing's name.")]) -> None:
     """Create a project: an application with one handler, its tests, settings, ujobs.toml and a CI workflow."""
-    from ujobs_tools.project.new import make
+    from ujobs_tools.project.new import create
 
     with one_line("new"):
-        for path in make(folder.absolute()):
+        for path in create(folder.absolute()):
             typer.echo(f"  {folder / path}")
     typer.echo(f"next: cd {folder} && ujobs run")

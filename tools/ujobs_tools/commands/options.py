@@ -1,4 +1,4 @@
-"""Options that several commands share: the cloud, the board's connection, and the rollout of a job."""
+"""Arguments and options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,19 +8,24 @@ import typer
 EndpointUrl = Annotated[
     str | None, typer.Option(envvar="AWS_ENDPOINT_URL", help="Endpoint of `ujobs serve` or MiniStack. Default: AWS.")
 ]
+ThingName = Annotated[str, typer.Argument(help="Thing name: 1 to 128 characters of a-z A-Z 0-9 : _ -")]
 Region = Annotated[str | None, typer.Option(help="AWS region. Default: boto3's.")]
 Profile = Annotated[str | None, typer.Option(help="AWS profile. Default: boto3's.")]
 Ca = Annotated[
     Path | None, typer.Option(help="CA certificate of the server, PEM or DER; for AWS: Amazon Root CA 1.")
 ]
 MqttPort = Annotated[int | None, typer.Option(help="MQTT port, if the service does not report it.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Setting KEY=VALUE; VALUE is JSON or a string. Example: ntp=null. Can be repeated."),
+]
 WifiSsid = Annotated[str | None, typer.Option(help="Network that the board joins.")]
 WifiPassword = Annotated[
     str | None, typer.Option(envvar="UJOBS_WIFI_PASSWORD", help="Its password.", show_envvar=True)
 ]
 Rate = Annotated[
     str | None,
-    typer.Option(help="Things per minute: 20, or 1-100/20: from 1 to 100, doubled after every 20 successes."),
+    typer.Option(help="Things a minute: 20, or 1-100/20: from 1 to 100, doubled after every 20 successes."),
 ]
 AbortAt = Annotated[
     str | None,

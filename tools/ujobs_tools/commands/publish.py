@@ -105,7 +105,7 @@ def _signer(key: Path | None) -> Any:
 
 
 class _Publication:
-    """Common part of both commands: clients, progress bar, job, one-line errors."""
+    """Common part of both commands: creates clients, a progress bar and the job, and reports errors on one line."""
 
     def __init__(
         self, command: str, s3_url: str | None, endpoint_url: str | None, region: str | None, profile: str | None,

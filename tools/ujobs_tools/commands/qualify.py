@@ -75,10 +75,10 @@ def qualify(
     region: Region = None,
     profile: Profile = None,
 ) -> None:
-    """Test on the connected board, with the given cloud, what ujobs promises, and write a report with measurements.
+    """Test the promises of ujobs on a board on a cable, and write a report with measurements.
 
-    Everything created in the cloud is removed afterwards, also after Ctrl-C. The board is empty afterwards. Without
-    --endpoint-url the cloud is AWS: the costs are shown first, and you are asked.
+    Afterwards everything created in the cloud is removed, also after Ctrl-C, and the board is empty. Without
+    --endpoint-url the tests use AWS: the costs are shown first, and you are asked to confirm.
 
     Exit codes: 0 all cases passed, none failed; 1 not all; 2 bad arguments; 130 interrupted.
     """
@@ -148,7 +148,7 @@ def _confirm_cost(endpoint: "Endpoint", cases: "list[Case]", resets: int, yes: b
     if endpoint.local:
         typer.echo("local endpoint: nothing is charged")
         return
-    typer.echo(f"on AWS this run makes {words}")
+    typer.echo(f"on AWS this run uses {words}")
     if not yes:
         typer.confirm("go on?", abort=True)
 

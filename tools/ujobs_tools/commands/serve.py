@@ -96,7 +96,7 @@ def serve(
     from ujobs_tools.service.page.routes import Options
     from ujobs_tools.service.server import Address, CannotListen, Service
 
-    # Kept data means fixed ports: boards have the port in their settings.
+    # If data is kept, the ports stay the same, because boards have the port in their settings.
     defaults = _PORTS if data is not None and ready_file is None else (0, 0)
     http_port, mqtts_port = (
         default if given is None else given
@@ -106,7 +106,7 @@ def serve(
     try:
         with contextlib.ExitStack() as at_end:
             if ready_file is not None:
-                # A killed service may have left this file behind: nobody must read it as ours.
+                # A killed service may have left this file behind: remove it, so that nobody uses its old ports.
                 ready_file.unlink(missing_ok=True)
             folder = data or Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="ujobs-")))
 
@@ -116,7 +116,7 @@ def serve(
                     write_whole(ready_file, json.dumps(found).encode() + b"\n")
                 _announce(found, names, clock_speed, page.read_only)
 
-            # From another machine, everybody can view the page; actions need the password.
+            # Anyone on another machine can view the page; actions need the password.
             page = Options(page_password, read_only=page_password is None and not _is_this_machine(host))
             asyncio.run(_run(Service(folder, clock_speed, names, s3_url, page, faults), address, started))
     except (CannotListen, StoreError, OSError, ValueError) as error:
@@ -146,8 +146,8 @@ async def _run(service: "Service", address: "Address", started: Callable[[dict[s
 
 
 def _allow_open_files() -> None:
-    """Raise the limit of open files: most systems start a program with 1024, and allow more on request. Windows has
-    none."""
+    """Raise the limit of open files: most systems start a program with 1024, and allow more on request. Windows does
+    not have this limit."""
     try:
         import resource
     except ImportError:
@@ -172,6 +172,6 @@ def _announce(found: dict[str, Any], names: list[str], clock_speed: float, read_
     typer.echo(f"live page:       {found['http']}/" + ("  (read-only without --page-password)" if read_only else ""))
     typer.echo(f"boto3, AWS CLI:  --endpoint-url {found['http']}")
     typer.echo(f"devices:         {(names or ['localhost'])[0]}:{found['mqtts']}  (MQTT, mutual TLS; CA {found['ca']})")
-    typer.echo(f"to look around:  127.0.0.1:{found['mqtt']}  (MQTT without TLS, client id = thing)")
+    typer.echo(f"MQTT clients:    127.0.0.1:{found['mqtt']}  (MQTT without TLS, client id = thing)")
     if clock_speed != 1.0:
-        typer.echo(f"its clock runs {clock_speed:g} times as fast as real time")
+        typer.echo(f"clock:           {clock_speed:g} times as fast as real time")

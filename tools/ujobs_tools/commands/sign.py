@@ -8,13 +8,13 @@ import typer
 
 from ujobs_tools.commands.errors import one_line, read_json
 
-# As ujobs_tools.keys.signing.KeyKind, which is imported only when it is needed.
+# A copy of keys.signing.KeyKind: importing that module would slow down every command.
 KeyKind = Literal["ec", "rsa-2048", "rsa-3072"]
 
 
 def sign(
     key: Annotated[Path, typer.Option(help="Private key, PEM: EC P-256, or RSA with 2048 to 3072 bits.")],
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="What to sign.")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Files to sign.")] = None,
     document: Annotated[
         Path | None, typer.Option(help="File with an app or firmware document, JSON with a version, to sign and print.")
     ] = None,
@@ -36,7 +36,7 @@ def sign(
             raise ValueError("give files to sign, --document, --new-key or --public")
         for path in (key if new_key else None, public):
             if path and path.exists():
-                raise FileExistsError(f"{path} exists, and a key is never overwritten: choose another name")
+                raise FileExistsError(f"{path} exists, and keys are never overwritten: choose another name")
         signer = signing.Signer(signing.new_key(new_key, key) if new_key else signing.load_key(key), pss)
         if public:
             with public.open("xb") as file:

@@ -1,23 +1,21 @@
 """`ujobs thing`: creates, shows and deletes things with `ujobs_tools.aws`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ujobs_tools.commands.errors import one_line
-from ujobs_tools.commands.options import Ca, EndpointUrl, Profile, Region
+from ujobs_tools.commands.identity import show_identity
+from ujobs_tools.commands.options import Ca, EndpointUrl, Profile, Region, ThingName
 from ujobs_tools.host.terminal import plain
-
-if TYPE_CHECKING:
-    from ujobs_tools.aws.fleet import Thing
 
 app = typer.Typer(no_args_is_help=True, help="Things, which stand for boards in the cloud: create, list, show, delete.")
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Thing name: 1 to 128 characters of a-z A-Z 0-9 : _ -")],
+    name: ThingName,
     out: Annotated[Path, typer.Option(help="Folder for ca, cert and key, each as .pem and .der.")],
     endpoint_url: EndpointUrl = None,
     ca: Ca = None,
@@ -36,7 +34,10 @@ def create(
 
     with one_line("thing create", cloud.CloudError):
         made = fleet.create_thing(name, out, endpoint_url, region, profile, ca, topic or ())
-    typer.echo(_report(made))
+    port = show_identity("thing", made)
+    if made.port is None:
+        typer.echo("             PORT: MiniStack's IOT_MTLS_PORT, by default 8883")
+    typer.echo(f"try it       ujobs board {name}.img --thing {name} --thing-dir {out} --host {made.host} --port {port}")
 
 
 @app.command("list")
@@ -53,7 +54,7 @@ def list_things(endpoint_url: EndpointUrl = None, region: Region = None, profile
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Thing name.")],
+    name: ThingName,
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     profile: Profile = None,
@@ -79,7 +80,7 @@ def show(
 
 @app.command()
 def delete(
-    name: Annotated[str, typer.Argument(help="Thing name.")],
+    name: ThingName,
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     profile: Profile = None,
@@ -94,21 +95,3 @@ def delete(
     with one_line("thing delete", cloud.CloudError):
         for what in removal.delete_thing(cloud.client("iot", endpoint_url, region, profile), name):
             typer.echo(f"deleted      {what}")
-
-
-def _report(thing: "Thing") -> str:
-    port = str(thing.port) if thing.port else "PORT"
-    lines = [
-        f"thing        {thing.arn}",
-        f"certificate  {thing.certificate_arn}",
-        f"policy       {thing.policy}",
-        f"written      {thing.directory}: ca, cert and key, each as .pem and .der",
-        f"MQTT         {thing.host}:{port}, with the thing name as client id",
-    ]
-    if thing.port is None:
-        lines.append("             PORT: MiniStack's IOT_MTLS_PORT, 8883 unless it was told another")
-    lines.append(
-        f"try it       ujobs board {thing.name}.img --thing {thing.name} --thing-dir {thing.directory}"
-        f" --host {thing.host} --port {port}"
-    )
-    return "\n".join(lines)

@@ -24,20 +24,20 @@ def check_version(version: tuple[int, ...], mpy: int) -> None:
     found = ".".join(map(str, version[:3]))
     if version < MINIMUM:
         needed = ".".join(map(str, MINIMUM[:2]))
-        raise BoardError(f"the board runs MicroPython {found}, and ujobs needs {needed} or later: see make flash")
+        raise BoardError(f"the board runs MicroPython {found}; ujobs needs {needed} or later: see ujobs flash --help")
     made = compile_module(b"", "x.py", 0)[1]
     if mpy & 0xFF != made:
-        loads = f"loads .mpy version {mpy & 0xFF}" if mpy else "loads no .mpy files"
-        raise BoardError(f"MicroPython {found} on the board {loads}, and mpy-cross here makes version {made}")
+        loads = f"loads .mpy version {mpy & 0xFF}" if mpy else "does not load .mpy files"
+        raise BoardError(f"MicroPython {found} on the board {loads}; mpy-cross on this computer writes version {made}")
 
 
 def program() -> dict[str, bytes]:
-    """boot.py, main.py, library and board glue. Raises InterpreterError, OSError."""
+    """Return boot.py, main.py, library and firmware, by path on the board. Raises InterpreterError, OSError."""
     return {f"/{name}": content for name, content in make_program_files().items()}
 
 
 def application(app: Path, mpy: int) -> dict[str, bytes]:
-    """An application's files, by path relative to its folder.
+    """Return an application's files, by path relative to its folder.
 
     app: a file, which becomes app.mpy, or a folder with app.py. Python files are compiled without optimisation, so
     `assert` works. mpy: sys.implementation._mpy of the board, for native code. Raises InterpreterError, OSError.

@@ -21,7 +21,7 @@ _CHIPS = {
 
 @dataclass(frozen=True)
 class Image:
-    """chip: esptool's name of the chip. offset: address in flash. size: bytes."""
+    """A MicroPython image. chip: esptool's name of the chip. offset: address in flash. size: bytes."""
 
     chip: str
     offset: int
@@ -46,7 +46,7 @@ def examine(firmware: Path) -> Image:
 
 
 def command(port: str, firmware: Path, image: Image, baud: int) -> list[str]:
-    """The command that erases the chip and writes the image. esptool checks the chip and the written data itself."""
+    """Return the command that erases the chip and writes the image. esptool checks the chip and the written data."""
     return [
         sys.executable, "-m", "esptool", "--chip", image.chip, "--port", port, "--baud", str(baud),
         "write-flash", "--erase-all", hex(image.offset), str(firmware),

@@ -1,4 +1,4 @@
-"""Follows the console of a board in a thread, so that others can wait for a line while they do something else."""
+"""Reads the console of a board in a thread, so that callers can do other work and wait for a line later."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ _JOIN = 5.0  # seconds
 
 
 class Follower:
-    """port: the board's serial port. log: file that the lines are appended to; `lines` has them, too."""
+    """Collects the lines that a board prints. port: the board's serial port. log: file to which lines are appended."""
 
     def __init__(self, port: str, log: Path) -> None:
         self.lines: list[str] = []
@@ -25,22 +25,22 @@ class Follower:
         self._failure: BoardError | None = None
 
     def listen(self, opened: serial.SerialBase | None = None) -> None:
-        """Follow from here on. opened: the port, if it is open already; it is closed at the end."""
+        """Start to read. opened: the port, if it is already open; it is closed at the end."""
         self._stop = threading.Event()
         self._failure = None
         self._thread = threading.Thread(target=self._read, args=(opened, self._stop), name="console", daemon=True)
         self._thread.start()
 
     def release(self) -> None:
-        """Stop following and close the port."""
+        """Stop reading and close the port."""
         if self._thread is not None:
             self._stop.set()
             self._thread.join(_JOIN)
             self._thread = None
 
     def wait_for(self, text: str, seconds: float, since: int = 0) -> str:
-        """The first line that contains this text, from line `since` on. Raises BoardError if none comes in time, or if
-        the port cannot be opened."""
+        """Wait for a line that contains this text, from line `since` on; returns it. Raises BoardError if there is none
+        in time, or if the port cannot be opened."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while True:

@@ -1,4 +1,4 @@
-"""Update a board. The order of the steps keeps it working wherever a deployment is interrupted."""
+"""Updates a board. The steps are in such an order that the board works wherever a deployment is interrupted."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,8 +15,8 @@ Progress = Callable[[str, int], None]
 def plan_for(remote: Remote, app: Path | None, further: Mapping[str, bytes]) -> Plan:
     """Compare the board with the files that it should have.
 
-    app: see contents.application; None leaves the application unchanged. further: more files, path on the board ->
-    content. Raises BoardError, InterpreterError, OSError.
+    app: see contents.application; None leaves the application unchanged. further: more files, by path on the board.
+    Raises BoardError, InterpreterError, OSError.
     """
     about = remote.about()
     check_version(about.version, about.mpy)
@@ -31,10 +31,10 @@ def plan_for(remote: Remote, app: Path | None, further: Mapping[str, bytes]) -> 
 
 
 def carry_out(remote: Remote, plan: Plan, progress: Progress) -> None:
-    """Carry out the plan. Until the last step, which takes a moment, the board still boots with its old files.
+    """Carry out the plan. Until the last step, which takes a fraction of a second, the board boots with its old files.
 
-    Raises BoardError, and FlashFull with the free and the needed bytes. Files sent by then are removed if the board
-    still answers.
+    Raises BoardError, and FlashFull with the free and the needed bytes. After FlashFull, files that were already sent
+    are removed.
     """
     if plan.slot and remote.about().trial:
         remote.end_trial()  # the new application needs the folder of the trial

@@ -1,7 +1,7 @@
 """The part of a deployment that runs on the board; `remote` sends it there and calls its functions.
 
-Runs on MicroPython, in the REPL's namespace, so it uses few names. A file arrives as `path.new`, and `commit` renames
-all of them at the end: if a deployment is interrupted before, the board boots with its old files.
+Runs on MicroPython, in the REPL's namespace, so it defines few names. Files are written as `path.new`, and `commit`
+renames all of them at the end: if a deployment is interrupted before that, the board boots with its old files.
 """
 
 import gc
@@ -17,8 +17,8 @@ _WATCHDOG = 120_000  # ms
 
 
 def _watchdog():
-    # The stopped program may have started the watchdog; there is no way to ask. The ESP32 has one watchdog, so this
-    # call takes it over, with a longer timeout. The reset at the end of a deployment stops it.
+    # The stopped program may have started the watchdog; there is no way to find out. The ESP32 has one watchdog, so
+    # this call takes it over, with a longer timeout. The reset at the end of a deployment stops it.
     global _dog
     import machine
 
@@ -44,14 +44,14 @@ def _read(path, use):
 
 
 def digest(path):
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     found = hashlib.sha256()
     _read(path, found.update)
     return hexlify(found.digest()).decode()
 
 
 def names(folder):
-    """Yield all files below a folder, or the file itself; nothing if it does not exist."""
+    """Return all files below a folder, or the file itself; nothing if it does not exist."""
     try:
         is_folder = os.stat(folder or "/")[0] & 0x4000
     except OSError:
@@ -65,7 +65,7 @@ def names(folder):
 
 
 def files(folder):
-    """Path and SHA-256 of these files."""
+    """Return the SHA-256 of these files, by path."""
     found = {}
     for path in names(folder):
         found[path] = digest(path)
@@ -75,7 +75,7 @@ def files(folder):
 
 
 def about():
-    """The fields of `remote.About`."""
+    """Return the fields of `remote.About`."""
     import sys
 
     try:
@@ -94,7 +94,7 @@ def about():
 
 
 def free():
-    """Bytes of flash that are free."""
+    """Return the free bytes of flash."""
     state = os.statvfs("/")
     # littlefs sometimes overestimates the used blocks: on full flash, the free number then wraps to a huge one.
     return state[0] * state[3] if state[3] <= state[2] else 0
@@ -115,13 +115,13 @@ def begin(path):
 
 
 def write(text):
-    """Append to it. text: Base64."""
+    """Append to the open file. text: Base64."""
     _feed()
     _file.write(a2b_base64(text))
 
 
 def end(path):
-    """Close it; returns the SHA-256 of its content in flash."""
+    """Close the open file; returns the SHA-256 of its content in flash."""
     _file.close()
     return digest(path + _NEW)
 
@@ -146,7 +146,7 @@ def commit(paths, removed, slot):
 
 
 def remove(paths):
-    """Remove files that are there, and folders that are empty then."""
+    """Remove files, and folders that are empty afterwards; ignore missing files."""
     for path in paths:
         _feed()
         try:

@@ -17,9 +17,12 @@ _SPARE = 2 * _BLOCK  # reserve for littlefs and the journal
 
 @dataclass(frozen=True)
 class Plan:
-    """write: path on the board -> content. copy: path -> path of the same content on the board. remove: paths to remove
-    once the new files are in place. leftovers: paths to remove before. slot: the application's new folder, "" if it
-    does not change. same: number of unchanged files."""
+    """The changes of a deployment.
+
+    write: content of files to send, by path on the board. copy: new path -> path of a file on the board with the same
+    content. remove: paths to remove after the new files are in place. leftovers: paths to remove first. slot: the
+    application's new folder, "" if it does not change. same: number of unchanged files.
+    """
 
     write: Mapping[str, bytes]
     copy: Mapping[str, str]
@@ -29,15 +32,15 @@ class Plan:
     same: int
 
     def nothing(self) -> bool:
-        """Whether nothing has to be changed."""
+        """Return whether there are no changes."""
         return not (self.write or self.copy or self.remove or self.leftovers or self.slot)
 
     def size(self) -> int:
-        """Bytes to send to the board."""
+        """Return the number of bytes to send to the board."""
         return sum(map(len, self.write.values()))
 
     def room(self) -> int:
-        """Maximum bytes of flash needed until the old files are removed."""
+        """Return the maximum bytes of flash that are needed until the old files are removed."""
         return sum(-(-len(data) // _BLOCK) * _BLOCK for data in self.write.values()) + _SPARE
 
 
@@ -46,8 +49,8 @@ def make_plan(
 ) -> Plan:
     """Compare the files for a board with the files that are there.
 
-    files: path -> content. application: its files by path relative to its folder; None leaves it unchanged. there: path
-    -> SHA-256 in hexadecimal, of the board's files in OWNED, in SLOTS and at the paths of `files`. slot: the
+    files: content by path. application: content by path relative to its folder; None leaves it unchanged. there:
+    SHA-256 in hexadecimal, by path, of the board's files in OWNED, in SLOTS and at the paths of `files`. slot: the
     application's current folder, one of SLOTS.
     """
     leftovers = {path for path in there if path.endswith(_NEW)}
@@ -65,9 +68,9 @@ def make_plan(
             copies = {f"{folder}/{name}": f"{slot}/{name}" for name in new if now.get(name) == new[name]}
         wanted |= {f"{folder}/{name}": content for name, content in application.items()}
         if folder != slot:
-            # They belong to the version before the previous one, which no boot uses.
+            # These files belong to the version before the previous one; it cannot be booted any more.
             leftovers |= {path for path in there if path.startswith(f"{folder}/") and path not in wanted}
-            # An application deployed by cable has no version that jobs know.
+            # An application deployed by cable has no version number for update jobs.
             leftovers |= {f"{folder}.version", STARTS} & there.keys()
     same = {path for path, content in wanted.items() if there.get(path) == _digest(content)}
     copies = {path: source for path, source in copies.items() if path not in same}

@@ -20,7 +20,7 @@ class BoardError(Exception):
 
 
 def choose(port: str | None) -> str:
-    """The named port, or the only port with a USB device.
+    """Return the given port, or the only port with a USB device.
 
     port: a device, or a pyserial URL such as socket://HOST:PORT. Raises BoardError if there is no such port, or several
     boards are connected.
@@ -38,7 +38,7 @@ def choose(port: str | None) -> str:
 
 
 def why_not(port: str) -> str:
-    """Why an existing port does not open, in one line."""
+    """Return in one line why an existing port does not open."""
     try:
         _open(port).close()
     except ValueError as error:
@@ -75,7 +75,7 @@ def lines(
                 line.timeout = _LOOK
                 seen = True
                 *whole, rest = (rest + line.read(line.in_waiting or 1)).split(b"\n")
-            except OSError as error:  # pyserial's own is one
+            except OSError as error:  # also pyserial's SerialException
                 if not seen:
                     raise BoardError(why_not(port)) from error
                 if line:

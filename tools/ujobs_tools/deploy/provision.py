@@ -1,4 +1,4 @@
-"""Provision a board: get a key and a certificate, and wait until the board connects with them."""
+"""Provisions a board: creates its thing and key, and waits until the board connects with them."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -36,7 +36,7 @@ def credentials(
                 iot.describe_thing(thingName=thing)
             except iot.exceptions.ResourceNotFoundException:
                 raise cloud.CloudError(
-                    f"{folder} has a key, but the thing {thing} does not exist: name another folder with --out"
+                    f"{folder} has a key, but the thing {thing} does not exist: give another folder with --out"
                 ) from None
             host, port = fleet.mqtt_endpoint(iot, endpoint_url)
     port = mqtt_port or port
@@ -46,7 +46,7 @@ def credentials(
 
 
 def board_files(settings: dict[str, Any], folder: Path) -> dict[str, bytes]:
-    """The board's settings, and its key and certificates at the paths in the settings. Raises OSError."""
+    """Return the board's settings, and its key and certificates at the paths in the settings. Raises OSError."""
     return {f"/{name}": content for name, content in make_own_files(settings, folder, None).items()}
 
 

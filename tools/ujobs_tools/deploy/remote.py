@@ -28,8 +28,8 @@ class FlashFull(BoardError):
 
 @dataclass(frozen=True)
 class About:
-    """version, mpy: sys.implementation.version and _mpy; 0 if there is none. machine: the board's name. umqtt: whether
-    it has umqtt.simple. slot: the application's folder. trial: whether a version is in its trial."""
+    """Facts about a board. version, mpy: sys.implementation.version and _mpy; 0 if it has none. machine: name of the
+    board. umqtt: it has umqtt.simple. slot: the application's folder. trial: a version is in its trial."""
 
     version: tuple[int, ...]
     mpy: int
@@ -63,23 +63,23 @@ class Remote:
             raise BoardError(f"no MicroPython answers at {port}: {error}") from error
 
     def about(self) -> About:
-        """Facts about the board."""
+        """Return facts about the board."""
         return About(*self._call("about"))
 
     def files(self, *places: str) -> dict[str, str]:
-        """Path and SHA-256 (hexadecimal) of files, and of all files in folders."""
+        """Return the SHA-256 (hexadecimal), by path, of files and of all files in folders."""
         found: dict[str, str] = {}
         for place in places:
             found |= self._call("files", place)
         return found
 
     def names(self, place: str) -> list[str]:
-        """The paths of all files in a folder; "" means the whole file system."""
+        """Return the paths of all files in a folder; "" means the whole file system."""
         found: list[str] = self._call("names", place)
         return found
 
     def free(self) -> int:
-        """Free bytes of flash."""
+        """Return the free bytes of flash."""
         return self._call("free")
 
     def read(self, path: str) -> bytes:
@@ -98,7 +98,7 @@ class Remote:
             self._call("write", base64.b64encode(piece).decode())
             progress(len(piece))
         if self._call("end", path) != hashlib.sha256(content).hexdigest():
-            raise BoardError(f"{path} was damaged on its way to the board: try again")
+            raise BoardError(f"{path} was damaged on the way to the board: try again")
 
     def copy(self, source: str, path: str) -> None:
         """Copy a file on the board to a temporary name; `commit` renames it."""
@@ -114,7 +114,7 @@ class Remote:
 
     def end_trial(self) -> None:
         """Roll back the version that is in its trial."""
-        self._execute("from ujobs import trial\ntrial.fail('a deployment came')")
+        self._execute("from ujobs import trial\ntrial.fail('replaced by ujobs deploy')")
 
     def run(self, program: str) -> str:
         """Run a program in the REPL's namespace; returns its output."""
@@ -173,5 +173,5 @@ class Remote:
                 raise FlashFull("the board's flash is full") from error
             raise BoardError(f"the board says {said}") from error
         except (TransportError, OSError, struct.error) as error:
-            # struct.error: mpremote received nothing where it expects a reply.
+            # struct.error: mpremote received nothing instead of a reply.
             raise BoardError("the board stopped answering: has it been unplugged?") from error

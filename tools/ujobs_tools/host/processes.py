@@ -15,11 +15,11 @@ _GRACE = 5.0  # seconds between asking a process to stop and killing it
 
 
 class NotReady(Exception):
-    """Something did not happen in time, or a process ended instead; the text says which."""
+    """Something did not happen in time, or a process ended before it did; the text says which."""
 
 
 def ujobs(*arguments: str | Path) -> list[str]:
-    """The command line of `ujobs ARGUMENTS...` in this interpreter."""
+    """Return the command line that runs `ujobs ARGUMENTS...` with this interpreter."""
     return [sys.executable, "-m", "ujobs_tools", *map(str, arguments)]
 
 
@@ -28,7 +28,7 @@ def running(
     command: Sequence[str], output: IO[Any] | int | None = None, environment: dict[str, str] | None = None,
     directory: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a group of its own, stopped at the end with all that it started."""
+    """Run a process in its own process group; at the end, stop the whole group."""
     process = subprocess.Popen(
         command, stdout=output, stderr=subprocess.STDOUT if output is not None else None, env=environment,
         cwd=directory, start_new_session=True,
@@ -44,12 +44,11 @@ def running(
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[Callable[[], None]]:
-    """SIGTERM and SIGHUP (the terminal was closed) raise KeyboardInterrupt, as Ctrl-C does. After the first of the
-    three the others are ignored, so that none interrupts the clean-up.
+    """In the body, SIGTERM and SIGHUP (closed terminal) raise KeyboardInterrupt, like Ctrl-C. After the first signal,
+    further ones are ignored, so that they do not interrupt the cleanup.
 
-    Yields a function that raises KeyboardInterrupt if one of them has come. A library whose native code calls Python
-    may catch the first KeyboardInterrupt and fail with an error of its own: such an error ends the block with
-    KeyboardInterrupt as well.
+    Yields a function that raises KeyboardInterrupt if a signal has arrived. Native code of a library may catch the
+    KeyboardInterrupt and raise its own error: then the block also ends with KeyboardInterrupt.
     """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     received = False
@@ -77,14 +76,14 @@ def ended_by_signals() -> Iterator[Callable[[], None]]:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to a process of `running` and all that it started: for a board, a power cut."""
+    """Send SIGKILL to a process of `running` and its group. For a virtual board, this is a power cut."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    """Poll until the condition holds. Raises NotReady naming `what` when it does not in time."""
+    """Poll until the condition holds. Raises NotReady, with `what` in its text, if it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -93,7 +92,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None
 
 
 def read_ready_file(path: Path, process: subprocess.Popen[bytes], seconds: float = 20.0) -> dict[str, Any]:
-    """What `ujobs serve --ready-file` wrote, as soon as it is there. Raises NotReady."""
+    """Wait for the file that `ujobs serve --ready-file` writes and return its content. Raises NotReady."""
 
     def ready() -> bool:
         if process.poll() is not None:

@@ -5,8 +5,8 @@ import unicodedata
 
 
 def plain(text: str) -> str:
-    """The text with control characters (escape sequences begin with one), invisible ones that change the direction of
-    text, and line breaks written out as backslash escapes; tabs stay."""
+    """Replace control characters, line breaks and invisible characters, such as those that change the direction of
+    text, with backslash escapes; keep tabs."""
     return "".join(
         character if character == "\t" or not _is_control(character) else _written_out(character) for character in text
     )
@@ -21,7 +21,7 @@ def _written_out(character: str) -> str:
 
 
 class PlainFormatter(logging.Formatter):
-    """Log lines whose messages are plain text; tracebacks keep their lines."""
+    """Escapes control characters in messages of log lines; tracebacks keep their line breaks."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""

@@ -1,4 +1,4 @@
-"""The files with which a board connects as its thing: ca, cert and key, each as .pem and .der."""
+"""The files that a board needs to connect: ca, cert and key, each as .pem and .der."""
 
 import os
 from pathlib import Path
@@ -16,22 +16,22 @@ from cryptography.x509.oid import NameOID
 
 
 def check_folder(folder: Path) -> None:
-    """Raises FileExistsError when the folder holds a key already, OSError when it is none or cannot be written to."""
+    """Raises FileExistsError if the folder already has a key, another OSError if it is not a folder or not writable."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
     for name in ("key.pem", "key.der"):
         if (folder / name).exists():
-            raise FileExistsError(f"{folder / name} exists, and a key is never overwritten: choose another folder")
+            raise FileExistsError(f"{folder / name} exists, and keys are never overwritten: choose another folder")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"{folder} cannot be written to")
+        raise PermissionError(f"{folder} is not writable")
 
 
 def key_and_request() -> tuple[str, str]:
-    """A new EC P-256 key and a certificate signing request with it, both as PEM.
+    """Create an EC P-256 key and a certificate signing request for it, both as PEM.
 
-    The certificate will not name the thing: the cloud knows which one it is attached to.
+    The request does not contain the thing name: the cloud stores which thing a certificate is attached to.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "AWS IoT Certificate")])
@@ -41,11 +41,11 @@ def key_and_request() -> tuple[str, str]:
 
 
 def write(folder: Path, authority: bytes, certificate_pem: bytes, key_pem: bytes) -> None:
-    """Write the six files; the keys for their owner only.
+    """Write the six files; only their owner can read the keys.
 
-    authority: certificate, PEM or DER. key_pem: private key, not encrypted. The key gets its traditional form, PKCS#1
-    or SEC 1, which every TLS library of a microcontroller reads. Raises OSError, also when there is a key already;
-    ValueError for content that is none.
+    authority: CA certificate, PEM or DER. key_pem: private key, not encrypted. Keys are written in the traditional
+    format, PKCS#1 or SEC 1, which every TLS library for microcontrollers can read. Raises OSError, also if there is
+    a key already; ValueError if an argument is not a certificate or key.
     """
     key = load_pem_private_key(key_pem, None)
     certificates = {"ca": one_certificate(authority), "cert": one_certificate(certificate_pem)}
@@ -59,7 +59,7 @@ def write(folder: Path, authority: bytes, certificate_pem: bytes, key_pem: bytes
 
 
 def one_certificate(content: bytes) -> x509.Certificate:
-    """The certificate in a PEM or DER text. Raises ValueError when it holds none or several."""
+    """Parse a certificate, PEM or DER. Raises ValueError if there is none, or more than one."""
     try:
         if b"-----BEGIN" not in content:
             return x509.load_der_x509_certificate(content)
@@ -67,5 +67,5 @@ def one_certificate(content: bytes) -> x509.Certificate:
     except ValueError as error:
         raise ValueError("no certificate in PEM or DER") from error
     if len(found) != 1:
-        raise ValueError(f"{len(found)} certificates; a board takes one")
+        raise ValueError(f"{len(found)} certificates; boards need exactly one")
     return found[0]

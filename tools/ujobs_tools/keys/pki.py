@@ -1,6 +1,6 @@
-"""A certificate authority for the local service: its own certificate and the server's, kept in a folder, and device
-certificates on demand. All EC P-256 with SHA-256, which the TLS of a microcontroller can read, unless RSA is asked for;
-no key leaves but in what it issues."""
+"""The CA of the local service: keeps its own and the server's certificate in a folder, and issues device certificates.
+
+Keys are EC P-256 with SHA-256, which microcontrollers support, unless RSA is requested."""
 
 import datetime
 import ipaddress
@@ -26,7 +26,7 @@ _SLACK = datetime.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Issued:
-    """A certificate and its private key, as PEM and as DER; the key in the traditional EC form that mbedTLS reads."""
+    """A certificate and its private key, as PEM and as DER; the key in the traditional format that mbedTLS reads."""
 
     certificate_pem: bytes
     private_key_pem: bytes
@@ -35,9 +35,12 @@ class Issued:
 
 
 class Authority:
-    """directory: holds ca.pem, ca.key, server.pem and server.key (keys readable by the owner only); what is missing is
-    made. names: what the server is reached by besides HOSTS; its certificate is made anew when it lacks one of them.
-    Raises OSError when the folder cannot be used, ValueError when a file in it is damaged."""
+    """A CA with its files in a folder.
+
+    directory: folder for ca.pem, ca.key, server.pem and server.key; missing files are created, and only the owner can
+    read the keys. names: names and addresses of the server besides HOSTS; if its certificate lacks one, a new
+    certificate is created. Raises OSError if the folder cannot be used, ValueError if a file in it is damaged.
+    """
 
     def __init__(self, directory: Path, names: Sequence[str] = ()) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -54,9 +57,9 @@ class Authority:
             self._certificate = x509.load_pem_x509_certificate(self.ca_pem)
             self._key = _load_key(key_path.read_bytes())
         except ValueError as error:
-            raise ValueError(f"{self.ca_path} or {key_path.name} beside it is damaged: {error}") from error
+            raise ValueError(f"{self.ca_path} or {key_path.name} next to it is damaged: {error}") from error
         if self._certificate.public_key() != self._key.public_key():
-            raise ValueError(f"{self.ca_path} and {key_path.name} beside it do not belong together")
+            raise ValueError(f"{self.ca_path} and {key_path.name} next to it do not belong together")
         if not self._server_path.exists() or not set(names) <= self._server_names():
             made = self.issue("localhost", hosts=(*HOSTS, *names))
             write_whole(self._server_key_path, made.private_key_pem, 0o600)
@@ -72,7 +75,7 @@ class Authority:
 
     @property
     def ca_der(self) -> bytes:
-        """The authority's certificate as DER."""
+        """The CA certificate as DER."""
         return self._certificate.public_bytes(serialization.Encoding.DER)
 
     def issue(
@@ -82,22 +85,24 @@ class Authority:
         not_before: datetime.datetime | None = None,
         not_after: datetime.datetime | None = None,
     ) -> Issued:
-        """A new key with a certificate signed by this authority.
+        """Issue a certificate with a new key.
 
-        common_name: 1 to 64 characters (X.520). hosts: DNS names and IP addresses of a server; none for a device.
-        not_before, not_after: with time zone; by default from yesterday for twenty years.
+        common_name: 1 to 64 characters (X.520). hosts: DNS names and IP addresses of a server; empty for a device.
+        not_before, not_after: with time zone; default: from yesterday for twenty years.
         """
         return _make(common_name, (self._certificate, self._key), hosts, not_before, not_after)
 
     def issue_rsa(self, common_name: str) -> Issued:
-        """As `issue` for a device, with an RSA key of 2048 bits, as AWS makes keys; that takes up to a second."""
+        """Issue a device certificate with a new RSA key of 2048 bits, like the keys that AWS generates. This takes up
+        to a second."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         return _make(common_name, (self._certificate, self._key), key=key)
 
     def sign(self, request_pem: bytes) -> bytes:
-        """A device certificate (PEM) with the subject and key of a certificate signing request (PEM), for twenty years.
+        """Issue a device certificate (PEM), valid for twenty years, for a certificate signing request (PEM).
 
-        Raises ValueError when it is none, is not signed with its own key, or has a key that is neither EC nor RSA.
+        Raises ValueError if the request is invalid, is not signed with its key, or has a key that is neither EC nor
+        RSA.
         """
         request = x509.load_pem_x509_csr(request_pem)
         key = request.public_key()
@@ -110,9 +115,9 @@ class Authority:
         )
 
     def server_context(self, issued: Issued | None = None) -> ssl.SSLContext:
-        """A server's TLS context, 1.2 or later, that asks for a client certificate of this authority.
+        """Return the TLS context (1.2 or later) of a server that verifies client certificates with this CA.
 
-        issued: another certificate for the server than its own. Raises ValueError when its own is damaged.
+        issued: server certificate to use; None for the one in the folder. Raises ValueError if that one is damaged.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -121,7 +126,7 @@ class Authority:
                 context.load_cert_chain(self._server_path, self._server_key_path)
             except ssl.SSLError as error:
                 name = self._server_key_path.name
-                raise ValueError(f"{self._server_path} or {name} beside it is damaged: {error.reason}") from error
+                raise ValueError(f"{self._server_path} or {name} next to it is damaged: {error.reason}") from error
         else:
             path = self._server_path.with_name("other-server.pem")
             write_whole(path, issued.certificate_pem + issued.private_key_pem, 0o600)
@@ -172,7 +177,7 @@ def _builder(
     not_after: datetime.datetime | None = None,
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
-    # The two identifiers and the key usage are what strict verifiers (Python 3.13's default) insist on.
+    # Strict verifiers (Python 3.13's default) require both key identifiers and the key usage.
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

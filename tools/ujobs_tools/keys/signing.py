@@ -1,8 +1,7 @@
-"""Signatures of files for boards that take nothing unsigned (the setting `signing_key`).
+"""Signs files and job documents for boards that accept only signed files (the setting `signing_key`).
 
-Makes what lib/ujobs/verify.py checks: RSA of 2048 to 3072 bits (PKCS#1 v1.5, or PSS with 32 bytes of salt) and ECDSA on
-P-256, over the SHA-256 of a file, in the members that job documents have for it. A key that boards would refuse is
-refused here."""
+lib/ujobs/verify.py checks the signatures: RSA with 2048 to 3072 bits (PKCS#1 v1.5, or PSS with 32 bytes of salt) or
+ECDSA on P-256, over SHA-256. Keys that boards do not support are refused here."""
 
 import base64
 import hashlib
@@ -26,19 +25,22 @@ MAX_VERSION = 64  # characters
 
 @dataclass(frozen=True)
 class Signer:
-    """key: what files are signed with, from `load_key` or `new_key`. pss: RSA with PSS instead of PKCS#1 v1.5; raises
-    ValueError with an EC key."""
+    """Signs with one key.
+
+    key: from `load_key` or `new_key`. pss: sign with PSS, not PKCS#1 v1.5. Raises ValueError for PSS with an EC key.
+    """
 
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     pss: bool = False
 
     def __post_init__(self) -> None:
         if self.pss and not isinstance(self.key, rsa.RSAPrivateKey):
-            raise ValueError("PSS is for RSA keys, and this one is an EC key")
+            raise ValueError("PSS needs an RSA key; this is an EC key")
 
     def members(self, digest: bytes) -> dict[str, str]:
-        """What a job document says of a file's signature: `signature` in base64, and `scheme` for PSS, which boards
-        cannot tell from the key. digest: the file's SHA-256, 32 bytes; ValueError for anything else."""
+        """Return the members of a job document for a signature: `signature` in base64, and `scheme` for PSS, which
+        boards cannot recognise from the key. digest: SHA-256 of the file, 32 bytes. Raises ValueError for another
+        length."""
         algorithm = Prehashed(hashes.SHA256())
         if isinstance(self.key, ec.EllipticCurvePrivateKey):
             signature = self.key.sign(digest, ec.ECDSA(algorithm))
@@ -50,11 +52,13 @@ class Signer:
         return made | ({"scheme": SCHEME_PSS} if self.pss else {})
 
     def sign_document(self, document: dict[str, Any]) -> dict[str, Any]:
-        """The document of an `app` or `firmware` job with its signature: over operation, version, the permission to go
-        back, and SHA-256 and path of every file, as lib/ujobs/sources.py reads them. Raises ValueError naming what it
-        lacks."""
+        """Return the document of an `app` or `firmware` job with its signature.
+
+        The signature covers operation, version, `downgrade`, and SHA-256 and path of every file; lib/ujobs/sources.py
+        checks it. Raises ValueError if the document lacks one of them.
+        """
         if document.get("operation") not in ("app", "firmware") or not document.get("version"):
-            raise ValueError("only documents of app and firmware jobs that have a version are signed as a whole")
+            raise ValueError("only documents of app and firmware jobs with a version can be signed")
         version = str(document["version"])
         if len(version) > MAX_VERSION:
             raise ValueError(f"version is over {MAX_VERSION} characters")
@@ -66,46 +70,46 @@ class Signer:
         return document | self.members(hashlib.sha256(text.encode()).digest())
 
     def describe(self, file: Path) -> dict[str, Any]:
-        """What a job document says of a file besides where it is. Raises OSError."""
+        """Return size, SHA-256 and signature of a file, as members of a job document. Raises OSError."""
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").digest()
             return {"size": stream.tell(), "sha256": digest.hex(), **self.members(digest)}
 
     def public_der(self) -> bytes:
-        """The key's public half as boards take it: SubjectPublicKeyInfo, DER."""
+        """Return the public key in the format of the setting `signing_key`: SubjectPublicKeyInfo, DER."""
         return self.key.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
 
 
 def load_key(path: Path) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
-    """The private key in a PEM file. Raises OSError, and ValueError saying why boards would not take it."""
+    """Read a private key from a PEM file. Raises OSError; ValueError if boards do not support the key."""
     content = path.read_bytes()
     try:
         key = serialization.load_pem_private_key(content, None)
     except TypeError as error:
-        raise ValueError(f"{path} is encrypted; take the passphrase off: openssl pkey -in {path} -out FILE") from error
+        raise ValueError(f"{path} is encrypted; remove the passphrase: openssl pkey -in {path} -out FILE") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError(f"{path} holds no private key in PEM") from error
+        raise ValueError(f"{path} is not a private key in PEM") from error
     if isinstance(key, ec.EllipticCurvePrivateKey):
         if not isinstance(key.curve, ec.SECP256R1):
-            raise ValueError(f"{path}: of EC keys boards take those on P-256, and this one is on {key.curve.name}")
+            raise ValueError(f"{path}: boards support EC keys on P-256 only; this one is on {key.curve.name}")
     elif isinstance(key, rsa.RSAPrivateKey):
         exponent = key.public_key().public_numbers().e
         if key.key_size not in _RSA_BITS or exponent not in _RSA_EXPONENTS:
             raise ValueError(
-                f"{path}: boards take RSA keys of 2048 to 3072 bits, a multiple of 8, with the exponent 3 or 65537, "
-                f"and this one has {key.key_size} bits and {exponent}"
+                f"{path}: boards support RSA keys of 2048 to 3072 bits, a multiple of 8, with the exponent 3 or 65537; "
+                f"this one has {key.key_size} bits and the exponent {exponent}"
             )
     else:
-        raise ValueError(f"{path}: boards take RSA and EC keys, and this is another kind")
+        raise ValueError(f"{path}: boards support only RSA and EC keys; this is another kind")
     return key
 
 
 def new_key(kind: KeyKind, path: Path) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
-    """Make a private key and write it to a PEM file that only its owner can read.
+    """Create a private key and write it to a PEM file that only its owner can read.
 
-    path: must not be there yet. Raises OSError.
+    path: must not exist. Raises OSError.
     """
     if kind == "ec":
         key = ec.generate_private_key(ec.SECP256R1())

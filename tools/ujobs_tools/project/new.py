@@ -1,4 +1,4 @@
-"""What `ujobs new` makes a project from: the files under template/, with NAME in place of the project's name."""
+"""Creates the project of `ujobs new` from the files under template/; replaces NAME with the project's name."""
 
 import json
 import re
@@ -7,25 +7,26 @@ from importlib.metadata import version
 from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-# Hidden files would be left out by some tools, and a workflow of a template must not look like one of this repository.
+# These files have other names in template/: some tools leave out hidden files, and others would run the workflow.
 _PLACES = {"gitignore": ".gitignore", "tests.yml": ".github/workflows/tests.yml", "app.py": "app/app.py",
            "test_app.py": "tests/test_app.py"}  # fmt: skip
 
 
-class CannotMake(ValueError):
-    """The project cannot be made; the text says why."""
+class CannotCreate(ValueError):
+    """The project cannot be created; the text says why."""
 
 
-def make(folder: Path) -> list[Path]:
-    """Make a project in a folder, whose name becomes the thing's; returns the files made, relative to it.
+def create(folder: Path) -> list[Path]:
+    """Create a project; returns the paths of its files, relative to the folder.
 
-    Raises CannotMake when the name is none for a thing, or the folder holds something; OSError.
+    folder: its name becomes the thing name. Raises CannotCreate if the name is invalid or the folder is not empty;
+    OSError.
     """
     name = folder.name
     if not _NAME.fullmatch(name):
-        raise CannotMake(f"{name!r}: a project's name must be a letter and up to 63 letters, digits, _ and -")
+        raise CannotCreate(f"project name {name!r} must be a letter and up to 63 letters, digits, _ and -")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise CannotMake(f"{folder} exists and is not empty: choose another name")
+        raise CannotCreate(f"{folder} exists and is not empty: choose another name")
     made = []
     template = resources.files("ujobs_tools.project") / "template"
     for source in sorted(template.iterdir(), key=lambda entry: entry.name):

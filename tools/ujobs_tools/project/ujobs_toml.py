@@ -1,14 +1,14 @@
-"""A user's project: `ujobs.toml` in its folder, which all commands read from the folder they run in or one above.
+"""A user's project: commands read `ujobs.toml` from the current folder or the nearest one above.
 
     thing = "kiln-7"
-    app = "app"                                # folder or file, from here on
-    settings = "settings.json"                 # of the board, without secrets
+    app = "app"                                # application: folder or file; paths are relative to this file
+    settings = "settings.json"                 # settings of the board, without secrets
     keys = "keys/kiln-7"                       # folder with ca, cert and key of the thing
     leave_out = ["*.md", "tests/*"]            # files of the application that are not deployed
-    endpoint_url = "http://127.0.0.1:8080"     # of `ujobs serve`; without it: AWS
+    endpoint_url = "http://127.0.0.1:8080"     # URL of `ujobs serve`; default: AWS
     region = "eu-west-1"
-    profile = "workshop"                       # of the AWS configuration
-    port = "/dev/ttyUSB0"                      # where the board is plugged in
+    profile = "workshop"                       # profile of the AWS configuration
+    port = "/dev/ttyUSB0"                      # serial port of the board
 """
 
 import tomllib
@@ -21,12 +21,13 @@ _PATHS = ("app", "settings", "keys")
 
 
 class ProjectError(ValueError):
-    """ujobs.toml cannot be used; the text names the file and the entry."""
+    """ujobs.toml is missing or invalid; the text names the file and the entry."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """folder: where ujobs.toml is. The others: as above; paths are made absolute, None for what is not given."""
+    """The entries of ujobs.toml, None if missing; its paths are relative to `folder`, the folder of ujobs.toml, and
+    are returned joined to it."""
 
     folder: Path
     thing: str | None = None
@@ -41,7 +42,7 @@ class Project:
 
 
 def find(start: Path) -> Project | None:
-    """The project that a folder is in; None outside of one. Raises ProjectError."""
+    """Return the project that contains a folder; None if there is none. Raises ProjectError."""
     for folder in (start.resolve(), *start.resolve().parents):
         path = folder / NAME
         if path.is_file():
@@ -60,21 +61,21 @@ def read(path: Path) -> Project:
     known = {field.name for field in fields(Project)} - {"folder"}
     for name, value in entries.items():
         if name not in known:
-            raise ProjectError(f"{path}: unknown entry {name!r}; known are {', '.join(sorted(known))}")
+            raise ProjectError(f"{path}: unknown entry {name!r}; choose from {', '.join(sorted(known))}")
         if name == "leave_out":
             if not isinstance(value, list) or not all(isinstance(pattern, str) for pattern in value):
                 raise ProjectError(f"{path}: leave_out must be a list of patterns")
             entries[name] = tuple(value)
         elif not isinstance(value, str) or not value:
-            raise ProjectError(f"{path}: {name} must be text in quotes, not {value!r}")
+            raise ProjectError(f"{path}: {name} must be a string, not {value!r}")
         elif name in _PATHS:
             entries[name] = path.parent / value
     return Project(folder=path.parent, **entries)
 
 
 def things(given: list[str] | None, groups: list[str] | None) -> list[str]:
-    """The things that a job is for: those given, or if no group is given either, the one of ujobs.toml. Raises
-    ProjectError."""
+    """Return the target things of a job: those given; if no thing and no group is given, the thing of ujobs.toml.
+    Raises ProjectError."""
     if given or groups:
         return given or []
     found = find(Path.cwd())
@@ -82,6 +83,6 @@ def things(given: list[str] | None, groups: list[str] | None) -> list[str]:
 
 
 def left_out(app: Path) -> tuple[str, ...]:
-    """The patterns that `leave_out` has for an application: of its own project. Raises ProjectError."""
+    """Return `leave_out` of the project that contains the application. Raises ProjectError."""
     found = find(app)
     return () if found is None else found.leave_out

@@ -1,8 +1,8 @@
-"""Flash in a host file: the block device that littlefs stands on, in the virtual board and in the image tool.
+"""Flash in a file of the host: the block device for littlefs, in the virtual board and in the image tool.
 
-Runs on MicroPython only. Programming can clear bits but not set them, as on NOR flash, so a write to a block
-that was not erased shows as damage instead of passing unseen. Every operation is one unbuffered write to the
-host's file: a killed process loses nothing that littlefs was told is on flash.
+Runs on MicroPython only. As on NOR flash, programming can clear bits but not set them, so a write to a block that was
+not erased damages the data. Every operation writes to the file without buffering, so that a killed process loses no
+data that littlefs has written.
 """
 
 from micropython import const
@@ -21,13 +21,12 @@ class BlockDevice:
         self._old = memoryview(bytearray(_CHUNK))
 
     def readblocks(self, block: int, buffer, offset: int = 0) -> None:
-        """Fill `buffer` from `offset` bytes into `block`."""
+        """Read into `buffer`, starting `offset` bytes into `block`."""
         self._file.seek(block * BLOCK_SIZE + offset)
         self._file.readinto(buffer)
 
     def writeblocks(self, block: int, buffer, offset: int | None = None) -> None:
-        """Program `buffer` at `offset` bytes into `block`; without an offset, erase the blocks it covers
-        first."""
+        """Program `buffer`, starting `offset` bytes into `block`. Without an offset, erase the blocks first."""
         if offset is None:
             offset = 0
             for covered in range(block, block + (len(buffer) + BLOCK_SIZE - 1) // BLOCK_SIZE):
@@ -58,7 +57,7 @@ class BlockDevice:
         self._file.seek(position)
         self._file.readinto(old)
         if len(data) == _CHUNK and old == _ERASED:
-            old[:] = data  # what most writes are; byte by byte they take a hundred times as long
+            old[:] = data  # most writes; _and() would take a hundred times as long
         else:
             self._and(old, data)
         self._file.seek(position)

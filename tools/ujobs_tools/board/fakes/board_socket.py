@@ -1,7 +1,6 @@
-"""`socket` for the virtual board: the host's, but names cannot be looked up while Wi-Fi is away, and UDP reaches only
-the time server.
+"""`socket` for the virtual board: the host's, but DNS lookups fail without Wi-Fi, and UDP reaches only the time server.
 
-Runs on MicroPython only. Connections already open are not cut: the service's fault points are for that.
+Runs on MicroPython only. Open connections stay open when Wi-Fi is lost: the service's fault points break connections.
 """
 
 import socket as _host
@@ -11,11 +10,11 @@ import hardware
 import network
 import time_server
 
-_EAI_FAIL = -202  # what lwIP's getaddrinfo gives on the ESP32 without a network
+_EAI_FAIL = -202  # error of lwIP's getaddrinfo on the ESP32 without a network
 
 
 def getaddrinfo(host: str, port: int, *arguments) -> list:
-    """Addresses of a host and port; OSError(-202) while there is no network."""
+    """Return the addresses of a host and port. Raises OSError(-202) while there is no network."""
     if not network.reachable():
         raise OSError(_EAI_FAIL)
     if port == time_server.PORT:
@@ -24,7 +23,7 @@ def getaddrinfo(host: str, port: int, *arguments) -> list:
 
 
 def socket(family: int = _host.AF_INET, kind: int = _host.SOCK_STREAM, protocol: int = 0):
-    """A socket."""
+    """Return a socket; a UDP socket reaches only the time server."""
     if kind == _host.SOCK_DGRAM:
         return time_server.Datagrams(hardware.settings["ntp"])
     return _host.socket(family, kind, protocol)

@@ -1,7 +1,7 @@
-"""`esp32` for the virtual board: two application partitions, kept in a file beside the flash image.
+"""`esp32` for the virtual board: two application partitions, stored in a file next to the flash image.
 
-Runs on MicroPython only. Both hold the firmware that runs the board, which is MicroPython's unix port; what is written
-to them decides only which of the two is said to run.
+Runs on MicroPython only. The board always runs MicroPython's unix port; the content of the partitions decides only
+which of the two is reported as running.
 """
 
 import hardware

@@ -1,8 +1,7 @@
-"""What the fakes share: the supervisor's settings for this start, and the pipe back to it.
+"""Common base of the fakes: the supervisor's parameters for this boot, and the pipe to the supervisor.
 
-Runs on MicroPython only. The supervisor passes one JSON object in the environment variable UJOBS_BOARD; its
-keys are those of `ujobs_tools.board.process.Start`. Messages back are single lines, listed in
-`ujobs_tools.board.supervisor`.
+Runs on MicroPython only. The parameters are a JSON object in the environment variable UJOBS_BOARD; its members are
+those of `ujobs_tools.board.process.Start`. Messages are lines, listed in `ujobs_tools.board.supervisor`.
 """
 
 import json
@@ -15,14 +14,14 @@ _radio = open(settings["radio_fd"], "rb")  # noqa: SIM115
 
 
 def tell(message: str) -> None:
-    """Send one line (well under 4096 bytes, so that the pipe takes it whole) to the supervisor."""
+    """Send one line to the supervisor; it must be under 4096 bytes, so that the pipe transfers it in one piece."""
     _messages.write(message.encode() + b"\n")
 
 
 def stop(message: str) -> None:
-    """Ask the supervisor for a reset or sleep; never returns.
+    """Request a reset or sleep; never returns.
 
-    The supervisor kills this process, so no `finally` and no `except` of the program runs, as on silicon.
+    The supervisor kills this process, so no `finally` or `except` of the program runs, as on a real board.
     """
     tell(message)
     while True:
@@ -30,6 +29,6 @@ def stop(message: str) -> None:
 
 
 def radio_up() -> bool:
-    """True while the supervisor lets the access point be heard."""
+    """Return whether the access point is on."""
     _radio.seek(0)
     return _radio.read(1) == b"1"

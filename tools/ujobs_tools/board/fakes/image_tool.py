@@ -1,8 +1,8 @@
-"""Make, fill and read a littlefs image; the host's side is `ujobs_tools.board.image`.
+"""Creates, writes, fills and reads a littlefs image, for `ujobs_tools.board.image`.
 
-Runs on MicroPython only: `micropython image_tool.py format|write|read|fill IMAGE BLOCKS`. Files pass through stdin
-(write) or stdout (read), each as a line `length path` and that many bytes. The exit code is 0 or the error's
-errno.
+Runs on MicroPython only: `micropython image_tool.py format|write|read|fill IMAGE BLOCKS`. It reads files from stdin
+(write) or prints them to stdout (read): for each file a line `length path`, then the content. The exit code is 0, or
+the errno of the error.
 """
 
 import sys
@@ -31,7 +31,7 @@ def _write(fs) -> None:
         length, path = header.decode().rstrip("\n").split(" ", 1)
         data = source.read(int(length))
         _make_folders(fs, path)
-        # A name of its own, then the rename: a full flash or a kill leaves the old file, never half a file.
+        # Write a new file, then rename it: if the flash is full or the process is killed, the old file stays intact.
         try:
             with fs.open(path + ".new", "wb") as file:
                 file.write(data)
@@ -72,7 +72,7 @@ def _read(fs, folder: str = "") -> None:
 
 
 def main() -> None:
-    """Do what the arguments say."""
+    """Carry out the action that the arguments name."""
     action, path, blocks = sys.argv[1:]
     device = BlockDevice(open(path, "rb" if action == "read" else "r+b"), int(blocks))  # noqa: SIM115
     if action == "format":

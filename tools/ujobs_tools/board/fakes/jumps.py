@@ -1,8 +1,7 @@
-"""A clock that a test can move ahead: ticks, sleeps and asyncio's waits go by it.
+"""A clock that a test can move ahead, for ticks, sleeps and asyncio.
 
-Runs on MicroPython only; stage0 puts it in place where the supervisor says that the clock may jump. What was due in
-the time jumped over is due at once afterwards, as on a board whose processor stood still. The watchdog goes by real
-time.
+Runs on MicroPython only; stage0 installs it if the clock may jump. After a jump, everything that was due in between is
+due at once, as if the processor had stopped for that time. The watchdog uses real time.
 """
 
 import time as _host
@@ -12,21 +11,21 @@ import outside
 
 from micropython import const
 
-_LOOK = const(50)  # milliseconds: a jump ends a wait within that time
+_LOOK = const(50)  # milliseconds after which a wait notices a jump
 
 
 def ticks_ms() -> int:
-    """Milliseconds, jumps included."""
+    """Return milliseconds, including jumps."""
     return _host.ticks_add(_host.ticks_ms(), outside.jumped())
 
 
 def ticks_us() -> int:
-    """Microseconds, jumps included."""
+    """Return microseconds, including jumps."""
     return _host.ticks_add(_host.ticks_us(), outside.jumped() * 1000)
 
 
 def sleep_ms(milliseconds: int) -> None:
-    """Block for so long."""
+    """Wait for milliseconds, or until the clock has jumped over them."""
     end = _host.ticks_add(ticks_ms(), milliseconds)
     left = milliseconds
     while left > 0:
@@ -35,12 +34,12 @@ def sleep_ms(milliseconds: int) -> None:
 
 
 def sleep(seconds: float) -> None:
-    """Block for seconds."""
+    """Wait for seconds, or until the clock has jumped over them."""
     sleep_ms(int(seconds * 1000))
 
 
 def install() -> None:
-    """From here on the module `time` has these functions, and asyncio, imported after it, looks at the clock often."""
+    """Put these functions into the module `time`, and make asyncio check the clock often."""
     for function in (ticks_ms, ticks_us, sleep_ms, sleep):
         setattr(board_time, function.__name__, function)
 

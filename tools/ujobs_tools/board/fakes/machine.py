@@ -1,6 +1,6 @@
 """`machine` for the virtual board: resets, reset cause, watchdog, clock and peripherals, as on the ESP32 port.
 
-Runs on MicroPython only. Resets and the watchdog live in the supervisor, which can end a program that hangs.
+Runs on MicroPython only. The supervisor carries out resets and the watchdog, because it can end a program that hangs.
 """
 
 import hardware
@@ -18,7 +18,7 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _frequency = 160_000_000
-_RTC_MEMORY = 2048 - 64  # bytes; the ESP32 has 2048, and a message to the supervisor half as many
+_RTC_MEMORY = 2048 - 64  # bytes; in hexadecimal they fit into a message to the supervisor (the ESP32 has 2048 bytes)
 
 
 def reset() -> None:
@@ -37,17 +37,17 @@ def deepsleep(time_ms: int = -1) -> None:
 
 
 def reset_cause() -> int:
-    """Why the board started: one of the *_RESET constants."""
+    """Return why the board booted: one of the *_RESET constants."""
     return hardware.settings["cause"]
 
 
 def unique_id() -> bytes:
-    """Six bytes, the same at every start of one image."""
+    """Return six bytes, the same at every boot of an image."""
     return bytes.fromhex(hardware.settings["unique_id"])
 
 
 def freq(hertz: int | None = None) -> int | None:
-    """Processor frequency in hertz; setting it has no effect on the host's speed."""
+    """Read or set the processor frequency in hertz; setting it does not change the host's speed."""
     global _frequency
     if hertz is None:
         return _frequency
@@ -56,8 +56,7 @@ def freq(hertz: int | None = None) -> int | None:
 
 
 class WDT:
-    """The watchdog: once started it cannot be stopped, and resets the board `timeout` ms after the last
-    feed."""
+    """The watchdog: it resets the board `timeout` milliseconds after the last feed, and cannot be stopped."""
 
     def __init__(self, id: int = 0, timeout: int = 5000) -> None:
         if id != 0:
@@ -67,12 +66,12 @@ class WDT:
         hardware.tell(f"watchdog {timeout}")
 
     def feed(self) -> None:
-        """Start the timeout again."""
+        """Restart the timeout."""
         hardware.tell("feed")
 
 
 class RTC:
-    """The clock, in UTC; kept over every reset but power-on."""
+    """The clock, in UTC; it survives every reset except power-on."""
 
     def datetime(self, value: tuple | None = None) -> tuple | None:
         """Read or set (year, month, day, weekday, hours, minutes, seconds, microseconds)."""
@@ -84,7 +83,7 @@ class RTC:
         return None
 
     def memory(self, data: bytes | None = None) -> bytes | None:
-        """Read or set the bytes that outlast every reset but power-on; empty at first."""
+        """Read or set the bytes that survive every reset except power-on; empty at first."""
         if data is None:
             return bytes.fromhex(hardware.settings["rtc_memory"])
         if len(data) > _RTC_MEMORY:

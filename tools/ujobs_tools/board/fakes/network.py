@@ -1,9 +1,9 @@
 """`network` for the virtual board: a Wi-Fi station and the one access point it can join.
 
-Runs on MicroPython only. Statuses and errors are those of the ESP32 port. Like that one, the station retries by itself
-after a failure or a lost access point until it is told to disconnect. It reports STAT_CONNECTING meanwhile, whatever
-the last failure was, and the reason of a failure only for a moment. Codes that MicroPython does not know are
-RuntimeError there, from any call; a test that wants one puts it into the call.
+Runs on MicroPython only. Statuses and errors are those of the ESP32 port. As there, the station retries automatically
+after a failure or when the access point is lost, until disconnect() is called. Meanwhile its status is STAT_CONNECTING,
+and the reason of a failure shows only briefly. On the ESP32, reason codes that MicroPython does not know make any call
+raise RuntimeError; this fake does not, so a test that needs this error replaces the call.
 """
 
 import time
@@ -20,15 +20,15 @@ STAT_NO_AP_FOUND = 201
 STAT_WRONG_PASSWORD = 202
 
 _JOIN_MS = 200
-_ATTEMPT_MS = 400  # from one attempt of the radio to the next
-_REASON_MS = 150  # of that, how long the reason of the last failure shows
-# What a wrong WPA2 password looks like: the 4-way handshake, or the wait for it, fails; MicroPython's own
-# STAT_WRONG_PASSWORD is for older kinds of security.
+_ATTEMPT_MS = 400  # interval between attempts of the radio
+_REASON_MS = 150  # part of the interval in which the reason of the last failure shows
+# Reasons after a wrong WPA2 password: the 4-way handshake fails or times out. MicroPython's own STAT_WRONG_PASSWORD
+# is for older kinds of security.
 _PASSWORD_REASONS = (15, 204, 205, 2)
 
 
 class WLAN:
-    """The station interface; every WLAN() is the same one."""
+    """The station interface; every WLAN() returns the same object."""
 
     IF_STA = STA_IF
     IF_AP = AP_IF
@@ -55,7 +55,7 @@ class WLAN:
         return self._active
 
     def connect(self, ssid: str | None = None, key: str | None = None) -> None:
-        """Begin to join; the last credentials when none are given. Raises TypeError unless they are str or bytes."""
+        """Start to join; default: the last credentials. Raises TypeError unless they are str or bytes."""
         for value in (ssid, key):
             if value is not None and not isinstance(value, (str, bytes)):
                 raise TypeError("object with buffer protocol required")
@@ -71,17 +71,17 @@ class WLAN:
         self._since = self._began = time.ticks_ms()
 
     def disconnect(self) -> None:
-        """Leave, and stop trying."""
+        """Leave the network, and stop retrying."""
         if not self._active:
             raise OSError("Wifi Not Started")
         self._forget()
 
     def isconnected(self) -> bool:
-        """True once joined, with an address."""
+        """Return whether the station has joined and has an address."""
         return self._joined()
 
     def status(self, what: str | None = None) -> int:
-        """A STAT_ code; with "rssi", the signal strength in dBm."""
+        """Return a STAT_ code; with "rssi", the signal strength in dBm."""
         connected = self._joined()
         if what == "rssi":
             if not connected:
@@ -99,13 +99,13 @@ class WLAN:
         return STAT_CONNECTING
 
     def ifconfig(self) -> tuple:
-        """(address, mask, gateway, name server); zeros while not connected."""
+        """Return (address, mask, gateway, name server); zeros while not connected."""
         if self._joined():
             return ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
         return ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
 
     def config(self, name: str | None = None, **values):
-        """Read "mac", "ssid" or "essid"; settings are taken and have no effect."""
+        """Read "mac", "ssid" or "essid"; setting values has no effect."""
         if name is None:
             return None
         if name == "mac":
@@ -126,7 +126,7 @@ class WLAN:
             self._reasons = (STAT_NO_AP_FOUND,)
             self._since = None
             return False
-        if self._since is None:  # the access point is back: joining takes its time again
+        if self._since is None:  # the access point is back: join again
             self._since = time.ticks_ms()
         if time.ticks_diff(time.ticks_ms(), self._since) < _JOIN_MS:
             return False
@@ -148,9 +148,9 @@ def _text(value: str | bytes) -> str:
 
 
 def reachable() -> bool:
-    """True while host names can be looked up (used by the fakes of `socket` and `ntptime`).
+    """Return whether there is a network, for the fakes of `socket` and `ntptime`.
 
-    A program that never switches Wi-Fi on is taken to have a wired link.
+    If the program has not switched Wi-Fi on, the board counts as wired.
     """
     station = WLAN._station
     if not hardware.radio_up():

@@ -1,6 +1,6 @@
-"""`ntptime` for the virtual board, as micropython-lib has it: it believes any 48 bytes, zeros, refusals and any year.
+"""`ntptime` for the virtual board. Like micropython-lib's, it accepts any 48 bytes: zeros, refusals and any year.
 
-Runs on MicroPython only. Its question goes to the time server that board_socket plays.
+Runs on MicroPython only. Its requests go to the time server in `time_server`.
 """
 
 import board_socket as socket
@@ -11,12 +11,12 @@ host = "pool.ntp.org"
 timeout = 1
 
 _TO_1970 = 2208988800  # seconds from NTP's epoch to 1970
-_ERA = 1 << 32  # seconds, of which the earliest taken is 2024
+_ERA = 1 << 32  # seconds; times before 2024 are of the next era
 _EARLIEST = 3913056000
 
 
 def time() -> int:
-    """Seconds since 2000-01-01 as the server tells them; OSError when it does not answer."""
+    """Return the server's time as seconds since 2000-01-01. Raises OSError if it does not answer."""
     question = bytearray(48)
     question[0] = 0x1B
     address = socket.getaddrinfo(host, 123)[0][-1]

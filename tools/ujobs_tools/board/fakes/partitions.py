@@ -1,9 +1,10 @@
-"""The ESP32's two application partitions and the bootloader's records about them, in a file: `esp32` stands on this.
+"""The ESP32's two application partitions and the bootloader's records, in a file; the fake `esp32` uses this module.
 
-Follows ESP-IDF's "Over The Air Updates": two otadata sectors, each with a sequence number that says which partition to
-boot, and a state. An image that was set to boot is NEW; the bootloader makes it PENDING_VERIFY when it starts it, and
-ABORTED when it finds it so at the next start, that is when nobody has declared it VALID in between. Then the other
-partition is started. Programming can clear bits but not set them, as on NOR flash. Runs on MicroPython and CPython.
+Follows ESP-IDF's "Over The Air Updates". Two otadata sectors each contain a sequence number, which selects the
+partition to boot, and a state. set_boot makes a partition NEW; at the next boot the bootloader makes it PENDING_VERIFY
+and starts it. If it is still PENDING_VERIFY at the boot after that, nobody has declared it VALID: the bootloader makes
+it ABORTED and starts the other partition. As on NOR flash, programming can clear bits but not set them. Runs on
+MicroPython and CPython.
 """
 
 import struct
@@ -21,7 +22,7 @@ _VALIDATE_FAILED = -5379  # ESP_ERR_OTA_VALIDATE_FAILED
 
 
 class Flash:
-    """A file of SIZE bytes, filled with erased flash when it is shorter; slot 0 then gets the header of an image."""
+    """Flash in a file of SIZE bytes. A shorter file is filled with erased flash, and slot 0 gets an image header."""
 
     def __init__(self, file) -> None:
         self._file = file
@@ -32,7 +33,7 @@ class Flash:
             self.program(slot_address(0), image_header())
 
     def read(self, address: int, buffer) -> None:
-        """Fill a buffer from an address."""
+        """Read into a buffer."""
         self._file.seek(address)
         self._file.readinto(buffer)
 
@@ -42,7 +43,7 @@ class Flash:
         self._file.write(b"\xff" * SECTOR)
 
     def program(self, address: int, data) -> None:
-        """Clear bits: what was not erased before turns into damage."""
+        """Program bytes: clears bits, so bytes that were not erased before are damaged."""
         old = bytearray(len(data))
         self.read(address, old)
         if any(byte != 0xFF for byte in old):
@@ -52,18 +53,21 @@ class Flash:
 
 
 def image_header(chip: int = CHIP) -> bytes:
-    """The beginning of an application image, as far as anything here looks at it."""
+    """Return the beginning of an application image; only magic and chip number are set."""
     return bytes([MAGIC]) + bytes(11) + struct.pack("<H", chip) + bytes(10)
 
 
 def slot_address(slot: int) -> int:
-    """Where a slot begins."""
+    """Return the address of a slot."""
     return 2 * SECTOR + slot * SLOT
 
 
 class Bootloader:
-    """Chooses the slot to run, once, when made, and keeps the records from then on. running: 0 or 1. single: there is
-    one application partition, as in MicroPython's default images."""
+    """Chooses the slot to run when it is created, and keeps the records.
+
+    running: number of the running slot. single: there is only one application partition, as in MicroPython's default
+    images.
+    """
 
     def __init__(self, flash: Flash, single: bool = False) -> None:
         self.flash = flash
@@ -83,17 +87,17 @@ class Bootloader:
 
     @property
     def next_to_boot(self) -> int:
-        """The slot that the records name now."""
+        """The slot that the next boot starts, unless it rolls back."""
         sector, sequence, _ = self._active()
         return (sequence - 1) % 2 if sector >= 0 else 0
 
     @property
     def unproven(self) -> bool:
-        """Whether the next start would go back to the other slot."""
+        """Whether the next boot would roll back to the other slot."""
         return self._active()[2] == PENDING_VERIFY
 
     def set_boot(self, slot: int) -> None:
-        """Have a slot started next. Raises OSError when there is no image in it."""
+        """Select the slot for the next boot. Raises OSError if there is no image in it."""
         magic = bytearray(1)
         self.flash.read(slot_address(slot), magic)
         if magic[0] != MAGIC:
@@ -105,7 +109,7 @@ class Bootloader:
         self._write(1 - sector if sector >= 0 else 0, sequence, NEW)
 
     def mark_valid(self) -> None:
-        """Declare that what runs works."""
+        """Confirm the running slot."""
         sector, sequence, state = self._active()
         if sector >= 0 and state == PENDING_VERIFY:
             self._write(sector, sequence, VALID)
@@ -128,7 +132,7 @@ class Bootloader:
 
 
 class Partition:
-    """`esp32.Partition`, for application partitions. bootloader: set before any is made."""
+    """`esp32.Partition`, for application partitions. bootloader: to be set before the first one is created."""
 
     BOOT = 0
     RUNNING = 1
@@ -145,15 +149,15 @@ class Partition:
         self._address = slot_address(self._slot)
 
     def info(self) -> tuple:
-        """(type, subtype, address, size, label, encrypted)"""
+        """Return (type, subtype, address, size, label, encrypted)."""
         return (self.TYPE_APP, 16 + self._slot, self._address, SLOT, f"ota_{self._slot}", False)
 
     def readblocks(self, block: int, buffer, offset: int = 0) -> None:
-        """Fill `buffer` from `offset` bytes into `block`."""
+        """Read into `buffer`, starting `offset` bytes into `block`."""
         self.bootloader.flash.read(self._address + block * SECTOR + offset, buffer)
 
     def writeblocks(self, block: int, buffer, offset: int | None = None) -> None:
-        """Program; without an offset, erase the blocks that the buffer covers first."""
+        """Program `buffer`, starting `offset` bytes into `block`. Without an offset, erase the blocks first."""
         address = self._address + block * SECTOR
         if address + (offset or 0) + len(buffer) > self._address + SLOT:
             raise OSError(-258)  # ESP_ERR_INVALID_ARG
@@ -170,16 +174,16 @@ class Partition:
         return {4: SLOT // SECTOR, 5: SECTOR}.get(operation)
 
     def get_next_update(self) -> "Partition":
-        """The partition that is not running. Raises OSError(2) when there is one application partition."""
+        """Return the partition that is not running. Raises OSError(2) if there is only one application partition."""
         if self.bootloader.single:
             raise OSError(2)
         return Partition(f"ota_{1 - self.bootloader.running}")
 
     def set_boot(self) -> None:
-        """Have this partition started after the next reset. Raises OSError when it holds no image."""
+        """Select this partition for the next boot. Raises OSError if there is no image in it."""
         self.bootloader.set_boot(self._slot)
 
     @classmethod
     def mark_app_valid_cancel_rollback(cls) -> None:
-        """Declare that the firmware works; else the bootloader goes back at the next reset."""
+        """Confirm the running firmware; otherwise the bootloader rolls back at the next reset."""
         cls.bootloader.mark_valid()

@@ -1,17 +1,20 @@
-"""Pin, PWM, ADC and I2C as the ESP32 port has them, on values that a test sets and reads.
+"""Pin, PWM, ADC and I2C with the API of the ESP32 port; tests set and read their values.
 
-Runs on MicroPython and on CPython. Tests of single handlers keep the values in `State`; the virtual board puts
-`outside.State` in its place.
+Runs on MicroPython and on CPython. Tests of single handlers keep the values in `State`; the virtual board uses
+`outside.State` instead.
 """
 
 _ENODEV = 19
-_PINS = 49  # GPIO 0 to 48, of the chip that has most
+_PINS = 49  # GPIO 0 to 48, as on the chip with the most pins
 
 
 class State:
-    """levels: of the pins. changes: levels written to each pin, in order. analogue: what each ADC pin reads, 0 to
-    65535. pwm: frequency in hertz and duty, 0 to 65535, of each pin. i2c: registers of the devices on the bus, as
-    {address: {register: byte}}. resets: how often the program asked for a reset."""
+    """The state of all peripherals, by pin number.
+
+    levels: level of each pin. changes: levels written to each pin, in order. analogue: reading of each ADC pin, 0 to
+    65535. pwm: frequency in hertz and duty, 0 to 65535. i2c: registers of the devices on the bus, as {address:
+    {register: byte}}. resets: number of resets that the program requested.
+    """
 
     def __init__(self) -> None:
         self.levels: dict = {}
@@ -22,40 +25,40 @@ class State:
         self.resets = 0
 
     def written(self, number: int, level: int) -> None:
-        """A program has set a pin."""
+        """Set the level of a pin, by the program."""
         self.levels[number] = level
         self.changes.setdefault(number, []).append(level)
 
     def read(self, number: int) -> int:
-        """The level of a pin."""
+        """Return the level of a pin."""
         return self.levels.get(number, 0)
 
     def pulled_up(self, number: int) -> None:
-        """A program has switched the pull-up of a pin on."""
+        """Switch the pull-up of a pin on."""
         self.levels.setdefault(number, 1)
 
     def reading(self, number: int) -> int:
-        """What the ADC reads at a pin."""
+        """Return the reading of the ADC at a pin."""
         return self.analogue.get(number, 0)
 
     def pwm_of(self, number: int) -> tuple:
-        """Frequency and duty of a pin."""
+        """Return frequency and duty of a pin."""
         return self.pwm[number]["freq"], self.pwm[number]["duty_u16"]
 
     def set_pwm(self, number: int, frequency: int, duty: int) -> None:
-        """Set them."""
+        """Set frequency and duty of a pin."""
         self.pwm[number] = {"freq": frequency, "duty_u16": duty}
 
     def addresses(self) -> list:
-        """The addresses of the devices on the I2C bus."""
+        """Return the addresses of the devices on the I2C bus."""
         return sorted(self.i2c)
 
     def register(self, address: int, register: int) -> int:
-        """A register of a device; 0 if it was not set."""
+        """Return a register of a device; 0 if it was not set."""
         return self.i2c[address].get(register, 0)
 
     def set_register(self, address: int, register: int, byte: int) -> None:
-        """Set it."""
+        """Set a register of a device."""
         self.i2c[address][register] = byte
 
 
@@ -108,7 +111,7 @@ class Pin:
         self.value(not self.value())
 
     def irq(self, handler: object = None, trigger: int = 3, wake: object = None) -> None:
-        """Interrupts never come here."""
+        """Accept a handler, which is never called."""
 
 
 def _number(pin: "Pin | int") -> int:
@@ -116,7 +119,7 @@ def _number(pin: "Pin | int") -> int:
 
 
 class ADC:
-    """An analogue input that reads what the test has set."""
+    """An analogue input; the test sets its reading."""
 
     ATTN_0DB, ATTN_2_5DB, ATTN_6DB, ATTN_11DB = range(4)
 
@@ -130,15 +133,15 @@ class ADC:
         """Set the resolution; readings do not change."""
 
     def read_u16(self) -> int:
-        """0 to 65535."""
+        """Return the reading, 0 to 65535."""
         return state.reading(self._pin)
 
     def read(self) -> int:
-        """0 to 4095."""
+        """Return the reading, 0 to 4095."""
         return self.read_u16() >> 4
 
     def read_uv(self) -> int:
-        """Microvolts, up to 3.3 V."""
+        """Return the reading in microvolts, up to 3.3 V."""
         return self.read_u16() * 3300000 // 65535
 
 
@@ -189,13 +192,13 @@ class PWM:
 
 
 class I2C:
-    """A bus with the devices that the test has put on it, as memory of bytes. OSError(19) where there is none."""
+    """A bus with the devices that the test has attached. Addresses without a device raise OSError(19)."""
 
     def __init__(self, id: int = 0, scl: object = None, sda: object = None, freq: int = 400000, **_options) -> None:
         pass
 
     def scan(self) -> list:
-        """The addresses of all devices."""
+        """Return the addresses of all devices."""
         return state.addresses()
 
     def readfrom_mem(self, addr: int, memaddr: int, nbytes: int, *, addrsize: int = 8) -> bytes:
@@ -214,15 +217,15 @@ class I2C:
             state.set_register(addr, memaddr + at, byte)
 
     def readfrom(self, addr: int, nbytes: int, stop: bool = True) -> bytes:
-        """Read from the register that was last addressed by writeto()."""
+        """Read registers, starting with the one that writeto() selected."""
         return self.readfrom_mem(addr, _addressed.get(addr, 0), nbytes)
 
     def readfrom_into(self, addr: int, buf: bytearray, stop: bool = True) -> None:
-        """Read from there into a buffer."""
+        """Read registers into a buffer, starting with the one that writeto() selected."""
         buf[:] = self.readfrom(addr, len(buf))
 
     def writeto(self, addr: int, buf: bytes, stop: bool = True) -> int:
-        """Write: the first byte is the register, the others its content."""
+        """Select the register in the first byte, and write the other bytes to it and those that follow."""
         _check(addr)
         if buf:
             _addressed[addr] = buf[0]
@@ -235,5 +238,5 @@ def _check(address: int) -> None:
         raise OSError(_ENODEV)
 
 
-_addressed: dict = {}  # register by address, which a device keeps until it is told another
+_addressed: dict = {}  # selected register of each device, by address
 SoftI2C = I2C

@@ -1,9 +1,9 @@
-"""The virtual board's first code: what MicroPython's C start-up and `_boot.py` do on silicon.
+"""The virtual board's first code. It replaces MicroPython's C start-up code and `_boot.py` of a real board.
 
-Runs on MicroPython only, started by the supervisor. Mounts the image at '/', puts the fakes in place, then
-runs boot.py and main.py in one namespace, which the REPL shares when there is a serial port to reach it by. As on every
-port since MicroPython 1.22, main.py is skipped when boot.py raised, and after a soft reset in the raw REPL; SystemExit
-from either is a soft reset. The exit codes are listed in `ujobs_tools.board.process`.
+Runs on MicroPython only, started by the supervisor. Mounts the image at '/', installs the fakes, then runs boot.py and
+main.py in one namespace, which the REPL shares if there is a serial port. As on every port since MicroPython 1.22,
+main.py is skipped if boot.py raised an exception, and after a soft reset in the raw REPL; SystemExit from either file
+is a soft reset. The exit codes are listed in `ujobs_tools.board.process`.
 """
 
 import os
@@ -22,8 +22,8 @@ _HIDDEN = (
 
 
 def _prepare() -> None:
-    """Swap the host's file system for the image, and the host's modules for the board's."""
-    # The fakes stay in sys.modules when this folder is no longer on the path.
+    """Replace the host's file system with the image, and the host's modules with the fakes."""
+    # Import them now: they stay in sys.modules when this folder is no longer on the path.
     import board_socket
     import board_time
     import esp32  # noqa: F401
@@ -40,7 +40,7 @@ def _prepare() -> None:
     try:
         vfs.mount(vfs.VfsLfs2(device), "/")
     except OSError as error:
-        print("board: the image holds no littlefs file system:", error)
+        print("board: the image does not contain a littlefs file system:", error)
         sys.exit(_NO_FILE_SYSTEM)
     sys.modules["socket"] = board_socket
     sys.modules["time"] = board_time
@@ -52,7 +52,7 @@ def _prepare() -> None:
 
 
 def _run(names: tuple, scope: dict) -> bool:
-    """Run those of the files that are there; False when one ended with an exception, whose traceback is printed."""
+    """Run the files that exist; returns False, after printing a traceback, if one ended with an exception."""
     try:
         hardware.tell("listening")
         for name in names:
@@ -70,8 +70,8 @@ def _run(names: tuple, scope: dict) -> bool:
 def start(scope: dict) -> None:
     """Start the board. scope: the namespace of boot.py, main.py and the REPL."""
     _prepare()
-    # The REPL when this has ended, as -i, but not after SystemExit. From here on Ctrl-C may come between any two lines.
+    # Like -i: MicroPython starts the REPL when this function ends. From here on, Ctrl-C can interrupt at any line.
     os.putenv("MICROPYINSPECT", "1" if hardware.settings["repl"] else "")
-    sound = _run(("boot.py",) if hardware.settings["raw"] else ("boot.py", "main.py"), scope)
+    succeeded = _run(("boot.py",) if hardware.settings["raw"] else ("boot.py", "main.py"), scope)
     if not hardware.settings["repl"]:
-        sys.exit(_ENDED if sound else _RAISED)
+        sys.exit(_ENDED if succeeded else _RAISED)

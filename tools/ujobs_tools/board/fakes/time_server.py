@@ -1,22 +1,22 @@
-"""The time server of the virtual board: a UDP socket to port 123 ends here, and the host's clock tells the time.
+"""The time server of the virtual board: it answers UDP packets to port 123 with the host's time.
 
-Runs on MicroPython only. The board's option --ntp says how it answers: "right", "silent", "zeros", "kiss" (a
-kiss-o'-death, with which a busy server refuses), "year" (thirty years ahead), "foreign" (an answer to no question).
+Runs on MicroPython only. The board's option --ntp selects its behaviour: "right", "silent", "zeros", "kiss" (the
+kiss-o'-death of a busy server), "year" (thirty years ahead), "foreign" (a reply to another request).
 """
 
 import real_time
 
 PORT = 123
-ADDRESS = ("192.0.2.123", PORT)  # of a block for documentation: nothing else is there
+ADDRESS = ("192.0.2.123", PORT)  # reserved for documentation, so no host has it
 
 _TO_1970 = 2208988800
 _THIRTY_YEARS = 946684800
 _AGAIN = 11  # EAGAIN
-_TIMED_OUT = 116  # ETIMEDOUT as newlib numbers it
+_TIMED_OUT = 116  # ETIMEDOUT in newlib
 
 
 def answer(question: bytes, kind: str) -> bytes:
-    """Return the packet that answers a question, empty for silence."""
+    """Return the reply to a request; empty for no reply."""
     seconds = real_time.host_now() + real_time.EPOCH + _TO_1970 + (_THIRTY_YEARS if kind == "year" else 0)
     now = (seconds & 0xFFFFFFFF).to_bytes(4, "big") + bytes(4)
     asked = b"another!" if kind == "foreign" else bytes(question[40:48])
@@ -30,7 +30,7 @@ def answer(question: bytes, kind: str) -> bytes:
 
 
 class Datagrams:
-    """A UDP socket on which only the time server is heard. kind: how it answers."""
+    """A UDP socket that reaches only the time server. kind: behaviour of the time server."""
 
     def __init__(self, kind: str):
         self._kind = kind
@@ -38,11 +38,11 @@ class Datagrams:
         self._blocking = True
 
     def setblocking(self, flag: bool) -> None:
-        """Whether recv() waits."""
+        """Set whether recv() waits."""
         self._blocking = flag
 
     def settimeout(self, seconds: "float | None") -> None:
-        """How long recv() waits; nothing comes later, so it does not."""
+        """Set the timeout of recv(). It never waits: a packet that is not here will not come."""
         self._blocking = seconds != 0
 
     def sendto(self, data: bytes, address: tuple) -> int:
@@ -54,10 +54,10 @@ class Datagrams:
         return len(data)
 
     def recv(self, size: int) -> bytes:
-        """Receive a packet. Raises OSError when none has come."""
+        """Receive a packet. Raises OSError if there is none."""
         if not self._waiting:
             raise OSError(_TIMED_OUT if self._blocking else _AGAIN)
         return self._waiting.pop(0)[:size]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to close."""
