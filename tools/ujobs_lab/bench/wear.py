@@ -15,6 +15,7 @@ from ujobs_lab.bench import on_unix
 from ujobs_lab.bench.sheet import Sheet
 from ujobs_tools.board.fakes_cache import FAKES
 from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.testing.on_micropython import DEVICE
 
 _PROGRAMS = REPOSITORY / "tools" / "ujobs_lab" / "faults" / "on_board"
 _BLOCKS = 512  # of 4 KB, what a 4 MB ESP32 has for files
@@ -29,7 +30,7 @@ def measure(jobs: int = 300) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        folders = ":".join(map(str, (folder, _PROGRAMS, ON_BOARD, FAKES)))
+        folders = ":".join(map(str, (folder, _PROGRAMS, ON_BOARD, DEVICE, FAKES)))
         kinds = _run("wear.py", folders, json.dumps({"blocks": _BLOCKS, "jobs": jobs}))
         return {"jobs": jobs, "kinds": kinds, "files": _run("file_wear.py", folders)}
 

@@ -44,7 +44,7 @@ def live_on_32_bits(days: int) -> Figures:
     with tempfile.TemporaryDirectory(prefix="ujobs-long-life-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        for path in (*ON_BOARD.glob("*.py"), DEVICE / "fast_time.py"):
+        for path in (*ON_BOARD.glob("*.py"), DEVICE / "board_ticks.py", DEVICE / "fast_time.py"):
             (folder / path.name).with_suffix(".mpy").write_bytes(compile_module(path.read_bytes(), path.name, 0))
         return _figures(["node", _ON_32_BITS, PACKAGES, folder, str(days)], dict(os.environ))
 

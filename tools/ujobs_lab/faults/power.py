@@ -23,6 +23,7 @@ from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.fakes_cache import FAKES
 from ujobs_tools.board.interpreter import compile_module, find_micropython
+from ujobs_tools.testing.on_micropython import DEVICE
 
 _PROGRAMS = Path(__file__).parent / "on_board"
 _HEAP = "48m"  # also the memory that a misbehaving handler exhausts
@@ -144,7 +145,7 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 
 
 def _command(folder: Path, program: str, options: dict[str, object]) -> list[str | Path]:
-    folders = (folder, _PROGRAMS, ON_BOARD, FAKES)
+    folders = (folder, _PROGRAMS, ON_BOARD, DEVICE, FAKES)
     paths = ":".join(map(str, folders))
     return [find_micropython(), "-X", f"heapsize={_HEAP}", _PROGRAMS / program, paths, json.dumps(options)]
 

@@ -15,10 +15,10 @@ import vfs
 from nor_flash import ALL, NorFlash, Power
 from ota_flash import OtaFlash
 
+from board_ticks import Ticks
 from broker import Broker
 from jobs_service import JobsService
 
-_PERIOD = 1 << 30
 _HEADROOM = 1000000  # milliseconds
 _LOG = 80  # lines kept
 FLASH = "/flash"
@@ -36,7 +36,7 @@ class Stuck(Exception):
     """All tasks wait forever."""
 
 
-class _Clock:
+class _Clock(Ticks):
     # What the library gets for the module `time`; counts from somewhere else after each reset, as a board's does.
     def __init__(self, board):
         self._board = board
@@ -46,17 +46,6 @@ class _Clock:
     def ticks(self):
         """What MicroPython's scheduler here gets, whose ticks wrap around far later than a board's."""
         return self._offset + self._board.now
-
-    def ticks_ms(self):
-        return self.ticks() % _PERIOD
-
-    @staticmethod
-    def ticks_add(ticks, delta):
-        return (ticks + delta) % _PERIOD
-
-    @staticmethod
-    def ticks_diff(end, start):
-        return (end - start + _PERIOD // 2) % _PERIOD - _PERIOD // 2
 
     def sleep_ms(self, milliseconds):
         self._board.now += milliseconds

@@ -1,7 +1,7 @@
-"""Time that stands still while anything runs, and jumps to the next deadline when all tasks wait; both interpreters.
+"""Time that stops while code runs, and jumps to the next deadline when all tasks wait; both interpreters.
 
-What waits for minutes is then tested in milliseconds, and no test depends on how fast the machine is. Only for what
-uses no sockets: nothing but time can wake a task here.
+A test of minutes then takes milliseconds, and does not depend on the speed of the machine. The code must not use
+sockets: only time can wake a task here.
 """
 
 import asyncio
@@ -10,51 +10,43 @@ import time
 
 import ujobs.job
 import ujobs.link
+from board_ticks import Ticks
 
-_PERIOD = 1 << 30  # of the ticks on a board
-_HEADROOM = 3600000  # milliseconds, more than a run takes
+_HEADROOM = 3600000  # milliseconds, more than a run lasts
 _LAST_TICKS = time.ticks_add(0, -1)
 _MICROPYTHON = not hasattr(asyncio, "SelectorEventLoop")
 
 
 class Deadlock(Exception):
-    """All tasks wait for something that will not come."""
+    """All tasks wait for an event that cannot occur."""
 
 
-class Clock:
-    """Stands in for the module `time` in the library, and moves asyncio's time along.
+class Clock(Ticks):
+    """Replaces the module `time` in the library, and controls the time of asyncio.
 
-    now: milliseconds since the start. first_ticks: what ticks_ms() was then.
+    now: milliseconds since the start. first_ticks: value of ticks_ms() at the start.
     """
 
     def __init__(self):
         self.now = 0
         self.first_ticks = time.ticks_ms()
 
-    def ticks_ms(self):
-        return (self.first_ticks + self.now) % _PERIOD
-
-    @staticmethod
-    def ticks_add(ticks, delta):
-        return (ticks + delta) % _PERIOD
-
-    @staticmethod
-    def ticks_diff(end, start):
-        return (end - start + _PERIOD // 2) % _PERIOD - _PERIOD // 2
+    def ticks(self):
+        return self.first_ticks + self.now
 
     def sleep_ms(self, milliseconds):
-        """What blocks: time passes and nothing else runs."""
+        """Block: time passes, and no task runs."""
         self.now += milliseconds
 
     def sleep(self, seconds):
         self.now += int(seconds * 1000)
 
     def seconds(self):
-        """Seconds since the start."""
+        """Return the seconds since the start."""
         return self.now / 1000
 
     def advance(self, milliseconds):
-        """Wait, as the event loop does when it has nothing to do: -1 for ever."""
+        """Wait, for the event loop when all tasks wait. milliseconds: -1 means forever, which raises Deadlock."""
         if milliseconds < 0:
             raise Deadlock
         self.now += milliseconds
@@ -64,8 +56,8 @@ def _run_on_micropython(clock, coroutine):
     core = asyncio.core
     real = core.ticks
     asyncio.new_event_loop()
-    # The scheduler notes the real time for tasks that are ready: it must not be in this clock's future. Its ticks wrap
-    # around with the interpreter's own period: 2**30 where a word has 32 bits.
+    # The scheduler stores the real time of tasks that are ready, so this clock must be ahead of it. The scheduler's
+    # ticks wrap around with the interpreter's period: 2**30 where a word has 32 bits.
     start = time.ticks_add(time.ticks_ms(), _HEADROOM)
     core.ticks = lambda: (start + clock.now) & _LAST_TICKS
     core._io_queue.wait_io_event = clock.advance
@@ -88,11 +80,11 @@ def _run_on_cpython(clock, coroutine):
         def _select(self, timeout=None):
             if timeout is None:
                 raise Deadlock
-            # Rounded up, so that what is waited for is due then.
+            # Round up, so that the task is due afterwards.
             clock.advance(int(-(-timeout * 1000 // 1)))
             return []
 
-    # A full collection is of all that the test run holds: a matter of milliseconds on a board, and not of fast time.
+    # A full collection is quick on a board, but here it would search all objects of the test run.
     collect, gc.collect = gc.collect, int
     loop = asyncio.new_event_loop()
     loop._selector = Selector(loop._selector)
@@ -110,7 +102,7 @@ def _run_on_cpython(clock, coroutine):
 
 
 def run(main):
-    """Run the coroutine main(clock) to its end on a clock of its own and return what it returns."""
+    """Run the coroutine main(clock) on a new clock, and return its result."""
     clock = Clock()
     modules = (ujobs.link, ujobs.job)
     for module in modules:
