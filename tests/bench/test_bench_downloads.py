@@ -1,4 +1,4 @@
-"""The section about downloads, with one small file: every way brings it, in a heap that does not grow with it."""
+"""The section `downloads` with one small file: every way downloads it, in a heap that does not grow with the file."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ def test_every_way_of_downloading() -> None:
     for way, one in found["ways"].items():
         assert one["mb_per_second"] > 0
         assert 4096 <= one["heap"] < SIZE * 1.5, way
-        # How many blocks or packets wait at once varies; the files differ by 24 KB.
-        assert abs(one["heap"] - one["heap_quarter"]) < 4096, "the same for a file four times as large"
+        # The number of waiting blocks or packets varies; the files differ by 24 KB.
+        assert abs(one["heap"] - one["heap_quarter"]) < 4096, "the heap does not depend on the size of the file"
     sheet, trickle = downloads.sheets(found)
     assert [row[0] for row in trickle.rows] == list(found["trickle"]) == ["MQTT stream", "HTTPS"]
     # A file as small as this one can arrive in a single TLS record.
@@ -26,7 +26,7 @@ def test_every_way_of_downloading() -> None:
     assert instructions.NOT_COUNTED in sheet.note
 
 
-def test_ratios_to_the_bare_loop_are_what_is_judged() -> None:
+def test_the_budget_limits_ratios_to_the_bare_loop() -> None:
     rates = {
         "bare loop": (8.0, 60.0), "bare loop with SHA-256": (7.0, 72.0), "MQTT stream": (4.0, 240.0),
         "HTTPS": (6.0, 80.0),
@@ -50,9 +50,9 @@ def test_ratios_to_the_bare_loop_are_what_is_judged() -> None:
     assert instructions.NOT_COUNTED not in sheet.note
 
 
-def test_a_server_that_is_not_verified_gets_no_file(tmp_path: Path) -> None:
+def test_a_server_with_an_invalid_certificate_is_refused(tmp_path: Path) -> None:
     on_unix.compile_programs(tmp_path)
-    (tmp_path / "ca.der").write_bytes(b"no certificate")
+    (tmp_path / "ca.der").write_bytes(b"not a certificate")
     options = {"path": str(tmp_path / "file"), "host": "localhost", "port": 1, "ca": str(tmp_path / "ca.der")}
     with pytest.raises(on_unix.ProgramFailed, match="invalid cert"):
         on_unix.run(tmp_path, "downloading", options | {"sha256": False, "collect": False})

@@ -14,7 +14,7 @@ def test_the_heap_with_32_bit_words() -> None:
     for size in (1024, 8192):
         ours, theirs = ({step["name"]: step for step in found[f"{who} {size}"]} for who in ("ujobs", "by hand"))
         assert ours["connected"]["live"] > theirs["connected"]["live"] > theirs["umqtt.simple"]["live"]
-        # The document is in it, and gone afterwards.
+        # The document is in the heap during the handler, and is freed afterwards.
         held = ours["in a handler"]["live"] - ours["connected"]["live"]
         assert held > size * 0.8
         assert ours["first jobs"]["peak"] > ours["connected"]["live"] + held
@@ -30,18 +30,18 @@ def test_the_heap_with_the_library_in_rom() -> None:
     assert files.keys() == rom.keys() > theirs.keys()
     (sheet,) = romfs.sheets(found)
     left = {row[0]: [int(cell.replace(",", "")) for cell in row[1:] if cell] for row in sheet.rows if row}
-    # Most of a module is bytecode and names; what is made of it when it runs is in the heap either way.
+    # Most of a module is bytecode and names; the objects that it creates are in the heap in both cases.
     for module in ("ujobs.link", "ujobs.agent"):
         from_files, from_rom = left[module]
         assert from_files > from_rom > 0, module
     in_files, in_rom, by_hand = left["all beyond umqtt.simple"]
     assert in_files > in_rom > by_hand > 0
     assert romfs.budgets(found) == {"idle_bytes": in_rom - by_hand}
-    # The image itself has more bytes than the library leaves in the heap.
-    assert rom["connected"]["live"] > files["connected"]["live"], "it is there, and not counted"
+    # The image is larger than the heap that the library uses.
+    assert rom["connected"]["live"] > files["connected"]["live"], "the image is in memory, but not counted"
 
 
-def test_bisection_finds_the_least_that_suffices() -> None:
+def test_bisection_finds_the_smallest_sufficient_heap() -> None:
     tried = []
 
     def suffices(kilobytes: int) -> bool:

@@ -1,4 +1,4 @@
-"""docs/performance.md: its tables come from figures, and what it names exists."""
+"""docs/performance.md: `make bench-docs` replaces its tables, and the page has one for every section."""
 
 import re
 from dataclasses import replace
@@ -13,8 +13,8 @@ from ujobs_lab.bench.sheet import Sheet, as_markdown
 
 SIZES = {"source": 30, "O2": 20, "O3": 10}
 FLASH = {
-    "modules": {"agent.py": SIZES}, "core": SIZES, "all": SIZES, "others": {"by hand": SIZES}, "client": "the double",
-    "parts": {"agent.py": {"names": 12, "bytecode": 8}},
+    "modules": {"agent.py": SIZES}, "core": SIZES, "all": SIZES, "others": {"by hand": SIZES},
+    "client": "the test double", "parts": {"agent.py": {"names": 12, "bytecode": 8}},
 }
 
 
@@ -30,8 +30,8 @@ def test_tables_are_replaced_and_the_rest_of_the_page_is_kept() -> None:
     filled = docs.fill(page, {"flash": FLASH})
     assert "old" not in filled
     assert "| core | 30 | 20 | 10 |" in filled
-    assert "agent.py" not in filled, "single modules are for the terminal"
-    assert "kept" in filled, "there are no figures of it"
+    assert "agent.py" not in filled, "the rows of single modules are for the terminal only"
+    assert "kept" in filled, "tables of sections without results stay"
     assert docs.fill(filled, {"flash": FLASH}) == filled
     with pytest.raises(KeyError):
         docs.fill("<!-- figures: unheard -->\n<!-- end -->", {})
@@ -43,14 +43,14 @@ def test_limits_that_are_not_reached_are_in_one_table() -> None:
     large = FLASH | {"all": SIZES | {"O2": 10**6}}
     filled = docs.fill(page, {"flash": large})
     assert "| .mpy of all of lib/ujobs at -O2 | at most" in filled
-    assert "of the core" not in filled, "it keeps to its limit"
-    assert old in filled, "there are no figures of it"
-    assert filled.count("umqtt.simple is the double.") == 1
+    assert "of the core" not in filled, "it is within its limit, so it is not listed"
+    assert old in filled, "tables of sections without results stay"
+    assert filled.count("umqtt.simple is the test double.") == 1
     assert docs.fill(filled, {}) == filled
     assert ".mpy of all" not in docs.fill(filled, {"flash": FLASH})
 
 
-def test_every_comparison_says_which_client_it_was_made_with(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_comparison_names_the_umqtt_simple_it_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UMQTT_PATH", str(REPOSITORY / "tests" / "shims"))
     measured = sections.measure("romfs")
     said = "umqtt.simple is the real umqtt.simple (UMQTT_PATH="

@@ -1,4 +1,4 @@
-"""The parts of .mpy files add up, and each byte is in the part it belongs to."""
+"""The parts of .mpy files add up, and each byte is in the right part."""
 
 import pytest
 
@@ -23,30 +23,30 @@ def test_the_parts_of_every_module_add_up(optimise: int) -> None:
         assert min(vars(found).values()) >= 0, path
 
 
-def test_each_part_grows_by_what_belongs_to_it() -> None:
+def test_each_part_counts_its_own_bytes() -> None:
     before = compiled("def f(a):\n    return a\n")
-    # One letter more in a name is one byte, wherever the name is used.
+    # One more letter in a name is one more byte, however often the name is used.
     longer = compiled("def f(ab):\n    return ab\n")
     assert (longer.names - before.names, longer.bytecode - before.bytecode) == (1, 0)
-    # A str of this length is a constant: its type, two bytes for its length, its text and a zero byte.
+    # A long str is a constant: its type, two bytes of length, its characters and a zero byte.
     assert compiled("x = '" + "y" * 300 + "'\n").objects == 1 + 2 + 300 + 1
-    # A tuple: its type, how many are in it, two small integers as text, None, and bytes with a zero byte.
+    # A tuple: its type, its length, two small integers as text, None, and bytes with a zero byte.
     assert compiled("x = (1, 22, None, b'abc')\n").objects == 2 + 3 + 4 + 1 + (2 + 3 + 1)
     assert compiled("x = 1 << 70\n").objects == 1 + 1 + len(str(1 << 70))
-    # More arguments than two bits hold, some by keyword only, and cells of a closure.
+    # More arguments than fit into two bits, some of them keyword-only, and the cells of a closure.
     head = "def f(a, b, c, d, e, g, h, *, i, j, k=1):\n"
     many = compiled(head + "    def inner():\n        return a, k\n    return inner\n")
     assert many.prelude > before.prelude + 9
 
 
-def test_without_line_numbers_only_lines_go() -> None:
+def test_without_line_numbers_only_the_lines_part_is_smaller() -> None:
     text = "def f(a):\n    b = a\n\n    return b\n\n\nf(1)\n"
     with_lines, without = compiled(text, 2), compiled(text, 3)
     assert without.lines == 0 < with_lines.lines
     assert (without.bytecode, without.objects) == (with_lines.bytecode, with_lines.objects)
 
 
-def test_what_is_no_whole_file() -> None:
+def test_incomplete_and_native_files_are_refused() -> None:
     content = compile_module(b"def f(a):\n    return a + 1\n", "m.py", 2)
     for cut in range(len(content)):
         with pytest.raises(ValueError, match=r"mpy file|longer"):

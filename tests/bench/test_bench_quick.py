@@ -1,4 +1,4 @@
-"""A quick run of `make bench` says what it is, and is not for docs/performance.md."""
+"""The results of `make bench QUICK=1` are marked, and docs/performance.md does not accept them."""
 
 import inspect
 import json
@@ -11,7 +11,7 @@ from ujobs_lab.bench import __main__ as bench
 from ujobs_lab.bench import docs, sections
 
 
-def test_it_is_marked_and_refused_for_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_quick_run_is_marked_and_refused_for_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figures, page = tmp_path / "bench.json", tmp_path / "page.md"
     bench.main(["wear"], quick=True, json_file=figures)
     assert "A quick run" in capsys.readouterr().out
@@ -24,7 +24,7 @@ def test_it_is_marked_and_refused_for_the_page(tmp_path: Path, capsys: pytest.Ca
     assert "old" in page.read_text()
 
 
-def test_what_it_does_less_often_is_what_its_sections_know() -> None:
+def test_the_arguments_of_a_quick_run_exist_and_differ_from_the_defaults() -> None:
     for name, fewer in sections.QUICK.items():
         usual = inspect.signature(sections.SECTIONS[name].measure).parameters
         assert all(value != usual[key].default for key, value in fewer.items()), name

@@ -1,4 +1,4 @@
-"""`make size`: the table adds up, and a budget that is passed is a failure."""
+"""`make size`: the table adds up, and an exceeded limit is a failure."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ def size(tmp_path: Path, core: int) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_a_passed_budget_fails_and_a_kept_one_does_not(tmp_path: Path) -> None:
+def test_an_exceeded_limit_fails_and_a_kept_one_does_not(tmp_path: Path) -> None:
     roomy = size(tmp_path, 10**6)
     assert roomy.returncode == 0, roomy.stderr
     found = json.loads((tmp_path / "size.json").read_text())["flash"]
@@ -29,10 +29,10 @@ def test_a_passed_budget_fails_and_a_kept_one_does_not(tmp_path: Path) -> None:
     tight = size(tmp_path, core - 1)
     assert tight.returncode == 1
     assert "NOT KEPT" in tight.stdout
-    assert (tmp_path / "size.json").exists(), "the figures are written all the same"
+    assert (tmp_path / "size.json").exists(), "the results are written in any case"
 
 
-def test_a_limit_may_be_reached_but_not_passed(tmp_path: Path) -> None:
+def test_a_limit_may_be_reached_but_not_exceeded(tmp_path: Path) -> None:
     limits = tmp_path / "budget.toml"
     limits.write_text('[part]\nsmall = { at_most = 5, what = "" }\nlarge = { at_least = 0.5, what = "" }\n')
     assert [one.kept for one in budget.judge("part", {"small": 5, "large": 0.5}, limits)] == [True, True]
@@ -41,12 +41,12 @@ def test_a_limit_may_be_reached_but_not_passed(tmp_path: Path) -> None:
     assert budget.judge("elsewhere", {"small": 9}, limits) == []
 
 
-def test_the_limits_in_the_repository_are_of_figures_that_exist() -> None:
+def test_the_flash_limits_belong_to_existing_figures() -> None:
     figures = {"core": {"O2": 1}, "all": {"O2": 1}}
     assert len(budget.judge("flash", flash.budgets(figures))) == 2
 
 
-def test_a_file_that_is_no_budget(tmp_path: Path) -> None:
+def test_a_limit_without_a_value_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "budget.toml").write_text('[flash]\ncore_bytes = { what = "no limit" }\n')
     with pytest.raises(KeyError):
         budget.judge("flash", {"core_bytes": 1}, tmp_path / "budget.toml")

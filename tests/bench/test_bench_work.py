@@ -1,4 +1,4 @@
-"""The sections about processor, wire, rate and wear, each with a handful of jobs: figures of every part, and sane."""
+"""The sections about processor, wire, rate and wear, each with a few jobs: complete and plausible results."""
 
 import time
 import urllib.request
@@ -17,16 +17,24 @@ def test_the_processor_with_few_repetitions() -> None:
     for name, cost in found["pieces"].items():
         assert all(one["microseconds"] > 0 for one in cost.values()), name
     assert found["pieces"]["job"]["by hand"].keys() == {"instructions", "microseconds"}
-    assert cpu.budgets(found) == {}, "without instructions nothing is judged"
+    assert cpu.budgets(found) == {}, "without instructions there is no ratio"
     (sheet,) = cpu.sheets(found)
     assert [row[0] for row in sheet.rows][-2:] == ["progress update", "job"]
 
 
-def test_instructions_are_those_of_the_work(tmp_path: Path) -> None:
+def test_instructions_are_proportional_to_the_work(tmp_path: Path) -> None:
     if not instructions.countable():
-        pytest.skip("valgrind is missing, which counts them")
-    program = "import json, os\n\ndef main():\n    for _ in range(json.loads(os.getenv('UJOBS_BENCH'))['times']):\n"
-    program += "        found = json.loads('{\"execution\": {}}')\n    print(json.dumps(found))\n"
+        pytest.skip("valgrind is not installed")
+    # Arithmetic with small integers, which allocates nothing: a garbage collection would add instructions.
+    program = """
+import json, os
+
+def main():
+    found = 1
+    for _ in range(json.loads(os.getenv("UJOBS_BENCH"))["times"] * 100):
+        found = found * 3 + 1 & 1023
+    print("{}")
+"""
     (tmp_path / "work.py").write_text(program)
     first, some, more = (
         instructions.count(tmp_path, "work", {"times": times}, "256k") for times in (1, 101, 201)
@@ -36,7 +44,7 @@ def test_instructions_are_those_of_the_work(tmp_path: Path) -> None:
     assert abs((more - some) - (some - first)) < (some - first) * 0.2
 
 
-def test_the_ratio_of_instructions_is_what_is_judged() -> None:
+def test_the_budget_limits_the_ratio_of_instructions() -> None:
     counted = {"ujobs": 300.0, "by hand": 200.0}
     cost = {who: {"instructions": number, "microseconds": 1.0} for who, number in counted.items()}
     found = {"valgrind": True, "pieces": {"job": cost}}
@@ -50,12 +58,12 @@ def test_on_the_wire() -> None:
     for who in ("ujobs", "by hand"):
         assert found[who]["job"]["published"] == 2
         assert found[who]["progress_update"]["published"] == 1
-        assert found[who]["job"]["bytes_down"] > 1024 * 0.8, "the document comes, to ujobs once"
+        assert found[who]["job"]["bytes_down"] > 1024 * 0.8, "the document is received"
         assert found[who]["round_trips"] >= 1
     battery = found["battery"]
     assert battery["wake and one job"]["bytes_down"] > battery["wake to idle"]["bytes_down"] + 1024 * 0.8
     for one in ("wake to idle", "wake and one job"):
-        assert battery[one]["tls_up"] > battery[one]["bytes_up"], "the handshake comes on top"
+        assert battery[one]["tls_up"] > battery[one]["bytes_up"], "TLS adds its handshake"
         assert battery[one]["round_trips"] >= 2
     assert found["queue_bytes"] > 50 * 160
     limits = wire.budgets(found)
@@ -65,7 +73,7 @@ def test_on_the_wire() -> None:
     assert [row[0] for row in days.rows if row][-2:] == ["a day idle, keepalive 60", "a day idle, keepalive 1200"]
 
 
-def test_round_trips_are_counted_by_what_is_waited_for() -> None:
+def test_a_round_trip_is_a_wait_for_a_reply() -> None:
     def up(kind: str) -> Packet:
         return Packet(True, kind, 2)
 
@@ -79,10 +87,10 @@ def test_round_trips_are_counted_by_what_is_waited_for() -> None:
     assert wire.round_trips(in_turn) == 3
 
 
-def test_packets_are_told_apart_wherever_the_stream_is_cut() -> None:
+def test_packets_are_separated_wherever_the_stream_is_cut() -> None:
     topic = b"measured/7"
     field = b"\x00\x0a" + topic
-    # The length of the second one takes two bytes.
+    # The length of the last packet takes two bytes.
     stream = b"\x10\x02ab" + b"\x30\x70" + field + bytes(100) + b"\xd0\x00" + b"\x30\x82\x01" + field + bytes(118)
     for cut in range(len(stream) + 1):
         first, rest = tap.split(stream[:cut])
@@ -107,7 +115,7 @@ def test_every_device_does_the_jobs() -> None:
     assert rate.budgets(found).keys() == {"whole_ratio", "sdk_ratio", "far_ratio", "memory_ratio"}
 
 
-def test_a_link_that_trickles_takes_its_time_and_loses_nothing() -> None:
+def test_a_slow_link_takes_its_time_and_loses_nothing() -> None:
     content = bytes(range(256)) * 80
     with file_server(content) as port, far(port, 0.01, 0.01, rate=200_000) as proxy:
         began = time.monotonic()
@@ -117,7 +125,7 @@ def test_a_link_that_trickles_takes_its_time_and_loses_nothing() -> None:
         assert proxy.received > len(content) > proxy.sent > 0
 
 
-def test_the_round_in_the_middle_counts_for_each_figure() -> None:
+def test_each_figure_is_the_median_of_its_rounds() -> None:
     figures = [{"p50_ms": 90.0, "heap": 7.0}, {"p50_ms": 3.0, "heap": 8.0}, {"p50_ms": 4.0, "heap": 9.0}]
     assert rate.median(figures) == {"p50_ms": 4.0, "heap": 8.0}
 
@@ -132,7 +140,7 @@ def test_flash_wear() -> None:
     assert erases[32, 16] > erases[32, 64] >= 256  # blocks of the file
 
 
-def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
+def test_the_error_of_a_failed_program_contains_its_traceback(tmp_path: Path) -> None:
     on_unix.compile_programs(tmp_path)
     with pytest.raises(on_unix.ProgramFailed, match="KeyError"):
         on_unix.run(tmp_path, "device_ujobs", {"host": "without a thing"})

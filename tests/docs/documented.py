@@ -1,4 +1,4 @@
-"""What the documentation's tests look into: the repository's texts and sources, and the board's own settings module."""
+"""Helpers for tests of the documentation: its folder, its tables, and the modules of firmware/."""
 
 import importlib.util
 import re
@@ -11,7 +11,7 @@ DOCS = REPOSITORY / "docs"
 
 
 def firmware_module(name: str) -> ModuleType:
-    """A module of firmware/, which is no package on the host."""
+    """Load a module of firmware/, which is not a package on the host."""
     spec = importlib.util.spec_from_file_location(f"firmware_{name}", REPOSITORY / "firmware" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -21,11 +21,11 @@ def firmware_module(name: str) -> ModuleType:
 
 
 def table_rows(text: str) -> list[list[str]]:
-    """The cells of all rows of all Markdown tables, without the lines under their heads."""
+    """The cells of all rows of all Markdown tables, without the lines of dashes."""
     rows = [line for line in text.splitlines() if line.startswith("|") and not re.fullmatch(r"[|\-: ]+", line)]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
 
 
 def relative(path: Path) -> str:
-    """A path as the documentation writes it."""
+    """A path relative to the repository, as the documentation writes it."""
     return path.relative_to(REPOSITORY).as_posix()

@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md says which part may import which: every import of every module keeps to its table."""
+"""Every import complies with the table of ARCHITECTURE.md, which says which part may import which."""
 
 import ast
 import re
@@ -15,11 +15,11 @@ LIBRARY = REPOSITORY / "lib" / "ujobs"
 TOOLS = REPOSITORY / "tools"
 FIRMWARE = ("boot.py", "main.py", "firmware", "examples")
 ON_BOARD = ("device", "on_board", "fakes")
-"""Folders of the tools whose programs run on boards."""
+"""Names of folders whose programs run on boards."""
 
 
 def read_table() -> tuple[dict[str, set[str]], set[str]]:
-    """The rooms that each room may import from, and the modules of the library's ground."""
+    """The rooms that each room may import from, and the modules of `lib/ujobs/(ground)`."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\| `.*\|$", PAGE, re.M)]
     rooms = [name.strip("`") for name, _, _ in rows]
     tools = {room for room in rooms if room.startswith("ujobs_tools/")}
@@ -43,7 +43,7 @@ MODULES += sorted(path for folder in FOLDERS for path in (REPOSITORY / folder).r
 
 
 def room_of_module(name: str) -> str | None:
-    """The room of a module by its dotted name; None for one that is not ours, or the top of a package."""
+    """The room of a module by its dotted name; None for foreign modules and for the top of a package."""
     package, *rest = name.split(".")
     if package == "ujobs":
         if rest[:1] == ["handlers"]:
@@ -58,7 +58,7 @@ def room_of_module(name: str) -> str | None:
 
 
 def room_of_file(path: Path) -> str | None:
-    """The room of a file; "on a board" for a program of the tools that runs on boards."""
+    """The room of a file; "on a board" for programs of the tools that run on boards."""
     parts = path.relative_to(REPOSITORY).parts
     if parts[0] == "tools":
         if any(folder in ON_BOARD for folder in parts):
@@ -70,7 +70,7 @@ def room_of_file(path: Path) -> str | None:
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and dotted name of each import, wherever it is, but for those that only a type checker sees."""
+    """Line and dotted name of each import in a file, except those for type checkers only."""
     package = path.relative_to(LIBRARY.parent).parent.parts if path.is_relative_to(LIBRARY) else ()
     if path.is_relative_to(TOOLS):
         package = path.relative_to(TOOLS).parent.parts
@@ -97,9 +97,9 @@ def violations(path: Path) -> Iterator[str]:
             yield f"{path.relative_to(REPOSITORY)}:{line}: {room} may not import from {other} ({name})"
 
 
-def test_imports_keep_to_the_table() -> None:
+def test_imports_comply_with_the_table() -> None:
     found = [text for path in MODULES for text in violations(path)]
-    assert not found, "\n".join(["against the table of ARCHITECTURE.md:", *found])
+    assert not found, "\n".join(["forbidden by the table of ARCHITECTURE.md:", *found])
 
 
 @pytest.mark.parametrize(("file", "line", "room", "other"), [
@@ -125,7 +125,7 @@ def test_every_room_is_in_the_table() -> None:
     assert {path.stem for path in LIBRARY.glob("*.py")} >= GROUND_MODULES
 
 
-def test_no_room_of_the_tools_imports_from_one_that_imports_from_it() -> None:
+def test_rooms_of_the_tools_do_not_import_each_other_in_a_circle() -> None:
     order: list[str] = []
     waiting = {room: set(others) for room, others in ALLOWED.items() if room.startswith("ujobs_tools/")}
     while waiting:

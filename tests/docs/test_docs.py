@@ -1,4 +1,4 @@
-"""What the documentation says of settings, commands, files and the API is so."""
+"""The documentation is correct about settings, commands, files and the API."""
 
 import json
 import re
@@ -20,7 +20,7 @@ PAGES = [
     *sorted(path for name in ("docs", "examples", "firmware") for path in (REPOSITORY / name).rglob("*.md")),
 ]
 KNOWN = firmware_module("settings")._KNOWN
-# How a setting of a kind refuses a value of another.
+# By type of a setting: the error message for a value of another type, and such a value.
 REFUSED = {
     "text": ("must be text", 5), "integer": ("must be a number", 1.5), "number": ("must be a number", "1"),
     "object": ("must be an object", "x"), "list of text": ("must be a list of texts", "x"),
@@ -28,7 +28,7 @@ REFUSED = {
 }
 
 
-def test_every_setting_is_described_as_it_is() -> None:
+def test_every_setting_is_documented_with_its_type_and_default() -> None:
     rows = [row for row in table_rows((DOCS / "settings.md").read_text()) if row[0] != "key"]
     assert {row[0].strip("`") for row in rows} == KNOWN.keys()
     for key, kind, _, default, text in rows:
@@ -41,7 +41,7 @@ def test_every_setting_is_described_as_it_is() -> None:
         assert text
 
 
-def test_every_handler_has_a_page_and_its_place() -> None:
+def test_every_handler_has_a_page_and_is_listed() -> None:
     documents = (DOCS / "job-documents.md").read_text()
     for name in _MINUTES:
         assert f"](handlers/{name}.md)" in documents
@@ -51,7 +51,7 @@ def test_every_handler_has_a_page_and_its_place() -> None:
 
 
 def commands(page: Path) -> list[str]:
-    """The lines of a page that run `ujobs`, with what continues them."""
+    """The commands of a page that run `ujobs`, with their continuation lines."""
     text = page.read_text().replace("\\\n", " ")
     return re.findall(r"^    (?:\.venv/bin/)?(ujobs .+)$", text, re.MULTILINE)
 
@@ -69,7 +69,7 @@ def test_commands_exist_with_their_options(page: Path) -> None:
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, line
 
 
-def test_commands_are_found_with_what_continues_them(tmp_path: Path) -> None:
+def test_commands_are_found_with_their_continuation_lines(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("text ujobs\n\n    .venv/bin/ujobs job create x \\\n        --thing t\n    ujobs serve &\n")
     assert [line.split() for line in commands(page)] == [
@@ -78,13 +78,13 @@ def test_commands_are_found_with_what_continues_them(tmp_path: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that Markdown headings get."""
+    """The anchors of the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_link_targets_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if not target.startswith("https://"):
             name, _, anchor = target.partition("#")
@@ -106,7 +106,7 @@ def test_files_modules_and_targets_exist(page: Path) -> None:
     assert set(re.findall(r"(?:`|^    )make ([a-z][a-z-]*)", text, re.MULTILINE)) <= targets
 
 
-def test_every_page_can_be_found_from_the_index() -> None:
+def test_the_index_links_to_every_page() -> None:
     index = {(DOCS / name).resolve() for name in re.findall(r"\]\(([^)#\s]+)\)", (DOCS / "README.md").read_text())}
     assert set(DOCS.glob("*.md")) - {DOCS / "README.md"} <= index
 
@@ -119,7 +119,7 @@ def test_the_api_page_is_up_to_date() -> None:
     assert "protocol.Any" not in page
 
 
-def test_the_api_page_has_every_name_that_ujobs_offers() -> None:
+def test_the_api_page_has_every_name_that_ujobs_exports() -> None:
     assert set(api_reference.short_names()) <= {name for names in api_reference.USED.values() for name in names}
 
 

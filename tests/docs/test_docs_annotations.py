@@ -1,4 +1,4 @@
-"""Every public function and method of the library says what it takes and what it returns, at no cost on a board."""
+"""Every public function and method of the library is annotated, at no cost on a board."""
 
 import ast
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def public_functions(tree: ast.Module) -> Iterator[tuple[str, Function, bool]]:
-    """Name, function, and whether it is a method, of all that users may call."""
+    """Name, function, and whether it is a method, for everything that users may call."""
     for node in tree.body:
         if isinstance(node, Function) and not node.name.startswith("_"):
             yield node.name, node, False
@@ -25,7 +25,7 @@ def public_functions(tree: ast.Module) -> Iterator[tuple[str, Function, bool]]:
 
 
 def not_annotated(tree: ast.Module) -> list[str]:
-    """What lacks its type: "function: parameter" or "function: return"."""
+    """Missing annotations, as "function: parameter" or "function: return"."""
     found = []
     for name, function, is_method in public_functions(tree):
         given = function.args
@@ -42,13 +42,13 @@ def test_every_public_function_is_annotated(module: Path) -> None:
     assert not_annotated(ast.parse(module.read_text())) == []
 
 
-def test_what_lacks_its_type_is_found() -> None:
+def test_missing_annotations_are_found() -> None:
     tree = ast.parse("def f(a, *b: int): pass\ndef _g(a): pass\nclass C:\n    async def m(self, *, d) -> None: pass\n")
     assert not_annotated(tree) == ["f: a", "f: return", "C.m: d"]
 
 
 class _Bare(ast.NodeTransformer):
-    # Takes out what only type checkers read.
+    # Removes annotations and other code for type checkers only.
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return self._bare(node)
 
@@ -77,7 +77,7 @@ class _Bare(ast.NodeTransformer):
 def test_annotations_cost_nothing_on_a_board(module: Path) -> None:
     source = module.read_text()
     bare = ast.unparse(_Bare().visit(ast.parse(source)))
-    # -O3 leaves out line numbers, which are those of two different texts.
+    # Compile at -O3, without line numbers, because the lines of the two texts differ.
     typed = ast.unparse(ast.parse(source))
     assert compile_module(typed.encode(), "module.py", 3) == compile_module(bare.encode(), "module.py", 3)
 

@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md has every message that a board prints, and none that it does not."""
+"""docs/troubleshooting.md has every message that a board prints, and no others."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ SOURCES = [
     REPOSITORY / "boot.py",
     REPOSITORY / "main.py",
 ]
-# What MicroPython and its TLS library say. Error numbers are newlib's, as on an ESP32, not those of Linux.
+# Messages of MicroPython and its TLS library. Error numbers are newlib's, as on an ESP32, not those of Linux.
 PLATFORM = {
     "/settings.json: OSError(2,)", "/settings.json: ValueError('syntax error in JSON',)", "[Errno 2] ENOENT",
     "invalid cert", "invalid key", "OSError: -202", "OSError: [addrinfo error -2]", "OSError: [Errno 128] ENOTCONN",
@@ -31,7 +31,7 @@ PLATFORM = {
 
 
 def templates(node: ast.expr) -> list[str]:
-    """The texts that an expression can make, with … for what is not known before it runs."""
+    """The strings that an expression can produce, with … for the parts known only at run time."""
     if isinstance(node, ast.Constant):
         return [re.sub(r"(?:%[srd])+", "…", str(node.value))]
     if isinstance(node, ast.JoinedStr):
@@ -46,7 +46,7 @@ def templates(node: ast.expr) -> list[str]:
 
 
 def printed(tree: ast.AST) -> Iterator[str]:
-    """What log() and print() are called with; not what is only handed through."""
+    """The messages that log() and print() are called with; not variables that are only passed on."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("log", "print"):
             text = " ".join(templates(argument)[0] for argument in node.args)
@@ -55,7 +55,7 @@ def printed(tree: ast.AST) -> Iterator[str]:
 
 
 def texts(tree: ast.AST) -> Iterator[str]:
-    """Every text in a module, whole."""
+    """Every string in a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
             yield from templates(node)
@@ -63,7 +63,7 @@ def texts(tree: ast.AST) -> Iterator[str]:
 
 TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 PAGE = (DOCS / "troubleshooting.md").read_text()
-# A heading has one message; an entry of a list begins with one, or with several that have the same explanation.
+# A heading is one message; a list entry begins with one or more messages that share an explanation.
 ENTRIES = re.findall(r"^- ((?:`[^`]+`(?:,\s+)?)+)", PAGE, re.MULTILINE)
 MESSAGES = re.findall(r"^### `(.+)`$", PAGE, re.MULTILINE) + [
     " ".join(message.split()) for entry in ENTRIES for message in re.findall(r"`([^`]+)`", entry)
@@ -81,6 +81,6 @@ def test_only_messages_of_a_board_are_explained() -> None:
     assert len(MESSAGES) == len(set(MESSAGES)) > 90
 
 
-def test_messages_are_read_as_they_are_printed() -> None:
+def test_messages_are_extracted_as_they_are_printed() -> None:
     source = "log('job %s: %s' % (a, b))\nprint(f'no time from {host}: {error!r}')\nprint('x:', y, 'z')\nprint(error)\n"
     assert list(printed(ast.parse(source))) == ["ujobs: job …: …", "no time from …: …", "x: … z"]

@@ -1,1 +1,1 @@
-"""Measurements: what the local Jobs service carries."""
+"""Measurements of the library on a host, against the alternatives, and their budget."""

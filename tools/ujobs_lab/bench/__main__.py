@@ -1,4 +1,4 @@
-"""`make bench`: what ujobs takes and how fast it is, next to what a user would take instead, in one run."""
+"""`make bench`: measures what ujobs costs and how fast it is, against the alternatives, in one run."""
 
 import json
 import time
@@ -16,14 +16,14 @@ from ujobs_lab.bench.sheet import as_table
 
 
 def main(
-    only: Annotated[list[str] | None, typer.Option(help="One section, or several: " + ", ".join(SECTIONS))] = None,
-    quick: Annotated[bool, typer.Option(help="With fewer repetitions, for a first look.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Can be repeated. Sections: " + ", ".join(SECTIONS))] = None,
+    quick: Annotated[bool, typer.Option(help="Measure with fewer repetitions, for a first look.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all results.")] = None,
 ) -> None:
-    """Measure, and print the tables. A section for which this machine lacks something is left out, and says so."""
+    """Measure and print the tables. Sections whose tools are not installed are skipped with a message."""
     unknown = set(only or ()) - set(SECTIONS)
     if unknown:
-        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: there are {', '.join(SECTIONS)}")
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))} is unknown; the sections are {', '.join(SECTIONS)}")
     console = Console(highlight=False)
     found, verdicts = {}, []
     for name in only or SECTIONS:
@@ -31,13 +31,13 @@ def main(
         try:
             found[name] = sections.measure(name, quick)
         except Missing as error:
-            console.print(f"{name} is left out: {error}", style="yellow", markup=False)
+            console.print(f"{name} is skipped: {error}", style="yellow", markup=False)
             continue
         for sheet in sections.sheets(name, found[name]):
             console.print(as_table(sheet))
         console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim")
         verdicts += budget.judge(name, SECTIONS[name].budgets(found[name]))
-    note = "A quick run: fewer repetitions, rougher figures." if quick else ""
+    note = "A quick run: fewer repetitions, less precise results." if quick else ""
     console.print(as_table(replace(budget.sheet(verdicts), note=note)))
     if json_file is not None:
         json_file.write_text(json.dumps({"quick": quick} | found, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The limits in budget.toml, and whether what was measured keeps to them."""
+"""The limits in budget.toml, and the comparison of results with them."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -12,8 +12,8 @@ FILE = Path(__file__).with_name("budget.toml")
 
 @dataclass(frozen=True)
 class Verdict:
-    """One limit. what: that it is for. goal: what it should be, limit: what it must be: "at most 12288".
-    found: what was measured. kept, reached: whether it keeps to the limit, and to the goal."""
+    """The result of one comparison. what: name of the figure. goal, limit: for example "at most 12288". found: the
+    measured figure. kept, reached: whether it is within the limit, and within the goal."""
 
     what: str
     goal: str
@@ -24,8 +24,8 @@ class Verdict:
 
 
 def judge(section: str, found: Mapping[str, float], file: Path = FILE) -> list[Verdict]:
-    """Compare the figures of a section with its limits; a limit without a figure, or a figure without a limit, is left
-    out. Raises OSError, tomllib.TOMLDecodeError, KeyError for a file that is none."""
+    """Compare the figures of a section with its limits; skip limits without a figure and figures without a limit.
+    Raises OSError, tomllib.TOMLDecodeError or KeyError for an unreadable or invalid file."""
     limits = tomllib.loads(file.read_text()).get(section, {})
     verdicts = []
     for name, limit in limits.items():
@@ -41,7 +41,7 @@ def judge(section: str, found: Mapping[str, float], file: Path = FILE) -> list[V
 
 
 def names(file: Path = FILE) -> list[str]:
-    """What each limit is for, in the order of the file."""
+    """The names of all limited figures, in the order of the file."""
     return [limit["what"] for limits in tomllib.loads(file.read_text()).values() for limit in limits.values()]
 
 

@@ -1,4 +1,4 @@
-"""Which umqtt.simple a measurement stands on: the real one, or the double in tests/shims."""
+"""Which umqtt.simple a measurement used: the real one, or the test double in tests/shims."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from ujobs_tools.board import umqtt
 
 
 def used() -> dict[str, str]:
-    """For the figures of a section."""
+    """The entry that is added to the results of a section."""
     return {"client": umqtt.find()[1]}
 
 
 def note(found: dict[str, Any]) -> str:
-    """What figures with that say below their table."""
+    """The note below a table of such results."""
     return f"umqtt.simple is {found['client']}."

@@ -1,4 +1,4 @@
-"""`ujobs serve` for a measurement, with one thing, and jobs for it."""
+"""`ujobs serve` for a measurement, with a thing and jobs for it."""
 
 import contextlib
 import itertools
@@ -17,7 +17,7 @@ _names = itertools.count(1)
 
 
 class Work:
-    """A thing of its own, and jobs for it. folder: for its certificates; made if missing."""
+    """A new thing and its jobs. folder: for its certificates; created if missing."""
 
     def __init__(self, service: UjobsServe, folder: Path) -> None:
         self.service = service
@@ -25,7 +25,7 @@ class Work:
         self._iot = cloud.client("iot", service.endpoint_url)
 
     def allow_observer(self) -> None:
-        """Let the thing's certificate connect under other names, too: the policy of devices does not."""
+        """Allow the thing's certificate to connect with any client id, which the device policy does not allow."""
         statement = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         with contextlib.suppress(self._iot.exceptions.ResourceAlreadyExistsException):
@@ -33,36 +33,36 @@ class Work:
         self._iot.attach_policy(policyName="observer", target=self.thing.certificate_arn)
 
     def offer(self, count: int, size: int = 1024) -> list[str]:
-        """Make so many jobs, with documents of about so many bytes; their ids."""
+        """Create `count` jobs with documents of about `size` bytes; returns their ids."""
         text = document_text(size)
         return [self.create(text)[0] for _ in range(count)]
 
     def create(self, text: str) -> tuple[str, float]:
-        """Make one job with this document; its id, and the time.monotonic() of CreateJob's beginning."""
+        """Create a job with this document; returns its id and the time.monotonic() before CreateJob."""
         job_id = f"job-{next(_names)}"
         began = time.monotonic()
         self._iot.create_job(jobId=job_id, targets=[self.thing.arn], document=text)
         return job_id, began
 
     def cancel(self, job_id: str) -> None:
-        """Cancel a job, also one that is in progress."""
+        """Cancel a job, even if it is in progress."""
         self._iot.cancel_job(jobId=job_id, force=True)
 
     def check(self, job_ids: Sequence[str]) -> None:
-        """Raises NotReady unless all of them have SUCCEEDED."""
+        """Raises NotReady unless all of these jobs have SUCCEEDED."""
         for job_id in job_ids:
             status = self.status(job_id)
             if status != "SUCCEEDED":
                 raise NotReady(f"{job_id} is {status}")
 
     def status(self, job_id: str) -> str:
-        """Of the thing's execution of a job."""
+        """The status of the thing's execution of a job."""
         found = self._iot.describe_job_execution(jobId=job_id, thingName=self.thing.name)
         status: str = found["execution"]["status"]
         return status
 
     def options(self, secure: bool, **more: Any) -> dict[str, Any]:
-        """What programs of on_board/ are told to connect with."""
+        """Connection options for the programs of on_board/. secure: over TLS. more: further options."""
         options = {"thing": self.thing.name, "host": "localhost" if secure else "127.0.0.1"}
         if secure:
             options |= {"port": self.service.mqtts, "certificates": str(self.thing.directory)}
@@ -73,6 +73,6 @@ class Work:
 
 @contextlib.contextmanager
 def at_work(folder: Path, *options: str) -> Iterator[UjobsServe]:
-    """`ujobs serve`, for any number of Works. options: more for its command line."""
+    """`ujobs serve`, for any number of Works. options: for its command line."""
     with ujobs_serve(folder, *options) as service:
         yield service

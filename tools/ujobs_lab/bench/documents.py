@@ -1,11 +1,11 @@
-"""The documents of the jobs that are measured."""
+"""Job documents for measurements."""
 
 import json
 from typing import Any
 
 
 def document(size: int) -> dict[str, Any]:
-    """A job document of about so many bytes of JSON, made of the kinds of values that such documents have."""
+    """A job document of about `size` bytes of JSON, with the types of values that documents usually have."""
     found: dict[str, Any] = {"operation": "measure", "url": "https://example.com/" + "x" * 60, "steps": []}
     while len(json.dumps(found)) < size - 60:
         number = len(found["steps"])
@@ -14,5 +14,5 @@ def document(size: int) -> dict[str, Any]:
 
 
 def document_text(size: int) -> str:
-    """The same as JSON."""
+    """The same document as JSON."""
     return json.dumps(document(size))

@@ -1,14 +1,13 @@
-"""How fast a file comes to a board over TLS, and what heap that takes: by MQTT streams and over HTTPS, as the job
-`files` fetches them, next to a bare loop from socket to file, alone, with SHA-256, and with asyncio.
+"""Downloads over TLS: speed, instructions and heap of the job `files`, by MQTT streams and by HTTPS, against a bare
+loop from socket to file, without and with SHA-256.
 
-Measured from the first byte to the file in its place, so without connection and handshake; with ujobs that has the
-checkpoints on the way and the SHA-256 of what was written, read back. Files are on the host's file system. The heap is
-looked at in a run of its own, with every piece: what is reachable then, beyond what was before the download began.
+The time runs from the first byte until the file is in place, so it excludes connection and handshake. For ujobs it
+includes checkpoints and the SHA-256 of the written file. Files are on the host's file system. The heap is measured in a
+separate run, at every piece, as the growth since the start of the download.
 
-On loopback everything has arrived already when it is asked for. So the same is done once more on a link that trickles:
-there, how often the loop turns for each KB is what a board pays, since each turn in which nothing has arrived costs an
-ESP32 up to 10 ms. Instructions are counted for two sizes of the file; the difference is what its bytes take: start,
-handshake and job fall out, TLS's work on each byte does not."""
+On loopback all data has arrived before it is read. A second measurement therefore runs over a slow link. There, the
+turns of the event loop per KB matter, because a turn without new data costs an ESP32 up to 10 ms. Instructions are
+counted for two file sizes. The difference per byte excludes start, handshake and job, but includes TLS."""
 
 import contextlib
 import hashlib
@@ -34,24 +33,24 @@ from ujobs_tools.keys.pki import Authority
 _LOOP, _HASHING = "bare loop", "bare loop with SHA-256"
 _STREAM, _HTTPS = "MQTT stream", "HTTPS"
 _PROGRAM = "downloading"
-_HEAP = "256k"  # with words of 8 bytes; what 128 KB are on a board
+_HEAP = "256k"  # with 64-bit words; corresponds to 128 KB on a board
 _PER_BYTE = "instructions_per_byte"
 _TRICKLE_DELAY = 0.05  # seconds each way
 _TRICKLE_RATE = 100_000  # bytes a second
 _ROLE = "arn:aws:iam::000000000000:role/streams"
 
-# Prepares one download; gives the options of on_board/downloading.py.
+# Prepares one download; returns the options of on_board/downloading.py.
 Prepare = Callable[[], dict[str, Any]]
 
 
 def measure(
     size: int = 1 << 20, rounds: int = 5, valgrind: bool | None = None, trickle_size: int = 1 << 18
 ) -> dict[str, Any]:
-    """Rate for a file of so many bytes, the median of so many rounds; heap for it and for one of a quarter;
-    instructions for each byte that it has more than that. valgrind: whether to count them, None for where it is
-    installed. trickle_size: bytes of the file that comes over the link that trickles.
+    """Measure speed, heap and instructions per byte for each way of downloading.
 
-    Raises NotReady, on_unix.ProgramFailed.
+    size: of the file, bytes; heap and instructions are also measured for a quarter of it. rounds: the speed is the
+    median of so many. valgrind: whether to count instructions, None: if valgrind is installed. trickle_size: of the
+    file over the slow link, bytes. Raises NotReady, on_unix.ProgramFailed.
     """
     count = instructions.countable() if valgrind is None else valgrind
     found: dict[str, Any] = {"size": size, "rounds": rounds, "ways": {}}
@@ -99,7 +98,7 @@ def _trickle(folder: Path, size: int, count: bool) -> dict[str, dict[str, float]
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
-    """The figures that budget.toml has limits for."""
+    """The figures that budget.toml limits."""
     loop, hashing = found["ways"][_LOOP], found["ways"][_HASHING]
     ratios = {}
     for name, way in (("streams", _STREAM), ("https", _HTTPS)):
@@ -115,7 +114,7 @@ def budgets(found: dict[str, Any]) -> dict[str, float]:
 
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:
-    """The table."""
+    """The tables: on loopback, and over the slow link."""
     loop, hashing, size = found["ways"][_LOOP], found["ways"][_HASHING], found["size"]
     rows = [
         (
@@ -168,18 +167,18 @@ def _count(folder: Path, prepare: Prepare, size: int) -> int:
 
 @contextlib.contextmanager
 def _fetching(prepare: Prepare, size: int) -> Iterator[dict[str, Any]]:
-    # The options of one download. The file has to come, and then makes room for the next.
+    # Options for one download. Afterwards, check the file and delete it.
     options = prepare()
     yield options
     path = Path(options["path"])
     if not path.exists() or path.stat().st_size != size:
-        raise NotReady(f"{path} has not come whole")
+        raise NotReady(f"{path} is missing or incomplete")
     path.unlink()
 
 
 @contextlib.contextmanager
 def _field(folder: Path, size: int, trickles: bool = False) -> Iterator[dict[str, Prepare]]:
-    # A service, a web server and a file of so many bytes; gives how each way of fetching it is prepared.
+    # A service and a web server with a file of so many bytes; gives a Prepare for each way of downloading.
     content = random.Random(size).randbytes(size)
     folder.mkdir(parents=True, exist_ok=True)
     path = str(folder / "flash" / "file")
@@ -188,7 +187,7 @@ def _field(folder: Path, size: int, trickles: bool = False) -> Iterator[dict[str
         contextlib.ExitStack() as stack,
     ):
         context = Authority(service.authority).server_context()
-        context.verify_mode = ssl.CERT_NONE  # boards fetch files without a certificate of their own
+        context.verify_mode = ssl.CERT_NONE  # boards download files without a client certificate
         with file_server(content, context) as web:
             work = Work(service, folder)
             mqtt = service.mqtts

@@ -1,4 +1,4 @@
-"""A web server with one file, over TLS for boards, and without it in the place of S3 for `ujobs serve`."""
+"""A web server with one file: with TLS for boards, without TLS as the S3 of `ujobs serve`."""
 
 import contextlib
 import http.server
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def file_server(content: bytes, context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Serve the content under every path until the end of `with`; gives the port. context: for HTTPS."""
+    """Serve the content under every path until the end of `with`; yields the port. context: for HTTPS."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""Bytes of each module of lib/ujobs as a board gets it: -O2 keeps the line numbers of tracebacks, -O3 does not."""
+""".mpy size of each module of lib/ujobs. -O2, for boards, keeps the line numbers of tracebacks; -O3 removes them."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ _LEVELS = {"O2": 2, "O3": 3}
 
 
 def measure() -> dict[str, Any]:
-    """Source and .mpy bytes of each module by its path, of the core, of all, and of what is used with or instead."""
+    """Source and .mpy bytes of each module by its path, of the core, of all modules, and of the alternatives."""
     library = {path.relative_to(on_unix.LIBRARY).as_posix(): path for path in sorted(on_unix.LIBRARY.rglob("*.py"))}
     modules = {name: _sizes(path, name) for name, path in library.items()}
     core = [sizes for name, sizes in modules.items() if name.removesuffix(".py") in on_unix.CORE]
@@ -29,7 +29,7 @@ def measure() -> dict[str, Any]:
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
-    """The figures that budget.toml has limits for."""
+    """The figures that budget.toml limits."""
     return {"core_bytes": found["core"]["O2"], "all_bytes": found["all"]["O2"]}
 
 
@@ -48,7 +48,6 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
 
 
 def _where(found: dict[str, Any], core: list[str]) -> Sheet:
-    # What the bytes at -O2 are.
     parts: dict[str, dict[str, int]] = found["parts"]
     names = list(next(iter(parts.values())))
 
@@ -57,7 +56,7 @@ def _where(found: dict[str, Any], core: list[str]) -> Sheet:
 
     of_core = [module for module in core if module in parts]
     rows = [*(row(module, [module]) for module in parts), (), row("core", of_core), row("all", list(parts))]
-    return Sheet("Flash, what the bytes at -O2 are", ("module", *names), rows, on_page=())
+    return Sheet("Flash, parts of the .mpy files at -O2", ("module", *names), rows, on_page=())
 
 
 def _parts(path: Path, name: str) -> dict[str, int]:

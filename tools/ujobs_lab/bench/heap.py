@@ -1,7 +1,7 @@
-"""The least heap with which MicroPython's unix port does a whole job over mutual TLS, found by bisection.
+"""The smallest heap with which MicroPython's unix port does a whole job over mutual TLS, found by bisection.
 
-A word has 8 bytes there, so a board needs less. TLS takes its own memory from the system, here as on an ESP32: some
-35 KB in a handshake, which are not in these figures."""
+The port has 64-bit words, so a board needs less. As on an ESP32, TLS allocates its memory outside this heap: about
+35 KB during the handshake."""
 
 import tempfile
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from ujobs_lab.bench.sheet import Sheet
 
 _WHO = ("ujobs", "by hand")
 _LOWEST, _HIGHEST = 8, 256  # KB
-_PATIENCE = 5.0  # seconds; a job takes a fraction of one, and the agent waits ten when it has no memory
+_PATIENCE = 5.0  # seconds; a job takes a fraction of one, and the agent waits ten when memory runs out
 
 
 def measure(step: int = 1) -> dict[str, Any]:
-    """KB that suffice, for both. step: how exactly, in KB. Raises NotReady, on_unix.ProgramFailed."""
+    """KB of heap that are enough, for both programs. step: precision in KB. Raises NotReady, on_unix.ProgramFailed."""
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
@@ -27,7 +27,7 @@ def measure(step: int = 1) -> dict[str, Any]:
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
-    """None of these figures has a limit."""
+    """budget.toml does not limit these figures."""
     return {}
 
 
@@ -38,10 +38,10 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
 
 
 def bisect(suffices: Callable[[int], bool], step: int) -> int:
-    """The least KB, in steps, that suffice. Raises on_unix.ProgramFailed when the most does not."""
+    """The smallest sufficient heap in KB. Raises on_unix.ProgramFailed if the largest is not enough."""
     low, high = _LOWEST, _HIGHEST
     if not suffices(high):
-        raise on_unix.ProgramFailed(f"{high} KB of heap are not enough")
+        raise on_unix.ProgramFailed(f"a heap of {high} KB is not enough")
     while high - low > step:
         middle = (low + high) // 2
         if suffices(middle):
@@ -59,7 +59,7 @@ def _attempt(folder: Path, work: Work, who: str) -> Callable[[int], bool]:
         try:
             on_unix.run(folder, program, options, f"{kilobytes}k", patience=_PATIENCE)
         except on_unix.ProgramFailed:
-            # Out of the way: the next attempt is to have a job of its own.
+            # The next attempt needs a job of its own.
             work.cancel(job_id)
             return False
         return work.status(job_id) == "SUCCEEDED"

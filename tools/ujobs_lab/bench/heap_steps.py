@@ -1,7 +1,7 @@
-"""The steps from an interpreter to ujobs, connected and idle, and to the same by hand, between which the heap is
-measured: what a step is, what the two take, and the table of what each left.
+"""The steps between which the heap is measured, from the interpreter to ujobs connected and idle, and to the same by
+hand; and the table of the heap that each step holds.
 
-They talk to on_board/scripted.py: sockets and TLS, which take their memory from elsewhere, are left out."""
+The programs talk to on_board/scripted.py. Sockets and TLS allocate their memory elsewhere and are not measured."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -16,15 +16,15 @@ _SIMPLE = "umqtt.simple"
 _ASYNCIO = "import asyncio; asyncio.Event, asyncio.Lock, asyncio.wait_for"
 _UNTIL_IDLE = ("asyncio", _SIMPLE, "application", "constructed", CONNECTED)
 
-# name; run: Python that is executed at the outermost level; until: the name of a function, until which returns true
-# asyncio has its turns, or the function named by turn is called.
+# name; run: Python statements, executed at module level; until: the name of a function. Until it returns true, either
+# the function named by `turn` is called, or asyncio runs.
 Step = dict[str, str]
-# What was found after a step: its name, and live, the bytes held once garbage is collected, at least.
+# The result of a step: at least its name, and `live`, the bytes in use after a garbage collection.
 Figures = dict[str, Any]
 
 
 def of_ujobs(size: int) -> list[Step]:
-    """Until connected and idle. size: of the script's job documents, bytes."""
+    """The steps of ujobs until connected and idle. size: of the job documents, bytes."""
     modules = [{"name": f"ujobs.{name}", "run": f"import ujobs.{name}"} for name in on_unix.CORE if name != "__init__"]
     return [
         *_before(size),
@@ -36,7 +36,7 @@ def of_ujobs(size: int) -> list[Step]:
 
 
 def by_hand(size: int) -> list[Step]:
-    """The same with on_board/by_hand.py."""
+    """The steps of on_board/by_hand.py."""
     return [
         *_before(size),
         {"name": "application", "run": "import heap_by_hand as program; turn = program.turn"},
@@ -46,7 +46,7 @@ def by_hand(size: int) -> list[Step]:
 
 
 def _before(size: int) -> list[Step]:
-    # What every program with asyncio, or the measurement itself, needs.
+    # The steps that both programs, or the measurement itself, need.
     text = document_text(size)
     return [
         {"name": "interpreter", "run": "import binascii, errno, json, micropython, os, random, struct, time"},
@@ -57,19 +57,19 @@ def _before(size: int) -> list[Step]:
 
 
 def by_name(figures: list[Figures]) -> dict[str, Figures]:
-    """The figures of each step by its name."""
+    """The results by the names of the steps."""
     return {one["name"]: one for one in figures}
 
 
 def idle_bytes(figures: list[Figures]) -> int:
-    """Bytes held connected and idle beyond umqtt.simple, which is in the firmware of most boards."""
+    """Bytes in use when connected and idle, beyond umqtt.simple, which most firmware includes."""
     steps = by_name(figures)
     return steps[CONNECTED]["live"] - steps[_SIMPLE]["live"]
 
 
 def idle_sheet(title: str, programs: Mapping[str, list[Figures]], note: str = "") -> Sheet:
-    """What each step until connected and idle left in the heap. programs: name -> its figures, the first with all
-    steps."""
+    """A table of the heap that each step until connected and idle holds. programs: name -> results; the first program
+    has all steps."""
     left = [_differences(figures) for figures in programs.values()]
     rows: list[tuple[str, ...] | tuple[()]] = [
         (name, *(f"{held[name]:,}" if name in held else "" for held in left))

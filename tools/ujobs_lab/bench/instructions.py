@@ -1,5 +1,6 @@
-"""Instructions of a program on MicroPython's unix port, as valgrind counts them: those of the process, not those of the
-system. They do not depend on the machine's load, and in the proportion between two programs carry over to a board."""
+"""Instructions that a program executes on MicroPython's unix port, counted by valgrind, without system calls.
+
+They do not depend on the machine's load, and the ratio between two programs carries over to a board."""
 
 import re
 import shutil
@@ -8,7 +9,7 @@ from typing import Any
 
 from ujobs_lab.bench import on_unix
 
-NOT_COUNTED = "Instructions are not counted here: that takes valgrind."
+NOT_COUNTED = "Instructions are not counted: valgrind is not installed."
 _VALGRIND = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 _COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
 
@@ -19,8 +20,8 @@ def countable() -> bool:
 
 
 def count(folder: Path, program: str, options: dict[str, Any], heap: str) -> int:
-    """Of a whole run; arguments as on_unix.run has them. Raises on_unix.ProgramFailed."""
+    """Instructions of a whole run. Arguments: as for on_unix.run. Raises on_unix.ProgramFailed."""
     match = _COUNTED.search(on_unix.run(folder, program, options, heap, _VALGRIND)[1])
     if match is None:
-        raise on_unix.ProgramFailed("valgrind has counted nothing")
+        raise on_unix.ProgramFailed("valgrind printed no instruction count")
     return int(match[1].replace(",", ""))

@@ -1,5 +1,5 @@
-"""What a section raises on a machine that lacks what it measures with."""
+"""The error for a section whose tools are not installed."""
 
 
 class Missing(Exception):
-    """Something is not installed; the text says what, and how to get it."""
+    """A tool is not installed; the message names it and says how to install it."""

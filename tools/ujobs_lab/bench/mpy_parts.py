@@ -1,19 +1,19 @@
-"""Where the bytes of a .mpy file go, by its layout in MicroPython's documentation ("MicroPython .mpy files").
+"""Splits the bytes of a .mpy file into parts, by its layout in MicroPython's documentation ("MicroPython .mpy files").
 
-Version 6, and bytecode only: native code has another layout."""
+It reads version 6 with bytecode only: native code has another layout."""
 
 from dataclasses import asdict, dataclass
 
 _TUPLE = 10
 _STRINGS = (5, 6)  # str and bytes, which end with a zero byte
-_WITHOUT_LENGTH = 5  # None, False, True, Ellipsis and MicroPython's table of functions: types below this one
+_WITHOUT_LENGTH = 5  # types below this one: None, False, True, Ellipsis and MicroPython's function table
 
 
 @dataclass
 class Parts:
-    """Bytes of each part. names: of identifiers and short strings. objects: all other constants. prelude: of each
-    function, its signature, its arguments' names and its cells. lines: line numbers. bytecode: instructions. rest: the
-    header, how long each function is, and how many are in it."""
+    """Bytes of each part. names: identifiers and short strings. objects: all other constants. prelude: signature,
+    argument names and cells of the functions. lines: line numbers. bytecode: instructions. rest: the header, and the
+    length and number of children of each function."""
 
     names: int = 0
     objects: int = 0
@@ -23,7 +23,7 @@ class Parts:
     rest: int = 0
 
     def total(self) -> int:
-        """All of them."""
+        """The sum of all parts."""
         return sum(asdict(self).values())
 
 
@@ -48,7 +48,7 @@ class _Reader:
 
 
 def parts(content: bytes) -> Parts:
-    """Take a .mpy file apart. Raises ValueError for what is none of version 6, has native code or is not whole."""
+    """Split a .mpy file. Raises ValueError if it is not version 6, has native code or is incomplete."""
     if content[:2] != b"M\x06" or len(content) < 4 or content[2] & 0x7C:
         raise ValueError("not a .mpy file of version 6 with bytecode only")
     reader, found = _Reader(content), Parts()
@@ -59,7 +59,7 @@ def parts(content: bytes) -> Parts:
         for _ in range(names):
             found.names -= reader.at
             length = reader.number()
-            # An odd one is the number of a string that the firmware has in any case.
+            # An odd value is the number of a string that is in every firmware.
             reader.at += 0 if length & 1 else (length >> 1) + 1
             found.names += reader.at
         found.objects = -reader.at
@@ -68,9 +68,9 @@ def parts(content: bytes) -> Parts:
         found.objects += reader.at
         _function(reader, found)
     except IndexError:
-        raise ValueError("the .mpy file ends early") from None
+        raise ValueError("the .mpy file is incomplete") from None
     if reader.at != len(content):
-        raise ValueError(f"the .mpy file has {len(content)} bytes, its parts {reader.at}")
+        raise ValueError(f"the .mpy file has {len(content)} bytes, but its parts have {reader.at}")
     return found
 
 
@@ -110,7 +110,7 @@ def _function(reader: _Reader, found: Parts) -> None:
         reader.number()
     lines, code = lines_end - reader.at, end - lines_end - cells
     if lines < 0 or code <= 0:
-        raise ValueError("a function's parts are longer than it is")
+        raise ValueError("the parts of a function are longer than the function")
     found.prelude += reader.at - begin + cells
     found.lines += lines
     found.bytecode += code

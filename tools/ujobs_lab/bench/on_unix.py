@@ -1,4 +1,4 @@
-"""Programs of on_board/ on MicroPython's unix port, with the library compiled as a board has it."""
+"""Runs the programs of on_board/ on MicroPython's unix port, with the library compiled as for a board."""
 
 import json
 import os
@@ -19,13 +19,13 @@ _PATIENCE = 300  # seconds
 
 
 class ProgramFailed(Exception):
-    """A program on MicroPython ended with an error; the text has what it printed last."""
+    """A program on MicroPython failed; the message contains the end of its output."""
 
 
 def compile_programs(folder: Path) -> None:
-    """Put the library, umqtt.simple and the programs of on_board/ into a folder as .mpy.
+    """Compile the library, umqtt.simple and the programs of on_board/ into a folder.
 
-    umqtt.simple, which checks what it receives with `assert`, at -O0, all else at -O2.
+    umqtt.simple is compiled at -O0, because it checks received data with `assert`; everything else at -O2.
     """
     sources = [(LIBRARY.parent, path, _OPTIMISE) for path in sorted(LIBRARY.rglob("*.py"))]
     client = umqtt.find()[0]
@@ -38,16 +38,16 @@ def compile_programs(folder: Path) -> None:
 
 
 def command(folder: Path, program: str, heap: str = "1m") -> list[str]:
-    """The command line that runs a program. heap: of MicroPython's -X heapsize, where a word has 8 bytes."""
-    # Short: it is what this interpreter has to compile; the rest is compiled already.
+    """The command line of a program. heap: value for MicroPython's -X heapsize, with 64-bit words."""
+    # Only this line is compiled on MicroPython, so keep it short.
     start = f"import sys; sys.path[:] = [{str(folder)!r}, '.frozen']; import {program}; {program}.main()"
     return [str(find_micropython()), "-X", f"heapsize={heap}", "-c", start]
 
 
 def environment(options: dict[str, Any]) -> dict[str, str]:
-    """That of a program with these options: this process's, without what would change MicroPython's ways."""
+    """The environment of a program with these options: this process's, without MicroPython's own variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-    # MicroPython takes no argument of more than 255 bytes.
+    # An environment variable, because MicroPython limits arguments to 255 bytes.
     return kept | {"UJOBS_BENCH": json.dumps(options)}
 
 
@@ -55,9 +55,9 @@ def run(
     folder: Path, program: str, options: dict[str, Any], heap: str = "1m", under: Sequence[str] = (),
     patience: float = _PATIENCE,
 ) -> tuple[dict[str, Any], str]:
-    """Run a program to its end; what it printed last, which is a JSON object, and all it wrote on stderr.
+    """Run a program to its end; returns the JSON object that it printed last, and its stderr.
 
-    under: a command that is to run it. patience: seconds. Raises ProgramFailed.
+    under: a command that runs it, such as valgrind. patience: seconds. Raises ProgramFailed.
     """
     return run_command([*under, *command(folder, program, heap)], program, options, patience)
 
@@ -65,7 +65,7 @@ def run(
 def run_command(
     line: Sequence[str | Path], program: str, options: dict[str, Any], patience: float = _PATIENCE
 ) -> tuple[dict[str, Any], str]:
-    """The same with a command line of one's own. program: what an error calls it. Raises ProgramFailed."""
+    """The same with any command line. program: its name in error messages. Raises ProgramFailed."""
     try:
         done = subprocess.run(line, capture_output=True, text=True, env=environment(options), timeout=patience)
     except subprocess.TimeoutExpired:
@@ -76,7 +76,7 @@ def run_command(
 
 
 def result(output: str) -> dict[str, Any]:
-    """What a program prints last. Raises ProgramFailed when it is not a JSON object."""
+    """The JSON object in the last line of an output. Raises ProgramFailed if there is none."""
     lines = output.splitlines()
     try:
         found: dict[str, Any] = json.loads(lines[-1])

@@ -1,8 +1,8 @@
-"""Heap on a 32-bit MicroPython, the webassembly build: what is held from one step to the next, and the peak of a job.
+"""Heap on a 32-bit MicroPython, the webassembly build: the bytes in use after each step, and the peak of a job.
 
-Next to it the same jobs by hand, see on_board/by_hand.py, with the same canned answers. Not in these figures: sockets
-and TLS, which take their memory from elsewhere, and the buffers of an open file. asyncio is this interpreter's own,
-frozen as that of a board is."""
+The same jobs run by hand, see on_board/by_hand.py, with the same canned replies. Not measured: sockets and TLS, whose
+memory is allocated elsewhere, and the buffers of open files. asyncio is frozen into this interpreter, as it is into a
+board's firmware."""
 
 import json
 import shutil
@@ -25,12 +25,12 @@ _WHO = ("ujobs", "by hand")
 
 
 def measure(jobs: int = 1000) -> dict[str, Any]:
-    """Heap after each step, for both and for each size of a document. jobs: how many follow one another.
+    """Heap after each step, for both programs and each document size. jobs: number of jobs in a row.
 
     Raises Missing, on_unix.ProgramFailed.
     """
     if not shutil.which("node") or not PACKAGES.exists():
-        raise Missing("the 32-bit MicroPython is missing: install Node.js with npm, then `make bench`")
+        raise Missing("the 32-bit MicroPython is not installed: install Node.js with npm, then run `make bench`")
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
@@ -43,7 +43,7 @@ def measure(jobs: int = 1000) -> dict[str, Any]:
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
-    """The figures that budget.toml has limits for."""
+    """The figures that budget.toml limits."""
     ours, theirs = (found[f"{who} {_SIZES[0]}"] for who in _WHO)
     steps = by_name(ours)
     grown = steps["all jobs"]["live"] - steps["first jobs"]["live"] if "all jobs" in steps else 0
@@ -51,7 +51,7 @@ def budgets(found: dict[str, Any]) -> dict[str, float]:
 
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:
-    """The tables: from the interpreter to the idle connection, and what a job takes beyond that."""
+    """The tables: heap until connected and idle, and the additional heap of a job."""
     title = "Heap with 32-bit words until connected and idle, bytes more than before"
     return [heap_steps.idle_sheet(title, {who: found[f"{who} {_SIZES[0]}"] for who in _WHO}), _of_jobs(found)]
 

@@ -1,11 +1,11 @@
-"""Jobs per second, the time from create-job to SUCCEEDED, and the memory of the process, for ujobs and what else one
-would take (peers.py), in turns at the same `ujobs serve`, over mutual TLS.
+"""Jobs per second, latency from create-job to SUCCEEDED, and memory, for ujobs and its alternatives (peers.py), in turn
+at the same `ujobs serve` over mutual TLS.
 
-Two runs each in every round: jobs that are all there when the device connects, timed from the end of the first to the
-end of the last; and for a connected device, one job at a time, from before CreateJob until notify-next says that it has
-ended. A third, once, is as the first, behind a proxy that makes the broker 50 ms away. Of each figure the round in the
-middle counts, so that what else the machine did in one of them does not. Files are in memory where the machine has
-/dev/shm: a journal that is renamed on its disk says nothing about a board's flash."""
+Each round has two runs. In the first, all jobs wait when the device connects; the time runs from the end of the first
+job to the end of the last. In the second, a connected device gets one job at a time, timed from before CreateJob until
+notify-next shows that the job has ended. A third run, done once, is like the first, but a proxy puts the broker 50 ms
+away. Every result is the median of the rounds. Files are in memory if the machine has /dev/shm: the speed of its disk
+says nothing about a board's flash."""
 
 import contextlib
 import math
@@ -32,8 +32,8 @@ Numbers = dict[str, float]
 
 
 def measure(jobs: int = 50, singles: int = 100, rounds: int = 3, far_jobs: int = 10) -> dict[str, Any]:
-    """Figures of each device, the median of so many rounds. jobs: that are there at once; singles: one at a time, both
-    in each round; far_jobs: that are there at once at a broker far away. Raises NotReady."""
+    """Results of each device, the median of so many rounds. jobs: waiting when the device connects; singles: one at a
+    time; far_jobs: waiting at the distant broker. Raises NotReady."""
     taken: dict[str, list[Numbers]] = {}
     place = _MEMORY if _MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-", dir=place) as temporary:
@@ -62,12 +62,12 @@ def measure(jobs: int = 50, singles: int = 100, rounds: int = 3, far_jobs: int =
 
 
 def median(rounds: list[Numbers]) -> Numbers:
-    """Of each figure of a device, that of the round in the middle."""
+    """The median of each figure of a device."""
     return {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
 
 
 def budgets(found: dict[str, Any]) -> Numbers:
-    """The figures that budget.toml has limits for: each against those who do not wait for delayed acknowledgements."""
+    """The figures that budget.toml limits: against the peers that do not wait for delayed acknowledgements."""
     devices = found["devices"]
     ours, sdk, whole = devices[peers.UJOBS], devices[peers.SDK], devices[peers.WHOLE]
     return {
@@ -114,7 +114,7 @@ def _singles(folder: Path, work: Work, observer: Observer, peer: Peer, count: in
     with (folder / "device.log").open("wb") as log:
         options = _options(folder, work, peer, jobs=0, idle=False)
         with running(peer.command(folder, options), log, on_unix.environment(options)) as process:
-            # The first one waits for the device to connect, which is not what is measured.
+            # The first job also waits for the connection, so it is not counted.
             times = [_single(work, observer, text) for _ in range(1 + count)][1:]
             if process.poll() is not None:
                 raise NotReady(f"{peer.name}: {(folder / 'device.log').read_text()[-2000:]}")

@@ -1,9 +1,9 @@
-"""Heap with the library in flash: what is held until connected and idle on MicroPython's unix port, when ujobs is
-imported from a ROMFS, next to .mpy files of a file system, and to the same by hand.
+"""Heap with the library in flash, until connected and idle, on MicroPython's unix port: imported from a ROMFS, from
+.mpy files, and by hand.
 
-From a ROMFS bytecode and constant texts stay where they are, which is flash on a board; the image itself is in the heap
-here, and not in these figures. Words have 64 bits; with 32 all of it takes less. umqtt.simple, the application and
-what measures come from the file system in all three. Network and steps are those of section ram."""
+In a ROMFS, bytecode and constant strings stay in flash. Here the ROMFS image is in the heap, but is not counted. Words
+have 64 bits; with 32 bits everything is smaller. umqtt.simple, the application and the measuring code come from the
+file system in all three cases. Network and steps are those of section ram."""
 
 import shutil
 import subprocess
@@ -20,12 +20,12 @@ from ujobs_tools.board.interpreter import find_micropython
 _PROGRAM = on_unix.ON_BOARD / "heap_after_steps.py"
 _FILES, _ROM, _BY_HAND = "ujobs from files", "ujobs in ROM", "by hand"
 _SIZE = 1024  # bytes of a job document
-_HEAP = "2m"  # for the image, too, and so that nothing is collected before it is measured
+_HEAP = "2m"  # includes the image, and is large enough that no garbage is collected between measurements
 
 
 def measure() -> dict[str, Any]:
-    """Heap after each step, for all three. Raises on_unix.ProgramFailed; subprocess.CalledProcessError when there is no
-    image."""
+    """Heap after each step, for all three. Raises on_unix.ProgramFailed, and subprocess.CalledProcessError if the image
+    cannot be built."""
     ours, theirs = heap_steps.of_ujobs(_SIZE), heap_steps.by_hand(_SIZE)
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         root = Path(temporary) / "root"
@@ -33,13 +33,13 @@ def measure() -> dict[str, Any]:
         found = {_FILES: _run(root, ours), _BY_HAND: _run(root, theirs)}
         rom = Path(temporary) / "rom" / "lib"
         rom.mkdir(parents=True)
-        # Moved, not copied: it is imported from the image, or not at all.
+        # Move, do not copy: the library must be importable from the image only.
         shutil.move(root / "lib" / "ujobs", rom)
         return found | {_ROM: _run(root, ours, image=_image(rom.parent))}
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
-    """The figures that budget.toml has limits for."""
+    """The figures that budget.toml limits."""
     return {"idle_bytes": idle_bytes(found[_ROM]) - idle_bytes(found[_BY_HAND])}
 
 

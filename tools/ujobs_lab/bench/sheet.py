@@ -1,4 +1,4 @@
-"""A table of figures, for the terminal and for a page of Markdown."""
+"""A table of results, for the terminal and for Markdown pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Sheet:
-    """title: what is measured. columns: of which the first names the row. rows: text, as many cells as columns at most;
-    an empty row is a line between two groups. note: what a reader has to know. on_page: names of the rows that
-    docs/performance.md has; None for all of them, () if the whole table is for the terminal only."""
+    """columns: headings; the first is that of the row names. rows: of at most as many cells; an empty row separates two
+    groups. note: printed below the table. on_page: names of the rows shown in docs/performance.md; None: all rows;
+    (): none, the table is for the terminal only."""
 
     title: str
     columns: tuple[str, ...]
@@ -21,7 +21,7 @@ class Sheet:
 
 
 def as_table(sheet: Sheet) -> Table:
-    """For the terminal."""
+    """The table for the terminal."""
     table = Table(title=escape(sheet.title), caption=escape(sheet.note) or None, title_justify="left")
     for index, column in enumerate(sheet.columns):
         table.add_column(escape(column), justify="right" if index else "left")
@@ -34,7 +34,7 @@ def as_table(sheet: Sheet) -> Table:
 
 
 def as_markdown(sheet: Sheet) -> str:
-    """For a page: the rows that belong there, and the note below them."""
+    """The table for a page, with the rows of `on_page`, and the note."""
     lines = [f"**{sheet.title}**", "", _line(sheet.columns), "|---|" + "---:|" * (len(sheet.columns) - 1)]
     padding = ("",) * len(sheet.columns)
     lines += [_line((*row, *padding)[: len(padding)]) for row in sheet.rows if row and _is_on_page(sheet, row[0])]

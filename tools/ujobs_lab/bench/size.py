@@ -1,4 +1,4 @@
-"""`make size`: bytes of each module of lib/ujobs as a board gets it, and whether they keep to the budget."""
+"""`make size`: prints the .mpy size of each module of lib/ujobs, and compares the sums with the budget."""
 
 import json
 from pathlib import Path
@@ -12,10 +12,10 @@ from ujobs_lab.bench.sheet import as_table
 
 
 def main(
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
-    budget_file: Annotated[Path, typer.Option("--budget", help="The limits.")] = budget.FILE,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all results.")] = None,
+    budget_file: Annotated[Path, typer.Option("--budget", help="File with the limits.")] = budget.FILE,
 ) -> None:
-    """Print the tables. Ends with code 1 when a budget is passed."""
+    """Print the tables. Exit code 1: a limit is exceeded."""
     console = Console(highlight=False)
     found = sections.measure("flash")
     verdicts = budget.judge("flash", flash.budgets(found), budget_file)

@@ -1,8 +1,8 @@
-"""`python -m ujobs_lab.bench.updates`: what an application update costs, with compressed files and without.
+"""`python -m ujobs_lab.bench.updates`: what an application update costs with and without compression.
 
-The examples, and an application of 200 KB made of the library's sources. MicroPython's unix port reads their files, and
-unpacks what is compressed, in pieces as the `app` handler does. The bytes are those of the files' contents. The seconds
-are this machine's: they say only how the two compare. The heap is what unpacking needs, with 64-bit words."""
+It uses the examples, and an application of 200 KB made of the library's sources. MicroPython's unix port reads the
+files and unpacks them in pieces, as the `app` handler does. Bytes are file contents. Seconds are those of this machine:
+only their ratio matters. The heap is the growth while unpacking, with 64-bit words."""
 
 import subprocess
 import tempfile
@@ -17,7 +17,7 @@ from ujobs_tools.board.files import application_files
 from ujobs_tools.board.interpreter import find_micropython
 
 _LARGE = 200 * 1024  # bytes
-# Unpacks a file as the handler does; prints seconds and the most heap that was in use beyond the start.
+# Reads files as the handler does; prints the seconds and the peak of the heap beyond the start.
 _PROGRAM = """
 import deflate, gc, hashlib, sys, time
 gc.collect()
@@ -40,7 +40,7 @@ print(time.ticks_diff(time.ticks_us(), start) / 1e6, free - least)
 
 
 def large() -> dict[str, bytes]:
-    """An application of 200 KB, in files like the library's."""
+    """An application of 200 KB, with the library's files."""
     files: dict[str, bytes] = {}
     sources = sorted((REPOSITORY / "lib" / "ujobs").rglob("*.py"))
     while sum(map(len, files.values())) < _LARGE:
@@ -51,11 +51,10 @@ def large() -> dict[str, bytes]:
 
 
 def measure(files: dict[str, bytes]) -> dict[str, float]:
-    """Bytes sent and unpacked, seconds and heap of reading the files as they are and compressed."""
+    """Bytes of the files and bytes sent; seconds and heap of reading the files, plain and compressed."""
     found: dict[str, float] = {"bytes": sum(map(len, files.values()))}
     packed = {name: pack(content) or content for name, content in files.items()}
     found["sent"] = sum(map(len, packed.values()))
-    # Only what pays is compressed.
     kinds = {
         "plain": files,
         "packed": {name: content for name, content in packed.items() if content is not files[name]},
@@ -87,7 +86,7 @@ def main() -> None:
             name, f"{found['bytes']:,.0f}", f"{found['sent']:,.0f}", f"{found['sent'] / found['bytes']:.2f}",
             f"{found['plain_seconds']:.3f}", f"{found['packed_seconds']:.3f}", f"{found['packed_heap']:,.0f}",
         ))
-    note = f"zlib, window of {1 << WINDOW} bytes; where it does not pay, a file is sent as it is"
+    note = f"zlib, window of {1 << WINDOW} bytes; files that compress badly are sent as they are"
     columns = ("application", "bytes", "sent", "of that", "s, plain", "s, unpacked", "heap, bytes")
     Console(highlight=False).print(as_table(Sheet("Compressed updates", columns, rows, note)))
 

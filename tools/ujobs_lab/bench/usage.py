@@ -1,11 +1,11 @@
-"""What a process takes of the machine, as Linux accounts for it in /proc."""
+"""Memory and CPU time of a process, from Linux's /proc."""
 
 import os
 from pathlib import Path
 
 
 def memory(process_id: int) -> int:
-    """Resident bytes of a process."""
+    """The resident memory of a process in bytes."""
     pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 

@@ -1,7 +1,7 @@
-"""What jobs and progress updates cost the flash: programs and erases, counted by a NOR flash in memory under littlefs.
+"""Flash wear of jobs and progress updates: programs and erases of a NOR flash simulated in memory, under littlefs.
 
-The jobs, the flash and the counting are those of `make faults`, see wear.py and file_wear.py in
-ujobs_lab/faults/on_board. Nothing is next to it here: by hand nothing is written, and nothing survives a reset."""
+wear.py and file_wear.py in ujobs_lab/faults/on_board run the jobs and count. There is no comparison by hand, because
+that program writes nothing and loses everything at a reset."""
 
 import json
 import os
@@ -18,15 +18,15 @@ from ujobs_tools.board.interpreter import find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
 
 _PROGRAMS = REPOSITORY / "tools" / "ujobs_lab" / "faults" / "on_board"
-_BLOCKS = 512  # of 4 KB, what a 4 MB ESP32 has for files
-_HEAP = "48m"  # the flash is in it
+_BLOCKS = 512  # of 4 KB, as a 4 MB ESP32 has for files
+_HEAP = "48m"  # includes the simulated flash
 _PATIENCE = 300  # seconds
 _NAMES = {"nothing": "a job without status details", "quick": "with a short result", "large": "with 2 KB of them",
           "long": "with a short result and its progress updates"}  # fmt: skip
 
 
 def measure(jobs: int = 300) -> dict[str, Any]:
-    """Programs and erases for so many jobs of each kind. Raises on_unix.ProgramFailed."""
+    """Programs and erases for `jobs` jobs of each kind. Raises on_unix.ProgramFailed."""
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
@@ -45,7 +45,7 @@ def _run(program: str, *arguments: str) -> Any:
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
-    """The figures that budget.toml has limits for."""
+    """The figures that budget.toml limits."""
     return {"erases_per_job": found["kinds"]["quick"]["erases"] / found["jobs"]}
 
 

@@ -1,9 +1,9 @@
-"""What goes over the wire: MQTT packets and their bytes, for a job and for a progress update, how often a device waits
-for an answer until its first job is there, and what a node on a battery or a metered link pays for.
+"""Network traffic: MQTT packets and bytes of a job and of a progress update, round trips until the first job, and the
+costs of a node on a battery or a metered link.
 
-A proxy between the device and `ujobs serve` reads along, without TLS, which adds 29 bytes to each record. What the
-broker sends takes a while to arrive, so that what a device sends without waiting is seen to come before it. Bytes with
-TLS are counted by another proxy, handshake included."""
+A proxy between the device and `ujobs serve` reads the packets, without TLS, which adds 29 bytes to each record. It
+delays what the broker sends, so that packets sent without waiting for a reply are seen before the reply. Another proxy
+counts the bytes with TLS, including the handshake."""
 
 import tempfile
 from collections.abc import Callable
@@ -19,18 +19,18 @@ from ujobs_lab.bench.tap import Packet, tap
 _WHO = ("ujobs", "by hand")
 _DELAY = 0.03  # seconds
 _QUEUED = 50  # small jobs in the queue
-_SMALL = 160  # bytes of their documents
+_SMALL = 160  # bytes of a small job document
 _DAY = 86400  # seconds
-_ASKED_EVERY = 3600  # seconds, in which an idle agent asks whether a job is waiting
+_ASKED_EVERY = 3600  # seconds between the requests of an idle agent
 _KEEPALIVES = (60, 1200)  # seconds
-_PING = 4  # bytes of PINGREQ and PINGRESP
+_PING = 4  # bytes of PINGREQ and PINGRESP together
 _RECORD = 29  # bytes that TLS 1.2 adds to each message
 
 Numbers = dict[str, float]
 
 
 def measure(count: int = 10) -> dict[str, Any]:
-    """Packets and bytes for each. count: of jobs and progress updates that these are the mean of.
+    """Packets and bytes for both programs. count: number of jobs and progress updates to average.
 
     Raises on_unix.ProgramFailed, NotReady.
     """
@@ -53,7 +53,7 @@ def measure(count: int = 10) -> dict[str, Any]:
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
-    """The figures that budget.toml has limits for."""
+    """The figures that budget.toml limits."""
     battery = found["battery"]
     return {
         "publishes_per_job": found["ujobs"]["job"]["published"],
@@ -64,13 +64,13 @@ def budgets(found: dict[str, Any]) -> dict[str, float]:
 
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:
-    """The table."""
+    """The tables: packets and bytes, and a node on a battery."""
     trips = [str(found[who]["round_trips"]) for who in _WHO]
     rows: list[tuple[str, ...]] = [("from CONNECT to the first job, round trips", *trips)]
     names = {"published": "published", "packets_up": "packets sent", "bytes_up": "bytes sent",
              "packets_down": "packets received", "bytes_down": "bytes received"}  # fmt: skip
     for what in ("job", "progress_update"):
-        title = what.replace("_", "-")
+        title = what.replace("_", " ")
         rows.append(())
         rows += [
             (f"{title}: {name}", *(f"{found[who][what][key]:.1f}" for who in _WHO)) for key, name in names.items()
@@ -90,7 +90,7 @@ def _battery_sheet(found: dict[str, Numbers]) -> Sheet:
     ]
     rows.append(())
     for seconds in _KEEPALIVES:
-        # A ping is sent when half of the progress update has passed without a packet.
+        # A ping is sent when half of the keep-alive has passed without a packet.
         pings, asked = _DAY / (seconds / 2), _DAY / _ASKED_EVERY
         question = found["a question without a job"]
         mqtt = pings * _PING + asked * (question["bytes_up"] + question["bytes_down"])
@@ -134,8 +134,8 @@ def _battery(folder: Path, work: Work, count: int) -> dict[str, Numbers]:
 
 
 def round_trips(packets: list[Packet], to_the_end: bool = False) -> int:
-    """How often a device waited for an answer, from its first packet to the reply that brings a job, or to the end;
-    acknowledgements of what it received do not count, nor do TCP's and TLS's own."""
+    """How many times a device waited for a reply, from its first packet to the reply with a job, or to the end of the
+    session. PUBACKs and the round trips of TCP and TLS do not count."""
     trips, waiting = 0, False
     for packet in packets:
         if packet.kind == "PUBACK":
@@ -162,7 +162,7 @@ def _session(folder: Path, work: Work, who: str) -> Callable[[int, int], list[Pa
 def _plain(
     folder: Path, work: Work, who: str, jobs: int, progress_updates: int, size: int = 1024
 ) -> tuple[list[Packet], list[str]]:
-    # A session without TLS, whose packets can be read.
+    # A session without TLS, so that its packets can be read.
     job_ids = work.offer(jobs, size)
     with tap(work.service.mqtt, _DELAY) as seen:
         options = work.options(
@@ -175,7 +175,7 @@ def _plain(
 
 
 def _mean(few: list[Packet], many: list[Packet], count: int) -> Numbers:
-    # What a session needs besides is the same in both.
+    # The difference leaves out the fixed cost of a session.
     before, after = _numbers(few), _numbers(many)
     return {name: (after[name] - before[name]) / count for name in after}
 

@@ -1,1 +1,1 @@
-"""Programs of others that tests and benchmarks run: fetches and starts them."""
+"""Third-party programs for tests and benchmarks: fetches and starts them."""

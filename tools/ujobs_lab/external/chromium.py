@@ -1,4 +1,4 @@
-"""Chromium and its driver, for the tests of the live page and for its picture."""
+"""Chromium and its driver, for the tests and the picture of the live page."""
 
 import contextlib
 import os
@@ -19,14 +19,14 @@ OPTIONS = (
 
 
 def options(profile: Path) -> list[str]:
-    """Options for a browser that shows no window and asks nobody anything. profile: an empty folder for it."""
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has none for root.
+    """Options for a browser without windows and background requests. profile: an empty folder."""
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium does not support its sandbox for root.
     return [*OPTIONS, *sandbox, f"--user-data-dir={profile}"]
 
 
 @contextlib.contextmanager
 def browsing(profile: Path, *more: str) -> Iterator[Any]:
-    """Selenium's driver of a Chromium of its own, ended with it. profile: an empty folder. more: further options."""
+    """Start Chromium; yields Selenium's driver, and ends both. profile: an empty folder. more: further options."""
     from selenium import webdriver  # pyright: ignore[reportMissingImports]
 
     wanted = webdriver.ChromeOptions()
@@ -34,7 +34,7 @@ def browsing(profile: Path, *more: str) -> Iterator[Any]:
     wanted.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     for option in [*options(profile), *more]:
         wanted.add_argument(option)
-    # With both paths given Selenium looks for nothing and fetches nothing.
+    # With both paths given, Selenium does not search for or download a browser.
     service = webdriver.ChromeService(executable_path=str(find("chromedriver")))
     driver = webdriver.Chrome(wanted, service)
     try:
@@ -44,4 +44,4 @@ def browsing(profile: Path, *more: str) -> Iterator[Any]:
 
 
 if __name__ == "__main__":
-    _PROGRAMS.provide("chromium", "chromedriver", otherwise="the tests in a browser are left out")
+    _PROGRAMS.provide("chromium", "chromedriver", otherwise="the tests in a browser are skipped")

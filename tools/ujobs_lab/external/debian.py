@@ -1,4 +1,4 @@
-"""Debian's packages unpacked into a folder: programs for tests and measurements, with no root and nothing installed."""
+"""Debian packages unpacked into a folder: programs for tests and benchmarks, without root and without installing."""
 
 import os
 import shutil
@@ -13,13 +13,13 @@ _BUILD = REPOSITORY / "build"
 
 
 class NoPackage(Exception):
-    """A package cannot be fetched; the text says why."""
+    """A package cannot be fetched; the message says why."""
 
 
 class Programs:
-    """Programs that belong together: the ones installed, else those of Debian's packages, unpacked into build/NAME.
+    """A group of programs: the installed ones, or those of Debian packages unpacked into build/NAME.
 
-    packages: their names. patterns: the programs' paths in the packages.
+    packages: names of the packages. patterns: paths of the programs in the packages.
     """
 
     def __init__(self, name: str, packages: Sequence[str], patterns: Sequence[str]) -> None:
@@ -27,14 +27,14 @@ class Programs:
         self._packages, self._patterns = packages, patterns
 
     def find(self, program: str) -> Path | None:
-        """The program that is installed, else the one unpacked."""
-        # Debian keeps servers where only root's PATH looks.
+        """The path of the installed program or the unpacked one; None if there is neither."""
+        # Debian installs servers in /usr/sbin, which only root has in PATH.
         found = shutil.which(program, path=os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin")
         fetched = self.folder / "bin" / program
         return Path(found) if found else fetched if fetched.exists() else None
 
     def provide(self, *programs: str, otherwise: str) -> None:
-        """Make sure of the programs; without them, say what that leaves out and carry on."""
+        """Fetch the programs unless they exist. If that fails, print why and the consequence, `otherwise`."""
         if not all(map(self.find, programs)):
             try:
                 _fetch(self.folder, self._packages, self._patterns)
@@ -43,19 +43,19 @@ class Programs:
 
 
 def _fetch(folder: Path, packages: Sequence[str], programs: Sequence[str]) -> None:
-    """Unpack the packages, and those they need that are not installed, into an empty folder.
+    """Unpack the packages, and the missing packages they depend on, into an empty folder.
 
-    programs: patterns for paths in the packages; each gets a script in `folder/bin` that runs it with the unpacked
-    libraries. Raises NoPackage on a system without apt, or when apt cannot download.
+    programs: patterns of paths in the packages; each program gets a script in `folder/bin` that runs it with the
+    unpacked libraries. Raises NoPackage if apt is missing or cannot download.
     """
     if shutil.which("apt-get") is None:
-        raise NoPackage(f"install {' and '.join(packages)}: this system has no apt-get to fetch them with")
+        raise NoPackage(f"apt-get is missing on this system: install {' and '.join(packages)}")
     missing = _missing(packages)
     if missing is None and os.geteuid() == 0:
         _apt(Path.cwd(), "update", "-qq")  # A fresh container has no package lists yet.
         missing = _missing(packages)
     if missing is None:
-        raise NoPackage(f"apt-get does not know {' and '.join(packages)}; as root, `apt-get update` may help")
+        raise NoPackage(f"apt-get does not find {' and '.join(packages)}: run `apt-get update` as root")
     shutil.rmtree(folder, ignore_errors=True)
     root = folder / "root"
     root.mkdir(parents=True)
@@ -72,7 +72,7 @@ def _fetch(folder: Path, packages: Sequence[str], programs: Sequence[str]) -> No
 
 
 def _missing(packages: Sequence[str]) -> list[str] | None:
-    """The packages that installing these would bring; None when apt does not know them."""
+    """All packages that would be installed with these; None if apt does not find them."""
     command = ["apt-get", "--simulate", "--no-install-recommends", "install", *packages]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False)
     if outcome.returncode:

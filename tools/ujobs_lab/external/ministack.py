@@ -1,8 +1,8 @@
-"""MiniStack as a process of its own, for as long as a `with` lasts: the second cloud that the client is judged by.
+"""Runs MiniStack, an independent AWS emulator, on which the client is tested a second time.
 
-It keeps its state in memory and its few files in a temporary folder. It attributes a device's connection to an account
-by the certificate's fingerprint; the thing is whoever the topics name, unless it checks policies (its AUTH=true, used
-here): then the policy attached to the certificate decides, with the client id as the thing's name.
+It keeps its state in memory and its few files in a temporary folder. With AUTH=true, used here, it checks the policy of
+the certificate, with the client id as the thing's name. Otherwise it would take the thing from the topics. It finds the
+account of a connection by the certificate's fingerprint.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ class MiniStack:
 
 @contextlib.contextmanager
 def ministack() -> Iterator[MiniStack]:
-    """Run MiniStack on free ports of 127.0.0.1. Raises NotReady, with the end of its log, when it does not start."""
+    """Run MiniStack on free ports of 127.0.0.1. Raises NotReady with the end of its log if it does not start."""
     with tempfile.TemporaryDirectory(prefix="ministack-") as folder:
         home = Path(folder)
         http, mqtts = _free_ports(2)
@@ -67,7 +67,7 @@ def _environment(home: Path, http: int, mqtts: int) -> dict[str, str]:
 
 
 def _get(url: str) -> bytes:
-    """What is there; nothing when nobody answers, or not with success."""
+    """The body of a successful reply, otherwise b""."""
     try:
         return cloud.get(url, timeout=1)
     except OSError:
@@ -75,7 +75,7 @@ def _get(url: str) -> bytes:
 
 
 def _free_ports(count: int) -> list[int]:
-    # Held all at once, so that they differ. MiniStack takes no port 0.
+    # MiniStack does not accept port 0. Hold all sockets open, so that the ports differ.
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:

@@ -1,7 +1,7 @@
-"""Run as a program: MiniStack with every listener on 127.0.0.1, ending at the latest when its parent process does.
+"""Main program: runs MiniStack with every listener on 127.0.0.1, and ends it with its parent process.
 
-MiniStack 1.5.33 binds HTTP where BIND_HOST says, but MQTT over TLS always to all interfaces, where it accepts clients
-without a certificate too; here it cannot.
+MiniStack 1.5.33 binds HTTP to BIND_HOST, but MQTT over TLS to all interfaces, where it also accepts clients without a
+certificate. This program prevents that.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Run MiniStack until it is told to stop."""
+    """Run MiniStack until it is stopped."""
     _end_with_parent()
     _listen_on_loopback()
     from ministack.app import main as ministack
@@ -24,7 +24,7 @@ def main() -> None:
 
 def _end_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:  # it has ended already
+    if os.getppid() == 1:  # the parent has already ended
         raise SystemExit(1)
 
 

@@ -1,4 +1,4 @@
-"""The mosquitto broker and its command-line clients, as an independent yardstick."""
+"""mosquitto's command-line clients and broker, as an independent implementation of MQTT."""
 
 from ujobs_lab.external import debian
 
@@ -9,4 +9,4 @@ find = _PROGRAMS.find
 
 
 if __name__ == "__main__":
-    _PROGRAMS.provide("mosquitto", "mosquitto_pub", otherwise="what compares with it is left out")
+    _PROGRAMS.provide("mosquitto", "mosquitto_pub", otherwise="the tests with its clients are skipped")

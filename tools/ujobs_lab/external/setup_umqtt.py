@@ -1,5 +1,6 @@
-"""Part of `make setup`: installs the real umqtt.simple for the host where its index can be reached, and says which is
-used. ESP32 firmware has it frozen in; the MicroPython unix port has not."""
+"""Part of `make setup`: tries to install the real umqtt.simple for the host, and prints which one is used.
+
+ESP32 firmware includes it; the MicroPython unix port does not."""
 
 import subprocess
 
@@ -11,7 +12,7 @@ _PATIENCE = 20  # seconds
 
 
 def main() -> None:
-    """Try once with MicroPython's own package manager; a failure is no error, the double in tests/shims serves."""
+    """Try once with MicroPython's package manager. If that fails, the test double in tests/shims is used."""
     target = ROOT / "build" / "umqtt"
     if not target.exists():
         try:

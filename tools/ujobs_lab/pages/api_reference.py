@@ -1,7 +1,7 @@
-"""`make api`: docs/api.md, from the docstrings and annotations of lib/ujobs.
+"""`make api`: writes docs/api.md from the docstrings and annotations of lib/ujobs.
 
-The sources are read, not imported. The page has what applications call, in the order of the layers from the top, and of
-a module's docstring the first paragraph; the docstrings of everything else are in the sources.
+The sources are parsed, not imported. The page lists what applications call, top layer first, with the first paragraph
+of each module's docstring. Everything else is documented in the sources.
 """
 
 import ast
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ujobs_lab import REPOSITORY
 
-# By module: the names that applications use, and of a class its members. A class without members has none on the page.
+# By module: the names that applications use, each with the members that the page shows.
 USED: dict[str, dict[str, tuple[str, ...]]] = {
     "agent": {
         "Reject": (), "JobsError": (), "Requests": ("request",), "Agent": ("on", "use", "confirm", "run"),
@@ -29,9 +29,9 @@ _LIBRARY = REPOSITORY / "lib" / "ujobs"
 _PAGE = REPOSITORY / "docs" / "api.md"
 _HEAD = """# API
 
-What can your application call? This page is made from the docstrings of `lib/ujobs` by `make api`; modules that only
-the library itself uses are described in their sources. [Handlers](handlers/README.md) lists the handlers that come with
-ujobs.
+What can your application call? `make api` generates this page from the docstrings of `lib/ujobs`; modules that only
+the library itself uses are documented in their sources. [Handlers](handlers/README.md) lists the handlers that come
+with ujobs.
 
 {names}
 
@@ -43,7 +43,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def render(library: Path = _LIBRARY) -> str:
-    """The page as Markdown. Raises KeyError for a name in USED that the library does not have or document."""
+    """The page as Markdown. Raises KeyError if a name in USED is missing or has no docstring."""
     trees = {name: ast.parse((library / f"{name}.py").read_text()) for name in USED}
     names = ", ".join(f"`{name}`" for name in short_names(library))
     modules = ", ".join(f"[{name}](#ujobs{name})" for name in trees)
@@ -88,7 +88,7 @@ def _documented(body: list[ast.stmt]) -> dict[str, ast.ClassDef | _Function]:
 
 
 def _entry(node: ast.ClassDef | _Function, signature: str) -> str:
-    # Broken between arguments only.
+    # Break lines between arguments only.
     text = signature.replace(" ", "\xa0").replace(",\xa0", ", ")
     lines = [line.replace("\xa0", " ") for line in textwrap.wrap(text, _WIDTH, subsequent_indent="    ")]
     return "\n".join(["", "```python", *lines, "```", "", _docstring(node), ""])
@@ -121,7 +121,7 @@ def _call(name: str, node: _Function, is_method: bool, constants: dict[str, ast.
     for argument in ast.walk(node.args):
         if isinstance(argument, ast.arg) and argument.annotation is not None:
             argument.annotation = _unquoted(argument.annotation)
-    # A default that only the module has a name for.
+    # Replace constants in defaults by their values, because readers do not know the constants.
     node.args.defaults = [
         constants.get(each.id, each) if isinstance(each, ast.Name) else each for each in node.args.defaults
     ]
@@ -135,7 +135,7 @@ def _annotation(node: ast.expr) -> str:
 
 
 def _unquoted(node: ast.expr) -> ast.expr:
-    # "protocol.Any" for one that costs nothing on a board: Any.
+    # Annotations in quotes, which cost nothing on a board: "protocol.Any" becomes Any.
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         node = ast.parse(node.value.replace("protocol.", ""), mode="eval").body
     return node

@@ -1,5 +1,5 @@
-"""Makes the pictures of the documentation: docs/demo.svg, what `ujobs demo` prints at its end, and docs/live-page.png,
-the live page with jobs of a small fleet."""
+"""Makes the pictures of the documentation: docs/demo.svg, the output at the end of `ujobs demo`, and
+docs/live-page.png, the live page with jobs of a small fleet."""
 
 import re
 import sys
@@ -24,19 +24,19 @@ _LIVE = 10.0  # seconds for the page to connect and draw
 
 
 def demo(path: Path) -> int:
-    """Run the demo and write its result as a picture; returns the demo's exit code."""
+    """Run the demo and write its final output as SVG; returns the demo's exit code."""
     with open("/dev/null", "w") as nowhere:
-        # No terminal: only what stays at the end is recorded, not each refresh of the live table.
+        # Without a terminal, only the final output is recorded, not each refresh of the live table.
         console = Console(record=True, width=120, file=nowhere, force_terminal=False)
         code = run.run(console, board_log=False)
-    # Without rich's font, which would come from another server: the reader's own does as well.
+    # Remove rich's web font, which viewers would load from another server.
     plain = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     console.save_svg(str(path), title="ujobs demo", code_format=plain)
     return code
 
 
 def live_page(path: Path) -> None:
-    """Write a picture of one job on the live page. Needs Chromium, see `chromium`."""
+    """Write a picture of one job on the live page. Needs Chromium: see external/chromium.py."""
     with tempfile.TemporaryDirectory(prefix="ujobs-pictures-") as name:
         folder = Path(name)
         command = ujobs("serve", "--ready-file", folder / "ready.json")
@@ -56,7 +56,7 @@ def live_page(path: Path) -> None:
 
 
 def _fill(url: str) -> None:
-    """Twelve kilns with a job that went differently on each."""
+    """Create twelve kilns and a job whose executions end differently."""
     iot, data = cloud.client("iot", url), cloud.client("iot-jobs-data", url)
     things = [f"kiln-{number:02}" for number in range(1, 13)]
     arns = [iot.create_thing(thingName=thing)["thingArn"] for thing in things]
@@ -67,7 +67,7 @@ def _fill(url: str) -> None:
         ("FAILED", {"progress": "9/30", "reason": "no sensor answers"}), ("REJECTED", {"reason": "at most 20 points"}),
         ("IN_PROGRESS", {"progress": "21/30"}), ("IN_PROGRESS", {"progress": "12/30"}),
     )
-    # The first in the list are not the last to be seen.
+    # The page shows the latest update first, so start with the last thing.
     for thing, (status, details) in zip(reversed(things), ends, strict=False):
         data.start_next_pending_job_execution(thingName=thing, stepTimeoutInMinutes=10)
         _update(data, thing, status, details)
@@ -81,10 +81,10 @@ def main() -> int:
     """Make both pictures."""
     code = demo(DOCS / "demo.svg")
     if code:
-        print("pictures: the demo failed; docs/demo.svg shows how", file=sys.stderr)
+        print("pictures: the demo failed: see docs/demo.svg", file=sys.stderr)
         return code
     if chromium.find("chromedriver") is None:
-        print("pictures: no Chromium, so docs/live-page.png stays as it is (make browser)", file=sys.stderr)
+        print("pictures: Chromium is missing, docs/live-page.png is unchanged: run `make browser`", file=sys.stderr)
         return 1
     live_page(DOCS / "live-page.png")
     return 0

@@ -1,7 +1,7 @@
-"""The list in docs/service.md of what `ujobs serve` implements; it answers everything else with 501.
+"""`python -m ujobs_lab.pages.service_reference`: updates the list of implemented operations in docs/service.md.
 
-`python -m ujobs_lab.pages.service_reference` renews it, from botocore's models and the service's own table
-of operations."""
+The list comes from botocore's models and the service's own table of operations. The service answers all other
+operations with status 501."""
 
 import textwrap
 import time
@@ -40,7 +40,7 @@ def render() -> str:
 def _table() -> dict[tuple[str, str], Handler]:
     store = Store(":memory:")
     try:
-        # Nothing is called: keys, endpoint and files are not needed.
+        # The handlers are not called, so they need no keys, endpoint or files.
         return handlers(Engine(store, time.time), cast(Any, None), str, lambda files: {})
     finally:
         store.close()
@@ -51,7 +51,7 @@ def _wrapped(text: str) -> str:
 
 
 def renewed(page: str) -> str:
-    """The page with the list as it has to be."""
+    """The page with the current list."""
     before, _, rest = page.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     return f"{before}{_BEGIN}\n{render()}\n{_END}{after}"

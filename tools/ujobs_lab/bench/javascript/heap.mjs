@@ -1,12 +1,12 @@
-// Runs steps on a 32-bit MicroPython and says what its heap holds after each: `node heap.mjs PACKAGES FOLDER STEPS`.
+// Runs steps on a 32-bit MicroPython and measures the heap after each: `node heap.mjs PACKAGES FOLDER STEPS`.
 //
 // PACKAGES: folder with the interpreter's npm package. FOLDER: becomes /lib on the interpreter's file system. STEPS: a
-// JSON list of {name, run, turn?, until?}: `run` is executed; then, until the Python function named by `until` returns
-// something true, either the Python function named by `turn` is called, or asyncio has its turn. Prints a JSON list of
-// {name, live, peak, allocated}, all in bytes: what is held after the step once garbage is collected; the most that was
-// taken in it, with garbage collected between turns only; all that its turns allocated together.
+// JSON list of {name, run, turn?, until?}. `run` is executed. Then, until the Python function `until` returns true,
+// either the Python function `turn` is called, or asyncio runs once. Prints a JSON list of {name, live, peak,
+// allocated} in bytes: in use after the step and a garbage collection; the peak during the step, with garbage
+// collected between turns only; the sum of all allocations of its turns.
 //
-// This interpreter collects garbage only when no Python code is on its way, so every measurement is a call of its own.
+// This interpreter collects garbage only while no Python code is running, so every measurement is a call of its own.
 
 import { load, turn as run } from "./simulated.mjs";
 
@@ -23,7 +23,7 @@ function named(name) {
 
 function turn(step) {
     if (step.turn) return named(step.turn)();
-    if (!run()) throw new Error(`step ${step.name}: all tasks wait for ever`);
+    if (!run()) throw new Error(`step ${step.name}: all tasks wait forever`);
 }
 
 function live() {

@@ -1,6 +1,6 @@
-// Lives long_life.py on a 32-bit MicroPython: `node life.mjs PACKAGES FOLDER DAYS`.
+// Runs long_life.py on a 32-bit MicroPython: `node life.mjs PACKAGES FOLDER DAYS`.
 //
-// PACKAGES, FOLDER: as for heap.mjs. Prints each of the life's figures as a line of JSON, with the heap that is held.
+// PACKAGES, FOLDER: as for heap.mjs. Prints the results as lines of JSON, with the heap in use.
 
 import { load, turn } from "./simulated.mjs";
 
@@ -8,7 +8,7 @@ const TURNS = 1000; // between two collections
 const [packages, folder, days] = process.argv.slice(2);
 const python = await load(packages, folder);
 const { collect, mem_alloc: taken } = python.pyimport("gc");
-// What this interpreter lacks is imported, or names a folder, and does nothing else here.
+// Placeholders for what this interpreter lacks: `socket` is only imported, os.urandom only names a folder.
 python.runPython("import os, sys; sys.modules['socket'] = sys; os.urandom = bytes");
 python.runPython(`import long_life; next_figures, ended = long_life.begin(${Number(days)})`);
 const figures = python.globals.get("next_figures");

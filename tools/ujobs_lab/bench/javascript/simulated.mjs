@@ -1,6 +1,6 @@
-// A 32-bit MicroPython whose time is simulated: it stands still while anything runs, and jumps when all tasks wait.
+// A 32-bit MicroPython with simulated time: it stops while code runs, and jumps ahead when all tasks wait.
 //
-// The interpreter collects garbage only when no Python code is on its way.
+// The interpreter collects garbage only while no Python code is running.
 
 import fs from "node:fs";
 import path from "node:path";

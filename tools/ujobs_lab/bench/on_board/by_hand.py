@@ -1,7 +1,7 @@
-"""AWS IoT Jobs by hand: the least that a user writes with umqtt.simple and json, and what ujobs is measured against.
+"""AWS IoT Jobs by hand: the shortest program with umqtt.simple and json, against which ujobs is measured.
 
-Job after job is fetched, run and reported, and that is all: nothing is checked, retried, kept in flash or resumed, no
-step timer is reset, a dead link is not noticed. Runs on MicroPython only.
+It fetches, runs and reports job after job. It checks, retries and records nothing, does not renew step timers, and does
+not notice a dead connection. Runs on MicroPython only.
 """
 
 import json
@@ -10,7 +10,7 @@ from umqtt.simple import MQTTClient
 
 
 class Jobs:
-    """thing: thing name, as bytes. run(document): does a job, and returns its status details."""
+    """thing: thing name, as bytes. run(document): runs a job and returns its status details."""
 
     def __init__(self, thing: bytes, server: str, port: int, ssl, run):
         self.prefix = b"$aws/things/" + thing + b"/jobs/"

@@ -1,8 +1,8 @@
-"""What the programs that talk to a real service have in common: TLS, and what they print in the end. Runs on
-MicroPython only.
+"""Common parts of the programs that talk to a real service: TLS, and the result that they print. Runs on MicroPython
+only.
 
-Options, as they come from the host: thing, host, port; certificates, a folder with ca, cert and key as .der, without
-which there is no TLS.
+Options from the host: thing, host, port; certificates, a folder with ca, cert and key as .der; without it there is no
+TLS.
 """
 
 import gc
@@ -11,7 +11,7 @@ import time
 
 
 def tls(options: dict):
-    """Return a TLS context, None when the options name no certificates."""
+    """Return a TLS context, or None if the options have no certificates."""
     folder = options.get("certificates")
     if not folder:
         return None
@@ -26,14 +26,14 @@ def tls(options: dict):
 
 
 class Watch:
-    """Times jobs, from the beginning of the first to that of the last, or the progress updates that a job sends."""
+    """Times jobs, from the start of the first to the start of the last, or the progress updates of one job."""
 
     def __init__(self):
         self.times = -1
         self._began = self._took = 0
 
     def job(self) -> None:
-        """One begins."""
+        """Record the start of a job."""
         self.times += 1
         now = time.ticks_us()
         if not self.times:
@@ -41,11 +41,11 @@ class Watch:
         self._took = time.ticks_diff(now, self._began)
 
     def progress_updates(self, count: int) -> None:
-        """So many have been sent since the job began, which is the only one."""
+        """Record that the only job has sent so many progress updates."""
         self.times = count
         self._took = time.ticks_diff(time.ticks_us(), self._began)
 
     def show(self) -> None:
-        """Print how long it took how many times, and how much heap is in use."""
+        """Print the time, the number of repetitions, and the heap in use."""
         gc.collect()
         print(json.dumps({"microseconds": self._took, "times": self.times, "held": gc.mem_alloc()}))

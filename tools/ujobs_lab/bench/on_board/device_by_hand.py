@@ -1,6 +1,6 @@
-"""The same device by hand, see by_hand.py. Runs on MicroPython only.
+"""The device by hand, see by_hand.py. Runs on MicroPython only.
 
-Options: of connecting.py; jobs, after which it ends, 0 for never; progress_updates, how many `job_id` sends.
+Options: those of connecting.py; jobs, after which it ends, 0: never; progress_updates, sent for the job `job_id`.
 """
 
 import json
@@ -11,7 +11,7 @@ from by_hand import Jobs
 
 
 def main(kind=Jobs) -> None:
-    """Do jobs, and print how long that took. kind: of client."""
+    """Do jobs, and print the time. kind: class of the client."""
     options = json.loads(os.getenv("UJOBS_BENCH"))
     watch = connecting.Watch()
     progress_updates = options.get("progress_updates", 0)

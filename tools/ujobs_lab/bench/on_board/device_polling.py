@@ -1,7 +1,7 @@
-"""A peer in the shape of asyncio MQTT clients for MicroPython: a plain socket without blocking, polled with short
-sleeps, acknowledged publishes, whole packets. It checks, retries and records nothing. Runs on MicroPython only.
+"""A client built like asyncio MQTT clients for MicroPython: a non-blocking socket, polled with short sleeps, QoS 1
+publishes, whole packets. It checks, retries and records nothing. Runs on MicroPython only.
 
-Options: of device_by_hand.py. The sleep between two looks at the socket is the 5 ms usual among such clients.
+Options: those of device_by_hand.py. It polls every 5 ms, as such clients usually do.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class Client:
         await self._read(4)
 
     async def subscribe(self, topic: bytes) -> None:
-        """Subscribe with QoS 1; does not wait for the answer."""
+        """Subscribe with QoS 1, without waiting for the SUBACK."""
         self._packet_id += 1
         body = struct.pack("!HH", self._packet_id, len(topic)) + topic + b"\x01"
         await self._write(bytes((0x82,)) + _length(len(body)) + body)
@@ -56,7 +56,7 @@ class Client:
         await event.wait()
 
     async def run(self) -> None:
-        """Read packets for ever."""
+        """Read packets forever."""
         while True:
             kind = (await self._read(1))[0]
             size = shift = 0
@@ -134,7 +134,7 @@ async def _work(options, watch):
 
 
 def main() -> None:
-    """Do jobs, and print how long that took."""
+    """Do jobs, and print the time."""
     watch = connecting.Watch()
     asyncio.run(_work(json.loads(os.getenv("UJOBS_BENCH")), watch))
     watch.show()

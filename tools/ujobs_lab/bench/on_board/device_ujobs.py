@@ -1,7 +1,7 @@
 """A device that does jobs with ujobs, over a real connection. Runs on MicroPython only.
 
-Options: of connecting.py; journal, a folder; idle, whether to end when no job is left; progress_updates, how many the
-job sends.
+Options: those of connecting.py; journal, a folder; idle, whether to end when no job is left; progress_updates, number
+of progress updates that the job sends.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from ujobs.link import Link
 
 
 def main() -> None:
-    """Do jobs, and print how long that took."""
+    """Do jobs, and print the time."""
     options = json.loads(os.getenv("UJOBS_BENCH"))
     thing = options["thing"]
     link = Link(thing, options["host"], options["port"], ssl=connecting.tls(options))
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 async def _beat(journal, job, count):
-    # One progress update as soon as the one before has been accepted and recorded, without the pause of a second.
+    # Send each progress update once the previous one is accepted and recorded, without the pause of one second.
     import ujobs.job
 
     ujobs.job._LEAST_PAUSE = 0

@@ -1,7 +1,7 @@
-"""The device by hand again, with each packet sent whole and TCP_NODELAY set: by_hand.py as somebody writes it who knows
-what Nagle's algorithm does to small writes. Runs on MicroPython only.
+"""by_hand.py with whole packets and TCP_NODELAY, which avoids the delays of Nagle's algorithm. Runs on MicroPython
+only.
 
-Options: of device_by_hand.py.
+Options: those of device_by_hand.py.
 """
 
 import socket
@@ -15,7 +15,7 @@ _TCP_NODELAY = 1
 
 
 class _Sockets:
-    # Stands for the module `socket` in umqtt.simple, which gives no chance to set an option before TLS begins.
+    # Replaces the module `socket` in umqtt.simple, which has no way to set an option before TLS starts.
     def __getattr__(self, name):
         return getattr(socket, name)
 
@@ -26,7 +26,7 @@ class _Sockets:
 
 
 class _Whole:
-    # Stands for the socket of umqtt.simple: what it writes in pieces leaves when it turns to reading, or on flush().
+    # Replaces the socket of umqtt.simple: collects the pieces of a packet, and sends them before a read or on flush().
     def __init__(self, sock):
         self._sock = sock
         self._pending = bytearray()
@@ -72,5 +72,5 @@ class WholeJobs(Jobs):
 
 
 def main() -> None:
-    """Do jobs, and print how long that took."""
+    """Do jobs, and print the time."""
     device_by_hand.main(WholeJobs)

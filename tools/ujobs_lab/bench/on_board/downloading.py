@@ -1,10 +1,11 @@
-"""A file over TLS: fetched by a job with ujobs, or by the least of a loop. Runs on MicroPython only.
+"""Downloads a file over TLS, by a job with ujobs or by a minimal loop. Runs on MicroPython only.
 
-Options: path, where the file goes; collect, whether the heap is looked at with every piece, which takes time; for a
-loop host, port and ca, whether it is one with asyncio, and whether it takes the file's SHA-256; for ujobs those of
-device_ujobs.py, and two jobs wait then: `held`, which does nothing, and `files`. Prints microseconds, from the first
-byte to the file being closed, which leaves out the connection and its handshake, and how many turns asyncio's loop took
-meanwhile; and with collect, how much of the heap was held before and at most.
+Options: path of the file; collect, whether to measure the heap at every piece, which takes time. For the loop: host,
+port, ca, and sha256, whether to compute the SHA-256. For ujobs: those of device_ujobs.py; two jobs must be waiting,
+`held`, which does nothing, and `files`.
+
+Prints the microseconds from the first byte until the file is closed, without connection and handshake; the turns of
+asyncio's loop in that time; and, with collect, the heap before the download and its peak.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ _REQUEST = b"GET /file HTTP/1.0\r\n\r\n"
 
 
 class Watch:
-    """collect: see above."""
+    """Measures a download. collect: see above."""
 
     def __init__(self, collect: bool):
         self.collect = collect
@@ -33,7 +34,7 @@ class Watch:
         self.turns = 0
 
     def count_turns(self) -> None:
-        """Count those of asyncio's loop, from the first byte on."""
+        """Count the turns of asyncio's loop from the first byte on."""
         asyncio.core._io_queue = _Turns(asyncio.core._io_queue, self)  # type: ignore[attr-defined]
 
     def idle(self) -> None:
@@ -52,7 +53,7 @@ class Watch:
 
 
 class _Turns:
-    # Stands for asyncio's queue of what is waited for, which the loop asks once in every turn.
+    # Replaces asyncio's I/O queue, which the loop polls once in every turn.
     def __init__(self, queue, watch):
         self._queue = queue
         self._watch = watch
@@ -67,7 +68,7 @@ class _Turns:
 
 
 def by_loop(options: dict, watch: Watch) -> None:
-    """Socket to file, and nothing else but SHA-256 where that is wanted."""
+    """Copy from the socket to the file, and compute the SHA-256 if the options say so."""
     digest = hashlib.sha256() if options["sha256"] else None
     context = server_context(options)
     watch.idle()
@@ -103,7 +104,7 @@ def server_context(options: dict):
 
 
 def by_job(options: dict, watch: Watch) -> None:
-    """The job `files`, with its check of the SHA-256 of what is in flash."""
+    """Run the job `files`, which also checks the SHA-256 of the written file."""
 
     class Part(ujobs.flash.Part):
         def write(self, offset, data):
@@ -130,7 +131,7 @@ def by_job(options: dict, watch: Watch) -> None:
 
 
 def main() -> None:
-    """Fetch it."""
+    """Download the file, and print the result."""
     options = json.loads(os.getenv("UJOBS_BENCH"))
     watch = Watch(options["collect"])
     if "certificates" in options:

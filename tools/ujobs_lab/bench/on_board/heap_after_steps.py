@@ -1,9 +1,9 @@
-"""What is held in the heap after each of some steps, on MicroPython's unix port; javascript/heap.mjs does the same on
-the 32-bit one. Runs on MicroPython only, as a program of its own: garbage is collected at its outermost level, where no
-code is on its way that holds some.
+"""Measures the heap in use after each step, on MicroPython's unix port; javascript/heap.mjs does the same with 32-bit
+words. Runs on MicroPython only, as the main program: it collects garbage at module level, where no running function
+keeps objects alive.
 
-Options: folder, which becomes the root directory, its lib with the modules; image, a file of the host that becomes
-/rom, for modules in /rom/lib; steps, a list of {name, run, turn, until} as heap.mjs has them. Prints {steps: a
+Options: folder, which becomes the root directory, with modules in its lib; image, a ROMFS file of the host that is
+mounted at /rom, with modules in /rom/lib; steps, a list of {name, run, turn, until} as for heap.mjs. Prints {steps: a
 list of {name, live}}.
 """
 
@@ -31,7 +31,7 @@ async def turns(until):
 
 steps = options["steps"]
 names = {}
-# The list is as long as it gets before anything is measured.
+# Allocate the whole list before measuring.
 live = [0] * len(steps)
 for number, step in enumerate(steps):
     exec(step["run"], names)

@@ -1,4 +1,4 @@
-"""The same by hand, see by_hand.py. Runs on MicroPython only."""
+"""The program by hand, in steps between which its heap is measured, see by_hand.py. Runs on MicroPython only."""
 
 from by_hand import Jobs
 

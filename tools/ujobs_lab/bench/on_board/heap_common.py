@@ -1,5 +1,5 @@
-"""What both programs whose heap is measured have: the script they talk to, and a garbage collector that does nothing,
-for the one that measures collects when no code is on its way. Runs on MicroPython only.
+"""Common parts of both programs whose heap is measured: the script that they talk to, and a garbage collector that does
+nothing, because the measuring program collects between turns. Runs on MicroPython only.
 """
 
 import json
@@ -8,7 +8,7 @@ import sys
 
 import scripted
 
-_QUIET = 8  # looks for an answer
+_QUIET = 8  # polls without a reply
 script: scripted.Script
 
 
@@ -19,7 +19,7 @@ class _Collector:
 
 
 def prepare(document: str) -> None:
-    """Put the script in the network's place. document: of each job, as JSON."""
+    """Replace the network by the script. document: of each job, as JSON."""
     global script
     random.seed(1)
     script = scripted.Script(json.loads(document))
@@ -28,5 +28,5 @@ def prepare(document: str) -> None:
 
 
 def idle() -> bool:
-    """Whether all jobs are done and nothing more is on its way."""
+    """Whether all jobs are done and no more packets are waiting."""
     return not script.jobs and script.silence > _QUIET

@@ -1,4 +1,4 @@
-"""ujobs as a program uses it, step by step, for its heap to be measured in between. Runs on MicroPython only."""
+"""The program with ujobs, in steps between which its heap is measured. Runs on MicroPython only."""
 
 import asyncio
 

@@ -1,8 +1,7 @@
-"""The cloud's side of AWS IoT Jobs in canned packets, and the two ways to reach it without a network: as the stream
-that asyncio.open_connection gives, and as the blocking socket that umqtt.simple opens. Runs on MicroPython only.
+"""The service's side of AWS IoT Jobs in canned packets, reachable without a network in two ways: as the stream of
+asyncio.open_connection, and as the blocking socket of umqtt.simple. Runs on MicroPython only.
 
-All it needs is allocated when it is made, so that what it is measured with is measured alone: packets are patched in
-place, and one job follows the other for as long as there are any.
+Everything is allocated at the start and packets are patched in place, so that only the measured program allocates.
 """
 
 import asyncio
@@ -11,7 +10,7 @@ import sys
 
 from micropython import const
 
-_DELAY = const(5)  # milliseconds until an answer arrives
+_DELAY = const(5)  # milliseconds until a reply arrives
 _LARGEST_REQUEST = const(1024)
 PREFIX = b"$aws/things/thing/jobs/"
 _JOB_ID = b"job-00000"
@@ -31,7 +30,7 @@ def _publish(topic, payload):
 
 
 class _Packet:
-    # token, job_id: where in `data` they are to be put; -1: nowhere.
+    # token, job_ids: the offsets in `data` of the client token (-1: none) and of the job ids.
     def __init__(self, topic, payload):
         self.data = _publish(topic, json.dumps(payload).encode().replace(b'"token"', _TOKEN))
         text = bytes(self.data)
@@ -41,9 +40,8 @@ class _Packet:
 
 
 class Script:
-    """document: of each job. jobs: how many are still to be handed out. done: how many were reported. progress_updates:
-    how many IN_PROGRESS updates there were. packets: how many came from the board. silence: how often in a row it
-    looked for an answer in vain."""
+    """document: of each job. Counters: jobs, still pending; done, reported; progress_updates and packets, received from
+    the board; silence, polls without a reply in a row."""
 
     def __init__(self, document: dict):
         execution = {
@@ -67,7 +65,7 @@ class Script:
         self.jobs = self.done = self.progress_updates = self.packets = self.silence = 0
 
     def reply(self):
-        """Take the next packet for the board off the line, None when there is none."""
+        """Remove and return the next packet for the board; None if there is none."""
         if self.replies:
             self.silence = 0
             return self.replies.pop(0)
@@ -75,12 +73,12 @@ class Script:
         return None
 
     def queue(self, jobs: int) -> None:
-        """Have so many jobs pending, and say so."""
+        """Add so many pending jobs, and notify the board."""
         self.jobs += jobs
         self._announce()
 
     def written(self, data) -> None:
-        """Take in bytes from the board, which may be a part of a packet."""
+        """Receive bytes from the board, possibly only a part of a packet."""
         self._request[self._length : self._length + len(data)] = data
         self._length += len(data)
         begin = size = shift = 0
@@ -139,7 +137,7 @@ class Script:
 
 
 class _Raw:
-    # The socket below the stream, which does not wait.
+    # The non-blocking socket below the stream.
     def __init__(self, stream):
         self._stream = stream
 
@@ -154,7 +152,7 @@ class _Raw:
 
 
 class Stream:
-    """What asyncio.open_connection gives: reader and writer in one."""
+    """What asyncio.open_connection returns: reader and writer in one object."""
 
     def __init__(self, script: Script):
         self.s = _Raw(self)
@@ -192,7 +190,7 @@ class Stream:
 
 
 class Socket:
-    """What socket.socket() gives to umqtt.simple."""
+    """What socket.socket() returns to umqtt.simple."""
 
     def __init__(self, script: Script):
         self._script = script
@@ -223,7 +221,7 @@ class Socket:
 
 
 def install(script: Script) -> None:
-    """Take the network's place, for both."""
+    """Replace the network, for both ways."""
     stream = Stream(script)
     asyncio.open_connection = stream.open_connection
     connected = Socket(script)

@@ -1,1 +1,1 @@
-"""Programs on CPython that do jobs, for measurements. Options as on_board/connecting.py has them, in UJOBS_BENCH."""
+"""Programs on CPython that do jobs, for measurements. UJOBS_BENCH has the options of on_board/connecting.py."""

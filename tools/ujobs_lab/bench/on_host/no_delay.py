@@ -6,7 +6,7 @@ import stat
 
 
 def set_on_every_socket() -> None:
-    """Set TCP_NODELAY on all of this process's TCP connections, whoever opened them."""
+    """Set TCP_NODELAY on all TCP connections of this process."""
     for name in os.listdir("/proc/self/fd"):
         try:
             if not stat.S_ISSOCK(os.stat(f"/proc/self/fd/{name}").st_mode):
@@ -15,4 +15,4 @@ def set_on_every_socket() -> None:
                 if one.family in (socket.AF_INET, socket.AF_INET6) and one.type == socket.SOCK_STREAM:
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except FileNotFoundError:
-            continue  # the folder's own descriptor, closed by now
+            continue  # the descriptor of the folder itself, closed by now

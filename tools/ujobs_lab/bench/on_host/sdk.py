@@ -1,7 +1,7 @@
 """A device that does jobs with the AWS IoT Device SDK for Python v2, in the steps of the SDK's own sample for Jobs.
 
-As there: subscribed to the next job and to both outcomes of both requests, it starts the next job, reports SUCCEEDED,
-and starts another when the report has been accepted. The sample's pause for work is left out."""
+It subscribes to the next job and to both replies of both requests, starts the next job, reports SUCCEEDED, and starts
+another one when the report is accepted. The sample's pause for work is left out."""
 
 import json
 import os
@@ -17,15 +17,15 @@ _PATIENCE = 10.0  # seconds
 
 
 class Device:
-    """options: of on_board/connecting.py; jobs, after which it has done, 0 for never; no_delay, whether to set
-    TCP_NODELAY. done: is set when it has."""
+    """options: those of on_board/connecting.py; jobs, after which `done` is set, 0: never; no_delay, whether to set
+    TCP_NODELAY."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._thing = options["thing"]
         self._left = options["jobs"]
         self._no_delay = options.get("no_delay", False)
         self.done = threading.Event()
-        # Callbacks come from the SDK's own thread, the first request from this one.
+        # Callbacks run in the SDK's own thread, the first request in this one.
         self._lock = threading.Lock()
         self._working = False
         self._waiting = False
@@ -38,10 +38,10 @@ class Device:
         self._jobs = iotjobs.IotJobsClient(self.connection)
 
     def run(self) -> None:
-        """Connect, subscribe, and ask for the first job."""
+        """Connect, subscribe, and request the first job."""
         self.connection.connect().result(_PATIENCE)
         if self._no_delay:
-            # The SDK has no option for it, and its sockets are out of reach.
+            # The SDK has no option for it, and does not expose its sockets.
             no_delay.set_on_every_socket()
         once, job = {"thing_name": self._thing}, {"thing_name": self._thing, "job_id": "+"}
         jobs = self._jobs
