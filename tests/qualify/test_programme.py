@@ -116,7 +116,7 @@ def test_a_board_that_is_not_empty_is_asked_about(qualify: QualifyRun) -> None:
     code, said = qualify(*only("jobs.quick"), answer="n\n")
     assert code == 1
     assert "the board is not empty: it has 1 files, such as /mine.txt" in said
-    assert "the board is left as it is" in said
+    assert "the board was not changed" in said
     assert qualify.left() == ([], [], [], {"/mine.txt"})
     remote = Remote(qualify.parts.port)
     remote.remove(["/mine.txt"])

@@ -19,7 +19,7 @@ from ujobs_tools.deploy import ports
 from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.remote import Remote
 from ujobs_tools.host.processes import running, ujobs, wait_until
-from ujobs_tools.project.new import make
+from ujobs_tools.project.new import create
 from ujobs_tools.testing.cable_board import CableBoard
 from ujobs_tools.testing.jobs_service import JobsService
 
@@ -73,7 +73,7 @@ def port(tmp_path: Path) -> Iterator[Path]:
 def run_pytest(folder: Path, tests: str, *arguments: str) -> str:
     """What pytest prints in a new project with these tests."""
     kiln = folder / "kiln"
-    make(kiln)
+    create(kiln)
     (kiln / "tests" / "test_app.py").write_text(tests)
     command = [sys.executable, "-m", "pytest", "-p", "ujobs_tools.testing.plugin", "-p", "no:cacheprovider", "-rs"]
     return subprocess.run([*command, *arguments], cwd=kiln, capture_output=True, text=True, timeout=110).stdout
@@ -83,7 +83,8 @@ def test_on_a_serial_port(port: Path, tmp_path: Path) -> None:
     said = run_pytest(tmp_path, TESTS, f"--ujobs-board={port}")
     assert "1 failed, 2 passed, 1 skipped" in said, said
     for text in (
-        "board.cut_power needs a cable whose RTS leads to the board's reset", "ujobs: connected to localhost",
+        "board.cut_power needs a port whose RTS line is connected to the board's reset pin",
+        "ujobs: connected to localhost",
         '-> jobs/start-next {"stepTimeoutInMinutes"',
     ):
         assert text in said
@@ -111,7 +112,7 @@ def test_a_reset_line_is_a_power_switch(service: JobsService, tmp_path: Path) ->
     assert not line.is_open
     board = CableBoard("socket://localhost:1", tmp_path / "console.txt", service)
     board.listen(Chip("loop://", timeout=0.1))
-    with pytest.raises(pytest.skip.Exception, match=r"board\.cut_power needs a cable whose RTS"):
+    with pytest.raises(pytest.skip.Exception, match=r"board\.cut_power needs a port whose RTS"):
         board.cut_power()
     board.close()
 

@@ -1,5 +1,5 @@
-"""The cloud of a run: its thing, its jobs and their results, and the number of calls. The names of everything that it
-creates begin with the run's prefix."""
+"""The cloud of a run: its thing, its jobs and their results, and the number of calls. All names that it creates begin
+with the run's prefix."""
 
 import contextlib
 import json
@@ -34,12 +34,12 @@ class Endpoint:
 
     @property
     def local(self) -> bool:
-        """Whether it is on this machine."""
+        """Whether the endpoint is on this machine."""
         return self.url is not None and cloud.is_local(self.url)
 
 
 class Account:
-    """run_id: what distinguishes the run from others."""
+    """The cloud of one run. run_id: part of all names that the run creates."""
 
     def __init__(self, endpoint: Endpoint, run_id: str) -> None:
         self.endpoint = endpoint
@@ -52,7 +52,7 @@ class Account:
         self._jobs: list[str] = []
 
     def create(self, document: dict[str, Any], **options: Any) -> str:
-        """Create a job for the board; its id. options: of CreateJob."""
+        """Create a job for the board; returns its id. options: parameters of CreateJob."""
         job_id = f"{self.prefix}-{len(self._jobs) + 1}"
         if not self._arn:
             self._arn = self.iot.describe_thing(thingName=self.thing)["thingArn"]
@@ -61,15 +61,17 @@ class Account:
         return job_id
 
     def look(self, job_id: str) -> Execution:
-        """The current state of the execution."""
+        """Return the current state of the execution."""
         found: Execution = self.iot.describe_job_execution(thingName=self.thing, jobId=job_id)["execution"]
         return found
 
     def wait(
         self, job_id: str, seconds: float, ready: Callable[[Execution], bool] = _ended, retried: bool = False
     ) -> Execution:
-        """The execution once it is as asked, by default once it has ended. retried: another execution may follow one
-        that has ended. Raises Unexpected after that time."""
+        """Wait until `ready` is true, by default until the execution has ended; returns the execution.
+
+        retried: another execution may follow one that has ended. Raises Unexpected after `seconds`.
+        """
         deadline = time.monotonic() + seconds
         while True:
             found = self.look(job_id)
@@ -80,7 +82,7 @@ class Account:
             time.sleep(_LOOK_LOCAL if self.endpoint.local else _LOOK_AWS)
 
     def expect(self, job_id: str, status: str, seconds: float = 60, **details: str) -> Execution:
-        """The execution once it has ended. Raises Unexpected unless it ended so, with these status details."""
+        """Wait until the execution has ended; returns it. Raises Unexpected if its status or status details differ."""
         found = self.wait(job_id, seconds)
         seen = details_of(found)
         wrong = {name: seen.get(name) for name, value in details.items() if seen.get(name) != value}
@@ -100,7 +102,7 @@ class Account:
                 self.cancel(job_id)
 
     def history(self, job_id: str) -> list[dict[str, Any]]:
-        """Every version of the execution, oldest first; nothing where the cloud does not keep them: only `ujobs serve`
+        """Return all versions of the execution, oldest first; empty if the cloud does not keep them. Only `ujobs serve`
         does."""
         if not self.endpoint.local:
             return []
@@ -112,7 +114,7 @@ class Account:
         return found
 
     def keeps_files(self) -> bool:
-        """Whether the cloud takes files in itself, as only `ujobs serve` does, which the place of its CA gives away."""
+        """Return whether the cloud stores files itself. Only `ujobs serve` does; its CA's path identifies it."""
         if not self.endpoint.local:
             return False
         try:

@@ -9,6 +9,6 @@ FACTS = _FOLDER / "facts.py"
 
 
 def application() -> dict[str, bytes]:
-    """The files of the application, with the demo's handlers beside it."""
+    """Return the files of the application, including the demo's handlers."""
     files = {name: (_FOLDER / name).read_bytes() for name in ("app.py", "probes.py")}
     return files | {"demo.py": (EXAMPLES / "demo" / "app.py").read_bytes()}

@@ -1,4 +1,4 @@
-"""The tools of a case: the board, the cloud, and the user's choices."""
+"""The tools of a case: the board, the cloud, and the options of the run."""
 
 import random
 import time
@@ -20,8 +20,9 @@ _PATIENCE = 60.0  # seconds until the board has connected again
 
 @dataclass(frozen=True)
 class Choices:
-    """resets: how many random resets. seed: of their moments. outlive: minutes that a job outlives its step timeout.
-    bucket, role_arn: where files go on AWS. firmware: an application image for an update of the firmware."""
+    """Options of a run. resets: number of random resets. seed: seed of their times. outlive: minutes that a job runs
+    longer than its step timeout. bucket, role_arn: S3 bucket and role for files on AWS. firmware: application image for
+    a firmware update."""
 
     resets: int = 50
     seed: int = 0
@@ -33,7 +34,8 @@ class Choices:
 
 @dataclass
 class Bench:
-    """facts: what is known of the board, by name. figures: of the case at work. say: shows a line to the user."""
+    """facts: facts about the board, by name. figures: measurements of the current case. say: shows a line to the
+    user."""
 
     board: BoardUnderTest
     account: Account
@@ -47,7 +49,7 @@ class Bench:
     _tried: set[str] = field(default_factory=set)
 
     def has(self, need: str) -> bool:
-        """Whether there is what a case needs, see case.NEEDS. The reset line is tried, once."""
+        """Return whether a need of a case is met, see case.NEEDS. The reset line is tested once."""
         if need == RESET_LINE and need not in self._tried:
             self._tried.add(need)
             if self.board.has_reset_line():
@@ -55,12 +57,12 @@ class Bench:
         return need in self.can
 
     def recover(self) -> None:
-        """Clean up after a failed case, so that nothing of it is running when the next one begins."""
+        """Clean up after a failed case, so that none of its jobs runs when the next case begins."""
         self.account.cancel_all()
         try:
             self.restart()
         except BoardError as error:
-            self.say(f"the board does not come back: {error}")
+            self.say(f"the board does not connect again: {error}")
 
     def restart(self) -> None:
         """Reset the board, and wait until it has connected. Raises BoardError."""
@@ -70,7 +72,7 @@ class Bench:
         self.board.wait_for(CONNECTED, _PATIENCE, since)
 
     def reset_after(self, seconds: float, patience: float) -> None:
-        """Reset the board by its line after so long, and wait until it has connected. Raises BoardError."""
+        """Reset the board by its reset line after `seconds`, and wait until it has connected. Raises BoardError."""
         since = len(self.board.lines)
         time.sleep(seconds)
         self.board.reset_line()
@@ -87,17 +89,18 @@ class Bench:
         self.figures[name] = round(value, 3)
 
     def random(self, purpose: str) -> random.Random:
-        """Random numbers that depend only on the seed and the purpose, so that a single case can be repeated."""
+        """Return a generator that depends only on the seed and the purpose, so that a single case can be repeated."""
         return random.Random(f"{self.choices.seed} {purpose}")
 
     def job(
         self, document: dict[str, Any], status: str = "SUCCEEDED", seconds: float = 60, **details: str
     ) -> dict[str, str]:
-        """Create a job and wait until it has ended as it should; its status details."""
+        """Create a job and wait until it has ended; returns its status details. Raises Unexpected, see
+        account.expect."""
         return details_of(self.account.expect(self.account.create(document), status, seconds, **details))
 
     def marks(self) -> dict[str, str]:
-        """The marks that the application's handlers left in flash, by job. Restarts the board."""
+        """Return the marks that the application's handlers left in flash, by job. Resets the board."""
         found: dict[str, str] = self.board.run(_MARKS)
         return found
 

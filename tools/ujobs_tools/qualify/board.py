@@ -17,14 +17,14 @@ from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.provision import CONNECTED
 from ujobs_tools.deploy.remote import Remote
 
-_LINE_PATIENCE = 5.0  # seconds for the reset command, and for a board to say something after a reset
+_LINE_PATIENCE = 5.0  # seconds for the reset command
 _BOOT = 0.1  # seconds until the chip has read IO0
 
 
 def pulse(line: serial.Serial) -> None:
-    """Pull EN low for a moment, by the ESP32's usual circuit: RTS alone pulls EN low, and DTR alone IO0, which chooses
-    the boot loader when EN rises. Both together, as pyserial opens a port, pull neither. Raises OSError when the port
-    has no such lines."""
+    """Pulse EN low through the usual circuit of ESP32 boards. There, RTS alone pulls EN low; DTR alone pulls IO0 low,
+    which selects the boot loader when EN rises; both together, as after pyserial opens a port, pull neither. Raises
+    OSError if the port does not have these lines."""
     from esptool.reset import HardReset
 
     line.dtr = False
@@ -35,18 +35,18 @@ def pulse(line: serial.Serial) -> None:
 
 
 class BoardUnderTest(Follower):
-    """port: its serial port. log: file that receives its console. reset_command: a shell command that resets the board,
-    for boards whose port has no RTS line to their reset pin: for example, one that switches the USB power."""
+    """The board. port: its serial port. log: file for its console. reset_command: command that resets the board, if its
+    port has no RTS line to the reset pin; for example, one that switches the USB power."""
 
     def __init__(self, port: str, log: Path, reset_command: str | None) -> None:
         super().__init__(port, log)
         self.port = port
-        self.resets = 0  # hard resets, by the line
+        self.resets = 0  # resets by the reset line
         self._reset_command = reset_command
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[Remote]:
-        """The board at its REPL, with its program stopped. Afterwards it is reset, which starts the program."""
+        """Stop the program in the body. Afterwards reset the board, which starts the program."""
         self.release()
         remote = Remote(self.port)
         with remote.reset_on_failure():
@@ -59,7 +59,7 @@ class BoardUnderTest(Follower):
             return ast.literal_eval(remote.run(program).strip())
 
     def reset_line(self) -> None:
-        """Reset the board at any instruction. Raises BoardError if there is no reset line."""
+        """Reset the board. Raises BoardError if there is no reset line."""
         self.resets += 1
         if self._reset_command is not None:
             command = shlex.split(self._reset_command)
@@ -80,7 +80,7 @@ class BoardUnderTest(Follower):
             self.listen(line)
 
     def has_reset_line(self) -> bool:
-        """Try the reset line; returns whether it resets the board."""
+        """Test whether the reset line resets the board."""
         before = len(self.lines)
         try:
             self.reset_line()

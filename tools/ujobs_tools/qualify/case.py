@@ -21,28 +21,29 @@ FILES = "files in the cloud"
 FIRMWARE = "firmware image"
 NEEDS = {
     WIFI: "the board uses no Wi-Fi: give --wifi-ssid",
-    RESET_LINE: "no RTS line reaches the board's EN: give --reset-command, such as one that switches its USB power",
+    RESET_LINE: "RTS does not reset the board: give --reset-command, such as one that switches its USB power",
     TWO_PARTITIONS: "the board's firmware has one application partition",
     LOCAL: "needs a local endpoint, and the cloud is AWS",
     FIRMWARE: "no image: give --firmware",
     FILES: "needs a place for files: give --bucket and --role-arn",
 }
-"""What a case can need, and why it is skipped if that is missing."""
+"""The needs of cases, and the reason for skipping a case if a need is not met."""
 
 
 def share(resets: int, parts: int) -> int:
-    """How many of --resets a case takes that gets one of so many parts, at least one."""
+    """Return the number of resets of a case that gets one of `parts` parts of --resets; at least one."""
     return -(-resets // parts)
 
 
 class Unexpected(Exception):
-    """The board or the cloud did not do what the case expects; the text says what happened instead."""
+    """The board or the cloud behaved differently than the case expects; the text says how."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """name: group and case, such as "jobs.retry". expected: in words. run: does it, and returns what was seen in words.
-    needs: of NEEDS. executions: how many job executions it takes, which AWS charges for; a function of --resets."""
+    """A case. name: group and case, such as "jobs.retry". expected: expected behaviour, as text. run: runs the case;
+    returns the observed behaviour, as text. needs: keys of NEEDS. executions: number of job executions, which AWS
+    charges for, as a function of --resets."""
 
     name: str
     expected: str
@@ -53,8 +54,9 @@ class Case:
 
 @dataclass
 class Outcome:
-    """How a case ended. result: PASSED, FAILED or SKIPPED. seen: in words, for a skipped one why. figures: by name,
-    which has the unit. seconds: how long it took. console: the board's last lines, of a case that failed."""
+    """The outcome of a case. result: PASSED, FAILED or SKIPPED. seen: observed behaviour, or the reason for skipping.
+    figures: measurements, by a name that includes the unit. seconds: duration. console: the board's last lines, if the
+    case failed."""
 
     name: str
     expected: str

@@ -12,8 +12,8 @@ _TRIES = 60
 
 
 def clean(iot: Any, prefix: str) -> Iterator[str]:
-    """Remove all that has the prefix; what was removed, in words, one by one. Goes on after a failure, and raises
-    CloudError at the end for what is left."""
+    """Remove everything whose name begins with the prefix; yields what was removed. Continues after a failure, and
+    raises CloudError at the end, naming what is left."""
     left = []
     for what, operation, member, remove in (
         ("job", "list_jobs", "jobId", lambda name: delete_job(iot, name)),
@@ -38,8 +38,8 @@ def clean(iot: Any, prefix: str) -> Iterator[str]:
 
 
 def delete_job(iot: Any, name: str, pause: float = 1.0) -> None:
-    """Delete a job, in progress or not. AWS deletes ten at a time and refuses more: retried after a pause, in seconds.
-    Raises boto3's errors."""
+    """Delete a job, even one in progress. AWS deletes at most ten jobs at a time, so a rejected call is retried after
+    `pause` seconds. Raises boto3's errors."""
     for _ in range(_TRIES):
         with contextlib.suppress(iot.exceptions.LimitExceededException):
             iot.delete_job(jobId=name, force=True)
@@ -49,7 +49,7 @@ def delete_job(iot: Any, name: str, pause: float = 1.0) -> None:
 
 
 def in_short(removed: Iterator[str]) -> Iterator[str]:
-    """Lines for the user. Jobs are counted, because there are many."""
+    """Return lines for the user. Jobs are only counted, because there are many."""
     jobs = 0
     for one in removed:
         if one.startswith("job "):

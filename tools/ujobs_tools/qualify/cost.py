@@ -1,7 +1,7 @@
 """Estimates, before a run, what it costs on AWS.
 
 The prices are AWS's list prices for us-east-1 without the free tier ("AWS IoT Device Management pricing", "AWS IoT Core
-pricing"). They change: the estimate is for the order of magnitude."""
+pricing"). Prices change, so the estimate gives only the order of magnitude."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from ujobs_tools.qualify.case import Case
 
 _EXECUTION = 0.3  # cents: a "remote action" of AWS IoT Device Management
-_MESSAGE = 0.0001  # cents: one of up to 5 KB
+_MESSAGE = 0.0001  # cents: a message of up to 5 KB
 _REGISTRY = 0.00015  # cents: an operation of the registry
-_MESSAGES_EACH = 12  # of an execution: start-next, updates, replies, notifications and their acknowledgements
-_REGISTRY_CALLS = 20  # thing, certificate and policy made and removed
+_MESSAGES_EACH = 12  # per execution: start-next, updates, replies, notifications and their acknowledgements
+_REGISTRY_CALLS = 20  # to create and remove thing, certificate and policy
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """executions: of jobs. messages: over MQTT. cents: of both and of the registry."""
+    """executions: number of job executions. messages: number of MQTT messages. cents: cost, including the registry."""
 
     executions: int
     messages: int
     cents: float
 
     def in_words(self) -> str:
-        """The calls of the run, and their cost."""
+        """Describe the calls of the run and their cost."""
         return (
             f"{self.executions} job executions (CreateJob, DescribeJobExecution, CancelJob, DeleteJob), about "
             f"{self.messages} MQTT messages, one thing with certificate and policy "
@@ -33,7 +33,7 @@ class Estimate:
 
 
 def estimate(cases: Sequence[Case], resets: int) -> Estimate:
-    """What the cases cost."""
+    """Estimate the cost of cases. resets: value of --resets."""
     executions = sum(case.executions(resets) for case in cases)
     messages = executions * _MESSAGES_EACH
     return Estimate(

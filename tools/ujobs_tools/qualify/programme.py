@@ -1,4 +1,4 @@
-"""Runs the cases on the board one after the other, and always removes what the run has created."""
+"""Runs the cases on the board one after another, and always removes what the run has created."""
 
 import ast
 import contextlib
@@ -43,8 +43,8 @@ from ujobs_tools.qualify.cases import CASES
 from ujobs_tools.qualify.state import State, read
 
 _UMQTT = "/lib/umqtt/"
-_EMPTY = ("/boot.py", _UMQTT)  # what a board has as it comes
-_CONSOLE = 40  # lines that a failed case shows
+_EMPTY = ("/boot.py", _UMQTT)  # files of a board with plain MicroPython
+_CONSOLE = 40  # lines of the console in the report of a failed case
 _PATIENCE = 120.0  # seconds until the board has connected
 
 
@@ -54,8 +54,9 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """port: the board's. folder: for reports, state and console. make_settings: the board's settings, from thing, host
-    and port. ca: certificate of the server's authority, needed on AWS. mqtt_port: where the service does not say."""
+    """port: serial port of the board. folder: folder for reports, state and console. make_settings: returns the board's
+    settings for thing, host and port. ca: file with the server's CA certificate, needed on AWS. mqtt_port: MQTT port,
+    if the service does not report it."""
 
     port: str
     folder: Path
@@ -69,7 +70,7 @@ class Options:
 
 @dataclass
 class Programme:
-    """say: shows a line. ask: whether a question is answered with yes."""
+    """say: shows a line. ask: asks a question; returns whether the answer is yes."""
 
     options: Options
     say: Callable[[str], None]
@@ -78,10 +79,10 @@ class Programme:
     state: State = field(init=False)
 
     def run(self, resume: bool = False) -> State:
-        """All of it; what was found. resume: cases that have passed in the last run of the folder are not run again.
+        """Run the cases; returns the results. The state file is written after every case.
 
-        Raises BoardError, CloudError, OSError, ValueError when the board cannot be prepared; Interrupted. The state is
-        kept after every case.
+        resume: skip cases that passed in the last run of the folder. Raises BoardError, CloudError, OSError, ValueError
+        if the board cannot be prepared; Interrupted.
         """
         self.state = self._begin(resume)
         account = Account(self.options.endpoint, self.state.run_id)
@@ -104,7 +105,7 @@ class Programme:
                     self.state.keep()
                     self.say(f"{outcome.result:8} {case.name}: {outcome.seen}")
         except KeyboardInterrupt:
-            raise Interrupted("interrupted: `ujobs qualify --resume` goes on from here") from None
+            raise Interrupted("interrupted: `ujobs qualify --resume` continues from here") from None
         finally:
             with _undisturbed():
                 self._clean(board, account, touched)
@@ -114,7 +115,7 @@ class Programme:
         found = read(self.options.folder) if resume else None
         if resume and found is None:
             raise ValueError(f"{self.options.folder} has no run to resume")
-        # A thing of a new name: what the last run had made is removed, or is not this run's.
+        # The run id is new, so the thing gets a new name: that of the last run was removed, or belongs to that run.
         begun = State(
             self.options.folder, secrets.token_hex(3), found.seed if found else self.options.choices.seed,
             found.facts if found else {}, found.outcomes if found else {},
@@ -131,7 +132,7 @@ class Programme:
                 f"the board is not empty: it has {len(theirs)} files, such as {', '.join(theirs[:3])}. "
                 "Remove all of them, keys and settings too"
             ):
-                raise BoardError("the board is left as it is")
+                raise BoardError("the board was not changed")
             remote.remove(theirs)
         return remote
 
@@ -177,7 +178,7 @@ class Programme:
         except (Unexpected, BoardError, CloudError, InterpreterError, OSError) as error:
             result, seen = FAILED, str(error)
         except (ValueError, KeyError, TypeError, AssertionError) as error:
-            # What a board or a cloud says may be anything.
+            # A reply of a board or a cloud can have any content.
             result, seen = FAILED, repr(error)
         console = bench.board.lines[since:][-_CONSOLE:] if result == FAILED else []
         seconds = time.monotonic() - start
@@ -188,29 +189,29 @@ class Programme:
 
     def _clean(self, board: BoardUnderTest, account: Account, touched: bool) -> None:
         board.release()
-        self.say(f"removing what has the prefix {account.prefix}")
+        self.say(f"removing everything that begins with {account.prefix}")
         try:
             for line in cleanup.in_short(cleanup.clean(account.iot, account.prefix)):
                 self.say(line)
         except CloudError as error:
-            self.say(f"not removed: {error}; `ujobs qualify --clean` tries again")
+            self.say(f"not removed: {error}; retry with `ujobs qualify --clean`")
         if touched:
             try:
                 remote = Remote(board.port)
                 remote.remove([path for path in remote.files("") if not path.startswith(_UMQTT)])
                 remote.reset()
             except BoardError as error:
-                self.say(f"the board is not emptied: {error}; `ujobs wipe` does that")
+                self.say(f"the board still has files: {error}; remove them with `ujobs wipe`")
 
 
 def choose(only: Sequence[str]) -> list[Case]:
-    """The cases with these names; * is any text, and the name of a group is all of it. Raises ValueError for a name
-    that fits none."""
+    """Return the cases with these names; * stands for any text, and the name of a group for all its cases. Raises
+    ValueError if a name matches no case."""
     if not only:
         return list(CASES)
     for pattern in only:
         if not any(_fits(case.name, pattern) for case in CASES):
-            raise ValueError(f"--only {pattern}: there is no such case: see --list")
+            raise ValueError(f"--only {pattern}: no such case; see --list")
     return [case for case in CASES if any(_fits(case.name, pattern) for pattern in only)]
 
 

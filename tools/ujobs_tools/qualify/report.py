@@ -11,12 +11,12 @@ from ujobs_tools.qualify.case import FAILED, LEAST_HEAP, PASSED, RECEIVED, SENT,
 from ujobs_tools.qualify.state import State
 
 HEADER = "| board | MicroPython | ujobs | cloud | result | least free heap | MQTT bytes per job | file by stream |"
-"""Of the table in docs/boards.md."""
+"""Header of the table in docs/boards.md."""
 _ALIGNMENT = "|---|---|---|---|---|---:|---:|---:|"
 
 
 def write(state: State, cloud: str) -> tuple[Path, Path]:
-    """Write both into the run's folder. cloud: which one it was, in words. Raises OSError."""
+    """Write both reports to the run's folder; returns their paths. cloud: description of the cloud. Raises OSError."""
     outcomes = list(state.outcomes.values())
     markdown, junit = state.folder / "report.md", state.folder / "report.xml"
     markdown.write_text(_markdown(state, outcomes, cloud), encoding="utf-8")
@@ -25,7 +25,7 @@ def write(state: State, cloud: str) -> tuple[Path, Path]:
 
 
 def row(state: State, cloud: str) -> str:
-    """The line of docs/boards.md for this run, with the columns of HEADER."""
+    """Return the row of this run for the table in docs/boards.md, with the columns of HEADER."""
     counts = Counter(outcome.result for outcome in state.outcomes.values())
     heaps = [one.figures[LEAST_HEAP] for one in state.outcomes.values() if LEAST_HEAP in one.figures]
     sent, received, stream = (
@@ -102,5 +102,5 @@ def _number(value: float) -> str:
 
 
 def _cell(value: object) -> str:
-    # Comes from a board: neither table syntax nor HTML.
+    # The text comes from a board, so escape table syntax and HTML.
     return html.escape(plain(str(value)), quote=False).replace("|", "\\|").replace("\n", " ")

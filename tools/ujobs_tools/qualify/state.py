@@ -13,7 +13,8 @@ _NAME = "state.json"
 
 @dataclass
 class State:
-    """run_id: of the run. seed: of its random moments. outcomes: of the cases that have run. facts: of the board."""
+    """State of a run. seed: seed of the random times. facts: facts about the board. outcomes: outcomes of the cases
+    that have run."""
 
     folder: Path
     run_id: str
@@ -22,7 +23,7 @@ class State:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def keep(self) -> None:
-        """Write it."""
+        """Write the state file."""
         self.folder.mkdir(parents=True, exist_ok=True)
         content = {
             "run_id": self.run_id, "seed": self.seed, "facts": self.facts,

@@ -1,4 +1,4 @@
-"""Compares the cloud's history with the marks in the board's flash, and names what was lost or done twice."""
+"""Compares the cloud's history with the marks in the board's flash, to find work that was lost or done twice."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from ujobs_tools.aws.executions import TERMINAL, Execution, details_of
 
 CHECKPOINTED, PLAIN, ONCE = "tally", "plain", "once"
-"""Operations of device/app.py: resumes at its checkpoint, begins again, fails after a reset."""
+"""Operations of device/app.py: after a reset they resume at their checkpoint, run again, or fail."""
 _RESET = "the board was reset during attempt 1: "
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A job that counted. kind: its operation. to: units of work."""
+    """A counting job. kind: its operation. to: units of work."""
 
     job_id: str
     kind: str
@@ -20,8 +20,8 @@ class Counted:
 
 
 def disagreement(job: Counted, execution: Execution, history: list[dict[str, Any]], marks: str) -> str:
-    """What is wrong, "" if nothing. execution: as the cloud has it in the end. history: its versions, [] where it
-    keeps none. marks: of the job in flash."""
+    """Return what is wrong, "" if nothing. execution: final state in the cloud. history: its versions, [] if the cloud
+    does not keep them. marks: the job's marks in flash."""
     status, details = execution["status"], details_of(execution)
     starts, units, ends = (marks.count(mark) for mark in "s+e")
     if execution["executionNumber"] != 1:
@@ -29,14 +29,15 @@ def disagreement(job: Counted, execution: Execution, history: list[dict[str, Any
     if sum(entry["status"] in TERMINAL for entry in history) > 1:
         return f"doubled: the cloud has several results: {[entry['status'] for entry in history]}"
     if job.kind == ONCE and status == "FAILED" and details.get("reason", "").startswith(_RESET):
-        return "doubled: started again after it was to fail" if starts > 1 else ""
+        return "doubled: started again although it should fail" if starts > 1 else ""
     if status != "SUCCEEDED":
         return f"lost: {status} {details}, marks {marks}"
     if not ends:
-        return f"lost: SUCCEEDED, but flash says that it has not ended: {marks}"
+        return f"lost: SUCCEEDED, but according to flash it has not ended: {marks}"
     if job.kind == CHECKPOINTED and units != job.to:
         return f"{'lost' if units < job.to else 'doubled'}: {units} units of {job.to} in flash"
-    # A start is recorded before it happens: one that a reset prevents is an attempt without a mark, never the reverse.
+    # An attempt is recorded before the handler starts, so a reset can leave an attempt without a mark, but never a mark
+    # without an attempt.
     if starts > int(details.get("attempt", 0)):
         return f"doubled: {starts} starts in flash, {details.get('attempt')} attempts in the cloud"
     if job.kind != ONCE and starts != int(details.get("starts", 0)):

@@ -1,4 +1,4 @@
-"""Files on their way to the board: as streams in the cloud, and by a web server on this machine."""
+"""Sources of files for the board: streams in the cloud, and a web server on this machine."""
 
 import contextlib
 import hashlib
@@ -13,7 +13,7 @@ from ujobs_tools.qualify.bench import Bench
 
 
 class Streams:
-    """Streams of the run; all have its prefix. Use it with `with`: what is in a bucket on AWS is removed at the end."""
+    """Streams with the run's prefix. Use it in a `with` statement, which removes files from the bucket on AWS."""
 
     def __init__(self, bench: Bench) -> None:
         endpoint, choices = bench.account.endpoint, bench.choices
@@ -27,13 +27,13 @@ class Streams:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The local service keeps what it got until it is stopped.
+        # The local service keeps its files until it is stopped.
         if not self._local:
             for key in self._keys:
                 self._s3.delete_object(Bucket=self._bucket, Key=key)
 
     def stream(self, name: str, *contents: bytes) -> str:
-        """A stream with these files, numbered from 0; its name."""
+        """Create a stream with these files, numbered from 0; returns its name."""
         stream = f"{self._prefix}-{name}"
         files = []
         for number, content in enumerate(contents):
@@ -45,7 +45,8 @@ class Streams:
         return stream
 
     def presigned(self, name: str, content: bytes) -> tuple[str, dict[str, Any]]:
-        """The placeholder for which AWS puts a URL over HTTPS into a document, and what CreateJob needs for that."""
+        """Upload a file; returns the placeholder that AWS replaces with a presigned URL, and parameters for
+        CreateJob."""
         key = f"{self._prefix}-{name}"
         self._keys.append(key)
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=content)
@@ -55,13 +56,13 @@ class Streams:
 
 
 def entry(path: str, content: bytes, **more: Any) -> dict[str, Any]:
-    """How a job document describes a file."""
+    """Return the entry of a job document for a file."""
     return {"path": path, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), **more}
 
 
 @contextlib.contextmanager
 def web_server(host: str, content: bytes) -> Iterator[str]:
-    """A URL at which a web server on this machine has the content, with ranges. host: by which the board reaches it."""
+    """Serve the content by HTTP, with ranges; yields its URL. host: address of this machine for the board."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -88,5 +89,5 @@ def web_server(host: str, content: bytes) -> Iterator[str]:
 
 
 def listening_address(host: str) -> str:
-    """Where to listen for a board that reaches this machine by `host`: nowhere else than on it for a virtual board."""
+    """Return the address to listen on for a board that uses the address `host`; loopback for a virtual board."""
     return "127.0.0.1" if host in ("localhost", "127.0.0.1") else ""

@@ -1,4 +1,4 @@
-"""A virtual board and a local service of its own, for a run without hardware."""
+"""A virtual board and a local service, for a run without hardware."""
 
 import contextlib
 import shlex
@@ -19,8 +19,8 @@ _PATIENCE = 20.0  # seconds
 
 @dataclass(frozen=True)
 class Virtual:
-    """port: of the board. reset_command: its reset line. url: of the service. image: the board's flash. firmware: an
-    application image for it, of which nothing but its header is looked at."""
+    """port: serial port of the board. reset_command: command that resets the board. url: URL of the service. image:
+    file with the board's flash. firmware: application image for the board; only its header is valid."""
 
     port: str
     reset_command: str
@@ -31,7 +31,8 @@ class Virtual:
 
 @contextlib.contextmanager
 def virtual(clock_speed: float = CLOCK_SPEED) -> Iterator[Virtual]:
-    """Both, in a temporary folder. clock_speed: of the service. Raises NotReady when one does not start."""
+    """Start both in a temporary folder. clock_speed: speed of the service's clock. Raises NotReady if one does not
+    start."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ujobs-qualify-")))
         ready_file, port, image = folder / "ready.json", folder / "port", folder / "flash.img"
@@ -46,6 +47,6 @@ def virtual(clock_speed: float = CLOCK_SPEED) -> Iterator[Virtual]:
         wait_until(port.exists, "the virtual board's serial port", _PATIENCE)
         firmware = folder / "firmware.bin"
         firmware.write_bytes(image_header() + bytes(_FIRMWARE))
-        # By the terminal's own name: with any other mpremote sleeps between bytes, as real ports want it to.
+        # Use the terminal's own name: with another name, mpremote pauses between bytes, as for real ports.
         reset = shlex.join(["kill", "-QUIT", str(board.pid)])
         yield Virtual(str(port.readlink()), reset, found["http"], image, firmware)

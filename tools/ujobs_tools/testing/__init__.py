@@ -1,4 +1,4 @@
-"""Tests of an application's handlers: `run_job` for a handler alone; the pytest plugin has the fixtures."""
+"""Test support for applications: `run_job` runs a single handler; the pytest plugin provides the fixtures."""
 
 from ujobs_tools.testing.alone import CPYTHON, MICROPYTHON, RunJob
 from ujobs_tools.testing.machine import Machine

@@ -1,4 +1,4 @@
-"""`run_job`: a handler alone, in milliseconds, on CPython or MicroPython."""
+"""`run_job`: runs a single handler on CPython or MicroPython, in milliseconds."""
 
 import copy
 import json
@@ -26,17 +26,17 @@ class Board(Protocol):
 
 
 class Interpreter(Protocol):
-    """Where handlers run."""
+    """An interpreter for handlers."""
 
     name: str
 
     def board(self) -> Board:
-        """A new board."""
+        """Return a new board."""
         ...
 
 
 class RunJob:
-    """Runs jobs on one interpreter; the fixture `run_job` provides one. app: the application's folder or file."""
+    """Runs jobs on one interpreter; the fixture `run_job` is one. app: the application's folder or file."""
 
     def __init__(self, interpreter: Interpreter, app: Path | None = None) -> None:
         self.interpreter = interpreter.name
@@ -60,14 +60,14 @@ class RunJob:
         """Run one job to its end.
 
         handler: the function, or the operation under which the application's setup() registers it. document: the job
-        document; `operation` is added. app: the application instead of the project's. cancel_after: seconds by the
-        board's clock until the service cancels the job. reset_after: seconds until the power fails, once; the board
-        then boots again. reset_at_checkpoint: it fails right after this call of job.save(), counted from 1.
-        flash_full: there is no room on flash from the handler's start on; on MicroPython, as on a board, a checkpoint
-        of up to about 120 bytes may still fit. files: on flash before, path to content.
-        machine: what the pins read. options: of Agent.on, for a function that setup() does not register.
+        document; `operation` is added. app: another application than the project's. cancel_after: seconds of the
+        board's clock after which the service cancels the job. reset_after: seconds until one power loss; the board
+        then boots again. reset_at_checkpoint: a power loss right after this call of job.save(), counted from 1.
+        flash_full: the flash is full from the start of the handler on; on MicroPython, as on a board, a checkpoint of
+        up to about 120 bytes may still fit. files: files on flash before the first boot, content by path. machine:
+        levels and readings of the pins. options: options of Agent.on, for a function that setup() does not register.
 
-        Raises BootFailed when the application cannot be started, ValueError for a wrong argument.
+        Raises BootFailed if the application cannot be started, ValueError for an invalid argument.
         """
         target = order.find(handler, app or self._app)
         operation = handler if isinstance(handler, str) else None
@@ -84,7 +84,7 @@ class RunJob:
         put = dict(files or {})
         for name in put:
             if not name.startswith("/"):
-                raise ValueError(f"files: {name!r} must be a path from / on")
+                raise ValueError(f"files: {name!r} must be a path that begins with /")
         execution: dict[str, Any] = {
             "jobId": "job", "executionNumber": 1, "versionNumber": 1, "queuedAt": 1, "status": "QUEUED",
             "statusDetails": {}, "jobDocument": json.loads(json.dumps(dict(document or {}))),
@@ -116,6 +116,6 @@ class RunJob:
         with a power loss right after it, and yields those results. arguments: as for a single run."""
         whole = self(handler, document, **arguments)
         if not whole.checkpoints:
-            raise ValueError("the handler saves no checkpoint: it ended " + whole.status)
+            raise ValueError("the handler saved no checkpoint; the job ended " + whole.status)
         for number in range(1, len(whole.checkpoints) + 1):
             yield self(handler, document, reset_at_checkpoint=number, **arguments)

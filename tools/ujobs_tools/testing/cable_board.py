@@ -20,7 +20,7 @@ from ujobs_tools.testing.console import BoardOnConsole
 from ujobs_tools.testing.jobs_service import JobsService
 
 _PATIENCE = 60.0  # seconds to join the network and to connect
-_BOOT = 5.0  # seconds until a board that is let go prints something
+_BOOT = 5.0  # seconds until a board prints something after a reset
 _LOOK = 0.05  # seconds
 _KEPT = ("/boot.py", "/main.py", "/lib/", *OWNED, *SLOTS)
 
@@ -52,11 +52,11 @@ class Files(Mapping[str, bytes]):
 
 
 class CableBoard(BoardOnConsole):
-    """port: as pyserial names it. log: file that gets the console. on: whether its program runs."""
+    """A real board. port: device or pyserial URL. log: file for the console. on: whether the program runs."""
 
     def __init__(self, port: str, log: Path, service: JobsService) -> None:
         super().__init__(log, service)
-        # mpremote knows a pseudo-terminal by its own name only.
+        # mpremote recognises a pseudo-terminal only by its own name, not by a link.
         self._port = os.path.realpath(port) if os.path.realpath(port).startswith("/dev/pts/") else port
         self.files = Files(self)
         self.on = False
@@ -79,14 +79,14 @@ class CableBoard(BoardOnConsole):
             if time.monotonic() > deadline:
                 pytest.fail(
                     f"the board at {self._port} did not connect within {_PATIENCE:g} s. Its settings must name a Wi-Fi "
-                    "network (UJOBS_WIFI_PASSWORD: its password), and --ujobs-host the address of this machine there"
+                    "network (UJOBS_WIFI_PASSWORD: its password), and --ujobs-host this machine's address on it"
                 )
             time.sleep(_LOOK)
 
     def start(self) -> None:
         """Switch the board on: release the reset line, or, if its program was stopped, reset it through mpremote."""
         if self.on:
-            raise ValueError("the board has power already")
+            raise ValueError("the board already has power")
         if self._held:
             self._let_go_of_reset()
         else:
@@ -103,12 +103,12 @@ class CableBoard(BoardOnConsole):
             self._line.dtr = False
             self._line.rts = True
         except OSError:
-            self._cannot("cut_power", "needs a cable whose RTS leads to the board's reset, as on most boards with USB")
+            self._cannot("cut_power", "needs a port whose RTS line is connected to the board's reset pin")
         self.on, self._held = False, True
 
     @contextlib.contextmanager
     def interrupted(self) -> Iterator[Remote]:
-        """The board with its program stopped. Afterwards it is reset if the program was running."""
+        """Stop the program in the body. Afterwards reset the board if the program was running."""
         ran = self.on
         if self._held:
             self._let_go_of_reset()
@@ -129,8 +129,8 @@ class CableBoard(BoardOnConsole):
         self._hang_up()
 
     def lose_link(self, seconds: float) -> None:
-        """Skips the test: impossible on a cable."""
-        self._cannot("lose_link", "cannot take a real access point away; service.cut() breaks the connection")
+        """Skip the test: impossible on a cable."""
+        self._cannot("lose_link", "cannot switch a real access point off; service.cut() breaks the connection")
 
     def advance(self, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
         """Not on a cable."""
@@ -170,11 +170,11 @@ class CableBoard(BoardOnConsole):
         deadline = time.monotonic() + _BOOT
         while len(self.console) == printed:
             if time.monotonic() > deadline:
-                pytest.fail(f"the board at {self._port} prints nothing after a reset: does RTS lead to its reset pin?")
+                pytest.fail(f"the board at {self._port} prints nothing after a reset: is RTS wired to its reset pin?")
             time.sleep(_LOOK)
 
     def listen(self, line: serial.SerialBase) -> None:
-        """Follow the output of a running board on an open port."""
+        """Read the output of a running board from an open port."""
         self._line = line
         self.on = True
         self._follower.listen(line)

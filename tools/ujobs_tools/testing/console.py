@@ -14,21 +14,21 @@ _STARTS = re.compile(r"job (\S+) \(\d+\) starts, attempt (\d+)")
 
 
 class BoardOnConsole:
-    """log: file that gets the console. Tracebacks on it fail the test, unless expected."""
+    """A board with a console. log: file for the console. Unexpected tracebacks on it fail the test."""
 
     def __init__(self, log: Path, service: JobsService) -> None:
         self._log = log
-        self._seen = 0  # characters of the console that expect() has used up
+        self._seen = 0  # characters of the console up to the end of the last text that expect() found
         self._expected_tracebacks = 0
         service.attempts = self.attempts
 
     @property
     def console(self) -> str:
-        """All that the board has printed."""
+        """All output of the board."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def stopped(self) -> str | None:
-        """Why the board prints nothing more; None while it runs."""
+        """Return why the board has stopped; None while it runs."""
         return None
 
     def expect(self, text: str, seconds: float = 30) -> str:
@@ -50,18 +50,18 @@ class BoardOnConsole:
             time.sleep(_LOOK)
 
     def expect_traceback(self, text: str = "", seconds: float = 30) -> None:
-        """Wait for a traceback that the test provokes. text: part of it, or of the output after it."""
+        """Wait for a traceback that the test causes. text: part of it, or of the output after it."""
         self._expected_tracebacks += 1
         self.expect(_TRACEBACK, seconds)
         if text:
             self.expect(text, seconds)
 
     def attempts(self, job_id: str) -> int:
-        """Number of attempts: how often the job's handler was started."""
+        """Return the number of attempts of a job."""
         return max((int(number) for found, number in _STARTS.findall(self.console) if found == job_id), default=0)
 
     def unexpected_traceback(self) -> str | None:
-        """The first unexpected traceback, with the output after it; None if there is none."""
+        """Return the first unexpected traceback, with the output after it; None if there is none."""
         parts = self.console.split(_TRACEBACK)
         if len(parts) - 1 <= self._expected_tracebacks:
             return None

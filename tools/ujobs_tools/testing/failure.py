@@ -1,4 +1,4 @@
-"""What a failed test shows of the board and the service."""
+"""Sections about the board and the service in the report of a failed test."""
 
 from ujobs_tools.aws.executions import in_words
 from ujobs_tools.testing.console import BoardOnConsole
@@ -6,7 +6,8 @@ from ujobs_tools.testing.jobs_service import Job, JobsService
 
 
 def sections(board: object, service: object, lines: int) -> list[tuple[str, str]]:
-    """Headings and texts: the last lines of the console, the last messages, the versions of each job's execution."""
+    """Return headings and texts: the last lines of the console, the last messages, the versions of each job's
+    execution. lines: maximum number of lines of a section."""
     found = []
     if isinstance(board, BoardOnConsole):
         found.append(("the board's console", "\n".join(board.console.splitlines()[-lines:])))

@@ -1,4 +1,4 @@
-"""The fixture `service`: jobs for the test's board, and faults of the service."""
+"""The fixture `service`: creates jobs for the test's board, and causes faults of the service."""
 
 import json
 import time
@@ -18,8 +18,8 @@ _LOOK = 0.03  # seconds between polls of an execution
 
 @dataclass
 class Execution:
-    """status, details, version: of the execution when it was looked at. attempts: how often the handler was started,
-    by what the board says."""
+    """State of an execution at one moment. details: status details. version: version number. attempts: number of
+    attempts, according to the board's console."""
 
     status: str
     details: dict[str, str]
@@ -35,7 +35,7 @@ class Job:
     service: "JobsService" = field(repr=False)
 
     def look(self) -> Execution:
-        """The current state of the execution."""
+        """Return the current state of the execution."""
         found = self.service.iot.describe_job_execution(thingName=self.service.thing.name, jobId=self.job_id)
         execution: dict[str, Any] = found["execution"]
         attempts = self.service.attempts(self.job_id)
@@ -58,15 +58,18 @@ class Job:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """Every version of the execution, oldest first; only `ujobs serve` keeps them."""
+        """All versions of the execution, oldest first; only `ujobs serve` keeps them."""
         path = f"/_ujobs/executions/{self.service.thing.name}/{self.job_id}/history"
         found: list[dict[str, Any]] = json.loads(cloud.get(self.service.url + path))["history"]
         return found
 
 
 class JobsService:
-    """url: for boto3, None for AWS. thing: the test's. local: the service if it runs in this process, which faults
-    need. attempts: says how often the board has started a job's handler."""
+    """The Jobs service of a test.
+
+    url: endpoint URL for boto3; None for AWS. thing: thing of the test. local: the service if it runs in this process;
+    faults need it. attempts: returns the number of attempts of a job.
+    """
 
     def __init__(self, url: str | None, thing: Thing, local: LocalService | None) -> None:
         self.url = url or ""
@@ -106,7 +109,7 @@ class JobsService:
         )
 
     def advance(self, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
-        """Move the service's clock ahead, so that its timers expire. Later tests of the session see that time, too."""
+        """Move the service's clock ahead, so that its timers expire. It stays ahead for later tests of the session."""
         self._here("advance").call(lambda service: service.advance(seconds + 60 * minutes + 3600 * hours))
 
     def cut(self) -> None:
@@ -115,7 +118,7 @@ class JobsService:
         self._here("cut").call(lambda service: service.cut(name))
 
     def messages(self) -> list[str]:
-        """The board's messages in order, each request with its reply; none where the service is not ours."""
+        """Return the board's messages in order, each request with its reply; empty with --ujobs-endpoint."""
         if self._local is None:
             return []
         name = self.thing.name
@@ -132,5 +135,5 @@ class JobsService:
 
     def _here(self, what: str) -> LocalService:
         if self._local is None:
-            pytest.skip(f"{what} needs the service that the tests start themselves, not --ujobs-endpoint")
+            pytest.skip(f"{what} needs the tests' own service, so it does not work with --ujobs-endpoint")
         return self._local

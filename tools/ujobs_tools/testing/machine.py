@@ -1,4 +1,4 @@
-"""What is attached to the pins of a board in a test: set before a run, read after it."""
+"""The pins and peripherals of a board in a test: set them before a run, read them afterwards."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,9 +6,12 @@ from typing import Any
 
 @dataclass
 class Machine:
-    """levels: of the pins, by GPIO number. changes: the levels that the handler set, in order. analogue: what each ADC
-    pin reads, 0 to 65535. pwm: {"freq", "duty_u16"} of each PWM pin. i2c: devices on the bus, as
-    {address: {register: byte}}; what the handler wrote is in it afterwards."""
+    """State of the peripherals, by GPIO number.
+
+    levels: level of each pin. changes: levels that the handler set, in order. analogue: reading of each ADC pin, 0 to
+    65535. pwm: {"freq", "duty_u16"} of each PWM pin. i2c: devices on the bus, as {address: {register: byte}}; it
+    includes the changes by the handler afterwards.
+    """
 
     levels: dict[int, int] = field(default_factory=dict)
     analogue: dict[int, int] = field(default_factory=dict)
@@ -17,7 +20,7 @@ class Machine:
     pwm: dict[int, dict[str, int]] = field(default_factory=dict)
 
     def as_order(self) -> dict[str, Any]:
-        """For one_boot: JSON has no integers as keys."""
+        """Return it as JSON for one_boot; lists replace dicts, because keys of JSON objects cannot be integers."""
         return {
             "levels": list(self.levels.items()),
             "analogue": list(self.analogue.items()),
@@ -25,7 +28,7 @@ class Machine:
         }
 
     def take(self, report: dict[str, Any]) -> None:
-        """Take over what one_boot reports of a run."""
+        """Update it from the report of one_boot."""
         self.levels = dict(report["levels"])
         for pin, levels in report["changes"]:
             self.changes.setdefault(pin, []).extend(levels)

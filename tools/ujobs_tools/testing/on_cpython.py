@@ -1,7 +1,7 @@
-"""CPython's side of `run_job`: in this process, so that a debugger and a coverage tool see the handler.
+"""Runs handlers for `run_job` on CPython, in this process, so that debuggers and coverage tools work.
 
-The application gets a board's `time`, `machine` and flash while it runs. Its module is imported again at each boot,
-unless the handler was given as a function: then its global variables outlive a reset, as they would not on a board.
+The application gets a board's `time`, `machine` and flash while it runs. Its module is imported again at each boot. If
+the handler was given as a function, it is not: then global variables keep their values over resets, unlike on a board.
 """
 
 import asyncio
@@ -31,11 +31,12 @@ _TIME = ["sleep", "sleep_ms", "sleep_us", "ticks_ms", "ticks_us", "time"]
 
 
 def install() -> None:
-    """Let this process import ujobs and applications: the library, `machine`, and what CPython's modules lack."""
+    """Make ujobs and applications importable in this process: add the library, `machine`, and functions that CPython's
+    modules lack."""
     for folder in (DEVICE, SHIMS, LIBRARY.parent):
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
-    # The other fakes are for MicroPython only.
+    # Remove the folder again: the other fakes are for MicroPython only.
     sys.path.append(str(FAKES))
     import peripherals  # type: ignore[import-not-found]
 
@@ -61,7 +62,7 @@ def _add(module: Any, name: str, value: Any) -> None:
 
 
 class CPython:
-    """Boards whose processor is this process."""
+    """Boards that run in this process."""
 
     name = "cpython"
 
@@ -69,12 +70,12 @@ class CPython:
         install()
 
     def board(self) -> "_Board":
-        """A board with nothing on its flash."""
+        """Return a board with empty flash."""
         return _Board()
 
 
 class _PowerCut(KeyboardInterrupt):
-    """Ends the event loop at once, which it does for nothing else."""
+    """Ends the event loop at once. The loop catches other exceptions, but not a KeyboardInterrupt."""
 
 
 class _Board:
@@ -92,12 +93,12 @@ class _Board:
         return boot.run(order)
 
     def close(self) -> None:
-        """Remove its flash."""
+        """Remove the flash."""
         self._folder.cleanup()
 
 
 class _Boot:
-    """What one_boot asks of CPython, for one boot."""
+    """The platform of one_boot on CPython, for one boot."""
 
     def __init__(self, target: Target, flash: Path) -> None:
         self._target = target
@@ -121,7 +122,7 @@ class _Boot:
         except _PowerCut:
             assert self._report is not None
             report = self._report
-            # What ran while the program was being ended would not have run on a board.
+            # Discard changes made while the program was being ended: on a board, that code would not have run.
             shutil.rmtree(self._flash)
             self._kept.rename(self._flash)
         except Exception as error:
@@ -135,13 +136,13 @@ class _Boot:
         return report
 
     def set_time(self, board_time: Any) -> None:
-        """The module `time` is the board's until the end."""
+        """Replace functions of `time` with the board's until the boot is over."""
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         for name in _TIME:
             self._undo.enter_context(_replaced(time, name, getattr(board_time, name)))
 
     def register(self, agent: Any, order: dict[str, Any], starts: Callable[[Any], None]) -> None:
-        """Import the application and have it register its handlers."""
+        """Import the application and call its setup()."""
         import one_boot  # type: ignore[import-not-found]
 
         function = self._target.function
@@ -171,15 +172,15 @@ class _Boot:
         return importlib.import_module(self._target.module)
 
     def fill_flash(self) -> None:
-        """Leave no room on flash: harder than littlefs, which may find some for a few bytes."""
+        """Fill the flash; stricter than littlefs, which may still have room for a few bytes."""
         self._full = True
 
     def at_end(self, undo: Callable[[], None]) -> None:
-        """Call it when the boot is over."""
+        """Register a function to call when the boot is over."""
         self._undo.callback(undo)
 
     def cut_power(self, report: dict[str, Any]) -> None:
-        """Keep what is on flash and what was printed, and end the program."""
+        """Save the flash and the output, and end the program."""
         import copy
 
         self._report = copy.deepcopy(report)
@@ -215,12 +216,12 @@ class _Boot:
         return on_board
 
     def _place(self, path: Any) -> Any:
-        """Where a path of the board is on the host; the host's own paths stay what they are."""
+        """Return the host's path for a path of the board; the host's own paths stay unchanged."""
         if not isinstance(path, str):
             return path
         if path.startswith("/") and any(path.startswith(root) for root in _host_roots(self._target)):
             return path
-        # Nothing may leave the flash.
+        # normpath() keeps the path inside the flash folder.
         return str(self._flash / os.path.normpath("/" + path).lstrip("/"))
 
 

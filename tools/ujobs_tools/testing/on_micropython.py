@@ -1,4 +1,4 @@
-"""MicroPython's side of `run_job`: a process a boot, flash in a file."""
+"""Runs handlers for `run_job` on MicroPython: one process per boot, with the flash in a file."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from ujobs_tools.testing.order import BootFailed, Target
 DEVICE = Path(__file__).with_name("device")
 _BLOCKS = 64
 _HEAP = "16m"
-_PATIENCE = 60  # seconds that one boot may take
+_PATIENCE = 60  # maximum seconds of one boot
 _MARK = "\x02ujobs "
 
 
 class MicroPython:
-    """Boards whose processor is MicroPython. folder: for the compiled library and for flash."""
+    """Boards that run on MicroPython. folder: for the compiled library and the flash files."""
 
     name = "micropython"
 
@@ -37,7 +37,7 @@ class MicroPython:
                 path.write_bytes(content)
 
     def board(self) -> "_Board":
-        """A board with nothing on its flash."""
+        """Return a board with empty flash."""
         return _Board(self._folder, self._library)
 
 
@@ -90,12 +90,12 @@ class _Board:
         return report
 
     def close(self) -> None:
-        """Remove its flash."""
+        """Remove the flash."""
         self._image.unlink()
 
 
 class _Killer:
-    """Ends a process that takes too long."""
+    """Kills a process that takes too long."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         import threading

@@ -1,4 +1,4 @@
-"""Which handler `run_job` is to run, and what can go wrong before it runs."""
+"""Finds the handler that `run_job` runs."""
 
 import inspect
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class BootFailed(AssertionError):
-    """The application or ujobs itself failed, rather than the job; the text has the console."""
+    """The application or ujobs failed, not the job; the text contains the console."""
 
     def __init__(self, reason: str, console: str) -> None:
         super().__init__(f"{reason}\n--- console ---\n{console}" if console else reason)
@@ -17,8 +17,8 @@ class BootFailed(AssertionError):
 
 @dataclass(frozen=True)
 class Target:
-    """module: the application's, found in one of the folders. function: the handler; None where the document's
-    operation says which."""
+    """A handler. module: name of the application's module, in one of `folders`. function: the handler; None if the
+    operation in the document selects it."""
 
     module: str
     folders: tuple[Path, ...]
@@ -26,7 +26,7 @@ class Target:
 
     @property
     def function_name(self) -> str | None:
-        """Under which another interpreter finds the handler. Raises ValueError for one that has no such name."""
+        """The name with which another interpreter finds the handler. Raises ValueError unless it is at module level."""
         if self.function is None:
             return None
         name = self.function.__qualname__
@@ -36,14 +36,15 @@ class Target:
 
 
 def find(handler: "Callable[..., Any] | str", app: Path | None) -> Target:
-    """The target that `run_job` means. app: the application's folder or file, where the handler is an operation."""
+    """Return the handler for `run_job`. app: the application's folder or file, needed if `handler` is an operation.
+    Raises ValueError."""
     if not isinstance(handler, str):
         file = inspect.getsourcefile(sys.modules[handler.__module__])
         if file is None:
-            raise ValueError(f"{handler.__qualname__} has no source file")
+            raise ValueError(f"{handler.__qualname__} does not have a source file")
         return Target(Path(file).stem, (Path(file).resolve().parent,), handler)
     if app is None:
-        raise ValueError(f"no application to take the operation {handler!r} from: give app=, or `app` in ujobs.toml")
+        raise ValueError(f"no application with the operation {handler!r}: give app=, or set `app` in ujobs.toml")
     app = app.resolve()
     if app.is_dir():
         return Target("app", (app,), None)

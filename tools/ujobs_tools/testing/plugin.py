@@ -1,5 +1,4 @@
-"""The pytest plugin: fixtures for tests of an application's handlers. Modules are imported when a fixture needs
-them."""
+"""The pytest plugin: fixtures for tests of an application's handlers. Imports are local, so that pytest starts fast."""
 
 import itertools
 import os
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from ujobs_tools.testing.jobs_service import JobsService
     from ujobs_tools.testing.virtual_board import VirtualBoard
 
-_LINES = 60  # of the console, and messages, that a failure shows
-_UPDATE_INTERVAL = 1  # seconds between two progress updates, where the settings have none
+_LINES = 60  # lines of the console, and messages, in the report of a failure
+_UPDATE_INTERVAL = 1  # seconds between two progress updates, if the settings do not set it
 _VIRTUAL = "virtual"
 _numbers = itertools.count(1)
 
@@ -27,24 +26,26 @@ INTERPRETERS = ("cpython", "micropython")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of ujobs."""
+    """Add the options of ujobs."""
     group = parser.getgroup("ujobs")
     group.addoption(
-        "--ujobs-endpoint", metavar="URL", help="Run against this `ujobs serve` or MiniStack, not a service of our own."
+        "--ujobs-endpoint", metavar="URL", help="Use this `ujobs serve` or MiniStack. Default: a service for the tests."
     )
     group.addoption(
         "--ujobs-board", metavar="PORT", default=_VIRTUAL,
-        help="The board of the fixture `board`: virtual, or the port of a real one: /dev/ttyUSB0, socket://HOST:PORT.",
+        help="Board of the fixture `board`: virtual, or the port of a real one: /dev/ttyUSB0, socket://HOST:PORT.",
     )
     group.addoption(
         "--ujobs-host", metavar="ADDRESS",
-        help="Address by which a real board reaches this machine; the tests' service then listens to the network.",
+        help="Address of this machine for a real board; the tests' service then listens on the network.",
     )
 
 
 def _project(config: pytest.Config) -> "Project | None":
-    """The project of the tests that pytest was given, else the one that it was started in. Its root says neither: an
-    option's path may have led it astray."""
+    """Return the project that contains the tests given to pytest, else the one that contains the current folder.
+
+    pytest's rootpath comes last, because paths in other options can change it.
+    """
     from ujobs_tools.project import ujobs_toml
 
     folder = config.invocation_params.dir
@@ -70,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", params=INTERPRETERS)
 def ujobs_interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Interpreter":
-    """Where `run_job` runs handlers: each test runs on both."""
+    """The interpreter of `run_job`; each test runs on both."""
     if request.param == "cpython":
         from ujobs_tools.testing.on_cpython import CPython
 
@@ -86,14 +87,15 @@ def ujobs_interpreter(request: pytest.FixtureRequest, tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="session")
 def ujobs_app(pytestconfig: pytest.Config) -> Path | None:
-    """The application's folder or file: of ujobs.toml. Override it for one without a project."""
+    """The application's folder or file. Default: `app` in ujobs.toml. Override it for an application without a
+    project."""
     found = _project(pytestconfig)
     return None if found is None else found.app
 
 
 @pytest.fixture
 def run_job(ujobs_interpreter: "Interpreter", ujobs_app: Path | None) -> "RunJob":
-    """Runs a handler alone: `run_job(handler, document)`, see RunJob."""
+    """Runs a single handler: `run_job(handler, document)`, see RunJob."""
     from ujobs_tools.testing.alone import RunJob
 
     return RunJob(ujobs_interpreter, ujobs_app)
@@ -103,7 +105,7 @@ def run_job(ujobs_interpreter: "Interpreter", ujobs_app: Path | None) -> "RunJob
 def ujobs_service(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[LocalService | None]":
-    """The session's Jobs service; None where --ujobs-endpoint names another."""
+    """The Jobs service of the session; None with --ujobs-endpoint."""
     if pytestconfig.getoption("--ujobs-endpoint"):
         yield None
         return
@@ -115,7 +117,7 @@ def ujobs_service(
 
 @pytest.fixture
 def ujobs_topics() -> Sequence[str]:
-    """Topics of the application's own, which the policy of the test's thing allows: override it."""
+    """Topics of the application, for the policy of the test's thing. Override it."""
     return ()
 
 
@@ -123,7 +125,7 @@ def ujobs_topics() -> Sequence[str]:
 def service(
     ujobs_service: "LocalService | None", ujobs_topics: Sequence[str], pytestconfig: pytest.Config, tmp_path: Path
 ) -> "JobsService":
-    """A thing of its own for the test in the session's Jobs service; creates its jobs, and causes faults."""
+    """Jobs and faults for the test. Creates a thing for the test in the session's Jobs service."""
     from ujobs_tools.aws import fleet
     from ujobs_tools.testing.jobs_service import JobsService
 
@@ -150,7 +152,7 @@ def ujobs_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ujobs_settings() -> dict[str, Any]:
-    """Settings of the board that differ from the project's: override it."""
+    """Settings of the board that differ from the project's. Override it."""
     return {}
 
 
@@ -159,8 +161,8 @@ def board(
     service: "JobsService", ujobs_app: Path | None, ujobs_settings: dict[str, Any], request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> "Iterator[VirtualBoard | CableBoard]":
-    """A board with the application, switched on, connected to the test's `service`: a virtual one, or a real one with
-    --ujobs-board."""
+    """A running board with the application, connected to the test's `service`: a virtual board, or with --ujobs-board a
+    real one."""
     settings = _settings(request.config, service, ujobs_app, ujobs_settings)
     port = str(request.config.getoption("--ujobs-board"))
     log = tmp_path / "console.txt"
@@ -222,7 +224,7 @@ def _cable_board(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """A traceback on the console fails the test, unless it was expected."""
+    """Fail the test if there is an unexpected traceback on the console."""
     result = yield
     if "board" not in pyfuncitem.funcargs:
         return result
@@ -240,7 +242,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the console, the messages and the executions' versions to the report of a failure."""
+    """Add the console, the messages and the versions of the executions to the report of a failure."""
     report = yield
     if report.when == "call" and report.failed and isinstance(item, pytest.Function):
         from ujobs_tools.testing.failure import sections

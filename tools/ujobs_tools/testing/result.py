@@ -1,4 +1,4 @@
-"""What came of a job that `run_job` ran."""
+"""The result of a job that `run_job` ran."""
 
 import json
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from ujobs_tools.testing.machine import Machine
 
 
 class Version(NamedTuple):
-    """One version of the execution, as the service had it."""
+    """One version of the execution in the service."""
 
     status: str
     number: int
@@ -16,7 +16,7 @@ class Version(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """One call of progress(), tick() or note()."""
+    """Arguments of one call of progress(), tick() or note()."""
 
     done: float | None
     total: float | None
@@ -25,10 +25,13 @@ class Progress(NamedTuple):
 
 @dataclass
 class Result:
-    """status: SUCCEEDED, FAILED, REJECTED or CANCELED. details: the status details that it ended with. progress: every
-    call of job.progress(), tick() and note(). checkpoints: every value given to job.save(). attempts: how often the
-    handler was started. console: what the board printed. versions: every version of the execution. files: on flash at
-    the end, path to content. machine: the pins. seconds: how long it took by the board's clock."""
+    """The result of a job.
+
+    status: SUCCEEDED, FAILED, REJECTED or CANCELED. details: final status details. progress: calls of job.progress(),
+    tick() and note(). checkpoints: values given to job.save(). attempts: number of attempts. console: output of the
+    board. versions: all versions of the execution. files: files on flash at the end, content by path. machine: pins and
+    peripherals. seconds: duration on the board's clock.
+    """
 
     status: str = ""
     details: dict[str, str] = field(default_factory=dict)
@@ -42,12 +45,12 @@ class Result:
     seconds: float = 0.0
 
     def take(self, report: dict[str, Any]) -> None:
-        """Add what one_boot reports of one boot."""
+        """Add the report of one_boot for one boot."""
         execution = report["execution"]
         self.status = execution["status"]
         self.details = dict(execution["statusDetails"])
         self.progress += [Progress(*call) for call in report["progress"]]
-        # As the next boot would find them: JSON has no tuples.
+        # Convert to JSON and back, as the journal does: tuples become lists.
         self.checkpoints += json.loads(json.dumps(report["checkpoints"]))
         self.versions += [Version(*version) for version in report["history"]]
         self.machine.take(report["machine"])

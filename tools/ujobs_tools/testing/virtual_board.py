@@ -17,7 +17,7 @@ _LONGEST_JUMP = 6 * 24 * 3600  # seconds
 
 
 class Files(Mapping[str, bytes]):
-    """The files on a board's flash at this moment, by path from / on; writing needs the power to be off."""
+    """The current files on a board's flash, content by absolute path; writing requires that the power is off."""
 
     def __init__(self, image: Path) -> None:
         self._image = image
@@ -36,9 +36,10 @@ class Files(Mapping[str, bytes]):
 
 
 class VirtualBoard(BoardOnConsole):
-    """image: its flash. log: file that gets its console.
+    """A virtual board. image: file with its flash. log: file for its console.
 
-    files, analogue, pwm, i2c: what is on its flash, and around it; set and read them as dicts."""
+    files, analogue, pwm, i2c: its files and peripherals; read and set them like dicts.
+    """
 
     def __init__(self, image: Path, log: Path, service: JobsService) -> None:
         super().__init__(log, service)
@@ -53,7 +54,7 @@ class VirtualBoard(BoardOnConsole):
         self._timers: list[threading.Timer] = []
 
     def stopped(self) -> str | None:
-        """Why nothing more will be printed; None while the board runs."""
+        """Return why the board has stopped; None while it runs."""
         if self._process is None or self._process.poll() is None:
             return None
         error = self._log.with_suffix(".err").read_text(errors="replace").strip()
@@ -62,7 +63,7 @@ class VirtualBoard(BoardOnConsole):
     def start(self) -> None:
         """Switch the power on."""
         if self._process is not None:
-            raise ValueError("the board has power already")
+            raise ValueError("the board already has power")
         command = [sys.executable, "-m", "ujobs_tools.board.run_image", str(self._image), str(self._log)]
         output = self._log.with_suffix(".err")
         with output.open("ab") as errors:
@@ -77,7 +78,7 @@ class VirtualBoard(BoardOnConsole):
             self._process = None
 
     def lose_link(self, seconds: float) -> None:
-        """Switch the access point off for this time, and break the connection; returns immediately."""
+        """Switch the access point off for `seconds`, and break the connection; returns immediately."""
         if self._process is None:
             raise ValueError("the board has no power")
         process = self._process
@@ -96,28 +97,28 @@ class VirtualBoard(BoardOnConsole):
     def advance(self, seconds: float = 0, minutes: float = 0, hours: float = 0) -> None:
         """Move the board's clocks ahead, by at most six days at once; ends deep sleep.
 
-        What was due in between is due at once afterwards, as if the processor had stood still for so long. The watchdog
-        and the service's timers go by real time.
+        Everything that was due in between is due at once afterwards, as if the processor had stopped for that time. The
+        watchdog and the service's timers use real time.
         """
         span = seconds + 60 * minutes + 3600 * hours
         if not 0 < span <= _LONGEST_JUMP:
-            raise ValueError("a board's clock can jump ahead by up to 6 days, for its ticks wrap around after 12")
+            raise ValueError("a board's clock can jump ahead by up to 6 days, because its ticks wrap around after 12")
         self._outside.jump(span)
         if self._process is not None:
             self._process.send_signal(signal.SIGALRM)
 
     def fill_flash(self) -> None:
-        """Leave no block free on flash; the power must be off."""
+        """Use up all free blocks of the flash; the power must be off."""
         if self._process is not None:
             raise ValueError("cut the power before the flash is filled")
         fill(self._image)
 
     def pin(self, number: int) -> PinOutside:
-        """A pin: `pin(2).value` is its level; setting it is for inputs."""
+        """Return a pin: `pin(2).value` is its level; set it for inputs."""
         return PinOutside(self._outside, number)
 
     def close(self) -> None:
-        """Switch it off for good."""
+        """Switch the power off at the end of the test."""
         for timer in self._timers:
             timer.cancel()
         self.cut_power()

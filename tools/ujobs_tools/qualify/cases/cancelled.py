@@ -1,4 +1,4 @@
-"""A job cancelled in each of its phases: queued, just started, at work (async and blocking), about to end."""
+"""Cancels a job in each phase: queued, just started, running (async and blocking), about to end."""
 
 import contextlib
 import time
@@ -34,14 +34,14 @@ def _running(operation: str, pause: float) -> Callable[[Bench], str]:
         board.wait_for("was ended by the service", _PATIENCE, since)
         bench.figure(f"seconds until {operation} stopped", time.monotonic() - start)
         account.expect(job, "CANCELED")
-        bench.job({"operation": "blink", "times": 1})  # the board goes on
+        bench.job({"operation": "blink", "times": 1})  # the board continues
         return "CANCELED, the handler stopped, the next job SUCCEEDED"
 
     return run
 
 
 def _ending(bench: Bench) -> str:
-    # Whoever comes first wins; the board must agree with the cloud, and go on.
+    # The job ends with either status; the board must continue in both cases.
     account = bench.account
     seen = []
     for after in (0.0, 0.1, 0.2, 0.3):
@@ -62,10 +62,10 @@ CASES = (
     Case("jobs.cancel-queued", "cancelled while queued: never started", _queued, executions=lambda resets: 2),
     Case("jobs.cancel-started", "cancelled as it starts: the handler stops", _running("work", 0),
          executions=lambda resets: 2),
-    Case("jobs.cancel-working", "cancelled at work: the handler stops", _running("work", 2),
+    Case("jobs.cancel-working", "cancelled while running: the handler stops", _running("work", 2),
          executions=lambda resets: 2),
     Case("jobs.cancel-blocking", "cancelled in a blocking handler: it stops at its next job.tick()",
          _running("steady", 1), executions=lambda resets: 2),
-    Case("jobs.cancel-ending", "cancelled about when it ends: CANCELED or SUCCEEDED, and the board goes on", _ending,
+    Case("jobs.cancel-ending", "cancelled near its end: CANCELED or SUCCEEDED, and the board continues", _ending,
          executions=lambda resets: 5),
 )

@@ -10,13 +10,13 @@ from ujobs_tools.qualify.transfer import Streams, entry, web_server
 _PATH = "/data/qualify.bin"
 _RESERVE = 131072  # bytes of flash that stay free
 _PATIENCE = 900.0  # seconds
-_PARTS = 5  # of --resets, of which it gets one
+_PARTS = 5  # parts of --resets; this case gets one
 _SMALL = 65536  # bytes
-_LONGEST = 3.0  # seconds of a small download
+_LONGEST = 3.0  # maximum seconds of a small download
 
 
 def _content(size: int, seed: int) -> bytes:
-    # Nothing that compresses or repeats by blocks.
+    # Content that does not compress, and whose blocks differ.
     return bytes((n * 11 + n // 251 + seed) & 255 for n in range(size))
 
 
@@ -31,7 +31,7 @@ def _fetch(bench: Bench, name: str, content: bytes, source: dict[str, Any], opti
     account.expect(account.create(document, **options), "SUCCEEDED", _PATIENCE, fetched="1")
     bench.figure(f"KB/s by {name}", len(content) / 1024 / (time.monotonic() - start))
     bench.job({"operation": "files", "delete": [_PATH]}, deleted="1")
-    return f"{len(content)} bytes arrived, SHA-256 right"
+    return f"{len(content)} bytes arrived with the right SHA-256"
 
 
 def _by_stream(bench: Bench) -> str:
@@ -67,7 +67,7 @@ def _with_resets(bench: Bench) -> str:
                 raise Unexpected(f"SUCCEEDED, but flash has SHA-256 {there}")
             bench.say(f"         {at + 1} of {count}: {1000 * moment:.0f} ms, SUCCEEDED")
     bench.job({"operation": "files", "delete": [_PATH]}, deleted="1")
-    return f"{count} resets: each file SUCCEEDED and is whole in flash"
+    return f"{count} resets: each job SUCCEEDED, and its file in flash is complete"
 
 
 CASES = (
@@ -75,6 +75,6 @@ CASES = (
          lambda resets: 2),
     Case("updates.web", "the same by HTTP from this machine, on AWS by presigned URL over HTTPS", _by_web, (FILES,),
          lambda resets: 2),
-    Case("updates.download-resets", "resets at random moments of downloads: SUCCEEDED, and the file is whole",
+    Case("updates.download-resets", "resets at random times during downloads: SUCCEEDED, and the file is complete",
          _with_resets, (FILES, RESET_LINE), lambda resets: share(resets, _PARTS) + 1),
 )

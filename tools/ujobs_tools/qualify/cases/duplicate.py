@@ -8,7 +8,7 @@ _JOBS = 3
 
 
 def _duplicate(bench: Bench) -> str:
-    # Where the board takes a message in: no cloud sends a duplicate when it is asked to.
+    # The application on the board duplicates the messages, because no cloud sends duplicates on request.
     account = bench.account
     bench.job({"operation": "duplicate", "on": True})
     jobs = [account.create({"operation": "tally", "to": 3}) for _ in range(_JOBS)]

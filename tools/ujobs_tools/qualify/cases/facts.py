@@ -1,4 +1,4 @@
-"""What the board is."""
+"""Facts about the board."""
 
 from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import Case, Unexpected
@@ -31,5 +31,5 @@ def _connected(bench: Bench) -> str:
 CASES = (
     Case("facts.board", "chip, MicroPython, umqtt.simple, heap, flash and partitions are known", _facts,
          executions=lambda resets: 0),
-    Case("facts.connected", "connected, the clock right to 2 s if a time server is set", _connected),
+    Case("facts.connected", "connected; the clock is right to 2 s if a time server is set", _connected),
 )

@@ -1,4 +1,4 @@
-"""What the cloud's policy allows the board, and a message that the service refuses."""
+"""The board's policy in the cloud, and a message that the service rejects."""
 
 from ujobs_tools.deploy.provision import CONNECTED
 from ujobs_tools.qualify.bench import Bench
@@ -24,7 +24,7 @@ def _anothers_topic(bench: Bench) -> str:
     if found != "QUEUED":
         raise Unexpected(f"the other thing's job is {found}: its policy lets the board act for others")
     bench.job({"operation": "blink", "times": 1})
-    return "the connection was cut, the other thing's job is still QUEUED, the board is back"
+    return "the connection was closed, the other thing's job is still QUEUED, the board has connected again"
 
 
 def _refused(bench: Bench) -> str:
@@ -37,5 +37,5 @@ def _refused(bench: Bench) -> str:
 CASES = (
     Case("mqtt.policy", "another thing's topics are refused, its jobs untouched, and the board connects again",
          _anothers_topic, executions=lambda resets: 3),
-    Case("mqtt.oversize", "status details longer than the service takes are rejected, and the job goes on", _refused),
+    Case("mqtt.oversize", "status details over the service's limit are rejected, and the job continues", _refused),
 )

@@ -10,7 +10,7 @@ from ujobs_tools.qualify.tally import CHECKPOINTED, ONCE, PLAIN, Counted, disagr
 
 _UNITS = 10
 _UNIT = 50  # ms
-_LONGEST = _UNITS * _UNIT / 1000 * 1.6  # seconds: the moment may also be before it starts, or after it has ended
+_LONGEST = _UNITS * _UNIT / 1000 * 1.6  # seconds; some resets happen before the job starts or after it has ended
 _PATIENCE = 180.0  # seconds
 _KINDS = (CHECKPOINTED, CHECKPOINTED, PLAIN, ONCE)
 
@@ -25,7 +25,7 @@ def _unsent(bench: Bench) -> str:
 
 
 def _random_resets(how: str, parts: int) -> Callable[[Bench], str]:
-    """how: "line", or of device/app.py's `reset`. parts: it gets one of so many of --resets."""
+    """how: "line", or a value of `reset` in device/app.py. parts: the case gets one of `parts` parts of --resets."""
 
     def run(bench: Bench) -> str:
         account = bench.account
@@ -63,10 +63,10 @@ def _random_resets(how: str, parts: int) -> Callable[[Bench], str]:
 
 _AGREE = "cloud and flash agree: 0 lost, 0 doubled"
 CASES = (
-    Case("power.unsent", "reset when the result is in flash and nothing of it was sent: it is reported, not run again",
+    Case("power.unsent", "reset when the result is in flash but not sent: it is reported, without a second run",
          _unsent),
     *(
-        Case(f"power.{name}", f"{what} at random moments of counting jobs; {_AGREE}", _random_resets(how, parts), needs,
+        Case(f"power.{name}", f"{what} at random times of counting jobs; {_AGREE}", _random_resets(how, parts), needs,
              lambda resets, parts=parts: share(resets, parts))
         for name, what, how, parts, needs in (
             ("line", "hard resets by the reset line", "line", 1, (RESET_LINE,)),

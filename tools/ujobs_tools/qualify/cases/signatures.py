@@ -1,4 +1,4 @@
-"""How long the board takes to check a signature, and that it notices a wrong one."""
+"""Measures the time for checking a signature, and tests that a wrong signature is refused."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""A deep sleep: the board wakes, does what waits, and says why it woke."""
+"""Deep sleep: the board wakes, runs the waiting job, and reports why it woke."""
 
 import time
 
@@ -25,10 +25,10 @@ def _slept(bench: Bench) -> str:
         raise Unexpected(f"woke by {details.get('cause')}")
     if not any(CONNECTED in line for line in board.lines[since:]):
         raise Unexpected("it has not connected again")
-    return "woke by DEEPSLEEP_RESET, connected, and did the job that waited"
+    return "woke by DEEPSLEEP_RESET, connected, and ran the waiting job"
 
 
 CASES = (
-    Case("updates.deep-sleep", "deep sleep of 5 s: wakes by itself and does the job that waits", _slept,
+    Case("updates.deep-sleep", "deep sleep of 5 s: the board wakes automatically and runs the waiting job", _slept,
          executions=lambda resets: 2),
 )

@@ -1,4 +1,4 @@
-"""TLS servers that the board must refuse: another authority, another host name, an expired certificate."""
+"""TLS servers that the board must refuse: another CA, another host name, an expired certificate."""
 
 import base64
 import contextlib
@@ -16,13 +16,13 @@ from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import LOCAL, Case, Unexpected
 from ujobs_tools.qualify.transfer import listening_address
 
-_CONNECTED = "connected"  # as device/app.py says it
+_CONNECTED = "connected"  # from device/probes.py
 _LOOK = 0.2  # seconds
 
 
 @contextlib.contextmanager
 def _server(host: str, issued: Issued, folder: Path) -> Iterator[int]:
-    """A TLS server with this certificate that lets every client in; its port."""
+    """Run a TLS server with this certificate, which accepts every client; yields its port."""
     path = folder / "server.pem"
     path.write_bytes(issued.certificate_pem + issued.private_key_pem)
     path.chmod(0o600)
@@ -32,7 +32,7 @@ def _server(host: str, issued: Issued, folder: Path) -> Iterator[int]:
 
     def serve(listener: socket.socket) -> None:
         while not stop.is_set():
-            with contextlib.suppress(OSError):  # the board refuses, or nobody came
+            with contextlib.suppress(OSError):  # the board refuses, or there is no connection
                 connection, _ = listener.accept()
                 connection.settimeout(10)
                 with connection, context.wrap_socket(connection, server_side=True) as secure:
@@ -50,7 +50,7 @@ def _server(host: str, issued: Issued, folder: Path) -> Iterator[int]:
 
 
 def _case(name: str, expected: str, reason: str, make: Callable[[Authority, str], Issued]) -> Case:
-    """reason: what mbedTLS's text has in it; "" where it connects. make: the server's certificate."""
+    """reason: part of mbedTLS's error message; "" if the board connects. make: returns the server's certificate."""
 
     def run(bench: Bench) -> str:
         host = str(bench.settings["host"])
@@ -91,7 +91,7 @@ def _expired(authority: Authority, host: str) -> Issued:
 
 CASES = (
     _case("right", "the right server is accepted", "", _right),
-    _case("authority", "a server of another authority is refused", "trusted CA", _stranger),
+    _case("authority", "a server of another CA is refused", "trusted CA", _stranger),
     _case("name", "a server with another host name is refused", "Common Name", _wrong_name),
     _case("expired", "a server with an expired certificate is refused", "expired", _expired),
 )

@@ -1,4 +1,4 @@
-"""Updates of application and firmware: taken, rolled back, and with resets at random moments."""
+"""Updates of application and firmware: successful, rolled back, and with resets at random times."""
 
 import time
 
@@ -8,10 +8,10 @@ from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import FILES, FIRMWARE, RESET_LINE, TWO_PARTITIONS, Case, Unexpected, share
 from ujobs_tools.qualify.transfer import Streams, entry
 
-_PATIENCE = 240.0  # seconds, of an update with its trial
+_PATIENCE = 240.0  # seconds for an update with its trial
 _BROKEN = b"raise ValueError('this version does not start')\n"
-_PARTS = 5  # of --resets, of which it gets one
-_LONGEST = 6.0  # seconds from the update's start to its last restart
+_PARTS = 5  # parts of --resets; this case gets one
+_LONGEST = 6.0  # seconds from the start of the update to its last reboot
 
 
 def _application(number: int) -> dict[str, bytes]:
@@ -67,7 +67,7 @@ def _with_resets(bench: Bench) -> str:
                 raise Unexpected(f"{found['status']} {details_of(found)}, but version {runs} runs, not {number}")
             said.append(found["status"])
             bench.say(f"         {at + 1} of {count}: {1000 * moment:.0f} ms, {found['status']}, version {runs} runs")
-    return f"{count} resets: {said.count('SUCCEEDED')} SUCCEEDED, {said.count('FAILED')} FAILED, as the board runs"
+    return f"{count} resets: {said.count('SUCCEEDED')} SUCCEEDED, {said.count('FAILED')} FAILED; versions match"
 
 
 def _firmware(bench: Bench) -> str:
@@ -93,8 +93,8 @@ CASES = (
          lambda resets: 2),
     Case("updates.rollback", "an application that does not start: FAILED, and the previous version runs", _rolled_back,
          (FILES,), lambda resets: 3),
-    Case("updates.resets", "resets at random moments of updates: the cloud says what the board runs", _with_resets,
+    Case("updates.resets", "resets at random times of updates: the status matches the version", _with_resets,
          (FILES, RESET_LINE), lambda resets: 2 * share(resets, _PARTS)),
-    Case("updates.firmware", "a firmware into the other partition: SUCCEEDED, and the board runs from there", _firmware,
+    Case("updates.firmware", "firmware for the other partition: SUCCEEDED, and the board runs from it", _firmware,
          (FILES, TWO_PARTITIONS, FIRMWARE), lambda resets: 3),
 )

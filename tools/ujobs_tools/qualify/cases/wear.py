@@ -1,14 +1,14 @@
-"""What a job costs: erases of flash, bytes on the wire, least heap; and the clock's drift over the run."""
+"""Measures the cost of a job: flash erases, and bytes over MQTT; and the clock's drift over the run."""
 
 from ujobs_tools.qualify.bench import Bench
 from ujobs_tools.qualify.case import RECEIVED, SENT, Case, Unexpected
 
 _JOBS = 100
-_MOST_ERASES = 2.0  # a job, of a journal alone on a small file system
+_MOST_ERASES = 2.0  # per job, for a journal on a small file system of its own
 
 
 def _erases(bench: Bench) -> str:
-    bench.restart()  # it needs 24 KB in pieces of 4
+    bench.restart()  # the job needs 24 KB of heap, in blocks of 4 KB
     said = bench.job({"operation": "wear", "jobs": _JOBS}, seconds=120)
     each = int(said["erases"]) / _JOBS
     bench.figure("erases per job", each)

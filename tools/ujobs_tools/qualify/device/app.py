@@ -1,8 +1,8 @@
-"""The application that `ujobs qualify` puts on a board: handlers whose work can be counted afterwards.
+"""The application of `ujobs qualify` for the board: handlers whose work can be counted afterwards.
 
-Each handler leaves marks in a file of its job, /qualify/JOB: "s" when it starts, "+" when a unit of work is done, "e"
-when it ends. The programme reads them from flash and compares them with what the cloud says. The demo's handlers are
-there as well.
+Each handler writes marks to a file of its job, /qualify/JOB: "s" when it starts, "+" when a unit of work is done, "e"
+when it ends. The programme reads them from flash and compares them with the state in the cloud. The application
+includes the demo's handlers.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import machine
 from firmware import health
 
 _FOLDER = "/qualify"
-_LOOK = 0.2  # seconds between looks at the heap
+_LOOK = 0.2  # seconds between measurements of the heap
 _MOST_ATTEMPTS = 255
 _started = time.ticks_ms()
 _running = []  # tasks, held so that they are not collected as garbage
@@ -26,7 +26,7 @@ def setup(agent):
     """Register the handlers; main.py calls this once."""
     global _agent
     _agent = agent
-    # The programme's resets are wanted: they must not lead to safe mode.
+    # The programme resets the board on purpose: this must not lead to safe mode.
     health.lasted()
     demo.setup(agent)
     agent.on("work", step_timeout=1)(work)
@@ -44,12 +44,12 @@ def setup(agent):
     try:
         os.mkdir(_FOLDER)
     except OSError:
-        pass  # it is there
+        pass  # it exists
     _running.append(asyncio.create_task(_watch_heap()))
 
 
 def marks(job_id):
-    """The marks that a job has left."""
+    """Return the marks of a job."""
     try:
         with open(_FOLDER + "/" + job_id) as file:
             return file.read()
@@ -58,13 +58,13 @@ def marks(job_id):
 
 
 def mark(job, text):
-    """Add a mark: littlefs has all of it or nothing once the file is closed."""
+    """Add a mark; littlefs writes it completely or not at all."""
     with open(_FOLDER + "/" + job.job_id, "a") as file:
         file.write(text)
 
 
 async def work(job):
-    """{"operation": "work", "seconds": 9}: takes so long. With "reset": milliseconds after which the board resets."""
+    """{"operation": "work", "seconds": 9}: runs for so long. For "reset", see _reset_later."""
     mark(job, "s")
     _reset_later(job)
     seconds = job.document["seconds"]
@@ -86,13 +86,13 @@ def steady(job):
 
 
 async def tally(job):
-    """{"operation": "tally", "to": 9, "pause": 50}: counts units in flash, each once, also when the power fails."""
+    """{"operation": "tally", "to": 9, "pause": 50}: counts units in flash, each one once, also after a power loss."""
     mark(job, "s")
     _reset_later(job)
     to = job.document["to"]
     done = marks(job.job_id).count("+")
     saved = job.checkpoint or 0
-    # The mark comes first: a reset between the two leaves one mark more.
+    # The mark is written before the checkpoint: a reset between the two leaves one more mark.
     if not saved <= done <= saved + 1:
         raise ValueError("the checkpoint says %d, flash has %d marks" % (saved, done))
     for number in range(done + 1, to + 1):
@@ -105,7 +105,7 @@ async def tally(job):
 
 
 async def plain(job):
-    """{"operation": "plain", "to": 9, "pause": 50}: the same without checkpoints; begins again after a reset."""
+    """{"operation": "plain", "to": 9, "pause": 50}: the same without checkpoints; starts from 0 after a reset."""
     mark(job, "s")
     _reset_later(job)
     for number in range(job.document["to"]):
@@ -116,7 +116,7 @@ async def plain(job):
 
 
 async def unsent(job):
-    """{"operation": "unsent"}: its result is in flash when the board resets, and nothing of it was sent."""
+    """{"operation": "unsent"}: the board resets when the result is in flash but not sent."""
     mark(job, "s")
     if job.attempt == 1:
         journal = _agent.journal
@@ -132,7 +132,7 @@ async def unsent(job):
 
 
 async def flaky(job):
-    """{"operation": "flaky", "fails": 1}: fails so often, then succeeds."""
+    """{"operation": "flaky", "fails": 1}: fails in the first `fails` attempts, then succeeds."""
     mark(job, "s")
     if marks(job.job_id).count("s") <= job.document["fails"]:
         raise OSError("fails as asked")
@@ -140,12 +140,12 @@ async def flaky(job):
 
 
 def measure_document(job):
-    """{"operation": "measure-document", "fill": "…"}: the length of the filling, to see that all of it has arrived."""
+    """{"operation": "measure-document", "fill": "…"}: returns the length of `fill`, to show that all has arrived."""
     return {"length": len(job.document["fill"])}
 
 
 async def facts(job):
-    """{"operation": "facts", "ntp": HOST}: what only a running board knows."""
+    """{"operation": "facts", "ntp": HOST}: facts that only a running board knows."""
     gc.collect()
     from ujobs.restore import reset_cause
 
@@ -156,7 +156,7 @@ async def facts(job):
 
         found["version"] = str(VERSION)
     except ImportError:
-        pass  # the application as it was deployed
+        pass  # the deployed application, not an update
     try:
         from esp32 import Partition
 
@@ -183,7 +183,7 @@ async def facts(job):
 
 
 def duplicate(job):
-    """{"operation": "duplicate", "on": true}: from here on every message arrives twice, as QoS 1 allows; or no more."""
+    """{"operation": "duplicate", "on": true}: every message arrives twice from now on, as QoS 1 allows."""
     global _routes
     routes = _agent.link.routes
     if job.document["on"]:
@@ -202,7 +202,7 @@ def _twice(callback):
 
 
 def _probe(name):
-    # Imported with its first job: an application that does not use them need not hold them.
+    # Import the module with its first job, so that it uses no memory before.
     async def run(job):
         import probes
 
@@ -212,7 +212,7 @@ def _probe(name):
 
 
 def _reset_later(job):
-    # Once: after a reset the job is left alone.
+    # "reset": [how, milliseconds] resets the board in the job's first attempt.
     how, after = job.document.get("reset", ("", 0))
     if how and job.attempt == 1:
         _running.append(asyncio.create_task(_reset(how, after)))
@@ -221,7 +221,7 @@ def _reset_later(job):
 async def _reset(how, after):
     await asyncio.sleep(after / 1000)
     if how == "watchdog":
-        while True:  # nothing feeds it meanwhile
+        while True:  # does not feed the watchdog
             time.sleep(1)
     if how == "network":
         import network

@@ -1,4 +1,4 @@
-"""Run on the board over its REPL: what it is. Prints one dict."""
+"""Runs on the board through its REPL: prints a dict with facts about the board."""
 
 
 def _facts():
@@ -27,7 +27,7 @@ def _facts():
 
         found["file_system"] = ", ".join([type(one[0]).__name__ + " at " + one[1] for one in vfs.mount()])
     except (ImportError, AttributeError, TypeError):
-        found["file_system"] = "not told"
+        found["file_system"] = "unknown"
     try:
         import machine
 
@@ -49,7 +49,7 @@ def _facts():
         try:
             found["partitions"] = len(Partition.find(Partition.TYPE_APP))
         except AttributeError:
-            pass  # not told
+            pass  # unknown
         try:
             running.get_next_update()
             found["update_partition"] = True

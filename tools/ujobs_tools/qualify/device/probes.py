@@ -1,4 +1,4 @@
-"""Jobs of `ujobs qualify` that look at one part of the board: TLS, MQTT, signatures, sleep, wear, the wire."""
+"""Jobs of `ujobs qualify` that test one part of the board: TLS, MQTT, signatures, sleep, wear, bytes sent."""
 
 import asyncio
 import gc
@@ -11,7 +11,7 @@ _counted = [0, 0]  # bytes sent and received
 
 
 async def tls(job, agent):
-    """{"operation": "tls", "host": …, "port": …, "ca": Base64}: connects as the library does; says what comes of it."""
+    """{"operation": "tls", "host": …, "port": …, "ca": Base64}: connects; returns the result."""
     import socket
     from binascii import a2b_base64
 
@@ -34,12 +34,12 @@ async def tls(job, agent):
 
 
 async def publish(job, agent):
-    """{"operation": "publish", "topic": …}: publishes there, whatever comes of it."""
+    """{"operation": "publish", "topic": …}: publishes to the topic."""
     await agent.link.publish(job.document["topic"], '{"clientToken": "qualify"}')
 
 
 async def oversize(job, agent):
-    """{"operation": "oversize", "length": 1025}: an update with a status detail of this length; the answer."""
+    """{"operation": "oversize", "length": 1025}: sends a status detail of this length; returns the reply."""
     from ujobs.agent import JobsError
 
     details = {"long": "x" * job.document["length"]}
@@ -51,7 +51,7 @@ async def oversize(job, agent):
 
 
 async def signature(job, agent):
-    """{"operation": "signature", "key": Base64, "digest": hexadecimal, "signature": Base64}: right, wrong, how long."""
+    """{"operation": "signature", "key": Base64, "digest": hexadecimal, "signature": Base64}: checks it."""
     from binascii import a2b_base64, unhexlify
 
     from ujobs import verify
@@ -80,7 +80,7 @@ async def _sleep(agent, ms):
 
 
 async def wear(job, agent):
-    """{"operation": "wear", "jobs": 100}: the journal of so many jobs on a littlefs in RAM that counts erases."""
+    """{"operation": "wear", "jobs": 100}: writes the journal of so many jobs to littlefs in RAM; counts erases."""
     import vfs
 
     from ujobs.journal import Journal
@@ -104,7 +104,7 @@ async def wear(job, agent):
 
 
 class _Flash:
-    # A block device in RAM with the geometry of the ESP32's flash.
+    # A block device in RAM with the block size of the ESP32's flash.
     def __init__(self):
         gc.collect()
         self._blocks = [bytearray(_BLOCK) for _ in range(_BLOCKS)]
@@ -127,7 +127,7 @@ class _Flash:
 
 
 async def wire(job, agent):
-    """{"operation": "wire"}: bytes sent and received since the last such job; the first begins to count."""
+    """{"operation": "wire"}: returns bytes sent and received since the last such job; the first one starts counting."""
     link = agent.link
     if not hasattr(link, "counted"):
         link.counted = True

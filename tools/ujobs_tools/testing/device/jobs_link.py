@@ -1,6 +1,7 @@
-"""A link of ujobs with a Jobs service of one job at its other end, in memory; both interpreters.
+"""Replaces a Link of ujobs with a Jobs service in memory that has one job; both interpreters.
 
-It answers start-next, get and update as AWS IoT Jobs does: versions, refusals with the execution's state, notify-next.
+It answers start-next, get and update like AWS IoT Jobs, with versions, rejections with the execution's state, and
+notify-next.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ _SHOWN = ("jobId", "executionNumber", "versionNumber", "status", "statusDetails"
 
 
 class JobsLink:
-    """What Agent takes for a Link. execution: with the API's names, as JSON has it. over: set when it has ended."""
+    """A Link for Agent. execution: JSON object with the API's names. over: set when the execution has ended."""
 
     def __init__(self, thing, execution):
         self.timeout = 10
@@ -22,13 +23,13 @@ class JobsLink:
         self.execution = execution
         self.history = []  # (status, version number, status details) after each change
         self.over = asyncio.Event()
-        self.dead = False  # the power has been cut: nothing gets through any more
+        self.dead = False  # the power has been cut: requests get no reply
         self._prefix = "$aws/things/" + thing + "/jobs/"
         self._waiting = []
         self._arrived = asyncio.Event()
 
     async def run(self):
-        """Connect, and hand over what the service sends."""
+        """Connect, and deliver the service's messages."""
         self.up.set()
         for listener in self.listeners:
             listener(True)
@@ -42,16 +43,16 @@ class JobsLink:
                         received(topic, memoryview(payload))
 
     async def connect(self):
-        """Nothing to wait for."""
+        """Do nothing: the link is connected when run() starts."""
 
     async def disconnect(self):
-        """Nothing to say."""
+        """Do nothing."""
 
     async def subscribe(self, topic, qos=0):
-        """All arrives anyway."""
+        """Do nothing: every message is delivered."""
 
     async def unsubscribe(self, topic):
-        """All arrives anyway."""
+        """Do nothing: every message is delivered."""
 
     async def publish(self, topic, msg, retain=False, qos=0):
         """Send a message; only requests to the Jobs service are answered."""
@@ -77,7 +78,7 @@ class JobsLink:
             self._notify()
 
     def _answer(self, operation, request):
-        # Returns the code of a refusal, or "", and the reply.
+        # Returns the error code, "" if the request is accepted, and the reply.
         execution = self.execution
         job_id, _, verb = operation.rpartition("/")
         ended = execution["status"] in TERMINAL

@@ -1,7 +1,8 @@
-"""The program of MicroPython's side: reads an order, boots once, prints a report; MicroPython only.
+"""The process of on_micropython: reads an order, boots once, prints a report; MicroPython only.
 
-The report is one line of JSON after MARK. After a power cut it prints the report and waits to be killed, so that no
-`finally` of the application runs, as on silicon. Flash is littlefs in a file; the host's files are under /host.
+The report is one line of JSON after MARK. After a power cut the program prints the report and waits to be killed, so
+that no `finally` of the application runs, as on a real board. Flash is littlefs in a file; the host's files are under
+/host.
 """
 
 import json
@@ -12,17 +13,17 @@ MARK = "\x02ujobs "
 
 
 class Platform:
-    """What one_boot asks of MicroPython."""
+    """The platform of one_boot on MicroPython."""
 
     def __init__(self):
         self._ends = []
 
     def set_time(self, board_time):
-        """Everything imported from here on gets this `time`."""
+        """Replace `time` for all modules that are imported from now on."""
         sys.modules["time"] = board_time
 
     def register(self, agent, order, starts):
-        """Import the application and have it register its handlers."""
+        """Import the application and call its setup()."""
         import one_boot
 
         module = __import__(order["module"])
@@ -33,7 +34,7 @@ class Platform:
         finish()
 
     def fill_flash(self):
-        """Leave no room on flash, neither for blocks nor, in the folder's own, for small files."""
+        """Fill the flash with files of decreasing sizes, because littlefs stores small files inside folders."""
         os.mkdir("/fill")
         for size in (16384, 4096, 256, 16):
             try:
@@ -44,10 +45,10 @@ class Platform:
                 pass
 
     def at_end(self, undo):
-        """Nothing to undo: the process ends."""
+        """Do nothing: the process ends."""
 
     def cut_power(self, report):
-        """Never returns."""
+        """Print the report, and wait to be killed."""
         print_report(report)
         sys.stdin.read()
 
@@ -61,7 +62,7 @@ def main(fakes, image, blocks):
 
     import vfs
 
-    # As in main.py: what stays lies together, and a report of thousands of updates finds room in one piece.
+    # As in main.py, limit fragmentation: the report of a job with many updates needs one large block.
     gc.threshold(200000)
     sys.path.append("/host" + fakes)
     vfs.umount("/")

@@ -1,6 +1,6 @@
-"""One boot of a board with one job: ujobs' own agent, a Jobs service in memory, a clock that jumps; both interpreters.
+"""One boot of a board with one job: the real agent, a Jobs service in memory, fast time; both interpreters.
 
-The order for it, and what comes of it, are dicts that JSON can hold; see `run`.
+The order and the report are JSON objects; see `run`.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from jobs_link import JobsLink
 
 _BOOTED = 820454400  # seconds on the board's clock at its first boot: 2026-01-01, counted from 2000
 _THING = "board"
-_LOOK = 600  # seconds between looks at whether the agent still runs
+_LOOK = 600  # seconds between checks whether the agent still runs
 
 
 class BoardTime:
-    """The module `time` as the application sees it."""
+    """The module `time` of the application."""
 
     def __init__(self, clock, base):
         self.clock = clock
@@ -33,11 +33,11 @@ class BoardTime:
         return getattr(real_time, name)
 
     def time(self):
-        """Seconds since 2000."""
+        """Return the seconds since 2000."""
         return _BOOTED + self.base + self.clock.now // 1000
 
     def ticks_us(self):
-        """Microseconds, in steps of a millisecond."""
+        """Return microseconds, in steps of a millisecond."""
         return self.clock.ticks_ms() * 1000 % (1 << 30)
 
     def sleep(self, seconds):
@@ -54,7 +54,7 @@ class BoardTime:
 
 
 class Boot:
-    """platform: what is different on the two interpreters, see `alone` and `on_micropython`."""
+    """One boot. platform: functions that differ between the interpreters, see on_cpython and micropython_boot."""
 
     def __init__(self, order, platform):
         self.order = order
@@ -66,7 +66,7 @@ class Boot:
         self._reset_at = order.get("reset_at_checkpoint")
 
     async def main(self, clock):
-        """Boot, work on the job, and return once the service has its result."""
+        """Boot, run the job, and return once the service has its result."""
         order = self.order
         self.clock = clock
         self.platform.set_time(BoardTime(clock, order["seconds"]))
@@ -109,7 +109,7 @@ class Boot:
         def saved(value):
             save(value)
             if value is not None:
-                # As flash has it: the handler may go on with the same list.
+                # Copy it: the handler may change the object afterwards.
                 self.checkpoints.append(json.loads(json.dumps(value)))
                 if self._reset_at and len(self.checkpoints) >= self._reset_at:
                     self._cut()
@@ -131,7 +131,7 @@ class Boot:
             self.platform.cut_power(self.report("cut"))
 
     def report(self, outcome):
-        """What came of it."""
+        """Return the report."""
         state = peripherals.state
         return {
             "outcome": outcome, "execution": self.link.execution, "history": self.link.history,
@@ -148,7 +148,7 @@ def run(order, platform):
     """Boot once.
 
     order: execution, with the API's names; operation or function of the application; options for Agent.on; seconds
-    since the first boot; machine, what the peripherals read; cancel_after, reset_after, reset_at_checkpoint,
+    since the first boot; machine, the state of the peripherals; cancel_after, reset_after, reset_at_checkpoint,
     flash_full. Returns outcome, "ended" or "cut"; execution, history, progress, checkpoints, seconds, machine.
     """
     inputs = order["machine"]
@@ -164,10 +164,10 @@ def run(order, platform):
 
 
 def registering(agent, function, order, starts):
-    """Make the agent note what an application registers, and call `starts(job)` before each handler.
+    """Replace agent.on, so that `starts(job)` is called before each handler.
 
-    function: the handler itself where the order names none by its operation; it is registered if no setup() did so.
-    Returns what is to be called after setup().
+    function: the handler, if the order does not select it by its operation; it is registered if setup() has not done
+    so. Returns a function to call after setup().
     """
     real = agent.on
     found = []
@@ -198,7 +198,7 @@ def registering(agent, function, order, starts):
         if order["options"] or (function is not None and not found):
             handler = function
             if handler is None:
-                raise ValueError("options are for a handler given as a function, not for the operation " + operation)
+                raise ValueError("options need a handler given as a function, not the operation " + operation)
             on(operation, **order["options"])(handler)
         document.setdefault("operation", operation)
 
