@@ -1,4 +1,4 @@
-"""Handlers for the agent's tests, which note in agent.seen what they did."""
+"""Handlers for the agent's tests, which record their calls in agent.seen."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from ujobs.agent import Reject
 
 
 def handlers(agent):
-    """Handlers that note in agent.seen what they did."""
+    """Register the handlers, which record their calls in agent.seen."""
     agent.seen = []
 
     @agent.on("quick")

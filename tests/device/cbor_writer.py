@@ -1,4 +1,4 @@
-"""Writes CBOR for tests on both interpreters, in its shortest form: a flat map, as the stream service sends it."""
+"""Writes CBOR for tests on both interpreters: a flat map in its shortest form, as the stream service sends it."""
 
 import struct
 

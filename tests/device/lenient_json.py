@@ -1,6 +1,6 @@
-"""`json.loads` as MicroPython 1.24 and 1.25 have it: the end of the text ends whatever object or list is open.
+"""`json.loads` as in MicroPython 1.24 and 1.25: the end of the text closes every open object or list.
 
-It passes over commas and colons wherever they are, and lets either bracket close either kind. Both interpreters.
+It ignores misplaced commas and colons, and accepts either bracket for either type. Runs on both interpreters.
 """
 
 import json
@@ -11,7 +11,7 @@ _WRONG = "syntax error in JSON"
 
 
 def loads(data):
-    """Read JSON text. Raises ValueError for what those versions notice."""
+    """Parse JSON text. Raises ValueError for the errors that those versions detect."""
     text = data if isinstance(data, str) else bytes(data).decode()
     outer, innermost, key, at = [], None, None, 0
     while at < len(text):
@@ -52,7 +52,7 @@ def loads(data):
 
 
 def _value(text, at):
-    # The value that begins there, of an object or list the empty one; and where it ends.
+    # Return the value that begins there, empty for an object or list, and its end.
     character = text[at]
     if character in "{[":
         return ({} if character == "{" else []), at + 1

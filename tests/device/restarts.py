@@ -1,4 +1,4 @@
-"""A board that restarts, for the tests of handlers that begin a trial: each boot is one run of the agent on the same
+"""A board that restarts, for the tests of handlers that start a trial. Each boot is one run of the agent with the same
 flash, journal and cloud, as after a reset."""
 
 import asyncio
@@ -29,7 +29,7 @@ class _Machine:
 
 
 def remove_all(folder):
-    """Remove a folder with all that is in it."""
+    """Remove a folder with its contents."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -40,8 +40,8 @@ def remove_all(folder):
 
 
 class Board:
-    """answer: of the HTTP server, see web.Web. setup(agent) allows the handlers. started: the application's folder at
-    each start so far. resets: how many there were."""
+    """answer: of the HTTP server, see web.Web. setup(agent): enables the handlers. started: the application's folder at
+    each boot so far. resets: their number."""
 
     def __init__(self, document, setup, answer=None, files=None):
         self.setup = setup
@@ -74,7 +74,7 @@ class Board:
             return None
 
     def start(self, proves=True, until_condition=None):
-        """Boot once, until the next reset or the end of the job. proves: whether the version in its trial connects."""
+        """Boot once, until the next reset or the end of the job. proves: whether the unconfirmed version connects."""
         self.started.append(trial.boot())
         sys.modules["machine"] = self.machine
         resets = self.machine.resets
@@ -105,7 +105,7 @@ class Board:
             del sys.modules["machine"]
 
     def finish(self, starts=10, **options):
-        """Boot again and again until the job has ended; return its status."""
+        """Boot until the job has ended; return its status."""
         for _ in range(starts):
             self.start(**options)
             if self.cloud.done():
@@ -122,7 +122,7 @@ class Board:
 
 
 def with_board(scenario, *args, **named):
-    """Run scenario(board), and leave nothing behind."""
+    """Run scenario(board), then remove all files."""
     board = Board(*args, **named)
     try:
         scenario(board)

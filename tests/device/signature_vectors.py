@@ -1,14 +1,14 @@
-"""Keys and signatures made once with openssl, for test_verify.py; the private keys are gone.
+"""Keys and signatures made with openssl, for test_verify.py. The private keys were deleted.
 
-All signatures are over the SHA-256 of `MESSAGE`. With NAME.pem the private key:
+All signatures are over the SHA-256 of `MESSAGE`. Commands, where NAME.pem is the private key:
     openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048          (or 1024, 3072; RSA_E3: rsa_keygen_pubexp:3)
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256        (or secp256k1)
     openssl pkey -in NAME.pem -pubout -outform DER
     openssl dgst -sha256 -sign NAME.pem                                   (PSS: -sigopt rsa_padding_mode:pss
                                                                            -sigopt rsa_pss_saltlen:digest, or :0)
     openssl req -x509 -new -key NAME.pem -subj /CN=firmware -days 7300 -outform DER
-RSA_E3_FORGERY is a cube root: its cube begins as the right PKCS#1 block would with 8 bytes of filling, and what follows
-the digest is rubbish.
+RSA_E3_FORGERY is a cube root. Its cube begins like a valid PKCS#1 block with 8 bytes of padding, and has garbage after
+the digest.
 """
 
 from binascii import unhexlify
@@ -131,7 +131,7 @@ RSA_1024 = unhexlify(
     "e22b40c4151f410203010001"
 )
 
-# Over the SHA-256 of a small image for firmware tests: image_header() and 20 times MESSAGE.
+# Signs the SHA-256 of a small image for firmware tests: image_header() and 20 times MESSAGE.
 IMAGE_P256 = unhexlify(
     "3059301306072a8648ce3d020106082a8648ce3d0301070342000439d23c39dbd5c2660c376572780fbda4531e784c860956"
     "7429574d38996085435e3de122981684b46c1c419003b7931bd28f2b990b2b91718f953651ee9d75f3"

@@ -1,4 +1,4 @@
-"""The agent against a Jobs service in memory: how jobs come, are run, and end."""
+"""The agent with a Jobs service in memory: jobs arrive, run, and end."""
 
 import asyncio
 import sys
@@ -51,7 +51,7 @@ def test_queued_jobs_run_in_order_one_at_a_time():
     run(scenario, handlers, cloud)
 
 
-def test_failing_rejecting_and_unknown_jobs_say_why():
+def test_failed_rejected_and_unknown_jobs_report_a_reason():
     async def scenario(agent, cloud):
         await all_done(agent, cloud)
         assert cloud.statuses() == ["FAILED", "REJECTED", "REJECTED", "REJECTED", "REJECTED", "SUCCEEDED"]
@@ -85,7 +85,7 @@ def test_a_result_that_the_service_would_refuse_fails_the_job_with_the_limit():
     run(scenario)
 
 
-def test_details_that_cannot_be_sent_do_not_stand_in_the_way_of_other_jobs():
+def test_details_that_cannot_be_sent_do_not_block_other_jobs():
     async def scenario(agent, cloud):
         @agent.on("wrong")
         def wrong(job):
@@ -112,7 +112,7 @@ def test_a_document_over_the_receive_limit_is_rejected_with_the_reason():
     run(scenario, handlers, receive_limit=2000)
 
 
-def test_whatever_arrives_the_agent_goes_on():
+def test_invalid_messages_do_not_stop_the_agent():
     async def scenario(agent, cloud):
         await until(lambda: idle(agent))
         start = b"$aws/things/thing/jobs/"
@@ -153,7 +153,7 @@ def test_a_built_in_handler_that_is_not_installed_rejects_the_job():
 
 
 class Broken:
-    """A module of which nothing is there but the name."""
+    """A module with a name and no content."""
 
 
 def test_a_built_in_handler_that_cannot_be_imported_fails_the_job():
@@ -172,7 +172,7 @@ def test_a_built_in_handler_that_cannot_be_imported_fails_the_job():
         del sys.modules["ujobs.handlers.call"]
 
 
-def test_a_handler_that_lets_a_cancellation_pass_fails_its_job_only():
+def test_an_uncaught_cancellation_fails_only_its_own_job():
     def setup(agent):
         handlers(agent)
 
@@ -197,7 +197,7 @@ def test_a_handler_that_lets_a_cancellation_pass_fails_its_job_only():
     run(scenario, setup, cloud)
 
 
-def test_what_a_handler_returns_comes_before_what_it_noted():
+def test_returned_details_override_noted_ones():
     def setup(agent):
         @agent.on("much")
         async def much(job):
@@ -214,7 +214,7 @@ def test_what_a_handler_returns_comes_before_what_it_noted():
     run(scenario, setup, cloud)
 
 
-def test_a_result_is_in_flash_before_a_progress_update_under_way_is_answered():
+def test_a_result_is_in_flash_before_a_pending_progress_update_is_answered():
     sent = []
 
     def setup(agent):

@@ -1,4 +1,4 @@
-"""An agent that returns when there is nothing left to do, as on a board that sleeps in between."""
+"""An agent with until_idle, as on a board that sleeps: it returns when no job is left."""
 
 import asyncio
 import sys
@@ -13,8 +13,8 @@ from ujobs.link import Link
 
 
 def wake(cloud, cut_short=None):
-    """A board wakes up, with the flash that it had. It sleeps again when its agent has nothing to do, or when
-    cut_short(agent) is over. Return what the handlers saw."""
+    """A board wakes up with its flash unchanged. It sleeps again when its agent has returned, or when cut_short(agent)
+    has. Return the calls of the handlers."""
 
     async def main(clock):
         asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
@@ -41,7 +41,7 @@ async def handler_started(agent):
 
 
 def slept(scenario):
-    """Run a scenario(cloud) on an empty flash."""
+    """Run scenario(cloud) with an empty flash."""
     remove(DIRECTORY)
     try:
         scenario(Cloud())
@@ -49,7 +49,7 @@ def slept(scenario):
         remove(DIRECTORY)
 
 
-def test_without_a_job_it_asks_once_and_takes_leave():
+def test_without_a_job_it_asks_once_and_disconnects():
     def scenario(cloud):
         assert wake(cloud) == []
         assert [suffix for suffix, _ in cloud.requests] == ["start-next"]
@@ -59,7 +59,7 @@ def test_without_a_job_it_asks_once_and_takes_leave():
     slept(scenario)
 
 
-def test_all_that_waits_is_done_first():
+def test_all_queued_jobs_run_before_it_returns():
     def scenario(cloud):
         cloud.queue("a", {"operation": "quick"})
         cloud.queue("b", {"operation": "reject"})
@@ -71,7 +71,7 @@ def test_all_that_waits_is_done_first():
     slept(scenario)
 
 
-def test_a_question_that_got_no_answer_does_not_count_as_idle():
+def test_an_unanswered_request_does_not_count_as_idle():
     def scenario(cloud):
         cloud.queue("a", {"operation": "quick"})
         cloud.lose_requests = 4
@@ -103,7 +103,7 @@ def test_a_result_that_could_not_be_sent_is_sent_after_the_next_sleep():
     slept(scenario)
 
 
-def test_a_handler_that_sleep_interrupts_goes_on_after_it():
+def test_a_handler_interrupted_by_sleep_resumes_afterwards():
     def scenario(cloud):
         cloud.queue("a", {"operation": "steps"})
         assert wake(cloud, handler_started) == [None]
@@ -114,7 +114,7 @@ def test_a_handler_that_sleep_interrupts_goes_on_after_it():
     slept(scenario)
 
 
-def test_an_idle_agent_holds_no_code_for_jobs():
+def test_an_idle_agent_has_not_loaded_the_modules_for_jobs():
     needed = ("ujobs.job", "ujobs.checks", "ujobs.handlers", "ujobs.handlers.steps")
     before = {name: sys.modules.pop(name) for name in needed if name in sys.modules}
 

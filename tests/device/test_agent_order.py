@@ -1,4 +1,4 @@
-"""In which order things get into flash and onto the wire, and what must not be done twice."""
+"""The order of writes to flash and messages, and the actions that must not happen twice."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ from ujobs.link import Link
 
 
 def resets(setup, started, times, document):
-    """Reset the board so many times once started(agent), then let the job end. Return its execution."""
+    """Reset the board `times` times, each time after started(agent); then let the job end. Return its execution."""
     cloud = Cloud()
     remove(DIRECTORY)
     cloud.queue("a", document)
@@ -45,7 +45,7 @@ def test_a_function_called_by_a_job_is_not_called_again_after_a_reset():
     assert "attempt 1" in execution["statusDetails"]["reason"]
 
 
-def test_a_finished_step_is_not_done_again_after_a_reset():
+def test_a_finished_step_is_not_repeated_after_a_reset():
     calls = []
 
     def first():
@@ -72,7 +72,7 @@ class Watchdog:
         return 3
 
 
-def test_the_reason_says_what_reset_the_board():
+def test_the_reason_names_the_cause_of_the_reset():
     seen = []
 
     def setup(agent):
@@ -127,7 +127,7 @@ def test_a_checkpoint_survives_a_damaged_record():
     assert execution["status"] == "SUCCEEDED"
 
 
-def test_a_checkpoint_that_the_flash_does_not_take_is_an_error_for_the_handler():
+def test_a_checkpoint_that_cannot_be_written_is_an_error_for_the_handler():
     def setup(agent):
         @agent.on("work")
         def work(job):
@@ -168,7 +168,7 @@ def test_each_accepted_update_is_in_flash():
     run(scenario, setup, update_interval=0.1)
 
 
-def test_the_longest_step_timeout_is_asked_for_at_the_start():
+def test_start_next_requests_the_longest_step_timeout():
     def setup(agent):
         for operation, minutes in (("short", 5), ("long", 300), ("middle", 20)):
             agent.on(operation, step_timeout=minutes)(lambda job: None)
@@ -180,7 +180,7 @@ def test_the_longest_step_timeout_is_asked_for_at_the_start():
     run(scenario, setup)
 
 
-def test_a_reply_from_before_a_reset_is_not_taken_for_one_of_now():
+def test_a_reply_from_before_a_reset_is_ignored():
     tokens = []
 
     async def scenario(agent, cloud):
@@ -188,13 +188,13 @@ def test_a_reply_from_before_a_reset_is_not_taken_for_one_of_now():
         tokens.append(cloud.requests[0][1]["clientToken"])
 
     for seed in (1, 2):
-        # The same numbers come after each reset but for these.
+        # Without different seeds, the same random numbers would come after each reset.
         random.seed(seed)
         run(scenario)
     assert tokens[0] != tokens[1]
 
 
-def test_a_reply_that_does_not_fit_into_memory_costs_no_time():
+def test_a_reply_that_does_not_fit_into_memory_causes_no_delay():
     async def main(clock):
         cloud = Cloud()
         asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
@@ -214,7 +214,7 @@ def test_a_reply_that_does_not_fit_into_memory_costs_no_time():
     fast_time.run(main)
 
 
-def test_modules_of_handlers_are_let_go():
+def test_modules_of_handlers_are_unloaded():
     async def scenario(agent, cloud):
         agent.use("call", functions={"hello": lambda: "hello"})
         before = set(sys.modules)
@@ -227,7 +227,7 @@ def test_modules_of_handlers_are_let_go():
     run(scenario, handlers)
 
 
-def test_a_foreign_reply_on_the_right_topic_is_not_an_answer():
+def test_a_foreign_reply_on_the_right_topic_is_ignored():
     async def scenario(agent, cloud):
         await until(lambda: idle(agent))
         answer = cloud.broker.on_publish

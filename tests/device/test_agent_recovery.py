@@ -1,4 +1,4 @@
-"""The agent after resets, lost replies and full flash: no job is lost, no result told twice."""
+"""The agent after resets, lost replies and full flash: no job is lost, and no result is reported twice."""
 
 import sys
 
@@ -35,7 +35,7 @@ def test_lost_reply_to_the_terminal_update_is_reconciled():
         assert len(cloud.updates()) == 2
 
     class Terse(Cloud):
-        # The state in its refusals has no version.
+        # Its rejections have a state without version.
         def _update(self, execution, body):
             reply = super()._update(execution, body)
             reply.get("executionState", {}).pop("versionNumber", None)
@@ -45,7 +45,7 @@ def test_lost_reply_to_the_terminal_update_is_reconciled():
     run(scenario, cloud=Terse())
 
 
-def test_version_changed_elsewhere_is_adopted():
+def test_a_version_changed_elsewhere_is_reconciled():
     async def scenario(agent, cloud):
         @agent.on("moved")
         def moved(job):
@@ -59,7 +59,7 @@ def test_version_changed_elsewhere_is_adopted():
     run(scenario)
 
 
-def test_throttling_and_internal_errors_are_tried_again():
+def test_throttling_and_internal_errors_are_retried():
     async def scenario(agent, cloud):
         cloud.refuse = ["RequestThrottled", "InternalError"]
         cloud.queue("a", {"operation": "quick"})
@@ -100,7 +100,7 @@ def test_a_result_survives_a_reset_and_is_sent_once():
 
 
 def reset_while_running(operation, resets):
-    """Reset the board while the handler runs, so many times, then let it finish. Return what the handlers saw."""
+    """Reset the board `resets` times while the handler runs, then let it finish. Return the calls of the handlers."""
     cloud = Cloud()
     remove(DIRECTORY)
     cloud.queue("a", {"operation": operation})
@@ -121,14 +121,14 @@ def reset_while_running(operation, resets):
     return seen, cloud.executions[0]
 
 
-def test_rerun_starts_again_until_max_attempts():
+def test_rerun_makes_at_most_max_attempts():
     seen, execution = reset_while_running("for-ever", 3)
     assert seen == [1, 2, 3]
     assert execution["status"] == "FAILED"
     assert "reset" in execution["statusDetails"]["reason"]
 
 
-def test_a_board_that_a_built_in_handler_kills_on_import_is_not_killed_for_ever():
+def test_a_handler_that_crashes_the_board_on_import_fails_its_job():
     cloud = Cloud()
     remove(DIRECTORY)
     execution = cloud.queue("a", {"operation": "deadly"})
@@ -142,7 +142,7 @@ def test_a_board_that_a_built_in_handler_kills_on_import_is_not_killed_for_ever(
 
     async def scenario(agent, cloud):
         await all_done(agent, cloud)
-        # Not REJECTED, as what cannot be imported is.
+        # A handler that cannot be imported would be REJECTED.
         assert cloud.statuses() == ["FAILED"]
         assert "attempt 50" in execution["statusDetails"]["reason"]
 
@@ -150,13 +150,13 @@ def test_a_board_that_a_built_in_handler_kills_on_import_is_not_killed_for_ever(
     remove(DIRECTORY)
 
 
-def test_fail_on_restart_does_not_run_again():
+def test_a_handler_with_fail_on_restart_is_not_rerun():
     seen, execution = reset_while_running("once", 1)
     assert seen == [1]
     assert execution["status"] == "FAILED"
 
 
-def test_resume_finds_its_checkpoint():
+def test_a_resumed_handler_gets_its_checkpoint():
     seen, execution = reset_while_running("steps", 2)
     assert seen == [None, {"step": 1}, {"step": 2}]
     assert execution["status"] == "SUCCEEDED"
@@ -183,12 +183,12 @@ def test_a_job_that_ended_while_the_board_was_off_is_dropped():
     remove(DIRECTORY)
 
 
-def test_an_execution_handed_out_again_after_its_result_is_not_run_again():
+def test_a_finished_execution_that_is_handed_out_again_is_not_rerun():
     async def scenario(agent, cloud):
         execution = cloud.queue("a", {"operation": "quick"})
         await all_done(agent, cloud)
         await until(lambda: idle(agent))
-        # A service restored from a backup, say: it has forgotten the result.
+        # The service has lost the result, for example after a restore from a backup.
         execution["status"] = "IN_PROGRESS"
         cloud._front = None
         agent._link_changed(True)
@@ -199,7 +199,7 @@ def test_an_execution_handed_out_again_after_its_result_is_not_run_again():
     run(scenario, handlers)
 
 
-def test_a_job_made_anew_with_the_same_id_is_run():
+def test_a_job_created_again_with_the_same_id_is_run():
     async def scenario(agent, cloud):
         cloud.queue("a", {"operation": "quick"})
         await all_done(agent, cloud)
@@ -211,7 +211,7 @@ def test_a_job_made_anew_with_the_same_id_is_run():
     run(scenario, handlers)
 
 
-def test_a_flash_that_takes_nothing_fails_the_job_and_the_agent_goes_on():
+def test_a_flash_that_cannot_be_written_fails_the_job_and_the_agent_continues():
     async def scenario(agent, cloud):
         def full(name, data):
             raise OSError(28)
@@ -227,7 +227,7 @@ def test_a_flash_that_takes_nothing_fails_the_job_and_the_agent_goes_on():
     run(scenario, handlers)
 
 
-def test_a_document_too_large_on_a_flash_that_takes_nothing_fails_the_job():
+def test_a_document_too_large_with_a_flash_that_cannot_be_written_fails_the_job():
     async def scenario(agent, cloud):
         def full(name, data):
             raise OSError(28)
@@ -240,7 +240,7 @@ def test_a_document_too_large_on_a_flash_that_takes_nothing_fails_the_job():
     run(scenario, handlers, receive_limit=2000)
 
 
-def test_reconnecting_asks_again():
+def test_the_agent_asks_for_jobs_after_a_reconnect():
     async def scenario(agent, cloud):
         await until(lambda: idle(agent))
         cloud.quiet = True
@@ -251,7 +251,7 @@ def test_reconnecting_asks_again():
     run(scenario, handlers)
 
 
-def test_the_journal_names_the_job_before_the_handler_runs():
+def test_the_job_is_in_the_journal_before_the_handler_starts():
     async def scenario(agent, cloud):
         @agent.on("look")
         def look(job):

@@ -1,4 +1,4 @@
-"""The agent while a handler runs: step timer, progress, and jobs that end elsewhere."""
+"""The agent while a handler runs: step timer, progress, and jobs that the service ends."""
 
 
 from agent_handlers import all_done, handlers
@@ -32,7 +32,7 @@ def test_step_timer_is_reset_by_tick_in_a_plain_handler():
     run(scenario, handlers, update_interval=0.1)
 
 
-def test_a_progress_update_that_fails_in_any_way_is_tried_again():
+def test_a_failed_progress_update_is_retried():
     async def scenario(agent, cloud):
         request, failures = agent.request, [MemoryError(), ValueError("no such key"), OSError(5)]
 
@@ -50,9 +50,10 @@ def test_a_progress_update_that_fails_in_any_way_is_tried_again():
     run(scenario, handlers, update_interval=0.1)
 
 
-def test_a_step_timer_that_is_half_gone_is_set_anew_at_once():
+def test_a_partly_used_step_timer_is_renewed_at_once():
     async def scenario(agent, cloud):
-        # Started for an answer that got lost; a third of the handler's 10 minutes would be too late.
+        # An earlier start-next, whose reply was lost, started the timer; a third of the handler's 10 minutes is too
+        # late.
         cloud.queue("a", {"operation": "for-ever"})["approximateSecondsBeforeTimedOut"] = 90
         await until(lambda: agent.seen)
         await until(cloud.updates)
@@ -63,7 +64,7 @@ def test_a_step_timer_that_is_half_gone_is_set_anew_at_once():
     run(scenario, handlers, cloud)
 
 
-def test_a_plain_handler_gets_its_link_back_in_tick():
+def test_tick_reconnects_in_a_plain_handler():
     async def scenario(agent, cloud):
         cloud.queue("a", {"operation": "plain", "n": 60})
         await until(lambda: len(cloud.updates()) >= 1)
@@ -123,7 +124,7 @@ def test_a_deleted_job_stops_its_handler():
     run(scenario, handlers)
 
 
-def test_a_hint_during_a_progress_update_calls_for_another():
+def test_a_notification_during_a_progress_update_causes_another_update():
     async def scenario(agent, cloud):
         execution = cloud.queue("a", {"operation": "for-ever"})
         await until(lambda: agent.seen)
@@ -131,7 +132,7 @@ def test_a_hint_during_a_progress_update_calls_for_another():
         cloud.broker.send = hold_replies(send, held)
         agent._wake.set()
         await until(lambda: held)
-        # Accepted, but the answer is on its way still when the cancellation is announced.
+        # The update is accepted, but its reply arrives after the notification of the cancellation.
         cloud.end(execution)
         await until(agent._wake.is_set)
         cloud.broker.send = send

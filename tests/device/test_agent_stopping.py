@@ -1,4 +1,4 @@
-"""Handlers that are stopped, updates that are refused, and notifications that pour in, in fast time."""
+"""Handlers that are stopped, updates that are refused, and floods of notifications, in fast time."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from ujobs.link import Link
 
 
 def run(scenario):
-    """Run scenario(agent, cloud, clock, running) beside a running agent."""
+    """Run scenario(agent, cloud, clock, running) concurrently with the agent."""
 
     async def main(clock):
         cloud = Cloud()
@@ -42,7 +42,7 @@ def slow_to_stop(agent, seconds, time_limit=1440):
         try:
             await asyncio.sleep(100000)
         finally:
-            # What it takes to park a motor.
+            # Clean-up takes time, for example to park a motor.
             await asyncio.sleep(seconds)
             agent.seen.append("slow has ended")
 
@@ -75,7 +75,7 @@ def test_the_next_job_waits_until_a_handler_over_its_time_limit_has_stopped():
     run(scenario)
 
 
-def test_a_handler_that_does_not_stop_ends_the_agent_and_its_job_only():
+def test_a_handler_that_does_not_stop_ends_the_agent_and_only_its_own_job():
     async def scenario(agent, cloud, clock, running):
         @agent.on("stubborn", time_limit=10)
         async def stubborn(job):
@@ -91,7 +91,7 @@ def test_a_handler_that_does_not_stop_ends_the_agent_and_its_job_only():
         cloud.queue("b", {"operation": "quick"})
         await until(running.done, clock)
         assert agent.seen == ["no"]
-        # Whoever runs the agent restarts the board; then this is reported, and the next job is run.
+        # The program restarts the board. Then the agent reports this result, and runs the next job.
         journal = Journal(DIRECTORY)
         assert (journal.job_id, journal.status, journal.acknowledged) == ("a", "FAILED", False)
         assert "10 minutes" in journal.details["reason"]
@@ -110,7 +110,7 @@ def test_the_next_job_does_not_wait_when_one_is_cancelled_as_it_ends():
     async def scenario(agent, cloud, clock, running):
         @agent.on("ends")
         def ends(job):
-            # The notification about the next job is there before the report, and none follows that.
+            # The notification about the next job arrives before the result is sent; none follows.
             cloud.end(cloud.executions[0])
 
         cloud.queue("a", {"operation": "ends"})
@@ -122,7 +122,7 @@ def test_the_next_job_does_not_wait_when_one_is_cancelled_as_it_ends():
     run(scenario)
 
 
-def test_many_notifications_make_one_update_a_second():
+def test_many_notifications_cause_one_update_a_second():
     async def scenario(agent, cloud, clock, running):
         @agent.on("wait")
         async def wait(job):
@@ -134,7 +134,7 @@ def test_many_notifications_make_one_update_a_second():
         while not cloud.done():
             cloud.broker.send(PREFIX + b"notify-next", b'{"timestamp": 1}')
             await asyncio.sleep(0.01)
-        # One a second, and the result.
+        # One update per second, and the result.
         assert 10 <= len(cloud.updates()) <= 22, len(cloud.updates())
         assert cloud.statuses() == ["SUCCEEDED"]
 
@@ -172,7 +172,7 @@ def test_status_details_survive_every_refusal_that_does_not_end_the_execution():
     run(scenario)
 
 
-def test_a_refused_result_is_sent_again_later_and_later():
+def test_a_refused_result_is_retried_with_growing_pauses():
     async def scenario(agent, cloud, clock, running):
         times = []
         reply = cloud._answer
@@ -215,7 +215,7 @@ def test_a_result_without_state_or_token_in_its_refusal_is_kept():
     run(scenario)
 
 
-def test_results_are_forgiving():
+def test_results_are_converted_to_valid_status_details():
     async def scenario(agent, cloud, clock, running):
         @agent.on("measure")
         def measure(job):
@@ -231,13 +231,13 @@ def test_results_are_forgiving():
     run(scenario)
 
 
-def test_a_job_announced_while_a_result_is_repeated_does_not_wait():
+def test_a_job_announced_while_a_result_is_retried_does_not_wait():
     async def scenario(agent, cloud, clock, running):
         await until(lambda: idle(agent), clock)
         reply = cloud._reply
 
         def lose(topic, payload):
-            # To everything that the agent sends before it pauses.
+            # Refuse everything that the agent sends before it pauses.
             if len(cloud.updates()) not in (1, 2, 3):
                 reply(topic, payload)
 
@@ -248,7 +248,7 @@ def test_a_job_announced_while_a_result_is_repeated_does_not_wait():
         cloud.queue("b", {"operation": "quick"})
         cloud.broker.send(PREFIX + b"notify-next", b'{"timestamp": 2, "execution": {"jobId": "b"}}')
         await until(lambda: len(cloud.updates()) >= 4, clock)
-        # Sent before that, it arrives after it.
+        # The notification was sent earlier, but arrives later.
         cloud.broker.send(PREFIX + b"notify-next", b'{"timestamp": 1}')
         await until(cloud.done, clock, 300)
 

@@ -1,4 +1,4 @@
-"""The `app` job: a new version comes in beside the old one, and counts only once it has proved itself."""
+"""The `app` job: a new version is installed next to the running one, and is confirmed only after its trial."""
 
 import hashlib
 import sys
@@ -63,7 +63,7 @@ def test_a_new_version_is_started_and_stays():
         assert board.finish() == "SUCCEEDED"
         assert board.started == ["/app", "/app-b"]
         check_new(board)
-        # An unchanged file came from the version before.
+        # The unchanged file was copied from the previous version.
         assert b"GET /1.4.0/table.bin " not in b"".join([c.request for c in board.web.connections])
 
     with_board(scenario, job(), use, server, OLD)
@@ -95,7 +95,7 @@ def test_a_version_that_cannot_start_is_rolled_back_at_once():
     with_board(scenario, job(), use, server, OLD)
 
 
-def test_the_version_that_runs_already_needs_no_restart():
+def test_an_update_to_the_running_version_needs_no_restart():
     def scenario(board):
         assert board.finish() == "SUCCEEDED"
         assert board.resets == 0
@@ -105,7 +105,7 @@ def test_the_version_that_runs_already_needs_no_restart():
     with_board(scenario, job({path: NEW[path] for path in ("app.py", "table.bin")}), use, server, files)
 
 
-def test_content_that_is_not_what_was_announced_is_never_started():
+def test_a_version_whose_content_differs_from_the_document_is_never_started():
     def scenario(board):
         assert board.finish() == "FAILED"
         assert board.resets == 0
@@ -116,7 +116,7 @@ def test_content_that_is_not_what_was_announced_is_never_started():
         with_board(scenario, job(files=files), use, server, OLD)
 
 
-def test_documents_that_will_not_do_are_rejected():
+def test_invalid_documents_are_rejected():
     def scenario(board):
         assert board.finish() == "REJECTED"
         assert board.resets == 0
@@ -132,7 +132,7 @@ def test_documents_that_will_not_do_are_rejected():
         with_board(scenario, job(files=files), use, server, OLD)
 
 
-def test_files_of_the_last_version_but_one_are_cleared_away():
+def test_files_older_than_the_previous_version_are_deleted():
     def scenario(board):
         assert board.finish() == "SUCCEEDED"
         assert board.get("/app-b/old.py") is None
@@ -144,7 +144,7 @@ def test_files_of_the_last_version_but_one_are_cleared_away():
     with_board(scenario, job(), use, server, old)
 
 
-def test_a_download_that_is_cut_short_goes_on_after_the_reset():
+def test_an_interrupted_download_resumes_after_the_reset():
     stalls = [True]
 
     def stalling(connection):
@@ -164,7 +164,7 @@ def test_a_download_that_is_cut_short_goes_on_after_the_reset():
     with_board(scenario, job(), use, stalling, OLD)
 
 
-def test_the_next_version_goes_to_the_first_folder_again():
+def test_versions_alternate_between_two_folders():
     def scenario(board):
         assert board.finish() == "SUCCEEDED"
         document = job({"app.py": b"VERSION = 3\n"}, version="1.5.0")
@@ -206,12 +206,12 @@ def test_a_compressed_file_is_unpacked():
     with_board(scenario, packed_job(), use, packing_server(PACKED), OLD)
 
 
-def test_of_a_compressed_file_only_size_and_digest_differ():
+def test_only_size_and_digest_of_a_compressed_file_differ():
     def scenario(board):
         assert board.finish() == "SUCCEEDED", board.reason()
         check_new(board)
 
-    # Nothing else in `deflate` has been checked.
+    # The handler has checked nothing else in `deflate`.
     with_board(scenario, packed_job(stream="a/+", file="x", url="ftp://x"), use, packing_server(PACKED), OLD)
 
 
@@ -224,7 +224,7 @@ def test_an_unchanged_compressed_file_is_not_sent():
     with_board(scenario, packed_job(), use, server, {"/app/app.py": NEW["app.py"]})
 
 
-def test_what_does_not_unpack_to_what_was_announced_is_never_started():
+def test_a_file_that_unpacks_to_other_content_is_never_started():
     def digest(content):
         return {"size": len(content), "sha256": hexlify(hashlib.sha256(content).digest()).decode()}
 
@@ -244,7 +244,7 @@ def test_what_does_not_unpack_to_what_was_announced_is_never_started():
         with_board(scenario, document, use, packing_server(PACKED), OLD)
 
 
-def test_compression_that_will_not_do_is_rejected():
+def test_invalid_compression_is_rejected():
     def scenario(board):
         assert board.finish() == "REJECTED"
         assert not board.web.connections
@@ -259,7 +259,7 @@ def test_compression_that_will_not_do_is_rejected():
         with_board(scenario, document, use, server, OLD)
 
 
-def test_no_file_of_the_version_has_the_place_where_a_compressed_one_arrives():
+def test_the_temporary_name_of_a_compressed_file_is_reserved():
     def scenario(board):
         assert board.finish() == "REJECTED"
         assert board.reason().startswith("two of the files need app.py")
@@ -270,7 +270,7 @@ def test_no_file_of_the_version_has_the_place_where_a_compressed_one_arrives():
         with_board(scenario, document, use, server, OLD)
 
 
-def test_a_board_without_deflate_says_so():
+def test_a_board_without_deflate_rejects_compressed_files():
     def scenario(board):
         sys.modules["deflate"] = None
         try:
@@ -279,5 +279,5 @@ def test_a_board_without_deflate_says_so():
             del sys.modules["deflate"]
         assert "no deflate" in board.reason(), board.reason()
 
-    if sys.implementation.name == "cpython":  # where a module can be hidden
+    if sys.implementation.name == "cpython":  # a module can be hidden only there
         with_board(scenario, packed_job(), use, server, OLD)

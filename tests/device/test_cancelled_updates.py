@@ -1,4 +1,4 @@
-"""Jobs that restart the board, ended by the service just before: nothing restarts, and nothing of them stays."""
+"""Jobs that restart the board, ended by the service just before: the board does not restart, and no trial remains."""
 
 import json
 
@@ -21,7 +21,7 @@ JOBS = {
 
 
 def on_board(kind, scenario):
-    """Run scenario(board, chip, agent) with one such job queued. agent(): the agent of the present boot."""
+    """Run scenario(board, chip, agent) with one such job queued. agent(): the agent of the current boot."""
     agents = []
 
     def setup(agent):
@@ -39,15 +39,15 @@ def on_board(kind, scenario):
 
 def check_undone(board, chip):
     assert (board.resets, trial.current()) == (0, "")
-    # Neither the next update nor a reset brings it live, or waits for it.
+    # Neither the next update nor a reset activates it or waits for it.
     trial.forget()
     assert (trial.boot(), trial.current(), chip.power_on()) == ("/app", "", "ota_0")
     assert json.loads(board.get("/settings.json")) == SETTINGS
 
 
-def test_a_job_that_was_ended_without_a_word_does_not_restart_the_board():
+def test_a_job_that_ended_without_a_notification_does_not_restart_the_board():
     def end(board, status):
-        # Unannounced, and in less than the second that lies between two progress updates.
+        # The job ends without a notification, less than a second after the last progress update.
         answer = board.cloud._answer
 
         def end_then_answer(suffix, body):
@@ -71,7 +71,7 @@ def test_a_job_that_was_ended_without_a_word_does_not_restart_the_board():
             on_board(kind, scenario)
 
 
-def test_a_job_restarts_the_board_when_nobody_answers():
+def test_a_job_restarts_the_board_if_the_service_does_not_answer():
     def scenario(board, chip, agent):
         answer = board.cloud._answer
 

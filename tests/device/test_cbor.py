@@ -1,4 +1,4 @@
-"""`decode()` of CBOR: maps in every way that RFC 8949 lets one be written, and what is not one."""
+"""`decode()` of CBOR: maps in every encoding that RFC 8949 allows, and invalid input."""
 
 from cbor_writer import encode
 from ujobs.streams import decode
@@ -21,7 +21,7 @@ def refused(data):
         return str(error)
 
 
-def test_a_map_is_read_however_it_is_written():
+def test_a_map_is_read_in_every_encoding():
     for form in FORMS:
         fields = decode(memoryview(form))
         assert (fields["i"], bytes(fields["p"]), fields["c"]) == (2, b"ab", "t"), form
@@ -48,7 +48,7 @@ def test_what_is_not_a_flat_map_is_refused():
         assert refused(data) == "not a flat CBOR map", data
 
 
-def test_a_map_that_is_cut_off_is_refused():
+def test_an_incomplete_map_is_refused():
     for form in FORMS:
         for end in range(len(form)):
             assert refused(form[:end]), (form, end)

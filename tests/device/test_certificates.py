@@ -1,5 +1,5 @@
-"""Certificates as files or bytes, DER or PEM, and messages that name the file and its fault. Real keys and TLS:
-tests/library/test_certificates_over_tls.py."""
+"""Certificates as files or bytes, DER or PEM, and messages that name the file and its fault. Tests with real keys and
+TLS: tests/library/test_certificates_over_tls.py."""
 
 import os
 from binascii import b2a_base64
@@ -9,7 +9,7 @@ from broker import raises
 from ujobs.certificates import CERTIFICATE, KEY, der_blocks, tls_context
 
 FOLDER = "/tmp/ujobs-certificates-%s" % os.urandom(4).hex()
-# What an X.509 certificate and an EC key look like from outside, with a public key in both.
+# The outer structure of an X.509 certificate and an EC key, with a public key in both.
 PUBLIC = bytes(range(64))
 CERT_DER = b"\x30\x82\x01\x00\x30\x81\x50" + b"\xa0" * 93 + PUBLIC + bytes(96)
 KEY_DER = b"\x30\x77\x02\x01\x01" + b"k" * 52 + PUBLIC
@@ -20,7 +20,7 @@ def pem(label, der):
 
 
 def problem(kind=ValueError, **files):
-    """Write these files, make a context of them, and return what is wrong with them."""
+    """Write these files, make a context of them, and return the error message."""
     contents = {"ca": CERT_DER, "cert": CERT_DER, "key": KEY_DER}
     contents.update(files)
     os.mkdir(FOLDER)
@@ -37,7 +37,7 @@ def problem(kind=ValueError, **files):
 
 
 class Lenient:
-    """A TLS library whose contexts take everything, so that files after the first are reached."""
+    """A TLS library whose contexts accept everything, so that files after the first are checked."""
 
     PROTOCOL_TLS_CLIENT = CERT_REQUIRED = 0
 
@@ -52,7 +52,7 @@ class Lenient:
         raise ValueError("invalid key" if b"worn" in key else "invalid cert")
 
 
-def test_pem_is_turned_into_der():
+def test_pem_is_converted_to_der():
     text = b"junk\n-----BEGIN EC PARAMETERS-----\nBggq\n-----END EC PARAMETERS-----\n" \
            b"-----BEGIN EC PRIVATE KEY-----\nAQID\nBAUG\n-----END EC PRIVATE KEY-----\n"
     assert der_blocks(text, KEY) == [b"\x01\x02\x03\x04\x05\x06"]
@@ -61,7 +61,7 @@ def test_pem_is_turned_into_der():
     assert "CERTIFICATE" in str(raises(ValueError, der_blocks, text, CERTIFICATE))
 
 
-def test_what_is_no_certificate_is_refused():
+def test_content_that_is_not_a_certificate_is_refused():
     raises(ValueError, tls_context, b"not a certificate")
     raises(OSError, tls_context, "/no/such/file")
 

@@ -1,4 +1,4 @@
-"""firmware/choices.py: several networks and hosts, of which the one that worked last comes first."""
+"""firmware/choices.py: with several networks or hosts, the board tries the last one that worked first."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ sys.path.pop()
 
 
 class Link:
-    """Connects to one host only."""
+    """A link that connects to one host only."""
 
     def __init__(self, reachable):
         self.reachable = reachable
@@ -46,7 +46,7 @@ def on_flash(scenario):
         remove_all(ROOT)
 
 
-def test_hosts_take_turns_and_the_one_that_worked_comes_first():
+def test_hosts_are_tried_in_turn_starting_with_the_last_that_worked():
     def scenario():
         config = {"host": ["a", "b", "c"]}
         assert choices.hosts(config) == ["a", "b", "c"]
@@ -63,7 +63,7 @@ def test_hosts_take_turns_and_the_one_that_worked_comes_first():
     on_flash(scenario)
 
 
-def test_one_host_is_left_to_the_link():
+def test_a_single_host_is_left_to_the_link():
     def scenario():
         assert choices.hosts({"host": "a"}) == choices.hosts({"host": ["a"]}) == ["a"]
         link = Link("a")
@@ -75,20 +75,20 @@ def test_one_host_is_left_to_the_link():
     on_flash(scenario)
 
 
-def test_networks_in_order():
+def test_networks_are_tried_in_order_starting_with_the_last_that_worked():
     def scenario():
         assert choices.networks({"wifi": None}) == []
         assert choices.networks({"wifi": {"ssid": "home"}}) == [("home", "")]
         config = {"wifi": [{"ssid": "home", "password": "secret-1"}, {"ssid": "shed"}, {"ssid": "café"}]}
         choices.joined(("café", ""))
         assert [name for name, _ in choices.networks(config)] == ["café", "home", "shed"]
-        # One that is no longer in the settings changes nothing.
+        # A network that is no longer in the settings is ignored.
         assert choices.networks({"wifi": config["wifi"][:2]}) == [("home", "secret-1"), ("shed", "")]
 
     on_flash(scenario)
 
 
-def test_what_stays_the_same_is_not_written_again():
+def test_an_unchanged_choice_is_not_written_again():
     def scenario():
         written = []
         real = trial.write
@@ -103,7 +103,7 @@ def test_what_stays_the_same_is_not_written_again():
     on_flash(scenario)
 
 
-def test_a_flash_that_takes_nothing_does_not_keep_the_board_off_line():
+def test_a_flash_that_cannot_be_written_does_not_keep_the_board_offline():
     def full(name, text):
         raise OSError(28)
 

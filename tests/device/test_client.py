@@ -1,4 +1,4 @@
-"""`JobsClient` alone, for programs that drive jobs themselves."""
+"""`JobsClient` without the agent, for programs that drive jobs themselves."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from ujobs.link import Link
 
 
 def run(scenario, **options):
-    """Run scenario(client, cloud) with a client that is connected. options: of the client."""
+    """Run scenario(client, cloud) with a connected client. options: of the client."""
 
     async def main(clock):
         cloud = Cloud()
@@ -70,7 +70,7 @@ def test_replies_are_subscribed_for_brokers_that_send_them_to_subscribers_only()
     run(scenario)
 
 
-def test_notify_is_subscribed_to_when_somebody_listens():
+def test_notify_is_subscribed_if_a_callback_is_set():
     async def scenario(client, cloud):
         (subscribe,) = [body for name, body in cloud.broker.packets if name == "subscribe"]
         assert filters(subscribe)[-2:] == [PREFIX + b"notify-next", PREFIX + b"notify"]
@@ -142,7 +142,7 @@ def test_replies_are_matched_by_client_token():
     run(scenario)
 
 
-def test_a_rejection_without_token_still_counts():
+def test_a_rejection_without_token_is_accepted():
     async def scenario(client, cloud):
         cloud.broker.on_publish = lambda topic, payload: cloud.broker.send(
             topic + b"/rejected", b'{"code": "InvalidJson", "message": "no value"}')
@@ -153,7 +153,7 @@ def test_a_rejection_without_token_still_counts():
     run(scenario)
 
 
-def test_silence_is_an_error_after_the_last_attempt():
+def test_no_reply_is_an_error_after_the_last_attempt():
     async def scenario(client, cloud):
         cloud.lose_requests = 10
         await fails(OSError, client.get_pending())
@@ -163,7 +163,7 @@ def test_silence_is_an_error_after_the_last_attempt():
     run(scenario, attempts=2)
 
 
-def test_an_update_whose_reply_was_lost_is_known_as_applied():
+def test_an_update_whose_reply_was_lost_is_recognized_as_applied():
     async def scenario(client, cloud):
         execution = cloud.queue("a", {})
         cloud.lose_replies = 1

@@ -1,6 +1,6 @@
-"""AWS IoT Device Advisor's MQTT cases that are about waiting, in fast time; docs/device-advisor.md lists all cases.
+"""The MQTT test cases of AWS IoT Device Advisor that are about waiting, in fast time; docs/device-advisor.md lists all.
 
-Source: AWS IoT Core Developer Guide, "Device Advisor test cases", page MQTT. The functions bear the names of the cases.
+Source: AWS IoT Core Developer Guide, "Device Advisor test cases", page MQTT. The functions have the names of the cases.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from ujobs.agent import Agent
 from ujobs.link import Link
 
 KEEPALIVE = 60  # seconds
-TIMEOUT = 300  # seconds that Device Advisor gives a case unless told otherwise
-PATIENCE = 10  # seconds that Link waits for an answer
-WINDOW = 15  # seconds within which the long duration test wants a packet again
+TIMEOUT = 300  # seconds; default timeout of a case in Device Advisor
+PATIENCE = 10  # seconds that Link waits for a reply
+WINDOW = 15  # seconds within which the long duration test expects a packet
 
 
 class Advisor(Broker):
-    """A broker that notes when what came. connects, losses: seconds. refused: how many of the next CONNECTs stay
-    without answer. cut: how many of the next connections it closes once they are subscribed."""
+    """A broker that records the times of packets. connects, losses: seconds. refused: number of CONNECTs that it will
+    not answer. cut: number of connections that it will close after SUBSCRIBE."""
 
     def __init__(self, clock):
         super().__init__()
@@ -46,12 +46,12 @@ class Advisor(Broker):
         self.wires[-1].end()
 
     def bodies(self, name):
-        """What followed the fixed header in all packets of a kind."""
+        """The bodies of all packets of a type."""
         return [body for known, body in self.packets if known == name]
 
 
 def advise(scenario, seed=1):
-    """Run scenario(agent, advisor, cloud, clock) beside an agent that does its jobs in this cloud, in fast time."""
+    """Run scenario(agent, advisor, cloud, clock) concurrently with an agent, in fast time."""
 
     async def main(clock):
         cloud = Cloud()
@@ -80,11 +80,11 @@ def gaps(times):
 
 
 def check_backoff(pauses, first=0):
-    """Pauses (seconds) of which the n-th is 1 plus a random part of 2 ** n, at most 32, and which are not all alike."""
+    """Check the pauses in seconds: the n-th is 1 plus a random part of 2 ** n, at most 32, and not all are equal."""
     for number, pause in enumerate(pauses):
         most = 1 << min(first + number, 5)
         assert 1 <= pause <= 1 + most + 0.2, (number, pauses)
-    # Neither constant, nor linear, nor strictly exponential.
+    # They are not constant, linear or strictly exponential.
     assert max(pauses) > 2 * min(pauses), pauses
     growth = [late / early for early, late in zip(pauses, pauses[1:])]
     assert max(growth) > 1.1 * min(growth), pauses
@@ -109,7 +109,7 @@ def retries_without_connack(seed):
 def test_mqtt_connect_jitter_backoff_retries():
     first, second = retries_without_connack(1)
     check_backoff(first)
-    # The one connection in between was too short to count as sound.
+    # The connection in between was too short to count as stable.
     check_backoff(second, first=6)
     assert retries_without_connack(2) != (first, second)
 
@@ -209,7 +209,7 @@ def test_mqtt_persistent_session_happy_case_is_not_used():
         await until(agent.link.up.is_set)
         clean_session = 2
         assert advisor.bodies("connect")[0][7] & clean_session
-        # What a persistent session would keep is asked for instead.
+        # Instead of a persistent session, the agent asks for its jobs.
         advisor.disconnect()
         cloud.quiet = True
         cloud.queue("meanwhile", {"operation": "unknown"})
@@ -231,7 +231,7 @@ def test_mqtt_persistent_session_session_expiry():
 
 def test_mqtt_long_duration():
     async def scenario(agent, advisor, cloud, clock):
-        # Hours of quiet, then: reconnect; server away for long; intermittent connectivity; all of it.
+        # Hours of silence, a reconnect, a long outage of the server, intermittent connectivity, and all of these.
         for number, (refusals, drops) in enumerate(((0, 0), (120, 0), (0, 8), (40, 8))):
             await until(agent.link.up.is_set)
             await asyncio.sleep(3600)

@@ -1,4 +1,4 @@
-"""`download()` against an HTTP server in memory: ranges, redirects, chunks, and servers and links that fail."""
+"""`download()` from an HTTP server in memory: ranges, redirects, chunks, and servers and links that fail."""
 
 import asyncio
 from errno import ECONNRESET
@@ -30,12 +30,12 @@ class Target:
 
 
 def attempt(web, target, start=0, url=URL, context="TLS", **options):
-    """Download once, with the web in place of the network, in fast time; return what was raised, if anything."""
+    """Download once from `web`, in fast time; return the exception, if any."""
 
     async def main(clock):
         asyncio.open_connection, real = web.open_connection, asyncio.open_connection
         try:
-            # Longer than any deadline of its own.
+            # Longer than any timeout of download().
             await asyncio.wait_for(
                 download(url, target.begin, target.write, start, context=context, timeout=0.2, **options), 100
             )
@@ -48,7 +48,7 @@ def attempt(web, target, start=0, url=URL, context="TLS", **options):
 
 
 def fetch(answer, start=0, piece=1 << 20, data=b"", **options):
-    """Download once; return the target, the server and what was raised, if anything."""
+    """Download once; return the target, the server and the exception, if any."""
     web = Web(answer, piece)
     target = Target()
     target.data[:] = data
@@ -57,7 +57,7 @@ def fetch(answer, start=0, piece=1 << 20, data=b"", **options):
     return target, web, error
 
 
-def test_a_whole_file_arrives_and_its_size_is_told():
+def test_a_whole_file_arrives_with_its_size():
     target, web, error = fetch(File(CONTENT))
     assert error is None
     assert bytes(target.data) == CONTENT
@@ -66,7 +66,7 @@ def test_a_whole_file_arrives_and_its_size_is_told():
     assert web.connections[0].request.startswith(b"GET /a/b?signature=1 HTTP/1.1\r\nHost: files.example.com\r\n")
 
 
-def test_a_heap_without_4_kb_in_one_piece_will_do():
+def test_a_fragmented_heap_is_enough():
     def bytearray_of_little_memory(size):
         if size > 1024:
             raise MemoryError
@@ -82,14 +82,14 @@ def test_a_heap_without_4_kb_in_one_piece_will_do():
     assert target.calls >= len(CONTENT) // 1024
 
 
-def test_answers_cut_anywhere_are_put_together():
+def test_replies_cut_anywhere_are_joined():
     for piece in (1, 2, 3, 7, 100, 4095, 4097):
         target, _, error = fetch(File(CONTENT[:3000]), piece=piece)
         assert error is None
         assert bytes(target.data) == CONTENT[:3000]
 
 
-def test_a_range_is_asked_for_and_goes_on_from_there():
+def test_a_download_resumes_with_a_range_request():
     target, web, error = fetch(File(CONTENT), start=5000, data=CONTENT[:5000])
     assert error is None
     assert bytes(target.data) == CONTENT
@@ -103,14 +103,14 @@ def test_a_server_without_ranges_starts_again_at_0():
     assert bytes(target.data) == CONTENT
 
 
-def test_a_range_that_was_not_asked_for_is_refused():
+def test_a_range_that_was_not_requested_is_refused():
     answer = head(206, {"Content-Length": 3, "Content-Range": "bytes 7-9/100"}) + b"abc"
     target, _, error = fetch(lambda connection: answer, start=5)
     assert isinstance(error, ValueError)
     assert target.calls == 0
 
 
-def test_a_connection_that_ends_early_is_an_oserror_and_keeps_what_came():
+def test_a_connection_that_ends_early_is_an_oserror_and_keeps_the_received_bytes():
     server = File(CONTENT)
     server.breaks_at = [6000]
     target, _, error = fetch(server)
@@ -121,13 +121,13 @@ def test_a_connection_that_ends_early_is_an_oserror_and_keeps_what_came():
     assert bytes(target.data) == CONTENT
 
 
-def test_a_server_that_closes_within_a_head_is_noticed_at_once():
+def test_a_connection_closed_within_the_headers_is_noticed_at_once():
     for answer in (b"", b"HTTP/1.1 200 OK\r\nContent-", head(200, {"Transfer-Encoding": "chunked"}) + b"5"):
         _, _, error = fetch(lambda connection, answer=answer: answer)
         assert isinstance(error, OSError) and error.args[0] == ECONNRESET, (answer, error)
 
 
-def test_a_server_that_stalls_is_given_up():
+def test_a_stalled_server_times_out():
     stalls = [b"", b"HTTP/1.1 200 OK\r\n", head(200, {"Content-Length": 10}) + b"12345"]
     for answer in stalls:
         _, _, error = fetch(lambda connection, answer=answer: (answer, False))
@@ -152,14 +152,14 @@ def test_chunks_that_end_early_are_an_oserror():
     assert isinstance(error, OSError)
 
 
-def test_an_answer_without_length_ends_with_the_connection():
+def test_a_reply_without_length_ends_with_the_connection():
     target, _, error = fetch(lambda connection: head(200, {}) + CONTENT)
     assert error is None
     assert bytes(target.data) == CONTENT
     assert target.total is None
 
 
-def test_a_reset_is_not_the_end_of_an_answer_without_length():
+def test_a_connection_reset_does_not_end_a_reply_without_length():
     class Reset(Web):
         async def open_connection(self, *arguments, **named):
             stream, _ = await super().open_connection(*arguments, **named)
@@ -177,7 +177,7 @@ def test_a_reset_is_not_the_end_of_an_answer_without_length():
     assert isinstance(attempt(web, Target()), OSError)
 
 
-def test_a_coding_is_known_however_it_is_spelt():
+def test_transfer_codings_are_case_insensitive():
     target, _, error = fetch(
         lambda connection: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n4\r\nfour\r\n0\r\n\r\n"
     )
@@ -202,7 +202,7 @@ def test_redirects_are_followed():
     assert web.connections[2].request.startswith(b"GET /d ")
 
 
-def test_the_server_has_to_have_the_host_name():
+def test_the_server_certificate_must_have_the_host_name():
     _, web, _ = fetch(lambda connection: head(302, {"Location": "https://other.example.com/c"}))
     assert [connection.name for connection in web.connections[:2]] == ["files.example.com", "other.example.com"]
 
@@ -236,8 +236,8 @@ def test_a_location_without_a_redirect_is_no_redirect():
     assert len(web.connections) == 1
 
 
-def test_heads_of_any_size_pass():
-    # As of release files on GitHub: a long policy, and a presigned URL to go to.
+def test_headers_of_any_size_are_accepted():
+    # As for release files on GitHub: a long policy, and a redirect to a presigned URL.
     def answer(connection):
         if b"/a/b" not in connection.request:
             return File(CONTENT)(connection)
@@ -262,7 +262,7 @@ def test_what_comes_before_the_response_is_skipped():
     assert bytes(target.data) == CONTENT
 
 
-def test_a_head_has_a_deadline_as_a_whole():
+def test_the_headers_as_a_whole_have_a_timeout():
     class Trickling(Web):
         async def open_connection(self, *arguments, **named):
             stream, _ = await super().open_connection(*arguments, **named)
@@ -276,7 +276,7 @@ def test_a_head_has_a_deadline_as_a_whole():
             return stream, stream
 
     web = Trickling(lambda connection: (b"HTTP/1.1 200 OK\r\n", False))
-    # Its own deadline, not the one around it.
+    # The timeout of download(), not that of the test.
     error = attempt(web, Target())
     assert isinstance(error, OSError)
     assert not isinstance(error, asyncio.TimeoutError)
@@ -292,7 +292,7 @@ def test_encoded_bodies_are_refused_by_name():
     for coding in ("identity", ""):
         headers = {"Content-Encoding": coding, "Content-Length": 4}
         assert fetch(lambda connection, headers=headers: head(200, headers) + b"four")[2] is None
-    # What a redirect says of its own body does not matter.
+    # The body of a redirect is ignored, and so is its encoding.
     assert fetch(lambda connection: head(302, {"Location": "/x", "Content-Encoding": "gzip"}))[1].connections[1:]
 
 
@@ -308,14 +308,14 @@ def test_lengths_are_checked():
         assert not target.calls
 
 
-def test_a_range_that_is_not_the_rest_is_not_the_end():
+def test_a_partial_range_does_not_end_the_download():
     answer = head(206, {"Content-Length": 3, "Content-Range": "bytes 5-7/100"}) + b"abc"
     target, _, error = fetch(lambda connection: answer, start=5)
     assert isinstance(error, OSError)
     assert bytes(target.data[-3:]) == b"abc"
 
 
-def test_only_strong_validators_are_handed_on():
+def test_only_strong_validators_are_used():
     for etag, found in (('"1"', '"1"'), ('W/"1"', None), (None, None)):
         headers = {"Content-Length": 4}
         if etag:
@@ -328,7 +328,7 @@ def test_only_strong_validators_are_handed_on():
     assert web.connections[0].header("If-Range") is None
 
 
-def test_reasons_name_the_fault_and_whose_it_is():
+def test_reasons_name_the_fault_and_the_host():
     faults = (
         ("https://h/a b", "blank"), ("https://h:0/", "port"), ("https://h:70000/", "port"), ("https://h:x/", "port"),
         ("ftp://h/", "scheme"), ("https://u@h/", "user name"), ("https:///a", "host"), ("https://h/\xe4", "ASCII"),
@@ -340,7 +340,7 @@ def test_reasons_name_the_fault_and_whose_it_is():
         assert str(error).startswith("redirect: "), (url, error)
 
 
-def test_redirects_end():
+def test_the_number_of_redirects_is_limited():
     _, web, error = fetch(lambda connection: head(302, {"Location": "/again"}))
     assert isinstance(error, ValueError)
     assert len(web.connections) == 6
@@ -367,7 +367,7 @@ def test_a_negative_length_is_not_http():
     assert not target.calls
 
 
-def test_what_the_server_will_not_give_is_refused_with_its_status():
+def test_an_error_status_is_a_valueerror_with_the_status():
     for status in (400, 403, 404, 410, 416, 204):
         _, _, error = fetch(lambda connection, status=status: head(status, {"Content-Length": 0}))
         assert isinstance(error, Refused)
@@ -375,7 +375,7 @@ def test_what_the_server_will_not_give_is_refused_with_its_status():
         assert str(status) in str(error)
 
 
-def test_a_server_in_trouble_is_an_oserror():
+def test_a_server_error_is_an_oserror():
     for status in (429, 500, 503):
         _, _, error = fetch(lambda connection, status=status: head(status, {}))
         assert isinstance(error, OSError)
@@ -395,7 +395,7 @@ def test_what_is_not_http_is_a_valueerror():
         assert not target.data, answer
 
 
-def test_urls_that_will_not_do_are_refused_before_anything_is_sent():
+def test_invalid_urls_are_refused_before_anything_is_sent():
     urls = (
         "", "files.example.com/a", "ftp://files.example.com/", "https://", "https:///a", "https://user@host/a",
         "https://host:port/", "https://host/a b", "https://host/a\r\nX: y", "https://h\xf6st/",
@@ -406,7 +406,7 @@ def test_urls_that_will_not_do_are_refused_before_anything_is_sent():
         assert not web.connections
 
 
-def test_schemes_may_be_of_any_case():
+def test_schemes_are_case_insensitive():
     for url, port in (("HTTPS://files.example.com/", 443), ("Http://files.example.com", 80)):
         _, web, error = fetch(File(CONTENT), url=url)
         assert error is None

@@ -1,4 +1,4 @@
-"""The `files` job on the agent: fetched files come into place whole and checked, whatever breaks on the way."""
+"""The `files` job: fetched files are complete and verified before they are moved to their paths, whatever fails."""
 
 import asyncio
 import hashlib
@@ -49,9 +49,9 @@ async def finished(agent, cloud):
 
 
 def work(document, web=None, scenario=finished, cloud=None, keep=False, options=None):
-    """Run one files job, or go on with the one in `cloud` as after a reset; return its execution.
+    """Run one files job, or continue the one in `cloud` as after a reset; return its execution.
 
-    keep: with the files and the journal that are there.
+    keep: keep the existing files and journal.
     """
     web = web or Web(File(CONTENT))
 
@@ -77,7 +77,7 @@ def work(document, web=None, scenario=finished, cloud=None, keep=False, options=
     return cloud.executions[0]
 
 
-def test_a_file_is_fetched_into_its_place():
+def test_a_file_is_fetched_to_its_path():
     execution = work({"fetch": [source("deep/table")]})
     assert execution["status"] == "SUCCEEDED"
     assert execution["statusDetails"] == {"fetched": "1", "progress": "100000/100000"}
@@ -110,14 +110,14 @@ def test_deleting_listing_and_reading():
     assert names() == ["log"]
 
 
-def test_what_is_there_already_is_not_fetched_again():
+def test_an_existing_file_is_not_fetched_again():
     work({"fetch": [source()]})
     web = Web(File(CONTENT))
     assert work({"fetch": [source()]}, web, keep=True)["status"] == "SUCCEEDED"
     assert not web.connections
 
 
-def test_a_connection_lost_again_and_again_costs_no_byte_twice():
+def test_repeated_disconnections_transfer_no_byte_twice():
     server = File(CONTENT)
     server.breaks_at = [30000, 60000, 99000]
     web = Web(server)
@@ -129,14 +129,14 @@ def test_a_connection_lost_again_and_again_costs_no_byte_twice():
     ]
 
 
-def test_a_server_that_gives_nothing_fails_the_job():
+def test_a_server_that_sends_nothing_fails_the_job():
     execution = work({"fetch": [source()]}, Web(lambda connection: head(404, {})))
     assert execution["status"] == "FAILED"
     assert "404" in execution["statusDetails"]["reason"]
     assert names() == []
 
 
-def test_wrong_content_never_comes_into_place():
+def test_wrong_content_never_replaces_the_file():
     work({"fetch": [source(content=b"old", url=URL)]}, Web(File(b"old")))
     for fields in ({"sha256": "0" * 64}, {"size": 99999}, {"size": 100001}):
         execution = work({"fetch": [source(**fields)]}, keep=True)
@@ -160,7 +160,7 @@ def test_no_more_is_written_than_was_announced():
 
 
 def renewing(document, fresh):
-    """A server that refuses the URL of a document, which from then on has the source `fresh` for fetch."""
+    """A server that refuses the URL of a document; from then on, the document has the source `fresh`."""
 
     def answer(connection):
         if b"fresh" in connection.request:
@@ -171,7 +171,7 @@ def renewing(document, fresh):
     return answer
 
 
-def test_an_expired_url_is_asked_for_anew():
+def test_an_expired_url_is_renewed():
     cloud = Cloud()
     document = {"operation": "files", "fetch": [source()]}
     cloud.queue("files-1", document)
@@ -181,7 +181,7 @@ def test_an_expired_url_is_asked_for_anew():
     assert len(web.connections) == 2
 
 
-def test_a_reset_half_way_goes_on_from_the_last_checkpoint():
+def test_a_download_resumes_from_the_last_checkpoint_after_a_reset():
     async def power_cut(agent, cloud):
         await until(lambda: (agent.journal.checkpoint() or (0, 0))[1] > 60000)
 
@@ -197,7 +197,7 @@ def test_a_reset_half_way_goes_on_from_the_last_checkpoint():
     assert names() == ["new"]
 
 
-def test_documents_that_will_not_do_are_rejected_before_anything_is_touched():
+def test_invalid_documents_are_rejected_before_anything_changes():
     documents = (
         {}, {"fetch": []},
         {"fetch": "x"}, {"fetch": [1]}, {"fetch": [source(url=None, stream=None)]}, {"fetch": [source(sha256="12")]},
@@ -230,7 +230,7 @@ def test_paths_cannot_escape():
         raise AssertionError(path)
 
 
-def test_what_guards_the_board_is_out_of_reach():
+def test_files_that_protect_the_board_are_out_of_reach():
     for name in (
         "lib", "LIB", "app", "app-b", "App-slot", "firmware", "cert", "ujobs", "ujobs-journal", "trial", "main", "boot",
         "settings.json", "settings.old", "asyncio", "json",
@@ -243,7 +243,7 @@ def test_what_guards_the_board_is_out_of_reach():
         check_paths(["/" + name + "/x"], ["/" + name])
 
 
-def test_keys_are_out_of_reach_wherever_they_are():
+def test_keys_are_out_of_reach_in_every_folder():
     for name in ("ca", "cert", "key", "signing_key"):
         options = {"roots": (FOLDER,), name: FOLDER + "/guard"}
         for document in (
@@ -254,11 +254,11 @@ def test_keys_are_out_of_reach_wherever_they_are():
             assert "guard is outside" in execution["statusDetails"]["reason"]
 
 
-def test_jobs_may_write_to_data_only_if_nothing_else_is_said():
+def test_by_default_jobs_may_write_to_data_only():
     assert work({"fetch": [source()]}, options={})["status"] == "REJECTED"
 
 
-def test_a_file_is_not_in_the_way_of_another_that_arrives():
+def test_temporary_names_of_fetched_files_are_reserved():
     web = Web(File(CONTENT))
     for document in (
         {"fetch": [source("a"), source("a.part")]}, {"fetch": [source("b.part"), source("b")]},
@@ -282,7 +282,7 @@ def test_all_sources_are_checked_before_the_first_byte():
         assert names() == []
 
 
-def test_names_and_texts_keep_their_characters():
+def test_names_and_strings_keep_their_characters():
     name = "caf\xe9 \U0001f600"
     content = "\U0001f600".encode() * 1000
     work({"fetch": [source(name, content, url=URL)]}, Web(File(content)))
@@ -327,7 +327,7 @@ def unnamed(url="https://files.example.com/new"):
 
 
 def unchecked(server, cloud=None):
-    """Fetch a file whose document has no SHA-256, as AWS's own, over HTTPS, which is plain here."""
+    """Fetch a file over HTTPS, here without TLS; its document has no SHA-256, like AWS's own documents."""
     entry = unnamed()
     real = ujobs.sources.check
     ujobs.sources.check = lambda sources, options, trusted: ("TLS", None)
@@ -338,7 +338,7 @@ def unchecked(server, cloud=None):
         ujobs.sources.check = real
 
 
-def test_a_renewed_document_changes_nothing_of_the_files_that_follow():
+def test_a_renewed_document_does_not_change_the_following_files():
     cloud = Cloud()
     forged = b"forged"
     document = {"operation": "files", "fetch": [source("a"), source("b")]}
@@ -367,7 +367,7 @@ def test_a_renewed_url_may_not_leave_https():
     assert len(web.connections) == 1
 
 
-def test_halves_of_two_versions_are_never_put_together():
+def test_parts_of_two_versions_are_never_joined():
     class Changing(File):
         etag = '"1"'
 
@@ -387,7 +387,7 @@ def test_halves_of_two_versions_are_never_put_together():
         assert [connection.header("Range") for connection in web.connections] == ranges
 
 
-def test_what_was_longer_is_cut():
+def test_a_longer_old_part_is_truncated():
     long, short = File(CONTENT), File(bytes(reversed(CONTENT[:5000])))
     long.breaks_at = [60000]
     servers = [long, short]
@@ -407,7 +407,7 @@ def test_a_full_flash_fails_the_job_and_leaves_nothing():
         def statvfs(self, path):
             return (4096, 4096, 100, self.free, self.free, 0, 0, 0, 0, 255)
 
-    # The last one is what littlefs says when it has used more than there is.
+    # littlefs reports the last value when it has used more blocks than it has.
     for free in (0, 10, 17592186040320):
         ujobs.flash.os = Full(free)
         try:

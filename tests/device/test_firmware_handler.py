@@ -1,4 +1,4 @@
-"""The `firmware` job: an image comes into the other partition, checked, and counts only once it has proved itself."""
+"""The `firmware` job: an image goes to the other partition, is verified, and is confirmed only after its trial."""
 
 import hashlib
 import sys
@@ -44,7 +44,7 @@ class Chip:
         self.power_on()
 
     def power_on(self):
-        """What the bootloader does at every reset."""
+        """Do what the bootloader does at every reset."""
         Partition.bootloader = partitions.Bootloader(partitions.Flash(self.file))
         return self.running()
 
@@ -91,7 +91,7 @@ def test_new_firmware_is_started_and_stays():
     with_chip(scenario, job())
 
 
-def test_firmware_that_does_not_connect_is_taken_back_by_the_bootloader():
+def test_firmware_that_does_not_connect_is_rolled_back_by_the_bootloader():
     def scenario(board, chip):
         board.start()
         assert chip.power_on() == "ota_1"
@@ -114,7 +114,7 @@ def test_two_updates_in_a_row_use_both_partitions():
     with_chip(scenario, job())
 
 
-def test_images_that_are_not_what_was_announced_are_never_started():
+def test_images_that_differ_from_the_document_are_never_started():
     def scenario(board, chip):
         assert chip.finish(board) in ("FAILED", "REJECTED")
         assert board.resets == 0
@@ -124,7 +124,7 @@ def test_images_that_are_not_what_was_announced_are_never_started():
         with_chip(scenario, job(**wrong))
 
 
-def test_images_for_another_chip_or_for_none_are_refused():
+def test_images_for_other_or_unknown_chips_are_refused():
     def scenario(board, chip):
         assert chip.finish(board) == "FAILED"
         assert "chip" in board.reason()
@@ -134,7 +134,7 @@ def test_images_for_another_chip_or_for_none_are_refused():
         with_chip(scenario, job(image), File(image))
 
 
-def test_documents_that_will_not_do_are_rejected():
+def test_invalid_documents_are_rejected():
     def scenario(board, chip):
         assert chip.finish(board) == "REJECTED"
         assert not board.web.connections
@@ -147,12 +147,12 @@ def test_documents_that_will_not_do_are_rejected():
         with_chip(scenario, {name: value for name, value in document.items() if value is not None})
 
 
-def test_a_board_with_one_partition_says_so():
+def test_a_board_with_one_partition_rejects_firmware():
     def only_one(running):
         raise OSError(2)
 
     def scenario(board, chip):
-        # As the ESP32 port does.
+        # The ESP32 port does the same.
         Partition.get_next_update = only_one
         try:
             assert chip.finish(board) == "REJECTED"
@@ -168,7 +168,7 @@ SIGNED = image_header() + vectors.MESSAGE * 20
 
 
 def afr_ota(protocols=("HTTP",), **fields):
-    """AWS's document for an over-the-air update. fields: of its first file; None leaves one out."""
+    """AWS's document for an over-the-air update. fields: of its first file; None removes a field."""
     entry = {
         "filepath": "firmware.bin", "filesize": len(SIGNED), "fileid": 0, "certfile": "/cert.pem",
         "update_data_url": URL, "auth_scheme": "aws.s3.presigned",
@@ -237,7 +237,7 @@ def test_updates_of_aws_that_cannot_be_checked_are_rejected():
         with_chip(scenario, document, setup=with_key(key))
 
 
-def test_a_download_that_is_cut_short_goes_on_after_the_reset():
+def test_an_interrupted_download_resumes_after_the_reset():
     stalls = [True]
 
     def stalling(connection):
@@ -256,7 +256,7 @@ def test_a_download_that_is_cut_short_goes_on_after_the_reset():
     with_chip(scenario, job(), stalling)
 
 
-def test_a_power_cut_at_the_switch_costs_a_restart_and_no_more():
+def test_a_power_cut_at_the_switch_costs_only_a_restart():
     set_boot = Partition.set_boot
 
     def cut_before(partition):
@@ -284,7 +284,7 @@ def test_a_power_cut_at_the_switch_costs_a_restart_and_no_more():
         with_chip(scenario, job())
 
 
-def test_a_switch_that_cannot_be_recorded_is_made_all_the_same():
+def test_a_switch_that_cannot_be_recorded_is_made_anyway():
     save = Job.save
 
     def full(job, value):
@@ -303,7 +303,7 @@ def test_a_switch_that_cannot_be_recorded_is_made_all_the_same():
     with_chip(scenario, job())
 
 
-def test_a_switch_that_fails_leaves_nothing_on_trial():
+def test_a_failed_switch_leaves_no_trial():
     set_boot = Partition.set_boot
 
     def failing(partition):
@@ -321,7 +321,7 @@ def test_a_switch_that_fails_leaves_nothing_on_trial():
     with_chip(scenario, job())
 
 
-def test_an_image_that_is_there_already_is_only_checked_after_a_reset():
+def test_a_complete_image_is_only_verified_after_a_reset():
     save = Job.save
     image = IMAGE[:40960]
 

@@ -1,4 +1,4 @@
-"""`agent.gate` holds jobs back: they stay QUEUED, the rest of the queue goes on; updates ask again before a restart."""
+"""`agent.gate` holds jobs back: held jobs stay QUEUED, other jobs run, and updates ask again before a restart."""
 
 import ujobs.agent
 import ujobs.gate
@@ -24,7 +24,7 @@ def gated(gate, jobs, scenario, cloud=None):
     return run(scenario, setup, cloud)
 
 
-def test_a_job_that_may_go_is_described_and_started():
+def test_an_accepted_job_is_described_and_started():
     for answer in (None, True):
         asked = []
 
@@ -65,13 +65,13 @@ def test_a_held_job_stays_queued_and_is_asked_about_again():
         ujobs.gate._SHORTEST = brief
 
 
-def test_an_urgent_job_behind_a_held_one_is_done():
+def test_an_urgent_job_behind_a_held_one_is_run():
     def gate(job):
         return None if job.document.get("urgent") else 3000
 
     async def scenario(agent, cloud):
         await until(lambda: cloud.executions[1]["status"] == "SUCCEEDED")
-        # One that comes while the agent waits is no longer than a notification away.
+        # A job that arrives while the agent waits runs after its notification.
         await until(lambda: agent._patience == 3000)
         cloud.queue("late", {"operation": "quick", "urgent": True}, queued_at=2000)
         await until(lambda: cloud.executions[2]["status"] == "SUCCEEDED")
@@ -80,7 +80,7 @@ def test_an_urgent_job_behind_a_held_one_is_done():
     assert gated(gate, jobs, scenario).statuses() == ["QUEUED", "SUCCEEDED", "SUCCEEDED"]
 
 
-def test_the_gate_rejects():
+def test_the_gate_can_reject_a_job():
     def gate(job):
         if "n" not in job.document:
             raise Reject("not on\nthis board")
@@ -94,7 +94,7 @@ def test_the_gate_rejects():
 
 
 def holding(asked):
-    """A gate that holds every job for 3,000 s, and adds the id of each one it is asked about to `asked`."""
+    """A gate that holds every job for 3,000 s, and appends the job id of each call to `asked`."""
 
     def gate(job):
         asked.append(job.job_id)
@@ -115,7 +115,7 @@ def test_a_held_job_that_is_cancelled_is_forgotten():
     assert gated(holding(asked), [{"operation": "quick"}], scenario).statuses() == ["CANCELED"]
 
 
-def test_an_empty_list_that_comes_late_does_not_postpone_a_held_job():
+def test_a_late_empty_list_does_not_postpone_a_held_job():
     asked = []
 
     async def scenario(agent, cloud):
@@ -181,12 +181,12 @@ def test_the_hold_survives_a_reset_and_a_started_job_is_not_asked_about_again():
     async def handed_out(agent, cloud):
         await until(lambda: agent.seen)
 
-    # A board whose journal is gone gets it from the service again.
+    # A board without journal learns of it from the service.
     gated(gate, [], handed_out, cloud)
     assert len(asked) == 3
 
 
-def test_replies_that_get_lost_cost_nothing_but_time():
+def test_lost_replies_cost_only_time():
     async def scenario(agent, cloud):
         await until(cloud.done, 20)
 

@@ -1,4 +1,4 @@
-"""firmware/health.py: starts that do not last are counted with few writes to flash, and lead to safe mode."""
+"""firmware/health.py: failed boots are counted with few writes to flash, and lead to safe mode."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from restarts import ROOT, remove_all
 
 
 class RTC:
-    """The clock, whose memory outlasts every reset but power-on."""
+    """The clock, whose memory survives every reset except power-on."""
 
     content = b""
 
@@ -39,7 +39,7 @@ del sys.modules["machine"]
 
 
 class Up:
-    """A link that is always up."""
+    """A link that is always connected."""
 
     def __init__(self):
         self.up = asyncio.Event()
@@ -47,7 +47,7 @@ class Up:
 
 
 class Flash:
-    """os for trial.py, which counts what is changed."""
+    """`os` for trial.py, which counts the changes."""
 
     def __init__(self):
         self.changes = 0
@@ -65,7 +65,7 @@ class Flash:
 
 
 def on_board(scenario):
-    """Call scenario(flash) on a board with empty flash that has just been powered on."""
+    """Call scenario(flash) on a board with empty flash after power-on."""
     flash = Flash()
     remove_all(ROOT)
     os.mkdir(ROOT)
@@ -81,7 +81,7 @@ def on_board(scenario):
 
 
 def start(cause=Machine.HARD_RESET):
-    """A reset; return whether the board is in safe mode then."""
+    """Reset the board; return whether it is then in safe mode."""
     machine.cause = cause
     health.safe = False
     health.starts = 0
@@ -93,7 +93,7 @@ def start(cause=Machine.HARD_RESET):
 
 
 def last():
-    """Let a minute connected go by at once."""
+    """Let a connected minute pass at once."""
 
     async def minute():
         async def brief(seconds):
@@ -111,7 +111,7 @@ def last():
     asyncio.run(minute())
 
 
-def test_starts_that_last_write_nothing_to_flash():
+def test_stable_boots_write_nothing_to_flash():
     def scenario(flash):
         for cause in (1, 2, 3, 2, 2, 1, 2):
             assert not start(cause)
@@ -121,16 +121,16 @@ def test_starts_that_last_write_nothing_to_flash():
     on_board(scenario)
 
 
-def test_ten_starts_that_do_not_last_end_in_safe_mode_until_an_update():
+def test_ten_failed_boots_lead_to_safe_mode_until_an_update():
     def scenario(flash):
         assert [start(cause) for cause in [1] + [3] * 10] == [False] * 10 + [True]
         assert flash.changes == 10
         assert (health.facts()["mode"], health.facts()["starts"]) == ("safe", 11)
-        # Neither a minute in safe mode nor another reset ends it, and none of them writes.
+        # Neither a minute in safe mode nor another reset ends it, and neither writes.
         last()
         assert start() and start(1) and start(3)
         assert flash.changes == 10
-        # An update does; one that does not last gets ten starts of its own.
+        # An update ends it; if its boots fail as well, the new version gets ten boots of its own.
         trial.begin(trial.APP)
         assert not start()
         trial.confirm()
@@ -139,7 +139,7 @@ def test_ten_starts_that_do_not_last_end_in_safe_mode_until_an_update():
     on_board(scenario)
 
 
-def test_one_start_that_lasts_begins_the_count_anew():
+def test_a_stable_boot_resets_the_count():
     def scenario(flash):
         for _ in range(3):
             assert not any([start() for _ in range(9)])
@@ -150,7 +150,7 @@ def test_one_start_that_lasts_begins_the_count_anew():
     on_board(scenario)
 
 
-def test_resets_that_somebody_wants_do_not_count():
+def test_intentional_resets_do_not_count():
     def scenario(flash):
         start(1)
         for _ in range(30):
@@ -164,7 +164,7 @@ def test_resets_that_somebody_wants_do_not_count():
     on_board(scenario)
 
 
-def test_a_reboot_that_says_so_leaves_safe_mode():
+def test_a_reboot_job_can_leave_safe_mode():
     def scenario(flash):
         for _ in range(11):
             start()
@@ -177,7 +177,7 @@ def test_a_reboot_that_says_so_leaves_safe_mode():
     on_board(scenario)
 
 
-def test_power_cuts_in_trouble_count_too():
+def test_power_cuts_between_failed_boots_count_too():
     def scenario(flash):
         start(1)
         start(3)
@@ -186,7 +186,7 @@ def test_power_cuts_in_trouble_count_too():
     on_board(scenario)
 
 
-def test_memory_that_the_application_uses_is_left_alone():
+def test_rtc_memory_that_the_application_uses_is_not_changed():
     def scenario(flash):
         for content in (b"mine", b"ujobs and more"):
             RTC.content = content
@@ -200,7 +200,7 @@ def test_memory_that_the_application_uses_is_left_alone():
     on_board(scenario)
 
 
-def test_a_port_without_that_memory_counts_the_watchdog():
+def test_a_port_without_rtc_memory_counts_watchdog_resets():
     class Without:
         pass
 
@@ -248,7 +248,7 @@ def test_the_traceback_that_ended_the_program_is_kept():
         assert flash.changes == 1, "the same again is not written again"
         start()
         assert health.last_start() == ", start 2 since power-on, OSError: sensor is gone"
-        # The next start ended otherwise, and what was kept is not its cause.
+        # The next boot ended without a traceback, so the kept one is not its cause.
         start(3)
         assert health.last_start() == ", start 3 since power-on"
         assert "sensor is gone" in health.facts()["traceback"]
@@ -256,7 +256,7 @@ def test_the_traceback_that_ended_the_program_is_kept():
     on_board(scenario)
 
 
-def test_a_traceback_has_no_secrets_and_an_end():
+def test_a_kept_traceback_is_short_and_has_no_secrets():
     def scenario(flash):
         start(1)
         text = ended("no way to https://a.example/f?X-Amz-Signature=abcdef x? hunter22", ["hunter22", ""])
@@ -264,13 +264,13 @@ def test_a_traceback_has_no_secrets_and_an_end():
         assert "https://a.example/f? x? ..." in text
         text = ended("x" * 5000 + "the end")
         assert len(text) <= 400 and "the end" in text
-        # Half of a secret is one, too.
+        # A part of a secret must not appear either.
         assert "secret" not in ended("secret" * 50 + "y" * 398, ["secret" * 50])
 
     on_board(scenario)
 
 
-def test_uptime_outlasts_the_period_of_the_ticks():
+def test_uptime_continues_when_the_ticks_wrap_around():
     class Time:
         now = time.ticks_ms()
 
@@ -284,7 +284,7 @@ def test_uptime_outlasts_the_period_of_the_ticks():
     try:
         before = health.uptime()
         for _ in range(60):
-            # A day would be more than half the period of a board's ticks; the hour between two looks is not.
+            # A day is more than half the period of a board's ticks; the hour between two calls is not.
             Time.now = time.ticks_add(Time.now, 43200000)
             health.uptime()
         assert health.uptime() - before == 30 * 86400
@@ -292,7 +292,7 @@ def test_uptime_outlasts_the_period_of_the_ticks():
         health.time = time
 
 
-def test_a_flash_that_takes_nothing_does_not_end_anything():
+def test_a_flash_that_cannot_be_written_stops_nothing():
     def full(name, text):
         raise OSError(28)
 

@@ -1,4 +1,4 @@
-"""The flash record: what it keeps, and what it makes of damage."""
+"""The record in flash: its content, and what happens if it is damaged."""
 
 import os
 import struct
@@ -30,7 +30,7 @@ def overwrite(name, data):
         file.write(data)
 
 
-def test_nothing_recorded():
+def test_an_empty_journal_has_no_record():
     journal = fresh()
     assert journal.job_id == ""
     assert journal.acknowledged
@@ -38,7 +38,7 @@ def test_nothing_recorded():
     assert not journal.holds(execution())
 
 
-def test_what_is_recorded_is_read_back():
+def test_a_record_is_read_back():
     fresh().begin(execution("a" * 64, 1 << 40, 1730000000, 5), 3)
     journal = Journal(DIRECTORY)
     assert (journal.job_id, journal.execution_number, journal.version) == ("a" * 64, 1 << 40, 5)
@@ -112,7 +112,7 @@ def test_checkpoints_belong_to_their_execution():
 
 
 def noticed(name, condition):
-    # A bit of every byte turned over, every length cut short; `make faults` turns every bit.
+    # Flip a bit of every byte, and cut at every length; `make faults` flips every bit.
     sound = contents(name)
     for at in range(len(sound)):
         overwrite(name, sound[:at] + bytes((sound[at] ^ 1 << at % 8,)) + sound[at + 1 :])
@@ -122,7 +122,7 @@ def noticed(name, condition):
     overwrite(name, sound)
 
 
-def test_damage_is_noticed():
+def test_damage_is_detected():
     journal = fresh()
     journal.begin(execution(), 1)
     journal.save([1, 2, 3])
@@ -141,7 +141,7 @@ def test_a_cut_at_any_write_leaves_the_old_state_or_the_new():
         pass
 
     def steps(journal, details, cut_at):
-        """The same life every time; the cut_at-th write does not happen."""
+        """Do the same steps every time; the cut_at-th write fails."""
         written = [0]
         write = journal._write
 
@@ -177,7 +177,7 @@ def test_a_cut_at_any_write_leaves_the_old_state_or_the_new():
                 assert journal.details == details
 
 
-def test_a_journal_that_was_deleted_is_begun_anew():
+def test_a_deleted_journal_is_created_again():
     journal = fresh()
     journal.begin(execution(), 1)
     remove(DIRECTORY)
@@ -191,15 +191,15 @@ def test_a_flash_that_cannot_be_written_is_an_os_error():
     raises(OSError, journal.begin, execution(), 1)
 
 
-# What ujobs 0.1 left in flash: status details in the record, in a file of their own, and acknowledged.
+# Records of ujobs 0.1: status details in the record, in a separate file, and acknowledged.
 OLD = {
     "record": b"J1\x01\x02\x01\0\0\0\0\0\0\0\x04\0\0\0\x80\xb4\x1dg\0\0\0\0\x05job-1",
     "checkpoint": b"[1, 2, 3]",
 }
 
 
-def test_the_format_of_the_record_stays():
-    # Boards in the field have it in flash when they get a new library, and go on with it when that is rolled back.
+def test_the_format_of_the_record_is_unchanged():
+    # Boards in the field have such records when they get a new library, and use them again after a rollback.
     journal = fresh()
     journal.begin(execution(version=4), 2)
     journal.save([1, 2, 3])
@@ -212,7 +212,7 @@ def test_the_format_of_the_record_stays():
     journal.acknowledge()
     over = b"J1\x82" + OLD["record"][3:]
     assert contents("record") == over + crc(over)
-    # Version 0.1 kept the check of the file of status details in an acknowledged record.
+    # Version 0.1 kept the checksum of the file of status details in an acknowledged record.
     over = over[:20] + b"\1\2\3\4" + over[24:]
     overwrite("record", over + crc(over))
     journal = Journal(DIRECTORY)

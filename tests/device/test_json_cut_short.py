@@ -1,4 +1,4 @@
-"""JSON that breaks off is refused on every MicroPython: payloads, and /settings.json after a power cut."""
+"""Incomplete JSON is refused on every MicroPython: payloads, and /settings.json after a power cut."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ class Old:
 
 
 def on_old_micropython(function, *arguments):
-    """Call something with the json and the version of MicroPython 1.25."""
+    """Call a function with the `json` and the version of MicroPython 1.25."""
     modules = {"sys": Old, "ujson": lenient_json}
     real = {name: sys.modules.get(name) for name in modules}
     agent.sys = Old
@@ -45,8 +45,8 @@ def on_old_micropython(function, *arguments):
         sys.modules.pop("ujobs.surrogates", None)
 
 
-def test_the_old_json_takes_text_that_breaks_off():
-    # Otherwise the other tests here would show nothing.
+def test_the_old_json_accepts_incomplete_text():
+    # Otherwise the other tests here would prove nothing.
     assert lenient_json.loads(b'{"a": 1') == {"a": 1}
     assert lenient_json.loads('{"a": 12, "b"') == {"a": 12}
     assert lenient_json.loads('[{"a": 1,0]') == [{"a": 1}]
@@ -55,7 +55,7 @@ def test_the_old_json_takes_text_that_breaks_off():
         raises(ValueError, lenient_json.loads, text)
 
 
-def test_a_payload_that_breaks_off_is_refused():
+def test_an_incomplete_payload_is_refused():
     for end in range(len(TEXT)):
         for text in (TEXT[:end], bytearray(TEXT[:end]), memoryview(TEXT[:end])):
             raises(ValueError, agent.parse, text)
@@ -82,7 +82,7 @@ def test_a_settings_file_cut_short_is_refused_and_named():
     assert load(text)["wifi"] == SETTINGS["wifi"]
 
 
-def test_no_setting_that_must_have_a_value_can_be_null():
+def test_required_settings_cannot_be_null():
     may_be_null = ("claim", "wifi", "ntp", "watchdog", "update_interval", "signing_key", "app")
     for name in settings._KNOWN:
         given = dict(SETTINGS)

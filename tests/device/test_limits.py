@@ -1,4 +1,4 @@
-"""What a job document may cost the board: its size, how deep it is nested, how many parts it has."""
+"""Limits of a job document on a board: its size, its nesting, and its number of parts."""
 
 import gc
 import sys
@@ -12,14 +12,14 @@ from cloud import Cloud, run
 from restarts import ROOT, remove_all
 from ujobs.flash import check_plain, make_folders
 
-# The last one just fits into the receive limit; CPython's own parser does not go as deep.
+# The last one just fits into the receive limit; CPython's own parser does not accept that depth.
 DEEPEST = 7000
 DEPTHS = (40, 400, DEEPEST) if sys.implementation.name == "micropython" else (40, 400)
 
 
 class DeepCloud(Cloud):
-    """In its messages, the word DEEP stands for lists in one another, so deep that no function could call itself as
-    often on a board."""
+    """A cloud that replaces the word DEEP in its messages by nested lists, too deep for a recursive function on a
+    board."""
 
     def __init__(self, depth):
         super().__init__()
@@ -48,7 +48,7 @@ def step(**given):
     return {"version": "1.0", "steps": [{"action": {"name": "one", "type": "runHandler", "input": given}}]}
 
 
-def test_documents_nested_so_deep_that_nothing_can_be_done_with_them():
+def test_documents_nested_too_deep_are_rejected():
     source = {"path": ROOT + "/data/x", "url": "http://x/", "sha256": "0" * 64}
     documents = (
         "DEEP", ["DEEP"], {"operation": "DEEP"}, {"operation": ["DEEP", "DEEP"]}, {"x": "DEEP"},
@@ -58,7 +58,7 @@ def test_documents_nested_so_deep_that_nothing_can_be_done_with_them():
         {"operation": "app", "files": [dict(source, path="DEEP")]}, {"operation": "app", "files": "DEEP"},
         {"operation": "settings", "set": "DEEP"}, {"operation": "settings", "remove": "DEEP"},
         {"operation": "settings", "set": {"wifi": "DEEP"}}, {"operation": "call", "function": "DEEP"},
-        # Nothing is wrong with this one but its depth.
+        # The depth is the only fault of this document.
         {"operation": "settings", "set": {"wifi": {"ssid": "DEEP"}}},
         {"operation": "call", "function": "show", "arguments": ["DEEP"]}, {"steps": "DEEP"}, step(handler="DEEP"),
         step(handler="show", args="DEEP"), step(handler="download-file", args=["DEEP", "DEEP"]),
@@ -92,7 +92,7 @@ def test_documents_nested_so_deep_that_nothing_can_be_done_with_them():
                 assert execution["statusDetails"]["reason"]
 
 
-def test_messages_nested_deep():
+def test_deeply_nested_messages_are_refused():
     async def scenario(agent, cloud):
         await all_done(agent, cloud)
         for suffix in (b"notify-next", b"notify", b"start-next/accepted", b"start-next/rejected"):
@@ -107,7 +107,7 @@ def test_messages_nested_deep():
         assert cloud.statuses() == ["SUCCEEDED"]
 
 
-def test_as_many_parts_as_are_allowed_and_one_more():
+def test_the_number_of_parts_is_limited():
     async def scenario(agent, cloud):
         cloud.queue("steps", {"version": "1.0", "steps": [step(handler="show")["steps"][0]] * 32})
         cloud.queue("too-many", {"version": "1.0", "steps": [step(handler="show")["steps"][0]] * 33})
@@ -144,8 +144,8 @@ def test_a_document_that_does_not_fit_into_memory_fails_its_job():
     assert "memory" in cloud.executions[0]["statusDetails"]["reason"]
 
 
-def test_a_text_leaves_nothing_behind_in_memory():
-    # MicroPython keeps every text of one character that it has ever made.
+def test_checking_a_string_leaves_nothing_in_memory():
+    # MicroPython never frees one-character strings.
     points = range(0x4E00, 0x4E00 + 1000)
     strange = b"".join([bytes((0xE0 | n >> 12, 0x80 | n >> 6 & 63, 0x80 | n & 63)) for n in points]).decode()
     for use in (
@@ -154,7 +154,7 @@ def test_a_text_leaves_nothing_behind_in_memory():
         lambda text: raises(ValueError, ujobs.checks.details_of, {text + "!": "value"}),
         lambda text: raises(ValueError, check_plain, "//" + text[:200]),
     ):
-        use("plain –")  # imports what that takes
+        use("plain –")  # imports the modules needed for it
         before = used()
         use(strange)
         assert used() - before < 500
@@ -162,5 +162,5 @@ def test_a_text_leaves_nothing_behind_in_memory():
 
 def used():
     gc.collect()
-    # CPython does not say.
+    # CPython does not report it.
     return gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0

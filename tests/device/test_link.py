@@ -1,4 +1,4 @@
-"""`Link` against a broker in memory: what umqtt.simple gets wrong on a bad link must not happen here."""
+"""`Link` with a broker in memory: the faults of umqtt.simple on a bad link do not occur."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ class Random:
 
 
 def connected(scenario, before=None, **options):
-    """Run scenario(link, broker) beside a link with a broker of its own, in fast time."""
+    """Run scenario(link, broker) with a new link and broker, in fast time."""
 
     async def main(clock):
         broker = Broker()
@@ -85,7 +85,7 @@ def test_messages_reach_callback_or_route():
     connected(scenario)
 
 
-def test_one_byte_at_a_time_is_the_same_message():
+def test_a_message_may_arrive_byte_by_byte():
     async def scenario(link, broker):
         await link.up.wait()
         broker.send(b"topic", b"x" * 300, qos=1)
@@ -98,7 +98,7 @@ def test_one_byte_at_a_time_is_the_same_message():
     connected(scenario, slow)
 
 
-def test_partial_packet_does_not_stall_other_tasks_and_is_given_up():
+def test_a_partial_packet_does_not_block_other_tasks_and_times_out():
     async def scenario(link, broker):
         await link.up.wait()
         whole = broker.packet(b"topic", b"payload")
@@ -130,7 +130,7 @@ def test_subscriptions_are_restored_after_a_reconnect():
     connected(scenario)
 
 
-def test_missing_pingresp_is_a_lost_link():
+def test_a_missing_pingresp_ends_the_link():
     async def scenario(link, broker):
         await link.up.wait()
         await until(lambda: broker.count("ping"))
@@ -152,7 +152,7 @@ def test_pings_are_sent_only_when_idle_and_keep_the_link():
     connected(scenario, keepalive=1)
 
 
-def test_publish_writes_what_was_meant_in_bytes():
+def test_publish_writes_the_expected_bytes():
     async def scenario(link, broker):
         await link.up.wait()
         await link.publish("topic", "größer")
@@ -172,7 +172,7 @@ def test_publish_with_qos_1_waits_for_its_acknowledgement():
     connected(scenario)
 
 
-def test_publish_without_acknowledgement_is_sent_twice_then_an_error():
+def test_an_unacknowledged_publish_is_sent_twice_and_then_an_error():
     async def scenario(link, broker):
         await link.up.wait()
         broker.mute.add("publish")
@@ -182,7 +182,7 @@ def test_publish_without_acknowledgement_is_sent_twice_then_an_error():
     connected(scenario, timeout=0.1)
 
 
-def test_publish_without_link_is_an_error_at_once():
+def test_publishing_without_a_link_is_an_error_at_once():
     async def main():
         link = Link(b"thing", "host")
         await raises_async(OSError, link.publish(b"topic", b"message"))
@@ -206,7 +206,7 @@ def test_an_acknowledgement_is_not_waited_for_once_the_link_is_lost():
     connected(scenario, timeout=10)
 
 
-def test_nothing_is_published_before_the_answer_to_connect():
+def test_nothing_is_published_before_connack():
     async def scenario(link, broker):
         await until(lambda: broker.count("connect") == 1)
         await raises_async(OSError, link.publish(b"topic", b"message"))
@@ -218,7 +218,7 @@ def test_nothing_is_published_before_the_answer_to_connect():
     connected(scenario, mute)
 
 
-def test_a_write_that_does_not_get_through_is_bounded_and_ends_the_link():
+def test_a_blocked_write_times_out_and_ends_the_link():
     async def scenario(link, broker):
         await link.up.wait()
         broker.stuck = True
@@ -229,7 +229,7 @@ def test_a_write_that_does_not_get_through_is_bounded_and_ends_the_link():
     connected(scenario, timeout=0.1)
 
 
-def test_refused_subscription_is_an_error_and_not_tried_at_the_next_connect():
+def test_a_refused_subscription_is_an_error_and_not_repeated_at_the_next_connect():
     async def scenario(link, broker):
         await link.up.wait()
         broker.suback = 0x80
@@ -241,7 +241,7 @@ def test_refused_subscription_is_an_error_and_not_tried_at_the_next_connect():
     connected(scenario)
 
 
-def test_a_packet_that_could_not_be_written_leaves_nothing_behind():
+def test_a_packet_that_could_not_be_written_leaves_no_bytes_behind():
     async def scenario(link, broker):
         await link.up.wait()
 
@@ -257,7 +257,7 @@ def test_a_packet_that_could_not_be_written_leaves_nothing_behind():
     connected(scenario)
 
 
-def test_refused_or_unanswered_connects_are_tried_again_with_growing_pauses():
+def test_refused_or_unanswered_connects_are_retried_with_growing_pauses():
     pauses = []
     sleep = asyncio.sleep
     random = ujobs.link.random
@@ -284,7 +284,7 @@ def test_refused_or_unanswered_connects_are_tried_again_with_growing_pauses():
         ujobs.link.random = random
 
 
-def test_pauses_start_anew_only_after_a_connection_that_held_for_half_a_minute():
+def test_pauses_are_reset_only_after_a_connection_of_half_a_minute():
     pauses = []
 
     async def main(clock):
@@ -311,7 +311,7 @@ def test_pauses_start_anew_only_after_a_connection_that_held_for_half_a_minute()
     assert pauses == [2, 3, 5, 2, 3], pauses
 
 
-def test_no_connack_and_a_bad_code_do_not_hang():
+def test_a_missing_connack_and_a_bad_code_do_not_block():
     async def scenario(link, broker):
         await until(lambda: broker.count("connect") == 1)
         await until(lambda: broker.closed == 1)
@@ -327,7 +327,7 @@ def test_no_connack_and_a_bad_code_do_not_hang():
     connected(scenario, mute, timeout=0.1)
 
 
-def test_a_message_over_the_limit_is_read_away_and_reported():
+def test_a_message_over_the_limit_is_discarded_and_reported():
     async def scenario(link, broker):
         reported = []
         link.routes.append((b"big/", lambda topic, payload: reported.append((topic, payload and len(payload)))))
@@ -345,7 +345,7 @@ def test_a_message_over_the_limit_is_read_away_and_reported():
 
 
 def held():
-    """The bytes that are in use."""
+    """The number of bytes in use."""
     gc.collect()
     if hasattr(gc, "mem_alloc"):
         return gc.mem_alloc()
@@ -380,7 +380,7 @@ def test_a_large_message_leaves_no_buffer_behind():
             tracemalloc.stop()
 
 
-def test_garbage_ends_the_connection_not_the_task():
+def test_invalid_bytes_end_the_connection_not_the_task():
     garbage = (
         b"\x30\xff\xff\xff\xff\xff", b"\x30\x02\xff\xff", b"\x36\x05\0\x01a\0\x01", b"\x30\x01\x00", b"\xf0\x20",
         b"\x90\xff\x7f", b"\x00\x00" + b"\xff" * 8,
@@ -415,7 +415,7 @@ def test_a_callback_that_fails_does_not_end_the_link():
     connected(scenario)
 
 
-def test_disconnect_takes_leave():
+def test_disconnect_sends_a_disconnect_packet():
     async def main(clock):
         broker = Broker()
         asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
@@ -440,7 +440,7 @@ def test_keepalive_out_of_limits_is_refused():
             raise AssertionError("taken")
 
 
-def test_listeners_and_sockets_that_fail_do_not_end_the_link():
+def test_failing_listeners_and_sockets_do_not_end_the_link():
     def failing(up):
         raise RuntimeError("not now")
 
@@ -480,7 +480,7 @@ def test_topics_of_more_than_255_bytes():
     connected(scenario)
 
 
-def test_other_tasks_have_their_turn_under_a_flood():
+def test_other_tasks_run_during_a_flood_of_messages():
     async def scenario(link, broker):
         await link.up.wait()
         turns = 0
@@ -493,13 +493,13 @@ def test_other_tasks_have_their_turn_under_a_flood():
     connected(scenario)
 
 
-def test_a_packet_that_never_ends_is_given_up():
+def test_a_packet_that_never_ends_times_out():
     async def scenario(link, broker):
         await link.up.wait()
         wire = broker.wires[-1]
         wire.give(broker.packet(b"topic", b"x" * 500)[:-400])
         while broker.closed == 0:
-            # A byte now and then: never quiet, and never done.
+            # Single bytes arrive now and then, but the packet never ends.
             wire.give(b"x")
             await asyncio.sleep(0.05)
         assert not link.got
@@ -510,7 +510,7 @@ def test_a_packet_that_never_ends_is_given_up():
 def test_a_topic_longer_than_its_packet_ends_the_connection():
     async def scenario(link, broker):
         await link.up.wait()
-        # 200 bytes of topic are said, 10 are in the packet; the next packet must not be read as a part of it.
+        # The topic length is 200, but the packet has 10 bytes; the next packet must not be read as part of it.
         broker.wires[-1].give(b"\x30\x0c\0\xc8" + b"t" * 10 + broker.packet(b"b", b"c" * 300))
         await until(lambda: broker.closed == 1)
         assert not link.got

@@ -1,4 +1,4 @@
-"""What goes over the wire and when: round trips, subscriptions, and brokers that send replies to subscribers only."""
+"""The order of packets: round trips, subscriptions, and brokers that send replies to subscribers only."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ def matches(wanted, topic):
 
 
 class Subscribed(Cloud):
-    """A cloud whose broker sends a message only to who has subscribed to its topic. suback: whether it confirms."""
+    """A cloud whose broker sends messages to subscribers of their topics only. suback: whether it sends SUBACK."""
 
     def __init__(self):
         super().__init__()
@@ -61,12 +61,12 @@ def test_no_subscription_is_for_more_than_replies_and_notify_next():
     run(scenario, handlers, Subscribed())
 
 
-def test_the_first_question_does_not_wait_for_the_subscription_to_be_confirmed():
+def test_the_first_request_does_not_wait_for_suback():
     async def scenario(agent, cloud):
         await until(lambda: cloud.broker.count("publish") == 1)
         names = [name for name, _ in cloud.broker.packets]
         assert names[:3] == ["connect", "subscribe", "publish"]
-        # Answered without SUBACK: what was missed meanwhile is asked for once it comes.
+        # The reply came before SUBACK, so the agent asks again after SUBACK: a notification may have been missed.
         cloud.quiet = True
         cloud.queue("a", {"operation": "quick"})
         await asyncio.sleep(0.1)
@@ -80,7 +80,7 @@ def test_the_first_question_does_not_wait_for_the_subscription_to_be_confirmed()
     run(scenario, handlers, cloud)
 
 
-def test_a_question_answered_after_the_confirmation_is_not_asked_again():
+def test_a_request_answered_after_suback_is_not_repeated():
     async def scenario(agent, cloud):
         await until(lambda: idle(agent))
         await asyncio.sleep(0.1)
@@ -98,7 +98,7 @@ def test_small_packets_do_not_wait_for_one_another():
     run(scenario, handlers)
 
 
-def test_until_idle_no_notification_comes_and_each_report_is_followed_by_a_question():
+def test_until_idle_needs_no_notifications_and_asks_after_each_result():
     async def main(clock):
         cloud = Subscribed()
         asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection

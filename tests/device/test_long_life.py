@@ -1,5 +1,5 @@
-"""Days and nights of work in fast time: nothing grows, and what counts up and wraps around does no harm. A whole year
-is lived by `make long-life`."""
+"""Hundreds of jobs in fast time: memory does not grow, and counters that wrap around do no harm. `make long-life`
+simulates a whole year."""
 
 import sys
 
@@ -7,10 +7,10 @@ from long_life import KINDS, held, run
 
 MICROPYTHON = sys.implementation.name == "micropython"
 ROUNDS = 400 if MICROPYTHON else 40  # 400 hours are more than the 12.4 days after which ticks_ms wraps around
-MARGIN = 512 if MICROPYTHON else 150  # bytes; allocated blocks, of which CPython keeps some for itself
+MARGIN = 512 if MICROPYTHON else 150  # bytes; on CPython allocated blocks, of which it keeps some
 
 
-def test_the_last_job_leaves_the_memory_as_the_first_did():
+def test_memory_does_not_grow_from_the_first_job_to_the_last():
     seen = []
 
     def told(life, number):

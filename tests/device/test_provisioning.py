@@ -1,4 +1,4 @@
-"""A board with a claim becomes a thing, whatever the service answers and wherever the power goes."""
+"""A board with a claim becomes a thing, whatever the service replies and wherever the power is cut."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ PARAMETERS = {"SerialNumber": "77"}
 
 
 class Cut(Exception):
-    """The power goes."""
+    """The power is cut."""
 
 
 def pem(label, content):
@@ -30,9 +30,9 @@ def pem(label, content):
 
 
 class Service:
-    """Answers as AWS does. requests: topics, in order. certificates: for each that was issued, the thing it is, once it
-    is one. answers: functions that answer the next requests, None for as usual: called with the topic, they give what
-    to send, if anything. step: is called with a function that is what the service does for a request."""
+    """Replies as AWS does. requests: topics, in order. certificates: of each issued certificate, its thing, once there
+    is one. answers: for the next requests, functions that return the reply to a topic, if any; None: the usual reply.
+    step: called with a function that does the service's part of a request."""
 
     def __init__(self):
         self.broker = Broker()
@@ -96,7 +96,7 @@ def fresh():
 
 
 def check_pair(ca, cert, key):
-    """Instead of the TLS context, which only takes real ones: whether certificate and key have the same number."""
+    """Replaces the TLS context, which accepts real keys only: checks that certificate and key have the same number."""
     if der_blocks(cert)[0] != der_blocks(key)[0].replace(b"key", b"cert"):
         raise ValueError("it does not belong to the certificate")
 
@@ -117,8 +117,8 @@ def config(**settings):
 
 
 def claimed(function):
-    """Call a function on a board, where the files of a claim are not looked at. function: called with a list of the
-    files of each claim: certificate, key, and the CA's."""
+    """Call a function on a board that does not check the files of a claim. function: called with a list of the files of
+    each claim: certificate, key and CA."""
     files = []
 
     def secure_link(thing, host, cert, key, ca, port, keepalive, receive_limit):
@@ -135,7 +135,7 @@ def claimed(function):
 
 
 def start(service):
-    """One start of the board; returns the thing name, and how many seconds it took."""
+    """Boot the board once; return the thing name, and the seconds."""
 
     async def main(clock):
         claim = claimed(lambda files: provisioning.Claim(config(), SETTINGS))
@@ -151,7 +151,7 @@ def start(service):
 
 
 def check_identity(service):
-    """The board is whole: certificate, key and name belong together, and the service knows them so."""
+    """Check that certificate, key and thing name belong together, on the board and in the service."""
     with open(SETTINGS) as file:
         settings = ujson.load(file)
     number = int(read(CERT)[5:])
@@ -177,7 +177,7 @@ def test_a_board_becomes_a_thing():
 
 
 def counted(service, cut_at, before):
-    """Count the steps in the service and in flash; before or after the cut_at-th of them the power goes."""
+    """Counts the steps in the service and in flash; cuts the power before or after the cut_at-th step."""
     count = [0]
 
     def step(function):
@@ -205,7 +205,7 @@ def counted(service, cut_at, before):
     return count[0]
 
 
-def test_a_power_cut_anywhere_leaves_the_claim_or_a_whole_identity():
+def test_a_power_cut_anywhere_leaves_the_claim_or_a_complete_identity():
     service = fresh()
     steps = counted(service, 0, True)
     assert steps == 9
@@ -217,12 +217,12 @@ def test_a_power_cut_anywhere_leaves_the_claim_or_a_whole_identity():
                 start(service)
             check_identity(service)
             assert b"PRIVATE" not in (read(RECORD) or b"")
-            # Only an answer that did not get into flash costs a second certificate.
+            # A second certificate is issued only if the reply was not written to flash.
             lost = (cut_at, before) in ((1, False), (2, True), (3, False), (4, True))
             assert len(service.certificates) == (2 if lost else 1)
 
 
-def test_a_certificate_whose_hour_has_passed_is_given_up_for_a_new_one():
+def test_a_certificate_past_its_hour_is_replaced_by_a_new_one():
     service = fresh()
     raises(Cut, counted, service, 3, True)
     service.tokens.clear()
@@ -231,7 +231,7 @@ def test_a_certificate_whose_hour_has_passed_is_given_up_for_a_new_one():
     assert service.certificates == [None, "kiln-77"]
 
 
-def test_a_refusal_is_tried_again_with_the_same_certificate():
+def test_a_refused_registration_is_retried_with_the_same_certificate():
     service = fresh()
 
     def refuse(topic):
@@ -245,7 +245,7 @@ def test_a_refusal_is_tried_again_with_the_same_certificate():
     assert len(service.certificates) == 1
 
 
-def test_a_new_token_that_is_refused_is_not_asked_for_again_at_once():
+def test_a_new_token_that_is_refused_is_not_replaced_at_once():
     service = fresh()
 
     def refuse(topic):
@@ -258,7 +258,7 @@ def test_a_new_token_that_is_refused_is_not_asked_for_again_at_once():
 
 
 def answers(reply):
-    """The board that gets this for an answer, once for each request, ends up as a thing all the same."""
+    """Check that a board that gets this reply once for each request still becomes a thing."""
     service = fresh()
     service.answers = [lambda topic: reply and (topic + reply[0], reply[1])]
     assert start(service)[1] >= 30
@@ -270,7 +270,7 @@ def answers(reply):
     assert len(service.certificates) == 1
 
 
-def test_answers_that_are_none():
+def test_invalid_replies_are_survived():
     for reply in (
         None, (b"/accepted", b""), (b"/accepted", b"{"), (b"/accepted", b"[]"), (b"/accepted", b"{}"),
         (b"/accepted", b'{"thingName": 5, "certificatePem": 5}'), (b"/accepted", b"x" * 9000), (b"/rejected", b""),
@@ -292,7 +292,7 @@ def test_a_key_of_another_certificate_is_not_kept():
         assert service.requests == [CREATE, CREATE, REGISTER]
 
 
-def test_a_name_that_no_settings_accept_is_not_kept():
+def test_an_invalid_thing_name_is_not_kept():
     for name in ("a/b", "", "x" * 129, "a b", 5):
         service = fresh()
         reply = ujson.dumps({"thingName": name}).encode()
@@ -301,7 +301,7 @@ def test_a_name_that_no_settings_accept_is_not_kept():
         check_identity(service)
 
 
-def test_what_was_not_asked_for_is_passed_over():
+def test_unrequested_messages_are_ignored():
     service = fresh()
 
     def strange(topic):
@@ -314,7 +314,7 @@ def test_what_was_not_asked_for_is_passed_over():
     check_identity(service)
 
 
-def test_a_link_that_is_lost_is_made_again():
+def test_a_lost_link_is_restored():
     service = fresh()
     service.answers = [lambda topic: service.broker.wires[-1].end()]
     start(service)
@@ -322,7 +322,7 @@ def test_a_link_that_is_lost_is_made_again():
     assert len(service.broker.wires) == 2
 
 
-def test_a_record_that_is_damaged_is_begun_anew():
+def test_a_damaged_record_is_replaced():
     for damage in (b"", b"{", b"[]", b'{"thingName": "other"}', b"\xff"):
         service = fresh()
         with open(RECORD, "wb") as file:
@@ -331,7 +331,7 @@ def test_a_record_that_is_damaged_is_begun_anew():
         check_identity(service)
 
 
-def test_a_flash_that_is_full_is_tried_again():
+def test_a_full_flash_is_retried():
     service = fresh()
 
     class Full:
@@ -375,7 +375,7 @@ def test_the_claim_that_the_settings_describe():
         with open(CERT, "w") as file, open(RECORD, "w") as record:
             file.write("")
             record.write("{}")
-        provisioning.Claim(config())  # continues what it has begun
+        provisioning.Claim(config())  # continues the provisioning
 
     claimed(scenario)
 

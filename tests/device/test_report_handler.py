@@ -1,4 +1,4 @@
-"""The `report` job: how the board is, within what status details may hold."""
+"""The `report` job: facts about the board, within the limits of status details."""
 
 import sys
 
@@ -13,7 +13,7 @@ def report(board):
     return board.execution["statusDetails"]
 
 
-def test_what_every_board_knows():
+def test_facts_that_every_board_reports():
     def scenario(board):
         board.put("/app.version", b"1.4.0")
         details = report(board)
@@ -28,7 +28,7 @@ def test_what_every_board_knows():
     with_board(scenario, {"operation": "report"}, lambda agent: agent.use("report"))
 
 
-def test_what_the_board_adds():
+def test_facts_that_the_board_adds():
     async def clock():
         return "+2 s"
 
@@ -46,7 +46,7 @@ def test_what_the_board_adds():
     with_board(scenario, {"operation": "report"}, lambda agent: agent.use("report", facts=lambda: facts, clock=clock))
 
 
-def test_the_reason_of_a_job_that_a_reset_ended_says_how_the_board_is():
+def test_the_reason_of_a_job_ended_by_a_reset_reports_the_health_of_the_board():
     cloud = Cloud()
     execution = cloud.queue("update-1", {"operation": "once"})
 

@@ -1,4 +1,4 @@
-"""What the agent makes of what the service and handlers give it, and what each refusal means."""
+"""Checks of data from the service and from handlers, and the effect of each rejection."""
 
 import ujobs
 from broker import raises
@@ -48,7 +48,7 @@ def test_a_result_becomes_text():
     assert len(details_of({str(n): "x" for n in range(10)})) == 10
 
 
-def test_a_result_that_cannot_be_said_names_what_is_wrong():
+def test_an_invalid_result_is_refused_with_the_fault():
     for result, word in (
         ({str(n): "x" for n in range(11)}, "10"), ([1], "dict"), ("done", "dict"), (5, "dict"), ({"": "x"}, "key"),
         ({"a b": "x"}, "key"), ({"a.b": "x"}, "key"), ({"k" * 129: "x"}, "128"), ({"k": []}, "text"),
@@ -95,7 +95,7 @@ def refused(code, status=None, version=None):
     return JobsError(code, "why", state)
 
 
-def test_what_each_refusal_means():
+def test_the_effect_of_each_refusal():
     for code, status, version, reported, means in (
         ("VersionMismatch", "IN_PROGRESS", 7, "SUCCEEDED", ADOPT),
         ("VersionMismatch", "QUEUED", 7, "IN_PROGRESS", ADOPT),
@@ -119,7 +119,7 @@ def test_what_each_refusal_means():
         assert meaning(refused(code, status, version), reported, 3) == means, (code, status, version, reported)
 
 
-def test_a_refusal_says_its_code_and_text_whatever_its_state():
+def test_a_refusal_has_its_code_and_message_in_every_state():
     assert str(refused("VersionMismatch")) == "VersionMismatch: why"
     for state in ("x", [], 5, None):
         assert JobsError("a", "b", state).state == {}

@@ -1,4 +1,4 @@
-"""The `settings` job: new settings count only once the board has connected with them."""
+"""The `settings` job: new settings take effect only after the board has connected with them."""
 
 import json
 
@@ -28,7 +28,7 @@ def settings(board):
     return json.loads(board.get("/settings.json"))
 
 
-def test_settings_that_work_stay():
+def test_working_settings_are_kept():
     def scenario(board):
         assert board.finish() == "SUCCEEDED"
         assert board.resets == 1
@@ -46,7 +46,7 @@ def test_settings_that_work_stay():
     with_board(scenario, job(set=new), use, files=FILES)
 
 
-def test_settings_the_board_cannot_connect_with_are_taken_back():
+def test_settings_that_prevent_a_connection_are_rolled_back():
     def scenario(board):
         board.start()
         assert settings(board)["wifi"]["password"] == "wrong"
@@ -68,7 +68,7 @@ def test_settings_can_be_removed():
     with_board(scenario, job(remove=["wifi", "none-such"]), use, files=FILES)
 
 
-def test_settings_that_are_so_already_need_no_restart():
+def test_unchanged_settings_need_no_restart():
     def scenario(board):
         assert board.finish() == "SUCCEEDED"
         assert board.resets == 0
@@ -77,7 +77,7 @@ def test_settings_that_are_so_already_need_no_restart():
     with_board(scenario, job(set={"host": "old.example.com"}), use, files=FILES)
 
 
-def test_settings_that_will_not_do_are_rejected():
+def test_invalid_settings_are_rejected():
     def scenario(board):
         assert board.finish() == "REJECTED"
         assert board.resets == 0
@@ -90,7 +90,7 @@ def test_settings_that_will_not_do_are_rejected():
         with_board(scenario, document, use, files=FILES)
 
 
-def test_null_never_removes_a_setting_that_must_be_there():
+def test_null_never_removes_a_required_setting():
     # AWS removes null members itself; another service might not.
     def refused(board):
         assert board.finish() == "REJECTED"
@@ -104,7 +104,7 @@ def test_null_never_removes_a_setting_that_must_be_there():
 
 
 def test_a_job_without_changes_is_rejected():
-    # What AWS makes of {"set": {"thing": null}}.
+    # AWS turns {"set": {"thing": null}} into this.
     def refused(board):
         assert board.finish() == "REJECTED"
         assert board.reason() == "nothing to set or remove (AWS drops nulls)"
@@ -113,7 +113,7 @@ def test_a_job_without_changes_is_rejected():
         with_board(refused, document, use, files=FILES)
 
 
-def test_without_a_check_no_settings_are_taken():
+def test_without_a_check_no_settings_are_accepted():
     def scenario(board):
         assert board.finish() == "REJECTED"
         assert board.reason() == "settings needs the option check_settings"
@@ -139,7 +139,7 @@ def test_the_signing_key_can_be_set_once_and_not_by_a_job_after_that():
         with_board(refused, document, use, files={"/settings.json": json.dumps(signed).encode()})
 
 
-def test_what_guards_the_board_cannot_be_changed_by_a_job():
+def test_a_job_cannot_change_settings_that_protect_the_board():
     def refused(board):
         assert board.finish() == "REJECTED"
         assert board.resets == 0
@@ -179,7 +179,7 @@ def test_roots_can_be_narrowed_and_not_widened_again():
         with_board(refused, document, use, files={"/settings.json": json.dumps(narrow).encode()})
 
 
-def test_a_trial_of_settings_after_one_that_failed_is_its_own():
+def test_a_trial_of_settings_is_independent_of_a_failed_one():
     def scenario(board):
         for _ in range(4):
             board.start(proves=False)

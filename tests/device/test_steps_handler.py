@@ -29,7 +29,7 @@ def steps(*actions, **fields):
 
 
 class Functions:
-    """What the application registered, and how it was called."""
+    """The functions that the application registers, and their calls."""
 
     def __init__(self, allowed):
         self.allowed = allowed
@@ -76,7 +76,7 @@ def test_aws_reboot_restarts_once():
     run(steps(handler("reboot.sh", runAsUser="")), check)
 
 
-def test_steps_after_a_reboot_go_on_where_it_was():
+def test_steps_resume_after_a_reboot():
     def check(board, calls):
         assert board.execution["status"] == "SUCCEEDED"
         assert board.resets == 1
@@ -89,7 +89,7 @@ def test_steps_after_a_reboot_go_on_where_it_was():
     )
 
 
-def test_a_job_that_fails_shows_at_which_step():
+def test_a_failed_job_names_the_step():
     def check(board, calls):
         assert board.execution["status"] == "FAILED"
         details = board.execution["statusDetails"]
@@ -125,7 +125,7 @@ def test_actions_of_jobs_that_the_board_does_not_allow_are_rejected():
     run(steps(download), check, File(CONTENT), allowed=("steps",))
 
 
-def test_a_function_that_resets_the_board_is_not_called_for_ever():
+def test_a_function_that_resets_the_board_is_called_a_limited_number_of_times():
     def check(board, calls):
         assert board.execution["status"] == "FAILED"
         assert "reset" in board.reason()
@@ -134,7 +134,7 @@ def test_a_function_that_resets_the_board_is_not_called_for_ever():
     run(steps(command("resets")), check)
 
 
-def test_a_failing_step_ends_the_job_unless_it_is_to_be_passed_over():
+def test_a_failed_step_ends_the_job_unless_it_is_to_be_ignored():
     def failed(board, calls):
         assert board.execution["status"] == "FAILED"
         assert calls == ["broken"]
@@ -164,7 +164,7 @@ def test_every_word_of_a_command_is_trimmed():
     run(steps(command(" blink , Hello ,2 ")), check)
 
 
-def test_what_makes_no_sense_on_a_board_is_rejected_before_the_first_step():
+def test_unsupported_actions_are_rejected_before_the_first_step():
     def check(board, calls):
         assert board.execution["status"] == "REJECTED"
         assert calls == []
@@ -189,7 +189,7 @@ def test_functions_are_called_by_name_and_by_position():
         run({"operation": "call", "function": "measure", "arguments": arguments}, check)
 
 
-def test_calls_that_cannot_be_made():
+def test_invalid_calls_are_rejected():
     for status, document in (
         ("REJECTED", {"function": "none"}), ("REJECTED", {}), ("REJECTED", {"function": ["blink"]}),
         ("REJECTED", {"function": "blink", "arguments": "x"}), ("FAILED", {"function": "measure"}),

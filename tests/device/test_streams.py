@@ -1,4 +1,4 @@
-"""`receive()` against a stream service in memory: whole files, lost and doubled blocks, broken links, refusals."""
+"""`receive()` with a stream service in memory: whole files, lost and duplicate blocks, broken links, rejections."""
 
 import asyncio
 
@@ -14,8 +14,8 @@ CONTENT = bytes((n * 7 + n // 256) & 255 for n in range(40 * BLOCK + 100))
 
 
 class Service:
-    """Answers get/cbor as AWS does. lose: how many of the blocks sent first get lost; answer(request) may say other
-    than blocks: a dict for rejected/cbor."""
+    """Answers get/cbor as AWS does. lose: number of blocks that get lost at first. answer(request): may return a dict,
+    which is sent to rejected/cbor instead of blocks."""
 
     def __init__(self, broker, content=CONTENT, prefix=PREFIX):
         self.broker = broker
@@ -27,7 +27,7 @@ class Service:
         self.backwards = False
         self.answer = lambda request: None
         self.sent = 0
-        self.under_way = []  # blocks requested that have not been written yet, at each request
+        self.under_way = []  # requested blocks that are not yet written, at each request
         self.written = 0
         broker.on_publish = self.published
 
@@ -63,7 +63,7 @@ class Service:
 def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0, timeout=0.2, receive_limit=16384):
     """Receive once; return what was written, the service, the offsets reported and the error, if any.
 
-    shortages: for how many blocks there is no memory at first.
+    shortages: number of blocks that find no memory at first.
     """
     without = [MemoryError()] * shortages
     written = bytearray(len(content))
@@ -116,7 +116,7 @@ def test_a_file_arrives_with_a_short_last_block():
     assert {request["f"] for request in service.requests} == {3}
 
 
-def test_answers_are_subscribed_to_before_the_first_request():
+def test_replies_are_subscribed_to_before_the_first_request():
     _, service, _, error = fetch(content=CONTENT[:BLOCK])
     assert error is None
     packets = [(name, body) for name, body in service.broker.packets if name in ("subscribe", "publish")]
@@ -131,7 +131,7 @@ def test_small_and_even_sizes():
         assert written == CONTENT[:size]
 
 
-def test_it_goes_on_from_a_block_in_the_middle():
+def test_a_stream_resumes_from_a_block_in_the_middle():
     written, service, _, error = fetch(start=10 * BLOCK)
     assert error is None
     assert written == bytes(10 * BLOCK) + CONTENT[10 * BLOCK :]
@@ -161,17 +161,17 @@ def test_the_next_blocks_are_requested_before_the_last_have_arrived():
     assert wanted[0] == 8
     assert sum(wanted) == 41
     assert any(under_way > n for under_way, n in zip(service.under_way, wanted))
-    # AWS answers with at most 128 KB, here of all requests together.
+    # AWS sends at most 128 KB per request; here that is the limit for all requests together.
     assert 8 < max(service.under_way) <= 131072 // BLOCK
 
 
-def test_no_block_is_waited_for_that_has_arrived():
-    # The task that waits is woken, or this would take minutes.
+def test_blocks_that_have_arrived_are_not_waited_for():
+    # If the waiting task were not woken, this would take minutes.
     _, service, _, error = fetch(timeout=600)
     assert error is None
 
 
-def test_lost_blocks_alone_are_asked_for_again():
+def test_only_lost_blocks_are_requested_again():
     def prepare(service):
         service.lose = 3
 
@@ -182,7 +182,7 @@ def test_lost_blocks_alone_are_asked_for_again():
     assert sum([request["n"] for request in service.requests]) == 41 + 3
 
 
-def test_a_block_that_finds_no_memory_is_asked_for_again():
+def test_a_block_without_memory_is_requested_again():
     written, service, _, error = fetch(shortages=2)
     assert error is None
     assert written == CONTENT
@@ -190,7 +190,7 @@ def test_a_block_that_finds_no_memory_is_asked_for_again():
     assert isinstance(fetch(shortages=1000)[3], OSError)
 
 
-def test_a_block_whose_message_finds_no_memory_is_asked_for_again():
+def test_a_block_whose_message_has_no_memory_is_requested_again():
     missing = [BLOCK] * 3
 
     def scarce(*arguments):
@@ -215,7 +215,7 @@ def test_a_receive_limit_below_a_block_is_named_before_anything_is_requested():
     assert fetch(receive_limit=1024, content=CONTENT[:500])[0] == CONTENT[:500]
 
 
-def test_doubled_blocks_and_any_order_do_no_harm():
+def test_duplicate_blocks_in_any_order_are_accepted():
     def prepare(service):
         service.copies = 2
         service.backwards = True
@@ -225,7 +225,7 @@ def test_doubled_blocks_and_any_order_do_no_harm():
     assert written == CONTENT
 
 
-def test_blocks_of_other_requests_and_files_are_passed_over():
+def test_blocks_of_other_requests_and_files_are_ignored():
     def prepare(service):
         real = service.block
 
@@ -244,7 +244,7 @@ def test_blocks_of_other_requests_and_files_are_passed_over():
     assert written == CONTENT[: 3 * BLOCK]
 
 
-def test_a_block_that_comes_again_much_later_is_passed_over():
+def test_a_late_duplicate_of_a_block_is_ignored():
     def prepare(service):
         real = service.block
 
@@ -260,7 +260,7 @@ def test_a_block_that_comes_again_much_later_is_passed_over():
     assert written == CONTENT
 
 
-def test_a_stream_that_stays_silent_is_given_up():
+def test_a_stream_that_sends_nothing_times_out():
     def prepare(service):
         service.lose = 1000
 
@@ -269,7 +269,7 @@ def test_a_stream_that_stays_silent_is_given_up():
     assert len(service.requests) == 3
 
 
-def test_a_link_that_breaks_is_waited_for():
+def test_a_stream_waits_for_a_broken_link():
     def prepare(service):
         real = service.block
 
@@ -286,7 +286,7 @@ def test_a_link_that_breaks_is_waited_for():
     assert len(service.broker.wires) == 2
 
 
-def test_a_rejection_says_why():
+def test_a_rejection_is_an_error_with_its_reason():
     for names in (("o", "m"), ("code", "message")):
 
         def prepare(service, names=names):
@@ -300,7 +300,7 @@ def test_a_rejection_says_why():
         assert "no such stream" in str(error)
 
 
-def test_a_rejection_of_another_request_is_not_ours():
+def test_the_rejection_of_another_request_is_ignored():
     def prepare(service):
         real = service.published
 
@@ -316,7 +316,7 @@ def test_a_rejection_of_another_request_is_not_ours():
     assert written == CONTENT[:BLOCK]
 
 
-def test_trouble_of_the_service_is_an_oserror():
+def test_an_error_of_the_service_is_an_oserror():
     def prepare(service):
         service.answer = lambda request: {"o": "InternalError", "m": "later", "c": request["c"]}
 

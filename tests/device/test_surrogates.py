@@ -1,4 +1,4 @@
-"""Escaped surrogate pairs in JSON become the character they mean; everything else stays as it is."""
+"""Escaped surrogate pairs in JSON become the characters they encode; everything else is unchanged."""
 
 import ujson
 from broker import raises
@@ -12,7 +12,7 @@ def test_pairs_are_joined():
     assert join(b'"\\ud800\\udc00\\udbff\\udfff"') == "\"\U00010000\U0010ffff\"".encode()
 
 
-def test_what_is_no_pair_stays():
+def test_other_escapes_stay_unchanged():
     for text in (
         b"", b"{}", b'"\\u00e4\\n\\\\"', b'"\\ud83d"', b'"\\ude00\\ud83d"', b'"\\ud83d\\ud83d"', b'"\\ud83d \\ude00"',
         b'"\\\\ud83d\\ude00"', b'"\\ud83d\\\\ude00"', b'"\\ud7ff\\udc00"', b'"\\ud83d\\ude', b'"\\',
@@ -20,7 +20,7 @@ def test_what_is_no_pair_stays():
         assert join(text) == text, text
 
 
-def test_a_high_half_alone_does_not_hide_a_pair():
+def test_a_lone_high_surrogate_does_not_hide_a_pair():
     assert join(b'"\\ud83d\\ud83d\\ude00"') == b'"\\ud83d\xf0\x9f\x98\x80"'
 
 

@@ -1,4 +1,4 @@
-"""Clocks during a job: the ticks wrap around, the time of day jumps, replies come late."""
+"""Clocks during a job: the ticks wrap around, the wall clock jumps, replies are late."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ DURATION = STEPS * STEP
 
 
 def check(session):
-    """The job has run once, its progress updates came on time, and the link held."""
+    """Check that the job ran once, that its progress updates were on time, and that the link stayed connected."""
     assert session.cloud.statuses() == ["SUCCEEDED", "SUCCEEDED"]
     assert len(session.began) == len(session.ended) == 1
     assert len(session.cloud.broker.wires) == 1
@@ -32,7 +32,7 @@ def test_ticks_that_wrap_around_at_any_moment_of_a_job():
 
         return prepare
 
-    # In steps that are no multiple of any interval, and around a progress update to the millisecond.
+    # In steps that are not a multiple of any interval, and by the millisecond around a progress update.
     moments = list(range(0, DURATION * 1000, 3700)) + list(range(19990, 20030, 2))
     for after in moments:
         check(run(work, prepare=wrap_around(after)))
@@ -58,22 +58,22 @@ def test_ticks_that_wrap_around_during_the_longest_job():
         session.cloud.queue("very-long", {"operation": "very-long"})
         while not session.cloud.done() and session.clock.seconds() < 120 * 3600:
             await asyncio.sleep(60)
-            # Thousands of small notes would lie about on all of the heap.
+            # Thousands of small records would fragment the heap.
             session.cloud.broker.packets.clear()
         assert session.cloud.statuses() == ["SUCCEEDED"]
         times = session.progress_updates()
         pauses = [late - early for early, late in zip(times, times[1:])]
-        # Once an hour at least, however long the step timer.
+        # At least once an hour, however long the step timeout.
         assert len(times) == 117 and max(pauses) < 3602 and min(pauses) > 3598
         assert len(session.cloud.broker.wires) == 1
 
-    # Half a minute, so that fewer pings are in it.
+    # Half a minute causes fewer pings.
     run(scenario, timeout=30)
 
 
 def test_the_time_of_day_may_jump():
     def jump(session):
-        # From 2000 to now, and back: NTP, and a wrong server.
+        # From 2000 to now, as by NTP, and back, as by a wrong server.
         def seconds():
             return (946684800, 1800000000, 1000000000)[int(session.clock.seconds() // 25) % 3]
 
@@ -84,7 +84,7 @@ def test_the_time_of_day_may_jump():
 
 
 class SlowCloud(Cloud):
-    """Some replies of which come late. delays: seconds, of the next ones."""
+    """A cloud with late replies. delays: of the next replies, seconds."""
 
     def __init__(self, delays):
         super().__init__()
@@ -104,8 +104,8 @@ class SlowCloud(Cloud):
         self._send(topic, payload, qos)
 
 
-def test_replies_that_come_late():
-    # The link waits 10 seconds for an answer, and a request is sent three times.
+def test_late_replies():
+    # The link waits 10 seconds for a reply, and a request is sent three times.
     for delay in (5, 9.9, 10, 10.1, 15, 20, 25, 29.9, 30.1, 45, 61):
         for replies in (1, 2, 3, 7):
             session = run(work, SlowCloud([0] + [delay] * replies))
@@ -113,12 +113,12 @@ def test_replies_that_come_late():
             assert len(session.began) == len(session.ended) == 1, (delay, replies)
             results = [body for _, body in session.updates if body["status"] != "IN_PROGRESS"]
             assert {body["status"] for body in results} == {"SUCCEEDED"}
-            # It has not timed out: a step timer of a minute was set again in time, and the request did get there.
+            # The step timer of one minute did not expire, because a request arrived in time to renew it.
             times = [session.began[0]] + session.progress_updates() + [session.ended[0]]
             assert max(late - early for early, late in zip(times, times[1:])) < 60, (delay, replies, times)
 
 
-def test_a_start_whose_reply_comes_late_is_not_two_jobs():
+def test_a_late_reply_to_start_next_does_not_start_a_second_job():
     for delay in (9.9, 10.1, 25, 35, 61):
         session = run(work, SlowCloud([delay] * 3))
         assert session.cloud.statuses() == ["SUCCEEDED", "SUCCEEDED"], delay

@@ -1,4 +1,4 @@
-"""A handler that never ends, in fast time: it is stopped, its job is FAILED, and the next one is done."""
+"""A handler that never ends, in fast time: it is stopped, its job is FAILED, and the next job runs."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ def run(scenario):
     remove(DIRECTORY)
 
 
-def test_a_handler_that_waits_for_ever_is_stopped_at_its_time_limit():
+def test_a_handler_that_waits_forever_is_stopped_at_its_time_limit():
     async def scenario(agent, cloud, clock):
         @agent.on("stuck", step_timeout=5, time_limit=90)
         async def stuck(job):
@@ -37,12 +37,12 @@ def test_a_handler_that_waits_for_ever_is_stopped_at_its_time_limit():
         assert cloud.executions[0]["statusDetails"]["reason"].startswith("TimeoutError")
         assert 90 * 60 <= clock.seconds() < 92 * 60
         kept = [body for body in cloud.updates() if body["status"] == "IN_PROGRESS"]
-        assert len(kept) >= 90 // 5, "until then its step timer was kept from running out"
+        assert len(kept) >= 90 // 5, "until then its step timer was renewed"
 
     run(scenario)
 
 
-def test_a_handler_within_its_time_limit_is_left_alone():
+def test_a_handler_within_its_time_limit_is_not_stopped():
     async def scenario(agent, cloud, clock):
         @agent.on("slow", time_limit=90)
         async def slow(job):

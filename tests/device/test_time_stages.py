@@ -1,5 +1,5 @@
-"""An execution that the service or its owner ends at any stage: the handler stops, nothing is reported over it, and the
-next job is done."""
+"""An execution that the service or its owner ends at any stage: the handler stops, no result is reported, and the next
+job runs."""
 
 import ujobs.agent
 from timed import INTERVAL, run
@@ -8,8 +8,8 @@ LOST = ("CANCELED", "TIMED_OUT", "REMOVED")
 
 
 def work(status, moment, quiet, ended_before):
-    """Two jobs, of which the first ends in the cloud around its request number `moment`, before it is handled or
-    after, without a message when quiet. Return the session, and whether there was such a request."""
+    """Run two jobs. The first one ends in the cloud before or after its request number `moment` is handled; quiet:
+    without a message. Return the session, and whether there was such a request."""
     happened = []
 
     def prepare(session):
@@ -54,14 +54,14 @@ def test_ended_around_any_request():
                     case = (status, quiet, ended_before, moment, session.cloud.requests)
                     assert session.cloud.statuses() == [status if happened else "SUCCEEDED", "SUCCEEDED"], case
                     assert len(session.began) <= 1, case
-                    # A handler that was running has been stopped, or had ended.
+                    # The handler was stopped, or had already ended.
                     assert len(session.stopped) + len(session.ended) == len(session.began), case
                     tried += happened
     assert tried > 50
 
 
-def test_a_step_timer_that_runs_out_between_two_progress_updates():
-    # Nothing tells the board: it finds out at its next progress update, or with its result.
+def test_a_step_timer_that_expires_between_two_progress_updates():
+    # The board gets no message: it learns of the timeout from its next progress update or its result.
     for tenths in list(range(1, 700, 23)) + [199, 200, 201, 399, 400, 401, 699]:
 
         async def scenario(session, tenths=tenths):
@@ -85,7 +85,7 @@ def test_a_step_timer_that_runs_out_between_two_progress_updates():
 
 
 class Longest:
-    """`random` that always chooses the longest pause."""
+    """A `random` that always chooses the longest pause."""
 
     getrandbits = staticmethod(lambda bits: 0)
     random = staticmethod(lambda: 1)

@@ -1,4 +1,4 @@
-"""Trials: what is tried counts only once it has proved itself, and a cut at any step leaves the old or the new."""
+"""Trials: an update is permanent only once confirmed, and a power cut at any step leaves the old or the new version."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ class Cut(Exception):
 
 
 class Flash:
-    """Stands in for `os`: the power goes at the nth change."""
+    """Replaces `os`: the power is cut at the nth change."""
 
     def __init__(self, changes):
         self.changes = changes
@@ -59,7 +59,7 @@ def new_settings():
 
 
 def cut_everywhere(prepare, step, check):
-    """Cut the power at each change that step() makes; check(after) once the board has started again."""
+    """Cut the power at each change that step() makes; call check(after) after the next boot."""
     changes = 0
     while True:
         fresh()
@@ -87,7 +87,7 @@ def test_a_board_without_trials_starts_app():
     assert (trial.boot(), trial.failure()) == ("/app", "")
 
 
-def test_a_confirmed_application_is_started_ever_after():
+def test_a_confirmed_application_starts_at_every_boot():
     fresh()
     for expected in ("/app-b", "/app", "/app-b"):
         assert trial.other_slot() == expected
@@ -101,7 +101,7 @@ def test_a_confirmed_application_is_started_ever_after():
         assert trial.failure() == ""
 
 
-def test_an_application_that_never_proves_itself_is_rolled_back():
+def test_an_application_that_is_never_confirmed_is_rolled_back():
     fresh()
     trial.begin(trial.APP)
     assert [trial.boot() for _ in range(5)] == ["/app-b", "/app-b", "/app-b", "/app", "/app"]
@@ -119,7 +119,7 @@ def test_an_application_that_fails_is_rolled_back_at_once():
     assert trial.failure() == "ImportError: no module named sensor"
 
 
-def test_settings_that_never_prove_themselves_are_put_back():
+def test_settings_that_are_never_confirmed_are_rolled_back():
     fresh()
     new_settings()
     for _ in range(3):
@@ -130,7 +130,7 @@ def test_settings_that_never_prove_themselves_are_put_back():
     assert trial.failure()
 
 
-def test_confirmed_settings_stay():
+def test_confirmed_settings_are_kept():
     fresh()
     new_settings()
     trial.boot()
@@ -141,13 +141,13 @@ def test_confirmed_settings_stay():
     assert sorted(os.listdir(ROOT)) == ["app-slot", "settings.json"]
 
 
-def test_a_trial_that_this_boot_has_not_counted_is_void():
+def test_a_trial_not_counted_by_this_boot_is_discarded():
     for what in (trial.APP, trial.FIRMWARE, trial.SETTINGS):
         fresh()
         trial.begin(what)
         trial.confirm()
         assert (trial.current(), trial.slot()) == ("", "/app")
-        # The next update forgets it: no later reset brings it live.
+        # The next update discards it, so no later reset activates it.
         trial.forget()
         assert trial.boot() == "/app"
         assert (trial.current(), trial.failure()) == ("", "")
@@ -185,7 +185,7 @@ def test_a_boot_that_cannot_be_counted_rolls_back():
 
 
 class Job:
-    """Of an agent without a gate."""
+    """The parts of a job and its agent, without a gate, that trials use."""
 
     gate = None
 
@@ -197,12 +197,12 @@ class Job:
         pass
 
 
-def test_what_cannot_be_put_in_place_leaves_no_trial():
+def test_an_update_that_cannot_be_installed_leaves_no_trial():
     def put():
         raise OSError(28)
 
     fresh()
-    sys.modules["machine"] = trial  # anything: no reset follows
+    sys.modules["machine"] = trial  # any value: no reset follows
     try:
         asyncio.run(trial.restart(Job(), trial.SETTINGS, put))
         raise AssertionError("no OSError")
@@ -215,7 +215,7 @@ def test_what_cannot_be_put_in_place_leaves_no_trial():
     assert trial.current() == ""
 
 
-def test_a_damaged_record_is_no_trial():
+def test_a_damaged_record_is_not_a_trial():
     fresh()
     for text in ("", "1", "app", "1 app", "x y z", "1 other /app-b", "\0" * 30):
         put("/trial", text)
@@ -227,7 +227,7 @@ def test_a_damaged_record_is_no_trial():
 
 def test_power_cuts_while_confirming():
     def check(slot):
-        # Still in its trial in the new slot, or confirmed: never back in the old one.
+        # The new slot is either in its trial or confirmed; the old one is never used again.
         assert slot == "/app-b"
         trial.confirm()
         assert (trial.boot(), trial.slot(), trial.current()) == ("/app-b", "/app-b", "")
@@ -239,14 +239,14 @@ def test_power_cuts_while_confirming():
     assert cut_everywhere(prepare, trial.confirm, check) >= 2
 
 
-def test_a_power_cut_while_confirming_in_the_last_start():
+def test_a_power_cut_while_confirming_in_the_last_boot():
     def prepare():
         trial.begin(trial.APP)
         for _ in range(3):
             trial.boot()
 
     def check(slot):
-        # As long as nothing was confirmed it goes back; what counts afterwards is what runs, and what is said of it.
+        # Without a confirmation it is rolled back. Afterwards, the running version and its reported state must agree.
         assert slot == trial.slot()
         assert bool(trial.failure()) == (slot == "/app")
 
@@ -267,7 +267,7 @@ def test_power_cuts_while_failing():
     assert cut_everywhere(prepare, lambda: trial.fail("no link"), check) >= 3
 
 
-def test_power_cuts_while_starting():
+def test_power_cuts_while_booting():
     def check(slot):
         assert slot == "/app-b"
 

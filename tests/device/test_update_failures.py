@@ -1,5 +1,5 @@
 """Updates that fail, for every handler that fetches files: the link or the server fails near the end, the flash is
-full, the signature is wrong, the power fails. Either the old file is still there, or the new one is complete.
+full, the signature is wrong, the power is cut. Either the old file remains, or the new one is complete.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ KINDS = ("files", "app", "firmware")
 
 
 class Update:
-    """A job that brings one file. kind: its operation. answer: of the server. options: of Agent.use()."""
+    """A job that fetches one file. kind: its operation. answer: of the server. options: of Agent.use()."""
 
     def __init__(self, kind, content=IMAGE, answer=None, options=None, **fields):
         self.kind = kind
@@ -39,7 +39,7 @@ class Update:
         source = {name: value for name, value in source.items() if value is not None}
         self.document = {"operation": kind}
         if not self.options:
-            # With a version the document would be signed, see test_versions.py.
+            # With a version, the whole document would be signed: see test_versions.py.
             self.document["version"] = "2"
         if kind == "files":
             source["path"] = ROOT + "/data/new"
@@ -51,7 +51,7 @@ class Update:
             self.document.update(source)
 
     def run(self, scenario):
-        """Run scenario(board, chip) on a board that gets the job; waiting takes next to no time."""
+        """Run scenario(board, chip) on a board that gets the job, in fast time."""
 
         def setup(agent):
             agent.use(self.kind, roots=(ROOT + "/data",), **self.options)
@@ -71,7 +71,7 @@ class Update:
             asyncio.sleep = sleep
 
     def is_done(self, board, chip):
-        """Whether the new is in its place, whole, and what runs from now on."""
+        """Whether the new version is complete, in its place, and active."""
         size = len(self.content)
         if self.kind == "files":
             return board.get("/data/new") == self.content
@@ -80,7 +80,7 @@ class Update:
         return chip.power_on() == "ota_1" and chip.content("ota_1", size) == self.content
 
     def check_undone(self, board, chip):
-        """What was there before is there, and nothing else."""
+        """Check that only the previous version is there."""
         assert board.get("/data/new") == OLD
         assert board.get("/app/app.py") == OLD
         assert (trial.boot(), chip.power_on(), board.resets) == ("/app", "ota_0", 0)
@@ -129,7 +129,7 @@ def test_a_server_that_always_breaks_off_at_99_percent():
         fails(Update(kind, answer=server), explain(OSError(ECONNRESET)), 6)
 
 
-def test_a_server_whose_ranges_never_bring_the_last_percent():
+def test_a_server_whose_ranges_never_contain_the_last_percent():
     for kind in KINDS:
         server = File(IMAGE)
         server.breaks_at = [len(IMAGE) * 99 // 100] * 100
@@ -141,7 +141,7 @@ def test_a_wrong_hash():
         fails(Update(kind, sha256="0" * 64), "sha256")
 
 
-def test_no_room_for_what_was_announced():
+def test_too_little_space_for_the_announced_size():
     class Full:
         def __getattr__(self, name):
             return getattr(os, name)
@@ -186,7 +186,7 @@ def signed(kind, key, signature, content=vectors.MESSAGE, **fields):
     return Update(kind, content, options={"signing_key": key}, signature=text, **fields)
 
 
-def test_what_is_signed_is_taken_with_a_hash_and_without():
+def test_signed_files_are_accepted_with_and_without_a_hash():
     for kind in ("files", "app"):
         succeeds(signed(kind, vectors.P256, vectors.P256_SIGNATURE), 1)
         succeeds(signed(kind, vectors.RSA_2048, vectors.RSA_2048_PKCS1), 1)
@@ -196,7 +196,7 @@ def test_what_is_signed_is_taken_with_a_hash_and_without():
 
 def test_a_wrong_signature():
     for kind in KINDS:
-        # Of something else, of another key, and none that could be one.
+        # For other content, with another key, and not a signature at all.
         fails(signed(kind, vectors.P256, vectors.P256_SIGNATURE, IMAGE), "signature")
         fails(signed(kind, vectors.RSA_3072, vectors.RSA_2048_PKCS1, IMAGE), "signature")
         fails(signed(kind, vectors.RSA_2048, b"", IMAGE), "signature")
@@ -204,19 +204,19 @@ def test_a_wrong_signature():
     fails(signed("app", vectors.RSA_2048, vectors.RSA_2048_PKCS1, scheme=RSA_PSS), "signature")
 
 
-def test_no_signature_where_one_is_required():
+def test_a_missing_signature_is_refused_if_required():
     for kind in KINDS:
         fails(signed(kind, vectors.P256, None, IMAGE), "signature is missing", 0, "REJECTED")
 
 
-def test_a_signing_key_that_is_gone_or_damaged():
+def test_a_missing_or_damaged_signing_key_is_an_error():
     for kind in KINDS:
         fails(signed(kind, "/no/such/key", vectors.P256_SIGNATURE, IMAGE), "/no/such/key: [Errno 2]")
         fails(signed(kind, b"\0" * 91, vectors.P256_SIGNATURE, IMAGE), "damaged")
 
 
 class Power:
-    """Counts what changes the flash, and goes at one of the changes, of which a part has then taken place or nothing.
+    """Counts changes of the flash, and cuts the power at one of them, which then happens partly or not at all.
 
     It replaces `os` in the library, and the flash of the partitions.
     """
@@ -263,12 +263,12 @@ class Power:
 
 
 def cut(update, changes, part):
-    """Cut the power once in the job; return its status, None when there were not so many changes."""
+    """Cut the power once in the job; return its status, or None if there are fewer changes."""
     power = Power(changes, part)
     statuses = []
 
     def start(board, chip):
-        # The bootloader's changes count as well.
+        # The changes of the bootloader are counted as well.
         try:
             if chip.power_on() == "ota_1":
                 assert chip.content("ota_1", len(update.content)) == update.content
@@ -302,6 +302,6 @@ def test_power_cuts_at_every_change_that_new_firmware_makes():
         statuses = []
         while None not in statuses:
             statuses.append(cut(Update("firmware", IMAGE[:6000]), len(statuses), part))
-        # A cut in the trial ends it, as an ESP32's bootloader has it; one before or after costs nothing but time.
+        # A cut during the trial ends it, because the ESP32's bootloader rolls back. Other cuts cost only time.
         assert statuses.count("SUCCEEDED") > 10
         assert statuses.count("FAILED") < 10

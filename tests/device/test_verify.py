@@ -1,4 +1,4 @@
-"""Signatures: what passes, and that nothing near it does. tests/keys/test_signing.py tries many more on CPython."""
+"""Valid signatures are accepted, and all similar ones refused. tests/keys/test_signing.py tests more on CPython."""
 
 import os
 from binascii import b2a_base64, hexlify
@@ -42,7 +42,7 @@ def sequence(content):
 
 
 def r_and_s():
-    """Of the good signature."""
+    """Variants of the valid signature."""
     data = vectors.P256_SIGNATURE
     middle = 4 + data[3]
     return int.from_bytes(data[4:middle], "big"), int.from_bytes(data[middle + 2 :], "big")
@@ -94,7 +94,7 @@ def test_signatures_that_are_changed_cut_or_longer():
             assert not passes(key, flipped(signature, position), scheme), position
 
 
-def test_rubbish_after_the_hash_with_exponent_3():
+def test_a_forged_signature_with_exponent_3_is_refused():
     assert not passes(vectors.RSA_E3, vectors.RSA_E3_FORGERY)
 
 
@@ -108,7 +108,7 @@ def test_rsa_signature_beyond_the_modulus():
 def test_ecdsa_numbers_out_of_range():
     r, s = r_and_s()
     assert passes(vectors.P256, signature_of(r, s))
-    # Not a change of the message: ECDSA has both signatures.
+    # Both are valid ECDSA signatures of the same message.
     assert passes(vectors.P256, signature_of(r, N - s))
     for wrong in (
         (0, s), (r, 0), (0, 0), (1, 0), (0, 1), (1, 1), (N, s), (r, N), (r + N, s), (r, s + N), (N - r, s), (s, r),
@@ -130,7 +130,7 @@ def test_ecdsa_signatures_that_are_not_der():
         assert not passes(vectors.P256, wrong), hexlify(wrong)
 
 
-def test_a_digest_that_is_none():
+def test_an_invalid_digest_is_refused():
     for wrong in (b"", DIGEST[1:], DIGEST + b"\x00", hexlify(DIGEST)):
         assert "32 bytes" in str(raises(ValueError, passes, vectors.P256, vectors.P256_SIGNATURE, ECDSA, wrong))
 
@@ -151,7 +151,7 @@ def test_keys_as_der_pem_certificate_or_file():
     raises(OSError, load_key, "/no/such/key")
 
 
-def test_keys_that_will_not_do():
+def test_invalid_keys_are_refused():
     for wrong, reason in (
         (vectors.RSA_1024, "2048 to 3072 bits"),
         (vectors.SECP256K1, "neither RSA nor EC on P-256"),
@@ -177,13 +177,13 @@ def test_keys_that_will_not_do():
 
 
 def test_numbers_that_begin_with_80_are_read():
-    # DER puts a zero before the highest bit: 00 80 is the smallest that needs one.
+    # DER adds a zero byte if the highest bit is set: 00 80 is the smallest such number.
     key = vectors.RSA_2048.replace(b"\x02\x82\x01\x01\x00\xf2", b"\x02\x82\x01\x01\x00\x80")
     assert key != vectors.RSA_2048
     assert load_key(key)[1] >> 2040 == 0x80
 
 
-def test_keys_cut_off_anywhere():
+def test_incomplete_keys_are_refused():
     for whole in (vectors.P256, vectors.P256_CERTIFICATE, vectors.RSA_E3):
         for size in range(0, len(whole), 3):
             raises(ValueError, load_key, whole[:size])

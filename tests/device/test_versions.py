@@ -1,5 +1,5 @@
-"""No way back by accident: `app` and `firmware` refuse a version lower than the one that runs; with a signing key the
-version is part of what is signed."""
+"""No accidental downgrade: `app` and `firmware` refuse a version lower than the running one. With a signing key, the
+version is part of the signed content."""
 
 import hashlib
 from binascii import hexlify, unhexlify
@@ -13,7 +13,7 @@ from web import File, head
 URL = "http://files.example.com/"
 CONTENT = b"VERSION = 2\n"
 IMAGE = image_header() + CONTENT
-# Made with `ujobs sign --document`; the private key is gone.
+# Made with `ujobs sign --document`. The private key was deleted.
 KEY = unhexlify(
     "3059301306072a8648ce3d020106082a8648ce3d03010703420004c7bc6ba28c74d9d9b484176dff0ef6b993ed1d810b1846684696b92975"
     "ac22040a076575830189e258a36a84b8ada9544be3fe6c111fbf23e1e14b53bcf75d0e"
@@ -45,7 +45,7 @@ def firmware(version, **fields):
 
 
 def install(document, running="", status="SUCCEEDED", reason="", key=None, files=None, answer=None):
-    """Give a board that runs a version this job, and check how it ends."""
+    """Run this job on a board with a running version, and check the result."""
 
     def scenario(board):
         if running:
@@ -91,7 +91,7 @@ def test_the_same_and_higher_versions_are_installed():
         install(app(version), running)
 
 
-def test_a_version_is_no_longer_than_a_record_should_be():
+def test_the_length_of_a_version_is_limited():
     install(app("1" * 65), "", "REJECTED", "version is over 64 characters")
 
 
@@ -109,7 +109,7 @@ def test_a_version_that_was_rolled_back_does_not_count():
     with_board(scenario, app("1.4.0"), lambda agent: agent.use("app"), File(CONTENT), {"/app/app.py": b"1"})
 
 
-def test_the_version_of_what_runs_already_is_noted():
+def test_the_version_of_the_running_application_is_recorded():
     def scenario(board):
         assert board.finish() == "SUCCEEDED"
         assert (board.resets, board.get("/app.version")) == (0, b"1.4.0")
@@ -144,10 +144,10 @@ def test_a_signed_version_is_installed():
               lambda agent: agent.use("firmware", signing_key=KEY))
 
 
-def test_an_old_signed_document_is_not_taken_again():
+def test_an_old_signed_document_is_refused():
     old = app("1.4.0", signature=OF_APP)
     install(old, "1.5", "REJECTED", "1.4.0 is lower than 1.5", KEY)
-    # Whatever is changed or taken away, the signature is not for that, or the version is missing.
+    # With any change, the signature does not match or the version is missing.
     for changed in (
         {"version": "1.6"}, {"downgrade": True}, {"version": "1.4.0\ndowngrade", "downgrade": True},
         {"files": app(content=b"other")["files"], "version": "1.6"}, {"signature": OF_APP_BACK},
@@ -155,7 +155,7 @@ def test_an_old_signed_document_is_not_taken_again():
     ):
         document = dict(old)
         document.update(changed)
-        # Also when all its files are still there, from when they were installed.
+        # This also holds if all its files are still on the board.
         install(document, "1.5", "REJECTED", "", KEY, {"/app-b/app.py": CONTENT})
     unversioned = app(None, downgrade=True)
     unversioned["files"][0]["signature"] = OF_APP
@@ -168,12 +168,12 @@ def test_a_version_needs_a_signature_of_its_own():
         ("", "the document's signature does not match"), (OF_FIRMWARE, "the document's signature does not match"),
     ):
         document = app("1.4.0", signature=signature)
-        # One of the content alone, as for documents without a version, says nothing of the version.
+        # A signature of the content alone, as for documents without a version, does not cover the version.
         document["files"][0]["signature"] = OF_APP
         install(document, "", "REJECTED", reason, KEY)
 
 
-def test_a_document_that_changes_on_the_way_changes_nothing_but_urls():
+def test_a_renewed_document_may_change_only_urls():
     forged = b"VERSION = 9\n"
 
     def answer(connection):

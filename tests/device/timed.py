@@ -1,4 +1,4 @@
-"""One agent at work in fast time, for the tests about time; both interpreters."""
+"""Runs one agent in fast time, for the tests about time; on both interpreters."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ STEP = 10  # seconds
 
 
 class Session:
-    """began, ended, stopped: seconds at which the handler of `long` did that. updates: (seconds, body) of each."""
+    """began, ended, stopped: times of the handler of `long`, seconds. updates: (seconds, body) of each update."""
 
     def __init__(self, clock, cloud=None, timeout=10):
         self.clock = clock
@@ -50,11 +50,11 @@ class Session:
             return {"answer": "42"}
 
     def progress_updates(self):
-        """The seconds at which they were sent."""
+        """The times of the updates in seconds."""
         return [when for when, body in self.updates if body["status"] == "IN_PROGRESS"]
 
     async def until(self, condition, seconds=1800):
-        """Wait; AssertionError when it takes longer than that."""
+        """Wait for the job; AssertionError if it takes longer than that."""
         started = self.clock.seconds()
         while not condition():
             assert self.clock.seconds() - started < seconds, (self.cloud.executions, self.cloud.requests)
@@ -65,7 +65,7 @@ class Session:
 
 
 def run(scenario, cloud=None, prepare=None, timeout=10):
-    """Run scenario(session) beside the agent and return the session. prepare(session) is called before the start.
+    """Run scenario(session) concurrently with the agent, and return the session. prepare(session): called first.
 
     timeout: of the link; its keepalive is six times that, as with the defaults.
     """
