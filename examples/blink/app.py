@@ -1,4 +1,4 @@
-"""Blinks the board's LED as often as a job says: one handler, with limits of its own. The smallest application."""
+"""Blinks the board's LED. The smallest application: one handler, which checks its arguments."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ def setup(agent):
 
 
 async def blink(job):
-    """{"operation": "blink", "times": 3, "milliseconds": 200}: on and off for so long each."""
+    """{"operation": "blink", "times": 3, "milliseconds": 200}: switches the LED on and off, for 200 ms each."""
     times = job.document.get("times", 1)
     milliseconds = job.document.get("milliseconds", 200)
     if not isinstance(times, int) or not 1 <= times <= MOST:
@@ -32,6 +32,6 @@ async def blink(job):
             led.off()
             await asyncio.sleep_ms(milliseconds)
     finally:
-        # A cancelled job ends in the middle.
+        # A cancelled job can end while the LED is on.
         led.off()
     return {"blinks": str(times)}

@@ -16,12 +16,12 @@ MOST = 1000
 
 def setup(agent):
     """Register the handler; main.py calls this once."""
-    # Each reset costs an attempt, and a long job may see some.
+    # Each reset uses up an attempt, and there may be several resets in a long job.
     agent.on("calibrate", step_timeout=5, on_restart="resume", max_attempts=20, time_limit=240)(calibrate)
 
 
 async def measure(point):
-    """Set the instrument to a point, let it settle, and return what it shows."""
+    """Set the instrument to a point, let it settle, and return its reading."""
     await asyncio.sleep(0.1)
     return 1.25 * point - 0.5
 
@@ -31,7 +31,7 @@ async def calibrate(job):
     points = job.document.get("points")
     if not isinstance(points, int) or not 2 <= points <= MOST:
         raise Reject("points must be 2 to %d" % MOST)
-    # Points done, then the sums of x, y, x * x and x * y.
+    # Number of points, then the sums of x, y, x * x and x * y.
     done, sx, sy, sxx, sxy = job.checkpoint or (0, 0, 0, 0, 0)
     first = done
     while done < points:
@@ -47,7 +47,7 @@ async def calibrate(job):
 
 
 def _keep(result):
-    # Replaced in one step and safe to repeat, because a power loss before the end of the job repeats it.
+    # Replace the file in one step. A power loss before the end of the job repeats this, so it must be safe to repeat.
     with open(FILE + ".tmp", "w") as file:
         ujson.dump(result, file)
     os.rename(FILE + ".tmp", FILE)

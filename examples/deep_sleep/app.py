@@ -13,17 +13,17 @@ MOST = 20  # samples; more would not fit into a cheap checkpoint
 
 def setup(agent):
     """Register the handler; main.py calls this after each sleep."""
-    # Going to sleep half-way costs an attempt, as a reset does.
+    # Going to sleep half-way uses up an attempt, like a reset.
     agent.on("measure", on_restart="resume", max_attempts=100)(measure)
 
 
 def read():
-    """Return what is measured."""
+    """Return one reading."""
     return gc.mem_free() // 1024
 
 
 async def measure(job):
-    """{"operation": "measure", "samples": 5}: one every half second; sleeping loses none."""
+    """{"operation": "measure", "samples": 5}: one sample every half second; sleep loses none."""
     count = job.document.get("samples", 1)
     if not isinstance(count, int) or not 1 <= count <= MOST:
         raise Reject("samples must be 1 to %d" % MOST)

@@ -1,7 +1,7 @@
 """main.py for a node that sleeps: it wakes, runs the jobs that wait, and sleeps again, whatever went wrong.
 
 Sleeping loses nothing: an unfinished job and a result that could not be sent are in flash, and the next wake-up
-continues with them. Settings and application are where they always are.
+continues with them. Settings and application have their usual paths.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import sys
 
 import machine
 
-# Garbage is collected early from here on, so that what stays lies together, as in the usual main.py.
+# Collect garbage early from here on to limit fragmentation, as in the usual main.py.
 gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
 
 try:
@@ -19,18 +19,18 @@ try:
     from ujobs import Agent, trial
 except Exception as error:
     if "trial" in os.listdir("/"):
-        # What is on trial may be in the way: boot.py goes back after a few starts.
+        # A version in its trial may be the cause: boot.py rolls back after three boots.
         sys.print_exception(error)
         machine.reset()
     raise
 
 ASLEEP = 600  # seconds
 AWAKE = 120  # seconds at most, with Wi-Fi, clock and TLS handshake
-HUNG = 60  # seconds more, after which the watchdog takes it that asyncio stands still
+HUNG = 60  # seconds more, after which the watchdog resets the board, because asyncio hangs
 
 
 async def work(config):
-    """Do the jobs that wait."""
+    """Run the waiting jobs."""
     tasks = []  # held, so that they are not collected as garbage
     networks = choices.networks(config)
     if networks:
@@ -56,7 +56,7 @@ async def work(config):
     if not health.safe:
         __import__(config["app"]).setup(agent)
     if config["ntp"]:
-        # The clock drifts by minutes in deep sleep: it is asked for at every wake-up.
+        # Set the clock at every wake-up: it drifts by minutes in deep sleep.
         timekeeper = clock.Clock(config["ntp"], agent.link)
         tasks.append(asyncio.create_task(timekeeper.run()))
         await proving.time_known(timekeeper)

@@ -27,7 +27,7 @@ async def blink(job):
 
 
 async def calibrate(job):
-    """{"operation": "calibrate", "points": 50}: a fifth of a second each, in total longer than its step timeout."""
+    """{"operation": "calibrate", "points": 50}: 0.2 s per point; in total longer than its step timeout."""
     points = job.document["points"]
     for done in range(points):
         await job.progress(done, points)
@@ -36,7 +36,7 @@ async def calibrate(job):
 
 
 def measure(job):
-    """{"operation": "measure"}: fails, as the exception says."""
+    """{"operation": "measure"}: always fails."""
     raise OSError("no sensor answers on the bus")
 
 

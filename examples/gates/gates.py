@@ -1,5 +1,5 @@
-"""Recipes for `agent.gate`. Each returns a function that, asked about a job, returns None to let it start, or the
-seconds until it is to be asked again."""
+"""Recipes for `agent.gate`. Each returns a function that is called with a job. The function returns None to let the job
+start, or the seconds until it is called again."""
 
 import time
 from hashlib import sha256
@@ -8,7 +8,7 @@ _DAY = 86400  # seconds
 
 
 def window(begin, end):
-    """From one hour of the day to another, in UTC; window(22, 4) goes over midnight."""
+    """Start jobs from one hour of the day to another, in UTC; window(22, 4) includes midnight."""
 
     def gate(job):
         hour, minute, second = time.gmtime()[3:6]
@@ -19,7 +19,7 @@ def window(begin, end):
 
 
 def within(read, least, most, seconds=300):
-    """While read() gives a number from `least` to `most`: volts of a battery, degrees of a chip."""
+    """Start jobs while read() returns a number from `least` to `most`: volts of a battery, degrees of a chip."""
 
     def gate(job):
         return None if least <= read() <= most else seconds
@@ -28,7 +28,7 @@ def within(read, least, most, seconds=300):
 
 
 def not_in_use(busy, seconds=5):
-    """While busy() is false: the kiln is cold, nobody holds the door."""
+    """Start jobs while busy() is false: the kiln is cold, nobody holds the door."""
 
     def gate(job):
         return seconds if busy() else None
@@ -37,7 +37,7 @@ def not_in_use(busy, seconds=5):
 
 
 def spread(over, board):
-    """Within so many seconds after the job was created, at a different moment for each board; the same after a reset.
+    """Start a job within so many seconds after it was created, at a different time for each board, also after a reset.
 
     board: bytes that only this board has, such as machine.unique_id().
     """
@@ -52,7 +52,7 @@ def spread(over, board):
 
 
 def all_of(*gates):
-    """When all of them agree."""
+    """Start jobs when all gates agree."""
 
     def gate(job):
         holds = [seconds for seconds in [one(job) for one in gates] if seconds is not None]
@@ -62,5 +62,5 @@ def all_of(*gates):
 
 
 def unless_urgent(gate):
-    """A job whose document says `"urgent": true` goes at once."""
+    """Start jobs with `"urgent": true` in their document at once, others when the gate agrees."""
     return lambda job: None if job.document.get("urgent") is True else gate(job)

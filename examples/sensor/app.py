@@ -1,4 +1,4 @@
-"""A node with work of its own: it publishes readings over the agent's link, and a job sets how often.
+"""A node with a task besides its jobs: it publishes readings over the agent's link; a job sets the interval.
 
 The reading is the board's free memory, so that it runs anywhere: put your sensor into read().
 """
@@ -24,12 +24,12 @@ def setup(agent):
 
 
 def read():
-    """Return what is measured."""
+    """Return one reading."""
     return gc.mem_free()
 
 
 class Sensor:
-    """Publishes readings to sensors/{thing}. interval: seconds between two; it outlasts a reset."""
+    """Publishes readings to sensors/{thing}. interval: seconds between two readings; it survives a reset."""
 
     def __init__(self, agent):
         self.interval = _load()
@@ -51,10 +51,10 @@ class Sensor:
             try:
                 await asyncio.wait_for(self._changed.wait(), self.interval)
             except asyncio.TimeoutError:
-                pass  # It is time for the next.
+                pass  # The interval is over: send the next reading.
 
     async def set_interval(self, job):
-        """{"operation": "interval", "seconds": 10}: from now on, without a restart."""
+        """{"operation": "interval", "seconds": 10}: sets the interval, without a restart."""
         seconds = job.document.get("seconds")
         if not isinstance(seconds, int) or not 1 <= seconds <= LONGEST:
             raise Reject("seconds must be 1 to %d" % LONGEST)
@@ -74,7 +74,7 @@ def _load():
 
 
 def _save(seconds):
-    # Moved into place in one step: a power cut leaves the old file or the new one.
+    # Rename it in one step: after a power cut there is the old file or the new one.
     with open(SETTINGS + ".tmp", "w") as file:
         ujson.dump({"interval": seconds}, file)
     os.rename(SETTINGS + ".tmp", SETTINGS)

@@ -6,7 +6,7 @@ TOPIC = b"advisor/trigger"
 
 
 def setup(agent):
-    """Register what the cases need; main.py calls this once."""
+    """Register the handler and the callback for the cases; main.py calls this once."""
     link = agent.link
     link.filters.append((TOPIC, 1))
     link.set_callback(lambda topic, payload: print(f"app: {len(payload)} bytes on {topic.decode()}"))
@@ -15,12 +15,12 @@ def setup(agent):
 
 
 async def publish(link):
-    """Say hello once, at QoS 0 and QoS 1."""
+    """Publish a message at QoS 0 and one at QoS 1."""
     await link.up.wait()
     await link.publish("advisor/hello", "0")
     await link.publish("advisor/hello", "1", qos=1)
 
 
 async def advisor(job):
-    """What a job asks for."""
+    """The handler of the cases' jobs."""
     return {"answer": str(job.document["question"])}

@@ -1,4 +1,4 @@
-"""Fixtures of the qualification cases: a virtual board with all that a real one has, at an endpoint of the test's."""
+"""Fixtures of the qualification cases: a complete virtual board, and an endpoint that the test controls."""
 
 import contextlib
 import json
@@ -18,13 +18,13 @@ from ujobs_tools.keys.pki import Authority
 
 @pytest.fixture(scope="session")
 def authority() -> Certificate:
-    """The one that the board trusts."""
+    """The CA that the board trusts."""
     return make("Root 1")
 
 
 @pytest.fixture(scope="session")
 def board_files(tmp_path_factory: pytest.TempPathFactory, authority: Certificate) -> dict[str, bytes]:
-    """A board's flash, but for where the endpoint listens."""
+    """The files of a board, without the endpoint's port."""
     folder = tmp_path_factory.mktemp("thing")
     issued = Authority(folder / "pki").issue(THING)
     (folder / "cert.der").write_bytes(issued.certificate_der)
@@ -35,7 +35,7 @@ def board_files(tmp_path_factory: pytest.TempPathFactory, authority: Certificate
 
 @pytest.fixture
 def start_device(tmp_path: Path, board_files: dict[str, bytes]) -> Iterator[StartDevice]:
-    """Powers on a board that is to connect to an endpoint; it is switched off at the end of the test."""
+    """Start a board with the settings for an endpoint; stop it at the end of the test."""
     with contextlib.ExitStack() as stack:
 
         def start(endpoint: Endpoint) -> Device:
@@ -53,6 +53,6 @@ def start_device(tmp_path: Path, board_files: dict[str, bytes]) -> Iterator[Star
 
 @pytest.fixture
 def endpoint(tmp_path: Path, authority: Certificate) -> Iterator[Endpoint]:
-    """An endpoint with which all is well."""
+    """An endpoint without faults."""
     with Endpoint(server_context(tmp_path, make("localhost", authority, ("localhost",)))) as found:
         yield found

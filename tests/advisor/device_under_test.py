@@ -1,4 +1,4 @@
-"""The virtual board under test, as its cases see it: what it says, besides what it does at the endpoint."""
+"""The console of the virtual board under test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ THING = "kiln-7"
 
 @dataclass
 class Device:
-    """The board under test. log: what it has printed."""
+    """The board under test. log: file with its output."""
 
     log: Path
 
@@ -22,7 +22,7 @@ class Device:
         return self.log.read_text(errors="replace")
 
     def wait_for(self, text: str, times: int = 1) -> None:
-        """Until the board has printed a text so many times."""
+        """Wait until the board has printed a text so many times."""
         try:
             wait_until(lambda: self.said().count(text) >= times, repr(text), _PATIENCE)
         except NotReady as error:

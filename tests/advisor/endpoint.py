@@ -1,4 +1,4 @@
-"""The test endpoint: an MQTT broker over TLS for one device, which notes all it does and answers as a script says."""
+"""The test endpoint: an MQTT broker over TLS for one device; it records packets, and the test controls its replies."""
 
 import contextlib
 import select
@@ -15,11 +15,11 @@ _PATIENCE = 60.0  # seconds
 
 
 class Endpoint:
-    """Serves connections one after the other, in a thread of its own, between `with` and its end.
+    """Serves connections, one after another, in a thread that runs inside the `with` statement.
 
-    host, port: where it listens. hellos: the first bytes of every connection. handshakes: for each connection the
-    cipher suite, or why there was none. packets: first byte and body of all that came over MQTT. on_publish: called
-    with each Message that comes.
+    host, port: address of the listener. hellos: first bytes of every connection. handshakes: for each connection the
+    cipher suite, or the error of its handshake. packets: first byte and body of every MQTT packet received. on_publish:
+    called with each Message received.
     """
 
     host = "localhost"
@@ -33,7 +33,7 @@ class Endpoint:
         self.packets: list[tuple[int, bytes]] = []
         self.on_publish: Callable[[Message], None] = lambda message: None
         self._device: ssl.SSLSocket | None = None
-        # The test sends from its own thread, and OpenSSL takes one call at a time on a connection.
+        # The test sends from another thread, and OpenSSL allows one call at a time on a connection.
         self._using = threading.Lock()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._serve)
@@ -43,7 +43,7 @@ class Endpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Wakes accept(), which closing alone does not.
+        # shutdown() wakes accept(); close() does not.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         if self._device is not None:
@@ -52,20 +52,20 @@ class Endpoint:
         self._thread.join(_PATIENCE)
 
     def bodies(self, kind: int) -> list[bytes]:
-        """The bodies of all packets of a kind (packets.CONNECT and so on)."""
+        """Return the bodies of all packets of a kind (packets.CONNECT and so on)."""
         return [body for first, body in self.packets if first >> 4 == kind]
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        """Until the condition holds; AssertionError after a minute."""
+        """Wait until the condition holds. Raises AssertionError after a minute."""
         with self._changed:
             assert self._changed.wait_for(condition, _PATIENCE), f"no {what}: {self.handshakes} {self.packets}"
 
     def wait_for_packet(self, kind: int, times: int = 1) -> None:
-        """Until so many packets of a kind have come."""
+        """Wait until so many packets of a kind have arrived."""
         self.wait_for(lambda: len(self.bodies(kind)) >= times, f"packet of type {kind}, {times} times")
 
     def send(self, data: bytes) -> None:
-        """Send to the device, as few TLS records as possible."""
+        """Send to the device, in as few TLS records as possible."""
         assert self._device is not None
         with self._using:
             self._device.sendall(data)

@@ -1,4 +1,4 @@
-"""Server certificates for the qualification cases: RSA, as AWS IoT's are, and wrong only where a case wants it."""
+"""Server certificates for the qualification cases: RSA, like AWS IoT's, and invalid only if a case requires it."""
 
 import datetime
 import ssl
@@ -37,9 +37,9 @@ class Certificate:
 def make(
     name: str, issuer: Certificate | None = None, hosts: tuple[str, ...] = (), days: tuple[int, int] = (-1, 30)
 ) -> Certificate:
-    """A certificate with a new RSA-2048 key, of an authority unless it is for hosts.
+    """Return a certificate with a new RSA-2048 key; without hosts it is a CA certificate.
 
-    issuer: who signs it; None: itself. days: its validity, counted from now.
+    issuer: signs the certificate; None for self-signed. days: begin and end of its validity, relative to now.
     """
     key = rsa.generate_private_key(65537, 2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -61,7 +61,7 @@ def make(
 
 
 def server_context(folder: Path, *chain: Certificate) -> ssl.SSLContext:
-    """TLS for a server that shows this chain, its own certificate first."""
+    """Return the TLS context of a server that sends this chain, its own certificate first."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     path = folder / "chain.pem"
     path.write_bytes(chain[0].key_pem() + b"".join(certificate.pem for certificate in chain))

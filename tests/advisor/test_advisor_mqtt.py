@@ -1,4 +1,4 @@
-"""AWS IoT Device Advisor's MQTT cases that need no waiting, job execution and policies, each named after its id.
+"""AWS IoT Device Advisor's cases for MQTT (without waiting), job execution and policies, each named after its id.
 
 The virtual board runs boot.py and main.py over TLS. Cases about waiting are in tests/device/test_device_advisor.py.
 Source: AWS IoT Core Developer Guide, "Device Advisor test cases".
@@ -56,7 +56,7 @@ def test_mqtt_client_puback_qos1(endpoint: Endpoint, start_device: StartDevice) 
 
 
 class OneJob:
-    """The Jobs service as far as one execution needs it. updates: the bodies of all updates, in order."""
+    """A Jobs service with one execution. updates: bodies of all updates, in order."""
 
     def __init__(self, endpoint: Endpoint, document: dict[str, Any]) -> None:
         self.updates: list[dict[str, Any]] = []
@@ -93,7 +93,7 @@ class OneJob:
 
 
 def completed(endpoint: Endpoint, start_device: StartDevice, document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The updates that a job leads to."""
+    """Run a job; return its updates."""
     job = OneJob(endpoint, document)
     start_device(endpoint)
     endpoint.wait_for(lambda: job.ended, "end of the job")
@@ -106,7 +106,7 @@ def test_job_execution(endpoint: Endpoint, start_device: StartDevice) -> None:
 
 
 def test_job_execution_reboot(endpoint: Endpoint, start_device: StartDevice) -> None:
-    # The operation of the example in the case's description: the job outlives a reset.
+    # The operation of the example in the description of the case: the job continues after a reset.
     *progress, last = completed(endpoint, start_device, {"operation": "reboot"})
     assert all(update["status"] == "IN_PROGRESS" for update in progress)
     assert (last["status"], last["statusDetails"]) == ("SUCCEEDED", {"reset_cause": "HARD_RESET"})
@@ -119,7 +119,7 @@ def test_security_device_policies() -> None:
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         assert "*" not in statement["Action"]
         for resource in resources:
-            # Wildcards only below the thing's own topics, where the ids of jobs and streams come.
+            # Wildcards are allowed only in the place of job and stream ids, below the thing's own topics.
             own, _, rest = resource.partition("${iot:Connection.Thing.ThingName}")
             assert "*" not in own
             assert not rest or rest.startswith(("/jobs/", "/streams/"))

@@ -1,4 +1,4 @@
-"""Fixtures of the fleet's tests."""
+"""Fixtures for tests of things, jobs and their commands."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(autouse=True)
 def _no_aws_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No credentials, region or profile of whoever runs the tests, and no way to the network to look for some."""
+    """Hide the user's credentials, region and profile, and keep boto3 from searching the network for some."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_WEB_IDENTITY_TOKEN_FILE"):

@@ -1,4 +1,4 @@
-"""`ujobs claim create` as its users run it, on `ujobs serve` and on MiniStack, and what it leaves behind."""
+"""`ujobs claim create` on `ujobs serve` and on MiniStack: output, files, and what it creates in the cloud."""
 
 import json
 from pathlib import Path
@@ -13,13 +13,13 @@ FILES = {f"{name}.{suffix}" for name in ("ca", "cert", "key") for suffix in ("pe
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
-    """Exit code and output."""
+    """Return exit code and output."""
     result = CliRunner().invoke(app, ["create", *map(str, arguments)])
     return result.exit_code, result.output
 
 
 def refused(*arguments: str | Path) -> str:
-    """The one line that it ends with."""
+    """Return the single line of output of a command that fails."""
     code, output = run(*arguments)
     assert code in (1, 2), output
     assert len(output.strip().splitlines()) == 1, output

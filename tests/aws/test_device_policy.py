@@ -1,4 +1,4 @@
-"""The policy of `ujobs thing create`, evaluated against what boards of every version publish, subscribe and receive."""
+"""The policy of `ujobs thing create`: it allows the topics that boards of all versions use, and no others."""
 
 import json
 import re

@@ -1,5 +1,5 @@
-"""Things made on `ujobs serve` and on MiniStack: what is written, and that a device can connect with it and with no
-more than the policy allows."""
+"""Things created on `ujobs serve` and on MiniStack: their files, and that devices can connect with these, with only
+the permissions of the policy."""
 
 import json
 import queue
@@ -72,7 +72,7 @@ def test_micropython_reads_the_der_files(cloud: clouds.Cloud, tmp_path: Path) ->
 
 
 class Device:
-    """A paho client with what `create_thing` wrote; connected when made."""
+    """A connected paho client that uses the files of `create_thing`."""
 
     def __init__(self, directory: Path, port: int, client_id: str) -> None:
         self.received: queue.Queue[tuple[str, dict[str, object]]] = queue.Queue()
@@ -94,7 +94,7 @@ class Device:
         assert self._connected.get(timeout=PATIENCE)
 
     def subscribe(self, topic: str) -> bool:
-        """Whether the broker grants it."""
+        """Return whether the broker accepts the subscription."""
         self.client.subscribe(topic, 1)
         return self.subscribed.get(timeout=PATIENCE)
 
@@ -115,7 +115,7 @@ def test_a_device_takes_a_job_with_it(cloud: clouds.Cloud, tmp_path: Path) -> No
     cloud.iot().create_job(jobId="fleet-job", targets=[made.arn], document='{"operation": "blink"}')
     jobs = "$aws/things/device-1/jobs"
     with device(tmp_path, cloud, "device-1") as connected:
-        # The filter of the board's client: the policy must hold for it literally.
+        # The filter that boards use: the policy must allow exactly this one.
         assert connected.subscribe(f"{jobs}/#")
         for request, reply in (
             ("get", "get/accepted"),

@@ -13,7 +13,7 @@ WIDTH = 80
 
 
 def commands(command: Any, *path: str) -> Iterator[tuple[str, ...]]:
-    """The words of every command below one, and its own."""
+    """Yield the names of a command and of all commands below it."""
     yield path
     for name, below in getattr(command, "commands", {}).items():
         yield from commands(below, *path, name)

@@ -1,4 +1,4 @@
-"""The calls that each command makes are those of the list in docs/quick-start-aws.md."""
+"""Each command makes the calls that docs/quick-start-aws.md lists, and no others."""
 
 import re
 import threading
@@ -41,14 +41,14 @@ def _calls(text: str) -> set[str]:
 
 @contextmanager
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """The calls that this thread makes meanwhile. S3, and streams from it, are answered here."""
+    """Record the calls of this thread. Calls to S3, and for streams, are answered here."""
     calls: set[str] = set()
     thread = threading.get_ident()
     original: Any = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def call(self: Any, operation: str, parameters: dict[str, Any]) -> Any:
         service = self.meta.service_model.service_name
-        # Whatever another test has left behind in a thread of its own is no call of the command.
+        # Ignore calls from threads that other tests have left behind.
         if threading.get_ident() == thread:
             calls.add(f"{service}:{operation}")
         return {} if service == "s3" or operation == "CreateStream" else original(self, operation, parameters)
@@ -93,7 +93,7 @@ def test_every_command_calls_what_the_list_says(tmp_path: Path, monkeypatch: pyt
         for command, arguments in commands.items():
             with recorded(monkeypatch) as calls:
                 result = CliRunner().invoke(app, [*command.split(), *arguments])
-            # The job that is watched was cancelled before it began: it has not succeeded.
+            # The watched job was cancelled before it started, so it has not succeeded.
             has_not_succeeded = command == "job watch" and "1 CANCELED" in result.output
             assert result.exit_code == has_not_succeeded, result.output
             assert calls == listed()[command][0], command

@@ -1,4 +1,4 @@
-"""`ujobs job` and `ujobs thing list` as their users run them, on both clouds; the device is boto3's."""
+"""`ujobs job` and `ujobs thing list` on both clouds; boto3's `iot-jobs-data` is the device."""
 
 import json
 import os
@@ -18,7 +18,7 @@ DOCUMENT = json.dumps({"operation": "blink", "times": 3})
 
 
 def run(cloud: clouds.Cloud, *arguments: str | Path) -> tuple[int, str]:
-    """Exit code and output of `ujobs ARGUMENTS...` on that cloud."""
+    """Return exit code and output of `ujobs ARGUMENTS...` on that cloud."""
     result = CliRunner().invoke(app, [*map(str, arguments), "--endpoint-url", cloud.endpoint_url])
     return result.exit_code, result.output
 

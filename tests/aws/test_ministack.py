@@ -1,4 +1,4 @@
-"""MiniStack as these tools run it: on loopback only, and gone afterwards."""
+"""MiniStack as the tools start it: it listens on loopback only, and stops completely."""
 
 import socket
 from pathlib import Path
@@ -13,7 +13,7 @@ _LOOPBACK = "0100007F"
 
 
 def listeners(port: int) -> set[str]:
-    """The IPv4 addresses, in the kernel's spelling, that somebody listens on at a port."""
+    """Return the IPv4 addresses of listeners on a port, in the format of /proc/net/tcp."""
     found = set()
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()

@@ -1,4 +1,4 @@
-"""Mistakes that users make with files, addresses and options: the line that they get, and where it points."""
+"""Users' mistakes with files, addresses and options: the message names the mistake."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ PUBLISH = ("--version", "2", "--bucket", "files", "--role-arn", "arn:aws:iam::00
 
 
 def refused(*arguments: str | Path) -> str:
-    """The last line of a command that ends with exit code 1 or 2, without what a user cannot use."""
+    """Return the last line of a command that ends with exit code 1 or 2; there must be no traceback."""
     result = CliRunner().invoke(app, list(map(str, arguments)))
     assert result.exit_code in (1, 2), result.output
     assert isinstance(result.exception, SystemExit), result.exception
@@ -26,7 +26,7 @@ def refused(*arguments: str | Path) -> str:
 
 
 def not_served(*options: str | Path) -> str:
-    """What `ujobs serve` says of an option instead of starting."""
+    """Return the message of `ujobs serve` about an invalid option."""
     environment = os.environ | {"COLUMNS": "200"}
     ended = subprocess.run(ujobs("serve", *options), capture_output=True, text=True, timeout=60, env=environment)
     assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
@@ -35,7 +35,7 @@ def not_served(*options: str | Path) -> str:
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """A URL at which nothing answers."""
+    """Yield a URL at which nothing listens."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{unused.getsockname()[1]}"

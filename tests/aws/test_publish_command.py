@@ -1,4 +1,4 @@
-"""`ujobs publish-app` with the local service alone, and what belongs to an application."""
+"""`ujobs publish-app` with the local service, without S3; and which files belong to an application."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def served(tmp_path: Path) -> Iterator[clouds.Cloud]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An application as it lies in somebody's repository."""
+    """An application in a repository, with files that do not belong to it."""
     app = tmp_path / "app"
     for name in (
         "app.py", "data/table.bin", "notes.md", ".env", ".git/config", ".DS_Store", "tests/test_app.py",

@@ -1,4 +1,4 @@
-"""`ujobs thing show` and `ujobs thing delete`: nothing that `ujobs thing create` made is left, nothing else goes."""
+"""`ujobs thing show` and `ujobs thing delete`: they remove everything from `ujobs thing create`, and nothing else."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ujobs_tools.commands.thing import app
 
 
 def run(cloud: clouds.Cloud, *arguments: str) -> tuple[int, list[str]]:
-    """Exit code and the lines of the output."""
+    """Return exit code and output lines."""
     result = CliRunner().invoke(app, [*arguments, "--endpoint-url", cloud.endpoint_url])
     return result.exit_code, result.output.splitlines()
 

@@ -1,5 +1,5 @@
-"""`--rate`, `--abort-at`, `--window` and `--template`, and what `job watch` shows of them, against `ujobs serve`, where
-a minute takes a tenth of a second."""
+"""`--rate`, `--abort-at`, `--window` and `--template`, and the output of `job watch` about them, on `ujobs serve`. Its
+clock is fast: a minute takes a tenth of a second."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +31,7 @@ def run(cloud: clouds.Cloud, *arguments: str) -> Result:
 
 
 def created(cloud: clouds.Cloud, job_id: str, *options: str, things: list[str] = THINGS) -> dict[str, Any]:
-    """The job that `ujobs job create` makes, as it is described."""
+    """Create a job with `ujobs job create`; return its description."""
     targets = [word for thing in things for word in ("--thing", thing)]
     result = run(cloud, "job", "create", job_id, *targets, *options)
     assert result.exit_code == 0, result.output

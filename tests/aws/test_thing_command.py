@@ -1,4 +1,4 @@
-"""`ujobs thing create` as its users run it: what it says, and what it says when it cannot."""
+"""`ujobs thing create`: its output and its error messages."""
 
 import socket
 from pathlib import Path
@@ -12,7 +12,7 @@ from ujobs_tools.commands.thing import app
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
-    """Exit code and output."""
+    """Return exit code and output."""
     result = CliRunner().invoke(app, ["create", *map(str, arguments)])
     return result.exit_code, result.output
 
@@ -36,7 +36,7 @@ def test_a_ca_file_is_taken_instead_of_the_services(cloud: clouds.Cloud, tmp_pat
 
 
 def refused(*arguments: str | Path) -> str:
-    """The one line that it ends with, before anything is made."""
+    """Return the single line of output of a command that fails before it creates anything."""
     code, output = run(*arguments)
     assert code in (1, 2), output
     assert len(output.strip().splitlines()) == 1, output

@@ -1,4 +1,4 @@
-"""What `ujobs job watch` asks of the cloud, and what it shows of a large job."""
+"""`ujobs job watch`: its calls, and its output for a large job."""
 
 import io
 from typing import Any
@@ -29,7 +29,7 @@ class Paginator:
 
 
 class Cloud:
-    """Counts the calls; statuses: of the job's executions by thing."""
+    """Counts the calls. statuses: statuses of the job's executions, by thing."""
 
     def __init__(self) -> None:
         self.calls = 0

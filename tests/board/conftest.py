@@ -10,7 +10,7 @@ from board_process import BoardProcess, StartBoard
 
 @pytest.fixture
 def start_board() -> Iterator[StartBoard]:
-    """Starts boards; those still running at the end of the test are killed."""
+    """Start boards; kill those that still run at the end of the test."""
     started: list[BoardProcess] = []
 
     def start(image: Path, *options: str) -> BoardProcess:

@@ -11,7 +11,7 @@ from ujobs_tools.board.image import read_files
 
 
 def values(lines: list[str], name: str) -> list[str]:
-    """What the program printed behind `name=`."""
+    """Return the text that the program printed after `name=`."""
     return [line.partition("=")[2] for line in lines if line.startswith(name + "=")]
 
 

@@ -1,4 +1,4 @@
-"""`ujobs board`: what it builds, what it refuses, and where umqtt comes from."""
+"""`ujobs board`: the images that it builds, its error messages, and the source of umqtt."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from ujobs_tools.board.settings import UsageError, make_settings
 
 
 def refused(*arguments: str) -> str:
-    """The message of a command that ends with exit code 2."""
+    """Return the message of a command that ends with exit code 2."""
     result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=20)
     assert result.returncode == 2, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
@@ -25,7 +25,7 @@ def refused(*arguments: str) -> str:
 
 @pytest.fixture
 def small_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The files for boards come from a small repository in the shape of this one."""
+    """Take the files for boards from a small repository with the layout of this one."""
     root = tmp_path / "repository"
     for name, text in {
         "boot.py": "",
@@ -268,7 +268,7 @@ def test_the_application_is_started_that_there_is(
     values = {"--app": tmp_path / "app.py", "--settings": tmp_path / "settings.json"}
     values["--app"].write_text("def setup(agent): pass\n")
     values["--settings"].write_text(json.dumps({"app": "own"}))
-    image = tmp_path / "folder" / "flash.img"  # the folder is made
+    image = tmp_path / "folder" / "flash.img"  # the folder is created
     given = [*options, *(str(values[option]) for option in options if option in values)]
     board = start_board(image, *given, "--thing", "t", "--host", "localhost", "--once")
     board.wait_for("board: start, PWRON_RESET")

@@ -1,4 +1,4 @@
-"""Device glue on the virtual board: joining Wi-Fi and being refused, losing it, the clock, the watchdog."""
+"""The package `firmware` on the virtual board: Wi-Fi (joining, refusals, loss), the clock, the watchdog."""
 
 import signal
 from pathlib import Path
@@ -16,7 +16,7 @@ ACCESS_POINT = ("--wifi-ssid", "home", "--wifi-password", "right")
 
 
 def join(ssid: str, password: str, timeout: float) -> str:
-    """A program that joins once and tells how that went."""
+    """Return a program that joins once and prints the result."""
     return f"""
 import asyncio
 from firmware import wifi

@@ -1,4 +1,4 @@
-"""Flash images: built, read, changed and refused."""
+"""Flash images: building, reading, changing, and errors."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""boot.py, main.py and the settings of a real image: what a board says when something is wrong with them."""
+"""boot.py, main.py and settings on an image: the board's messages about errors in them."""
 
 import datetime
 import json
@@ -46,7 +46,7 @@ def thing_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def board_says(tmp_path: Path, thing_directory: Path, start_board):
-    """Builds an image, runs it, and waits for a line, or so many of them; returns all lines so far."""
+    """Build an image, run it, and wait for one or more lines; return all lines so far."""
 
     def run(
         expected: str, times: int = 1, application: str | None = None, files: dict[str, bytes] | None = None, **settings
@@ -106,7 +106,7 @@ network.WLAN.connect = refuse
     ],
 )
 def test_settings_it_cannot_do_without_end_in_one_line(board_says, settings: dict, line: str) -> None:
-    # The image's certificates stay where they are; only the settings on it say otherwise.
+    # The certificates stay at their paths; only the settings on the image are changed.
     contents = json.dumps(SETTINGS | settings).encode()
     lines = board_says(line, files={"settings.json": contents})
     assert not any("Traceback" in line for line in lines)
@@ -146,7 +146,7 @@ def test_members_of_settings_are_checked_and_named(board_says, wifi: object, lin
 
 
 def test_the_network_that_is_set_reaches_the_radio(board_says) -> None:
-    # The access point takes one name and one password only.
+    # The access point accepts one name and one password.
     shown = b"""
 import network
 def joining(station, ssid, password, real=network.WLAN.connect):
@@ -243,7 +243,7 @@ OWN_VERSION = b"def setup(agent):\n    print('version', %r, open('/trial').read(
 
 
 def test_a_board_restarts_after_any_error_that_it_does_not_expect(board_says) -> None:
-    # Before the agent runs.
+    # This happens before the agent runs.
     broken = b"def hosts(config):\n    raise RuntimeError('out of luck')\n"
     board_says("RuntimeError: out of luck", 2, files={"lib/firmware/choices.py": broken})
 
@@ -272,7 +272,7 @@ def test_boot_py_counts_the_start_before_the_application_runs(board_says) -> Non
 
 
 def test_a_boot_that_cannot_look_at_the_trial_starts_what_is_confirmed_and_leaves_the_trial_alone(board_says) -> None:
-    # Nothing counted this start, so nothing in it may confirm the trial or end it.
+    # This boot was not counted, so it must neither confirm nor end the trial.
     boot = BOOT_FAILS + (REPOSITORY / "boot.py").read_bytes()
     files = {
         "boot.py": boot, "trial": b"0 app /app-b", "app-b/app.py": b"1 // 0",
@@ -289,7 +289,7 @@ def test_what_never_connects_is_rolled_back_after_three_boots(board_says, what: 
     new = {"app-b/app.py": OWN_VERSION % (b"new", True)} if what == "app" else {}
     trial = {"trial": b"0 app /app-b"} if what == "app" else in_trial(app="app", trial=1)
     files = trial | new | {"app/app.py": OWN_VERSION % (b"old", False)}
-    # The confirmed version goes on without a link for as long as it takes.
+    # The confirmed version continues without a link, without a time limit.
     lines = board_says("ujobs: no link to", 4, files=files, app="app", trial=1)
     assert lines.count("trial: no proof within 1 s; restarting") == 3
     last = max(number for number, line in enumerate(lines) if line.startswith("trial:"))
@@ -301,7 +301,7 @@ def test_what_never_connects_is_rolled_back_after_three_boots(board_says, what: 
 
 
 def in_trial(**settings) -> dict[str, bytes]:
-    """The files of a board whose next boot tries these settings; the ones before worked."""
+    """Return the files of a board whose next boot is a trial of these settings; the previous settings worked."""
     after = json.dumps(SETTINGS | settings).encode()
     return {"trial": b"0 settings /app", "settings.old": json.dumps(SETTINGS).encode(), "settings.json": after}
 
@@ -323,7 +323,7 @@ def test_settings_that_cannot_work_end_their_trial_at_once(board_says, settings:
 
 
 def test_a_time_server_in_its_trial_has_to_answer(tmp_path: Path, thing_directory: Path, start_board) -> None:
-    # The clock is right already: that must not confirm a time server that is wrong.
+    # The clock is already right: this must not confirm an invalid time server.
     image = tmp_path / "flash.img"
     files = in_trial(ntp="ntp.example.com", trial=1)
     build_image(image, make_board_files(SETTINGS, thing_directory, None) | files)

@@ -1,4 +1,4 @@
-"""Installing as users do: mip, mpremote's and the board's own, takes the packages onto a board without any."""
+"""Installs the packages on a bare board with mip: mpremote's, and the board's own."""
 
 import hashlib
 import json
@@ -21,12 +21,12 @@ PARTS = sorted((ROOT / "lib").glob("ujobs-*.json"))
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Do not log requests."""
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a package index that has umqtt.simple, laid out as MicroPython's own; at /ujobs is the repository."""
+    """URL of a package index with umqtt.simple, in the format of MicroPython's; the repository is at /ujobs."""
     folder = tmp_path_factory.mktemp("index")
     content = (umqtt.find()[0] / "umqtt" / "simple.py").read_bytes()
     digest = hashlib.sha256(content).hexdigest()[:8]
@@ -49,13 +49,13 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def board(tmp_path: Path, start_board: StartBoard) -> MpremoteBoard:
-    """A board whose flash is empty, with room for compiling: mip brings sources."""
+    """A board with empty flash, and enough heap for compiling, because mip installs sources."""
     build_image(tmp_path / "flash.img", {}, blocks=128)
     return MpremoteBoard(start_board, tmp_path / "flash.img", "--heap", "512k")
 
 
 def installed(folder: Path) -> set[str]:
-    """What is on the board of this test, as paths from lib/ on."""
+    """Return the files on the board of this test, as paths relative to lib/."""
     return {path.removeprefix("/lib/") for path in read_files(folder / "flash.img")}
 
 

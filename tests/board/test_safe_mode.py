@@ -1,4 +1,4 @@
-"""A board whose application resets it again and again, on the virtual board with `ujobs serve`: a job mends it."""
+"""Safe mode: a virtual board whose application resets it repeatedly is repaired by a job."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def test_safe_mode_lets_a_job_mend_the_board(service: JobsService, board: Virtua
     assert (details["mode"], details["starts"], details["reset_cause"]) == ("safe", "11", "HARD_RESET")
     assert int(details["uptime"]) < 100
     assert len(details) <= 10
-    # A reboot alone does not leave it.
+    # A reboot does not end safe mode.
     assert service.job("reboot").wait().status == "SUCCEEDED"
     assert service.job("report").wait().details["mode"] == "safe"
     assert service.job("settings", remove=["app"]).wait().status == "SUCCEEDED"

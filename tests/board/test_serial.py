@@ -1,4 +1,4 @@
-"""The board's serial port, with the real mpremote at its other end: REPL, files, resets, Ctrl-C, full flash, power."""
+"""The board's serial port, used with the real mpremote: REPL, files, resets, Ctrl-C, full flash, power loss."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ LOOP = "print('working')\nwhile True:\n    pass\n"
 
 @pytest.fixture
 def start(tmp_path: Path, start_board: StartBoard) -> Start:
-    """Starts a board with main.py, and boot.py if it is given."""
+    """Start a board with main.py, and boot.py if it is given."""
 
     def started(main: str, *options: str, **files: str) -> MpremoteBoard:
         return MpremoteBoard(start_board, make_image(tmp_path, main, **files), *options)
@@ -27,7 +27,7 @@ def start(tmp_path: Path, start_board: StartBoard) -> Start:
 
 
 def started(board: MpremoteBoard) -> list[str]:
-    """The causes of its starts."""
+    """Return the reset causes, one for each boot."""
     return [line.rpartition(" ")[2] for line in board.board.lines if line.startswith("board: start, ")]
 
 
@@ -229,5 +229,5 @@ def test_the_reset_line(start: Start) -> None:
     board.board.signal(signal.SIGQUIT)
     board.board.wait_for("working", times=3)
     assert started(board)[-2:] == ["HARD_RESET", "PWRON_RESET"]
-    # It resets the clock and its memory, too.
+    # The reset line also resets the clock and its memory.
     assert [line for line in board.board.lines if line.endswith("'")] == ["2000 b''", "2030 b'x'", "2000 b''"]

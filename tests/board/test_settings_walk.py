@@ -1,4 +1,4 @@
-"""Every setting, through bad and hostile values in settings jobs: afterwards the board is back, with its old powers."""
+"""Invalid values of every setting in settings jobs: afterwards the board still works as before."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from ujobs_tools.testing.jobs_service import JobsService
 from ujobs_tools.testing.virtual_board import VirtualBoard
 
 KEPT = ["settings", "files", "call"]
-# No job may change these, or not so: rejected, and nothing is tried.
+# Jobs must not make these changes: they are rejected without a trial.
 REJECTED: list[tuple[str, list[Any]]] = [
     ("thing", ["other", "", 5, "a/b", "x" * 129]),
     ("host", ["", 5, "https://a.example", "a.example:8883", "a example", "x" * 254]),
@@ -37,7 +37,7 @@ REJECTED: list[tuple[str, list[Any]]] = [
     ("trial", [0, -1, 3601, 536871, "300", 1e300]),
     ("colour", ["red"]),
 ]
-# These look right; only the trial shows that they are not.
+# These values pass the checks; only the trial shows that they do not work.
 TRIED: list[dict[str, Any]] = [
     {"host": "nowhere.invalid"},
     {"host": ["nowhere.invalid", "elsewhere.invalid"]},
@@ -60,10 +60,10 @@ def ujobs_settings() -> dict[str, Any]:
 
 
 def reject_all(service: JobsService, board: VirtualBoard) -> None:
-    """Values that are wrong at first sight: each is refused by name, and nothing is tried."""
+    """Values that fail the checks: the rejection names the setting, and there is no trial."""
     walked = [(name, value) for name, values in REJECTED for value in values]
     jobs = [(service.job("settings", set={name: value}), name, value) for name, value in walked]
-    # The service removes null members, as AWS does: the board sees a job without changes.
+    # The service removes null members, as AWS does, so the board receives a job without changes.
     jobs.append((service.job("settings", set={name: None for name, _ in REJECTED}), "nothing to set or remove", None))
     for job, named, value in jobs:
         found = job.wait(seconds=120)
@@ -73,7 +73,7 @@ def reject_all(service: JobsService, board: VirtualBoard) -> None:
 
 
 def try_and_fail(service: JobsService, board: VirtualBoard, change: dict[str, Any]) -> None:
-    """Values that only their trial shows to be wrong: the settings before come back."""
+    """Values that fail only in the trial: the previous settings are restored."""
     job = service.job("settings", set=change | {"trial": 1})
     if "app" in change:
         board.expect_traceback("no module named 'ap'")
@@ -89,7 +89,7 @@ def unchanged(board: VirtualBoard, settings: Any) -> None:
     assert "/trial" not in files
 
 
-# One board for all of it: that one change leaves no trace in the next is part of what is tested.
+# One board for all values, to test as well that a change has no effect on the next one.
 @pytest.mark.timeout(300)
 def test_no_settings_job_takes_the_board_or_its_powers_away(service: JobsService, board: VirtualBoard) -> None:
     settings = json.loads(board.files["/settings.json"])

@@ -1,4 +1,4 @@
-"""Boards with a serial port, for the tests of `ujobs deploy` and its like, which work through real mpremote."""
+"""Boards with a serial port, for tests of commands that use mpremote."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from ujobs_tools.board.image import DEFAULT_BLOCKS, build_image
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a board: on a fresh image with files (path -> content), without any on the image as it is."""
+    """Start a board. files: content by path, for a new image; None to use the existing image."""
     running: list[BoardProcess] = []
 
     def start_board(image: Path, *options: str) -> BoardProcess:

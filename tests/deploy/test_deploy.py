@@ -1,4 +1,4 @@
-"""`ujobs deploy` and `ujobs wipe` with real mpremote on a virtual board: what changes, what stays, what goes wrong."""
+"""`ujobs deploy` and `ujobs wipe` with real mpremote on a virtual board: changed files, unchanged files, errors."""
 
 import contextlib
 import signal
@@ -30,13 +30,13 @@ app.command()(flash.wipe)
 
 @pytest.fixture(scope="module")
 def program() -> dict[str, bytes]:
-    """What `ujobs deploy` brings to every board."""
+    """The files that `ujobs deploy` sends to every board."""
     return make_program_files()
 
 
 @pytest.fixture(scope="module")
 def bare() -> dict[str, bytes]:
-    """What an ESP32 has as it comes."""
+    """The files of an ESP32 with plain MicroPython."""
     return make_bare_files()
 
 
@@ -44,7 +44,7 @@ def bare() -> dict[str, bytes]:
 def at_work(
     program: dict[str, bytes], bare: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, bytes]:
-    """A board that has everything but a service to connect to; its application says that it is the old one."""
+    """A complete board without a service to connect to; its application prints that it is the old one."""
     authority = Authority(tmp_path_factory.mktemp("pki"))
     issued = authority.issue("t")
     certificates = {
@@ -56,7 +56,7 @@ def at_work(
 
 @pytest.fixture
 def application(tmp_path: Path) -> Path:
-    """An application that says that it is the new one."""
+    """An application that prints that it is the new one."""
     folder = tmp_path / "new"
     (folder / "data").mkdir(parents=True)
     (folder / "app.py").write_bytes(APP)
@@ -66,7 +66,7 @@ def application(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str | Path, answer: str | None = None) -> tuple[int, str]:
-    """Exit code and output of `ujobs ...`."""
+    """Return exit code and output of `ujobs ...`."""
     result = CliRunner().invoke(app, list(map(str, arguments)), input=answer)
     return result.exit_code, result.output
 
@@ -85,7 +85,7 @@ def refused(board: MpremoteBoard, *arguments: str | Path) -> str:
 
 
 def on_image(folder: Path) -> dict[str, bytes]:
-    """What is on flash, without the board's own count of starts that did not last."""
+    """Return the files on flash, without the counter of failed boots."""
     files = {path.lstrip("/"): content for path, content in read_files(folder / "flash.img").items()}
     files.pop("starts.count", None)
     return files
@@ -167,7 +167,7 @@ def test_a_trial_gives_way(start: Start, at_work: dict[str, bytes], application:
     board.board.wait_for("application tried")
     deployed(board, "--app", application)
     board.board.wait_for("application new")
-    # A version that came with a job does not count for what came over the cable.
+    # The version number of an update job does not apply to an application deployed by cable.
     assert not {"trial", "app-b.version"} & on_image(tmp_path).keys()
 
 
@@ -183,7 +183,7 @@ def test_the_watchdog_is_fed(start: Start, at_work: dict[str, bytes], tmp_path: 
 
     def slowly(path: str, size: int) -> None:
         pieces.append(size)
-        time.sleep(1.2)  # longer than the watchdog, all in all
+        time.sleep(1.2)  # together longer than the watchdog's timeout
 
     install.carry_out(remote, plan, slowly)
     assert len(pieces) >= 3
@@ -209,7 +209,7 @@ def test_the_watchdog_of_a_foreign_program_is_fed(
     board.board.wait_for("foreign program")
     remote = Remote(str(board.port))
     plan = install.plan_for(remote, application, {})
-    pauses = [0.6] * 3  # longer than the watchdog, all in all
+    pauses = [0.6] * 3  # together longer than the watchdog's timeout
     install.carry_out(remote, plan, lambda path, size: time.sleep(pauses.pop() if pauses else 0))
     assert not pauses
     remote.reset()
@@ -263,11 +263,11 @@ def test_power_cut_while_names_are_given(
         commit(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(remote, "commit", last_step)
-    with contextlib.suppress(BoardError):  # its answer may have come before
+    with contextlib.suppress(BoardError):  # the reply may have arrived before
         install.carry_out(remote, plan, lambda path, size: None)
     remote.close()
     again = start()
-    # Either of them, but one of them, and whole.
+    # The application is the old one or the new one, and complete.
     again.board.wait_for("application ")
     deployed(again, "--app", application)
     again.board.wait_for("application new")
@@ -297,7 +297,7 @@ def test_flash_that_turns_out_to_be_full_is_cleared_up(
     (folder / "big.bin").write_bytes(bytes(200_000))
     board = start(at_work, blocks=80)
     board.board.wait_for("application old")
-    monkeypatch.setattr(Remote, "free", lambda self: 10**9)  # as if littlefs needed more for itself than thought
+    monkeypatch.setattr(Remote, "free", lambda self: 10**9)  # as if littlefs needed more space than estimated
     assert "the board's flash is full" in refused(board, "--app", folder)
     board.board.wait_for("application old", times=2)
     assert on_image(tmp_path) == at_work

@@ -1,4 +1,4 @@
-"""`ujobs flash` as far as it goes without an ESP32: what it makes of images, the command for esptool, no board."""
+"""`ujobs flash` without an ESP32: checks of images, the esptool command, a missing board."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ app.command()(flash.flash)
 
 
 def image(path: Path, chip: int, offset: int, partitions: bool = True) -> Path:
-    """A file with the marks of an image for a chip whose boot loader lies at an offset."""
+    """Return a file with the header and partition table of an image. offset: address of the chip's boot loader."""
     content = bytearray(0x9000)
     content[0] = 0xE9
     content[12:14] = chip.to_bytes(2, "little")
@@ -26,7 +26,7 @@ def image(path: Path, chip: int, offset: int, partitions: bool = True) -> Path:
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
-    """Exit code and output of `ujobs flash ...`."""
+    """Return exit code and output of `ujobs flash ...`."""
     result = CliRunner().invoke(app, list(map(str, arguments)))
     return result.exit_code, result.output
 
@@ -50,7 +50,7 @@ def test_esptool_knows_the_options(tmp_path: Path) -> None:
     command = run(firmware, "--port", str(tmp_path / "nowhere"), "--dry-run")[1].splitlines()[1].split()
     result = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert result.returncode != 0
-    assert "nowhere" in result.stdout + result.stderr  # it got as far as opening the port
+    assert "nowhere" in result.stdout + result.stderr  # esptool tried to open the port
 
 
 def test_files_that_are_no_first_installation(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""No file that git has, or would take, holds a private key; what provisioning writes is left out."""
+"""No file that git tracks, or would add, contains a private key; git ignores the files that provisioning writes."""
 
 import re
 import subprocess
@@ -17,7 +17,7 @@ def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.fixture(scope="module")
 def files() -> list[Path]:
-    """All files that are tracked, or would be with `git add`."""
+    """Return all files that are tracked, or would be after `git add`."""
     result = git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if result.returncode:
         pytest.skip("not in a git checkout")
@@ -25,7 +25,7 @@ def files() -> list[Path]:
 
 
 def holds_private_key(content: bytes) -> bool:
-    """Whether it is one as DER, or has one as PEM: the line that begins it, and Base64 behind it."""
+    """Return whether the content is a private key as DER, or contains one as PEM."""
     if re.search(rb"PRIVATE KEY-----\r?\n[A-Za-z0-9+/]{40}", content):
         return True
     try:

@@ -31,12 +31,12 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[clouds.Cloud]:
 
 @pytest.fixture(scope="module")
 def bare() -> dict[str, bytes]:
-    """What an ESP32 has as it comes."""
+    """The files of an ESP32 with plain MicroPython."""
     return make_bare_files()
 
 
 def provision(*arguments: str | Path) -> tuple[int, str]:
-    """Exit code and output of `ujobs provision ...`."""
+    """Return exit code and output of `ujobs provision ...`."""
     result = CliRunner().invoke(app, list(map(str, arguments)))
     return result.exit_code, result.output
 

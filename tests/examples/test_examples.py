@@ -1,4 +1,4 @@
-"""Every example runs on the virtual board, as its README says, with `ujobs serve` for a cloud."""
+"""Every example runs on the virtual board with `ujobs serve`, as its README describes."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ EXAMPLES = REPOSITORY / "examples"
 
 @pytest.fixture
 def ujobs_app(request: pytest.FixtureRequest) -> Path:
-    """The example that a test names."""
+    """The example that the test's marker names."""
     return EXAMPLES / request.param / "app.py"
 
 
@@ -36,7 +36,7 @@ def ujobs_topics() -> list[str]:
 
 
 def example(name: str) -> pytest.MarkDecorator:
-    """The test is of this example."""
+    """Mark a test of this example."""
     return pytest.mark.parametrize("ujobs_app", [name], indirect=True)
 
 
@@ -56,7 +56,7 @@ def test_blink(service: JobsService, board: VirtualBoard) -> None:
 
 @contextlib.contextmanager
 def readings_of(service: JobsService, folder: Path) -> "Iterator[queue.Queue[dict[str, int]]]":
-    """What the board publishes, as another thing receives it."""
+    """The messages that the board publishes, received by another thing."""
     readings: queue.Queue[dict[str, int]] = queue.Queue()
     thing = fleet.create_thing("listener", folder, service.url, topics=["sensors/*"])
     listener = paho.Client(CallbackAPIVersion.VERSION2, "listener")
@@ -100,7 +100,7 @@ def test_calibration_goes_on_after_a_power_cut(service: JobsService, board: Virt
     assert (found.status, found.attempts) == ("SUCCEEDED", 2)
     assert (found.details["gain"], found.details["offset"]) == ("1.2500", "-0.5000")
     assert found.details["progress"] == "60/60"
-    # What progress told had been saved.
+    # The number in progress had been saved.
     assert int(found.details["measured"]) <= 55
     assert json.loads(board.files["/calibration.json"]).keys() == {"gain", "offset"}
 
@@ -110,7 +110,7 @@ SHORTER = {"ASLEEP = 600": "ASLEEP = 1", "AWAKE = 120": "AWAKE = 4"}  # seconds
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[BoardAtWork]:
-    """The sleeping node, not switched on yet, in a cloud of its own."""
+    """The sleeping node, not started yet, with its own service."""
     program = (EXAMPLES / "deep_sleep" / "main.py").read_text()
     for long, short in SHORTER.items():
         assert program.count(long) == 1
@@ -133,12 +133,12 @@ def test_a_sleeping_node_loses_nothing(node: BoardAtWork, tmp_path: Path) -> Non
     wait_until(lambda: "board: start, DEEPSLEEP_RESET" in node.said(), "sleep", PATIENCE)
     assert "not done within" not in node.said()
 
-    # Longer than one time awake.
+    # Longer than one wake-up.
     found = node.wait_for(node.give("measure", samples=10))
     assert (found["status"], found["details"]["samples"]) == ("SUCCEEDED", "10")
     assert int(found["details"]["starts"]) > 1
 
-    # The cloud is gone when the result is there.
+    # The service is stopped before the handler returns its result.
     job = node.give("measure", samples=3)
     node.wait_for(job, "IN_PROGRESS")
     node.cloud.die()

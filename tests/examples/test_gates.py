@@ -1,4 +1,4 @@
-"""The recipes of examples/gates, alone and on a board."""
+"""The recipes of examples/gates, as functions and on a board."""
 
 import importlib.util
 import time
@@ -22,7 +22,7 @@ def ujobs_app() -> Path:
 
 @pytest.fixture
 def gates() -> ModuleType:
-    """The module, with a clock of its own: gates.time.now, seconds since 1970."""
+    """The module with a clock that the test sets: gates.time.now, seconds since 1970."""
     spec = importlib.util.spec_from_file_location("gates", EXAMPLES / "gates" / "gates.py")
     assert spec is not None
     assert spec.loader is not None
@@ -68,7 +68,7 @@ def test_boards_spread_over_an_hour(gates: ModuleType) -> None:
     waits = [gates.spread(3600, bytes([number]))(job()) or 0 for number in range(200)]
     assert 0 <= min(waits) < 300
     assert 3300 < max(waits) < 3600
-    # After a reset the moment is the same.
+    # After a reset the time is the same.
     wait = gates.spread(3600, b"board")(job())
     gates.time.now += wait - 1
     assert gates.spread(3600, b"board")(job()) == 1
@@ -91,7 +91,7 @@ def test_on_a_board_jobs_wait_and_urgent_ones_do_not(service: JobsService, board
     urgent = service.job("hello", urgent=True)
     assert urgent.wait().status == "SUCCEEDED"
     assert held.look().status == "QUEUED"
-    # Neither a power cut nor another job changes that.
+    # Neither a power cut nor another job changes the time.
     board.cut_power()
     board.start()
     assert service.job("hello", urgent=True).wait().status == "SUCCEEDED"

@@ -1,4 +1,4 @@
-"""The examples' handlers alone, as a project would test its own."""
+"""The examples' handlers, tested with `run_job` as in a user's project."""
 
 import json
 
@@ -16,7 +16,7 @@ SENSOR = EXAMPLES / "sensor" / "app.py"
 
 def test_every_example_is_tested_here() -> None:
     folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir() and not path.name.startswith("__")}
-    # The recipes of gates have no handler of their own: see test_gates.py.
+    # examples/gates is tested in test_gates.py.
     assert {path.parent.name for path in (BLINK, CALIBRATION, DEEP_SLEEP, DEMO, SENSOR)} | {"gates"} == folders
 
 

@@ -1,5 +1,5 @@
-"""The application on the board in the end-to-end tests (MicroPython). Every step timeout is one minute: start-next asks
-for the longest of them."""
+"""The application of the end-to-end tests (MicroPython). Every step timeout is one minute, because start-next requests
+the longest one."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ def setup(agent):
 
 
 async def quick(job):
-    """Says what it was given, and the how manieth call since the board started it is."""
+    """Returns its document, and the number of calls since the board booted."""
     global _turns
     _turns += 1
     return {"said": job.document["say"], "turn": str(_turns)}
@@ -38,7 +38,7 @@ def refuse(job):
 
 
 async def long(job):
-    """{"seconds": n}: works in small steps and says how far it is."""
+    """{"seconds": n}: works in small steps and reports progress."""
     steps = int(job.document["seconds"] * 10)
     for done in range(steps):
         await job.progress(done, steps)
@@ -47,7 +47,7 @@ async def long(job):
 
 
 def tick(job):
-    """The same as a plain function."""
+    """The same as a blocking function."""
     steps = int(job.document["seconds"] * 10)
     for done in range(steps):
         job.tick(done, steps)
@@ -56,7 +56,7 @@ def tick(job):
 
 
 def deaf(job):
-    """The same, without a turn for anything else."""
+    """The same, but never yields to other tasks."""
     time.sleep(job.document["seconds"])
 
 

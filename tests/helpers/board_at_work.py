@@ -1,4 +1,4 @@
-"""A board with a thing of its own in a cloud, and the jobs it is given, as one object for the end-to-end tests."""
+"""A board, its thing in a cloud, and its jobs, as one object for the end-to-end tests."""
 
 import contextlib
 import itertools
@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 
 
 class BoardAtWork:
-    """`ujobs board` in a cloud. Made by `board_at_work`. tap: what its messages pass through, if that was asked for."""
+    """`ujobs board` connected to a cloud; created by `board_at_work`. tap: the WireTap, or None."""
 
     def __init__(self, cloud: Cloud, thing: fleet.Thing, folder: Path, stack: contextlib.ExitStack) -> None:
         self.cloud = cloud
@@ -34,29 +34,29 @@ class BoardAtWork:
         self.tap: WireTap
 
     def start(self, *options: str | Path) -> None:
-        """Power on; options of `ujobs board` build its image, later starts need none."""
+        """Switch the power on. options: options of `ujobs board` that build the image, for the first start."""
         output = self._stack.enter_context(self.log.open("ab"))
         self._process = self._stack.enter_context(running(ujobs("board", self.image, *options), output))
 
     def cut_power(self) -> None:
-        """SIGKILL to the board and all that belongs to it."""
+        """Cut the power: send SIGKILL to the board and its child processes."""
         assert self._process is not None
         kill_group(self._process)
 
     def give(self, operation: str, **arguments: Any) -> str:
-        """Create a job for the board; its id."""
+        """Create a job for the board; return its id."""
         job_id = f"{operation}-{next(_numbers)}"
         document = json.dumps({"operation": operation, **arguments})
         self.iot.create_job(jobId=job_id, targets=[self.thing.arn], document=document)
         return job_id
 
     def execution(self, job_id: str) -> dict[str, Any]:
-        """DescribeJobExecution, with the status details as a flat dict under "details"."""
+        """Call DescribeJobExecution; the status details are a flat dict under "details"."""
         found: dict[str, Any] = self.iot.describe_job_execution(thingName=self.thing.name, jobId=job_id)["execution"]
         return found | {"details": found.get("statusDetails", {}).get("detailsMap", {})}
 
     def wait_for(self, job_id: str, *statuses: str) -> dict[str, Any]:
-        """The execution once it has one of the statuses, by default a terminal one."""
+        """Wait until the execution has one of the statuses, by default a terminal one; return it."""
         wanted = statuses or TERMINAL
         try:
             wait_until(lambda: self.execution(job_id)["status"] in wanted, f"{job_id} {wanted}", PATIENCE)
@@ -65,7 +65,7 @@ class BoardAtWork:
         return self.execution(job_id)
 
     def wait_for_progress(self, job_id: str, at_least: int) -> None:
-        """Until the execution is in progress and its handler has said to be that far."""
+        """Wait until the execution is in progress and its handler has reported this progress."""
 
         def far_enough() -> bool:
             execution = self.execution(job_id)
@@ -75,13 +75,13 @@ class BoardAtWork:
         wait_until(far_enough, f"{job_id} at {at_least}", PATIENCE)
 
     def history(self, job_id: str) -> list[dict[str, Any]]:
-        """Every version of the execution; only `ujobs serve` keeps them."""
+        """Return all versions of the execution; only `ujobs serve` keeps them."""
         url = f"{self.cloud.endpoint_url}/_ujobs/executions/{self.thing.name}/{job_id}/history"
         found: list[dict[str, Any]] = json.loads(get(url))["history"]
         return found
 
     def said(self) -> str:
-        """All that the board has printed."""
+        """Return all output of the board."""
         return self.log.read_text(errors="replace")
 
 
@@ -90,10 +90,10 @@ def board_at_work(
     cloud: Cloud, thing_name: str, folder: Path, app: Path = APP, tapped: bool = False, topics: Sequence[str] = (),
     **settings: Any,
 ) -> Iterator[BoardAtWork]:
-    """Make a thing, build the board's image with these settings, power it on; switch it off at the end.
+    """Create a thing, build the board's image with these settings, and switch it on; switch it off at the end.
 
-    app: the application. tapped: the board reaches the cloud through a WireTap, which is `tap` then. topics: of the
-    application's own.
+    app: the application. tapped: connect the board through a WireTap, its `tap`. topics: topics of the
+    application.
     """
     thing = fleet.create_thing(thing_name, folder / "thing", cloud.endpoint_url, topics=topics)
     with contextlib.ExitStack() as stack:

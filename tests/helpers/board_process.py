@@ -1,4 +1,4 @@
-"""Runs `ujobs board` as its users do, in a process of its own, and follows what it prints."""
+"""Runs `ujobs board` in a process, and reads its output."""
 
 import signal
 import subprocess
@@ -39,7 +39,7 @@ class BoardProcess:
                 self._changed.notify_all()
 
     def wait_for(self, text: str, times: int = 1) -> None:
-        """Until `times` lines hold `text`; fails after a minute."""
+        """Wait until `times` lines contain `text`; fail after a minute."""
         with self._changed:
             enough = self._changed.wait_for(
                 lambda: sum(text in line for line in self.lines) >= times, timeout=_PATIENCE
@@ -47,7 +47,7 @@ class BoardProcess:
         assert enough, f"no {text!r} in:\n" + "\n".join(self.lines)
 
     def wait(self) -> int:
-        """The exit code, all output read."""
+        """Wait for the end of the process and its output; return the exit code."""
         code = self.process.wait(timeout=_PATIENCE)
         self._reader.join(timeout=_PATIENCE)
         return code
@@ -57,12 +57,12 @@ class BoardProcess:
         self.process.send_signal(number)
 
     def processor_pid(self) -> int:
-        """The process id of MicroPython."""
+        """Return the process id of MicroPython."""
         pid = self.process.pid
         return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
     def stop(self) -> None:
-        """Kill it and let go of its pipes; what it has printed goes to the test's own output."""
+        """Kill the process, close its pipes, and print its output for the report of the test."""
         self.process.kill()
         self.process.wait()
         self._reader.join(timeout=_PATIENCE)
@@ -76,9 +76,9 @@ StartBoard = Callable[..., BoardProcess]
 
 
 def run_board(folder: Path, main: str, *options: str, **files: str) -> tuple[int, list[str]]:
-    """Run `main` as main.py on a fresh image until the board stops; its exit code and lines.
+    """Run `main` as main.py on a new image until the board stops; return its exit code and lines.
 
-    files: further files, `boot` for boot.py.
+    files: more files, `boot` for boot.py.
     """
     image = make_image(folder, main, **files)
     board = BoardProcess(image, *options)
@@ -89,7 +89,7 @@ def run_board(folder: Path, main: str, *options: str, **files: str) -> tuple[int
 
 
 def make_image(folder: Path, main: str, **files: str) -> Path:
-    """A small fresh image with `main` as main.py; files: `boot` for boot.py, `wifi` for firmware/wifi.py,
+    """Build a small image with `main` as main.py. files: `boot` for boot.py, `wifi` for firmware/wifi.py,
     ..."""
     image = folder / "flash.img"
     contents = {"main.py": main.encode()}
@@ -100,7 +100,7 @@ def make_image(folder: Path, main: str, **files: str) -> Path:
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Poll a condition on another process; fails after a minute."""
+    """Poll a condition on another process; fail after a minute."""
     deadline = time.monotonic() + _PATIENCE
     while not condition():
         assert time.monotonic() < deadline, what

@@ -1,4 +1,4 @@
-"""A virtual board with a serial port, worked with by the real `mpremote` in processes of its own."""
+"""A virtual board with a serial port, used through the real `mpremote` in other processes."""
 
 import os
 import subprocess
@@ -22,18 +22,18 @@ class MpremoteBoard:
 
     def command(self, *arguments: str | Path) -> list[str]:
         """`mpremote connect PORT ARGUMENTS...`"""
-        # By the terminal's own name: with any other mpremote sleeps between bytes, as real ports want it to.
+        # Use the terminal's own name: with another name, mpremote pauses between bytes, as for real ports.
         wait_until(self.port.exists, "serial port")
         return [*MPREMOTE, "connect", os.readlink(self.port), *map(str, arguments)]
 
     def mpremote(self, *arguments: str | Path) -> str:
-        """What the command prints; it has to succeed."""
+        """Run a command, which must succeed; return its output."""
         result = self.tried(*arguments)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 
     def tried(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """The command's exit code, stdout and stderr."""
+        """Run a command; return exit code, stdout and stderr."""
         return subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=_PATIENCE)
 
 

@@ -1,7 +1,7 @@
-"""Looks for secrets in all that a test run prints and logs: what pytest captures of each test, and the log files of
-the boards and services that tests start. tests/security/test_no_secrets_in_output.py fails for what is found.
+"""Searches for secrets in the output of a test run: in the output that pytest captures, and in log files of boards and
+services. tests/security/test_no_secrets_in_output.py fails if there are any.
 
-A plug-in of pytest, by tests/conftest.py.
+A pytest plugin, loaded by tests/conftest.py.
 """
 
 import base64
@@ -19,7 +19,7 @@ SEEN = pytest.StashKey[list[int]]()
 """Characters looked through so far."""
 
 _LAST = "test_no_secrets_in_output.py"
-# Private keys and presigned URLs by their form; the other ones are those that the tests use as passwords.
+# Patterns for private keys and presigned URLs, and the passwords that tests use.
 _PATTERN = re.compile(
     r"PRIVATE KEY-----|X-Amz-(?:Signature|Credential|Security-Token)=|(?:secret|old|new)-(?:secret|password)"
 )
@@ -27,14 +27,15 @@ _CONTEXT = 60  # characters shown around
 
 
 def secrets_in(text: str, keys: Iterable[str] = ()) -> list[str]:
-    """The places in a text that show a secret. keys: pieces of private keys, see key_pieces()."""
+    """Return the places in a text that contain a secret. keys: pieces of private keys, see key_pieces()."""
     places = [match.start() for match in _PATTERN.finditer(text)]
     places += [text.index(piece) for piece in keys if piece in text]
     return [text[max(place - _CONTEXT, 0) : place + _CONTEXT] for place in places]
 
 
 def key_pieces(folder: Path) -> Iterator[str]:
-    """Pieces of all private keys below a folder (*.pem, *.key, *.der), in the forms in which they might be printed."""
+    """Return pieces of all private keys below a folder (*.pem, *.key, *.der), in all formats in which they could be
+    printed."""
     for file in (file for suffix in ("pem", "key", "der") for file in folder.rglob(f"*.{suffix}")):
         content = file.read_bytes()
         for key in _keys(content):
@@ -43,7 +44,7 @@ def key_pieces(folder: Path) -> Iterator[str]:
             secret = value.to_bytes((value.bit_length() + 7) // 8, "big")[:24]
             yield secret.hex()
             yield repr(secret[:12])[2:-1]
-            # Wherever in a longer text of base64 it may begin.
+            # The key can begin at any of three positions in longer base64.
             yield from (base64.b64encode(secret[start : start + 18]).decode() for start in range(3))
 
 

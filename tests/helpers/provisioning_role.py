@@ -1,4 +1,4 @@
-"""The IAM role by which a cloud makes things; MiniStack asks for one, as AWS does."""
+"""The IAM role with which a cloud creates things; MiniStack requires one, like AWS."""
 
 import json
 
@@ -11,7 +11,7 @@ _ACTIONS = (
 
 
 def make_role(where: Cloud) -> str | None:
-    """The ARN of a new role in MiniStack, None for `ujobs serve`, which does without."""
+    """Return the ARN of a new role in MiniStack; None for `ujobs serve`, which does not need one."""
     if where.serve:
         return None
     iam = cloud.client("iam", where.endpoint_url)

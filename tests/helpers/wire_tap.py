@@ -1,4 +1,4 @@
-"""A TLS proxy between a board and its cloud that writes down every application message, and can lose one."""
+"""A TLS proxy between a board and its cloud that records every PUBLISH, and can lose one."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ _OWN = "tap-"  # how the client tokens of the proxy's own requests begin
 
 @dataclass(frozen=True)
 class Passed:
-    """A PUBLISH that went through.
+    """A PUBLISH that passed the proxy.
 
     from_board: its direction. topic: after `$aws/things/{thing}/jobs/`. payload: parsed JSON. at: epoch seconds.
     """
@@ -39,10 +39,10 @@ class Passed:
 
 
 class WireTap:
-    """Serves a thing's board in the cloud's place, between `with` and its end; MQTT over TLS on both sides.
+    """The proxy; it runs inside the `with` statement, with MQTT over TLS on both sides.
 
-    port: where the board connects to, at "localhost". thing_dir: the board's credentials, with the certificate of the
-    proxy's authority in place of the cloud's. messages: what has passed, in the order it did.
+    port: port for the board, at "localhost". thing_dir: the board's credentials, with the proxy's CA certificate.
+    messages: messages that have passed, in order.
     """
 
     def __init__(self, thing: Thing, mqtts: int, folder: Path) -> None:
@@ -76,8 +76,8 @@ class WireTap:
         self._thread.join(_PATIENCE)
 
     def settle(self) -> None:
-        """Return when all that the cloud has sent so far has passed: it answers a request, which the board never sees,
-        after it."""
+        """Wait until all messages that the cloud has sent have passed. The proxy sends a request of its own; its reply
+        comes last, and is not passed on."""
         token = f"{_OWN}{time.monotonic_ns()}"
         request = json.dumps({"clientToken": token}).encode()
         message = packets.publish(packets.Message(self._prefix + "$next/get", request), 0)
@@ -85,15 +85,15 @@ class WireTap:
         self.wait_for(lambda: token in self._own_replies, "answer to the proxy")
 
     def lose(self, topic: str) -> None:
-        """Break the connection instead of passing on the next message to the board on this topic."""
+        """Break the connection at the next message to the board on this topic, and discard the message."""
         self._lost = topic
 
     def wait_for_end(self) -> None:
-        """Return when the board's connection has ended: nothing more will pass before it makes another."""
+        """Wait until the board's connection has ended: no message passes until the board connects again."""
         self.wait_for(lambda: self._cloud is None, "end of the connection")
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        """Until the condition, which depends on what has passed, holds; AssertionError after a minute."""
+        """Wait until a condition on the messages holds. Raises AssertionError after a minute."""
         with self._changed:
             assert self._changed.wait_for(condition, _PATIENCE), f"no {what}; the last messages: {self.messages[-5:]}"
 
@@ -120,7 +120,7 @@ class WireTap:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for pump in pumps:
                 pump.cancel()
-            # Without a word, as a link ends that is lost.
+            # Without DISCONNECT, like a lost connection.
             cloud.transport.abort()
         board.transport.abort()
         with self._changed:
@@ -162,7 +162,7 @@ class WireTap:
 
 
 async def _read_packet(source: asyncio.StreamReader) -> tuple[int, bytes, bytes]:
-    """A packet's first byte, the whole of it, and its body."""
+    """Return the first byte of a packet, the complete packet, and its body."""
     head = await source.readexactly(1)
     size = shift = 0
     while True:

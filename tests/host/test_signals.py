@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _swallowed(number: signal.Signals) -> None:
-    """What a library does whose native code calls Python: the KeyboardInterrupt is gone."""
+    """Behave like a library whose native code calls Python and loses the KeyboardInterrupt."""
     with contextlib.suppress(KeyboardInterrupt):
         os.kill(os.getpid(), number)
 

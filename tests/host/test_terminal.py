@@ -1,4 +1,4 @@
-"""Text from elsewhere is shown on a terminal, never obeyed."""
+"""Control characters in text from boards and the cloud have no effect on the terminal."""
 
 import io
 import logging

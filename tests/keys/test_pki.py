@@ -1,4 +1,4 @@
-"""The certificate authority, judged by OpenSSL (Python's ssl) and by mbedTLS (MicroPython's tls)."""
+"""The CA's certificates, verified by OpenSSL (Python's ssl) and by mbedTLS (MicroPython's tls)."""
 
 import datetime
 import socket
@@ -28,7 +28,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @contextmanager
 def tls_server(context: ssl.SSLContext) -> Iterator[int]:
-    """Answers one connection with the client's common name; gives the port."""
+    """Answer one connection with the client's common name; yields the port."""
 
     def serve() -> None:
         try:
@@ -38,7 +38,7 @@ def tls_server(context: ssl.SSLContext) -> Iterator[int]:
                 assert certificate is not None
                 secure.sendall(x509.load_der_x509_certificate(certificate).subject.rfc4514_string()[3:].encode())
         except OSError:
-            pass  # The client sees why.
+            pass  # The client gets the error.
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
@@ -49,7 +49,7 @@ def tls_server(context: ssl.SSLContext) -> Iterator[int]:
 
 
 def client_context(trusted: Authority, device: Issued | None, folder: Path) -> ssl.SSLContext:
-    """As strict as OpenSSL can be."""
+    """Return a client context with OpenSSL's strictest checks."""
     context = ssl.create_default_context(cadata=trusted.ca_pem.decode())
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     if device is not None:
@@ -59,7 +59,7 @@ def client_context(trusted: Authority, device: Issued | None, folder: Path) -> s
 
 
 def talk(port: int, context: ssl.SSLContext, host: str = "localhost") -> bytes:
-    """What the server says, once it has accepted the client."""
+    """Return the server's reply after it has accepted the client."""
     with (
         socket.create_connection(("127.0.0.1", port), 10) as connection,
         context.wrap_socket(connection, server_hostname=host) as secure,
@@ -214,7 +214,7 @@ def test_the_servers_certificate_names_what_it_is_reached_by(tmp_path: Path) -> 
     assert names.get_values_for_type(x509.DNSName) == ["localhost", "jobs.example"]
     assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1", "192.0.2.7"]
     assert certificate.public_bytes(serialization.Encoding.PEM) != server
-    # With the same names it is kept, so that a restart changes nothing.
+    # With the same names the certificate is kept: a restart does not change it.
     server = (tmp_path / "server.pem").read_bytes()
     Authority(tmp_path, ["192.0.2.7"])
     assert (tmp_path / "server.pem").read_bytes() == server

@@ -1,4 +1,4 @@
-"""`ujobs sign` and what boards make of its signatures: checked by openssl and by the library, and openssl's by it."""
+"""`ujobs sign`: openssl and the library accept its signatures, and the library accepts openssl's."""
 
 import base64
 import hashlib
@@ -28,13 +28,13 @@ PSS_OPTIONS = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32
 
 
 def sign(*arguments: str | Path) -> tuple[int, str]:
-    """Exit code and output."""
+    """Return exit code and output."""
     result = CliRunner().invoke(app, ["sign", *map(str, arguments)])
     return result.exit_code, result.output
 
 
 def refused(*arguments: str | Path) -> str:
-    """The one line that it ends with."""
+    """Return the single line of output of a command that fails."""
     code, output = sign(*arguments)
     assert code in (1, 2), output
     assert len(output.strip().splitlines()) == 1, output
@@ -42,7 +42,7 @@ def refused(*arguments: str | Path) -> str:
 
 
 def openssl(*arguments: str | Path) -> bytes:
-    """What openssl prints."""
+    """Return the output of openssl."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True).stdout
@@ -50,7 +50,7 @@ def openssl(*arguments: str | Path) -> bytes:
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with KIND.pem and KIND.der for each kind of key, and the file that is signed."""
+    """A folder with KIND.pem and KIND.der for each kind of key, and the file to sign."""
     folder = tmp_path_factory.mktemp("keys")
     (folder / "app.py").write_bytes(CONTENT)
     for kind in KINDS:
@@ -60,7 +60,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def signed(keys: Path, kind: str, pss: bool) -> dict[str, Any]:
-    """What `ujobs sign` says of the file."""
+    """Return the output of `ujobs sign` for the file."""
     code, output = sign("--key", keys / f"{kind}.pem", keys / "app.py", *(["--pss"] if pss else []))
     assert code == 0, output
     found: dict[str, Any] = json.loads(output)
@@ -111,7 +111,7 @@ def test_keys_made_by_openssl(keys: Path, kind: str, tmp_path: Path) -> None:
 
 
 def flips(data: bytes) -> Iterator[bytes]:
-    """The data with each of its bits flipped."""
+    """Yield the data with one bit flipped, for each bit."""
     for at, bit in itertools.product(range(len(data)), range(8)):
         yield data[:at] + bytes([data[at] ^ (1 << bit)]) + data[at + 1 :]
 
@@ -134,7 +134,7 @@ def test_no_bit_of_signature_digest_or_key_may_be_another(keys: Path, kind: str,
 
 
 def test_a_document_is_signed_as_boards_check_it(keys: Path, tmp_path: Path) -> None:
-    # tests/device/test_versions.py has documents that were signed like this.
+    # tests/device/test_versions.py contains documents signed in this way.
     file = {"path": "app.py", "size": len(CONTENT), "sha256": DIGEST.hex().upper(), "url": "https://example.com/app.py"}
     document = {"operation": "app", "version": "1.4.0", "downgrade": True, "files": [file]}
     (tmp_path / "job.json").write_text(json.dumps(document))

@@ -1,4 +1,4 @@
-"""The wheel in an environment of its own, outside of the repository: a project is made there, tested and run."""
+"""The installed wheel, outside the repository: creates a project, tests it and runs it."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,7 @@ import pytest
 from ujobs_lab import REPOSITORY
 from ujobs_tools.host.processes import running
 
-# The first time, pip installs all dependencies; they are kept in build/ for later runs.
+# pip installs the dependencies in the first run; build/ keeps them for later runs.
 pytestmark = pytest.mark.timeout(400)
 
 PATIENCE = 30.0  # seconds
@@ -37,14 +37,14 @@ def setup(agent):
 
 
 class Installed:
-    """An environment that holds the wheel, its dependencies and pytest, and nothing else."""
+    """A virtual environment with only the wheel, its dependencies and pytest."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(folder / "bin/python")]
 
     def make(self, wheel: Path) -> None:
-        """Install all that the wheel asks for, at the versions it was tested with."""
+        """Install the dependencies of the wheel, at the pinned versions."""
         shutil.rmtree(self.folder.parent, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", self.folder], check=True)
         self.pip("install", "--no-compile", "-c", REPOSITORY / "requirements-test.txt", wheel, "pytest")
@@ -78,7 +78,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 
 class Project:
-    """`ujobs new kiln`, and a shell in its folder whose processes can be told from all others."""
+    """A project from `ujobs new kiln`, whose processes are marked by an environment variable."""
 
     def __init__(self, folder: Path, installed: Installed) -> None:
         self.folder = folder / "kiln"
@@ -93,7 +93,7 @@ class Project:
         self.run("ujobs", "new", "kiln", folder=folder)
 
     def run(self, *command: str, folder: Path | None = None) -> str:
-        """What a command prints; it must succeed."""
+        """Run a command, which must succeed; return its output."""
         result = subprocess.run(
             command, cwd=folder or self.folder, env=self.environment, capture_output=True, text=True, timeout=100
         )
@@ -101,7 +101,7 @@ class Project:
         return result.stdout
 
     def processes(self) -> list[int]:
-        """Those that still run of all that was started here."""
+        """Return the processes started here that still run."""
         found = []
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -125,7 +125,7 @@ def test_a_new_project_passes_its_tests(kiln: Project) -> None:
 
 
 class Console:
-    """What `ujobs run` prints."""
+    """The output of `ujobs run`."""
 
     def __init__(self, log: Path, process: subprocess.Popen[bytes]) -> None:
         self._log = log
@@ -133,7 +133,7 @@ class Console:
         self._seen = 0
 
     def expect(self, text: str) -> str:
-        """The line with this text, after what was expected before."""
+        """Wait for a line with this text, after the line of the previous call; return it."""
         deadline = time.monotonic() + PATIENCE
         while True:
             said = self._log.read_text()
@@ -159,7 +159,7 @@ def console(kiln: Project) -> Iterator[Console]:
         assert found.expect("live page:").endswith(f"http://127.0.0.1:{port}/#/things/kiln")
         found.expect("ujobs: connected")
         yield found
-        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
+        os.killpg(process.pid, signal.SIGINT)  # like Ctrl-C in a terminal
         found.expect("stopped")
         assert process.wait(PATIENCE) == 0
     assert kiln.processes() == []

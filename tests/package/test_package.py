@@ -1,4 +1,4 @@
-"""What `mpremote mip install` takes, what firmware/manifest.py freezes, and the files of the library agree."""
+"""The files that `mpremote mip install` installs and firmware/manifest.py freezes are those of the library."""
 
 import ast
 import json
@@ -19,7 +19,7 @@ HANDLERS = {path.stem for path in (LIBRARY / "handlers").glob("*.py")} - {"__ini
 
 
 def modules() -> set[str]:
-    """All of the library, as paths from lib/ on."""
+    """Return all files of the library, as paths relative to lib/."""
     return {path.relative_to(ROOT / "lib").as_posix() for path in LIBRARY.rglob("*.py")}
 
 
@@ -28,7 +28,7 @@ def targets(package: dict[str, Any]) -> set[str]:
 
 
 def imported(module: str) -> set[str]:
-    """The library's modules that one of them imports, at its top or later."""
+    """Return the modules of the library that a module imports, anywhere in its code."""
     tree = ast.parse((ROOT / "lib" / module).read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "_TYPING":
@@ -40,24 +40,24 @@ def imported(module: str) -> set[str]:
             names = [node.module] if node.module else [alias.name for alias in node.names]
             found |= {_file(folder, name) for name in names}
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "lend":
-            # Imported for this call only.
+            # An import for one call only.
             found.add(_file("ujobs", ast.literal_eval(node.args[0])))
     found.discard("")
     if module != "ujobs/handlers/__init__.py" and "__import__(" in (ROOT / "lib" / module).read_text():
-        # Imported by name; handlers are named by the application.
+        # Imported by name: the application names the handlers.
         texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
         found |= {name for name in modules() if Path(name).parent == Path(module).parent and Path(name).stem in texts}
     return found
 
 
 def _file(folder: str, name: str) -> str:
-    """The file of a module or package; nothing for a function of the package itself."""
+    """Return the file of a module or package; nothing for a function of the package."""
     candidates = (f"{folder}/{name}.py", f"{folder}/{name}/__init__.py")
     return next((file for file in candidates if file in modules()), "")
 
 
 def closure(*names: str) -> set[str]:
-    """Modules, what they import, what that imports, and so on."""
+    """Return modules with all their direct and indirect imports."""
     found: set[str] = set()
     waiting = set(names)
     while waiting:
@@ -86,7 +86,7 @@ def test_every_handler_has_a_package() -> None:
 def test_a_part_brings_what_it_needs_beside_the_core(name: str) -> None:
     start = f"ujobs/handlers/{name}.py" if name in HANDLERS else f"ujobs/{name}.py"
     assert targets(PARTS[name]) == closure(start) - targets(CORE)
-    # mip makes addresses by putting them behind the folder of the package's own: ".." would stay in them.
+    # mip appends these paths to the URL of the package's folder, so ".." would stay in the URL.
     assert all(source == target for target, source in PARTS[name]["urls"])
     assert PARTS[name]["deps"] == []
 
@@ -106,7 +106,7 @@ def test_the_manifest_freezes_the_library_and_the_board_glue() -> None:
     exec((ROOT / "firmware" / "manifest.py").read_text(), names)
     folders = {(ROOT / "firmware" / options["base_path"] / name).resolve() for name, options in packages.items()}
     assert folders == {LIBRARY, ROOT / "firmware"}
-    assert "files" not in packages["ujobs"]  # all of it
+    assert "files" not in packages["ujobs"]  # the complete library
     glue = {path.name for path in (ROOT / "firmware").glob("*.py")} - {"manifest.py"}
     assert set(packages["firmware"]["files"]) == glue
     assert required == [name for name, _ in CORE["deps"]]

@@ -1,4 +1,4 @@
-"""The wheel holds what users need, also when it is built from the sdist; packages are pinned alike everywhere."""
+"""The wheel contains the files that users need, also if built from the sdist; all pins of a package agree."""
 
 import re
 import subprocess
@@ -45,7 +45,7 @@ def test_the_wheel_holds_the_tools_and_all_that_goes_to_boards(sdist: Path, tmp_
 
 
 def pinned(requirements: str) -> dict[str, str]:
-    """Version by name."""
+    """Return versions by package name."""
     found = re.findall(r"^([\w.-]+)==([\w.]+)", (REPOSITORY / requirements).read_text(), re.MULTILINE)
     return {_name(name): version for name, version in found}
 

@@ -1,4 +1,4 @@
-"""`ujobs new`, ujobs.toml and `ujobs run`: a project that works at once, in a folder of its own."""
+"""`ujobs new`, ujobs.toml and `ujobs run`: a new project works without changes."""
 
 import json
 import re
@@ -97,7 +97,7 @@ def test_left_out_of_deploys(kiln: Path) -> None:
 
 
 class Live:
-    """`ujobs run` in this process, at any free port. lines: what it says."""
+    """`ujobs run` in this process, at any free port. lines: its output."""
 
     def __init__(self, project: LiveProject, lines: list[str]) -> None:
         self.project = project
@@ -105,13 +105,13 @@ class Live:
         self.url = lines[0].split()[1]
 
     def expect(self, *texts: str) -> None:
-        """Wait for lines with these texts, in this order; the lines up to there are done with."""
+        """Wait for lines with these texts, in this order; the next call searches only later lines."""
         for text in texts:
             wait_until(lambda text=text: any(text in line for line in self.lines), text, PATIENCE)
             del self.lines[: next(at for at, line in enumerate(self.lines) if text in line) + 1]
 
     def starts_on_page(self) -> int:
-        """How often the board has started, by the console on the live page."""
+        """Return the number of boots, according to the console on the live page."""
         with urllib.request.urlopen(f"{self.url}/_ujobs/page/events?view=thing&thing=kiln", timeout=PATIENCE) as stream:
             state = next(json.loads(line[6:]) for line in stream if line.startswith(b"data: ") and b"console" in line)
         return sum(line["text"] == "board: start, PWRON_RESET" for line in state["console"])
@@ -198,7 +198,7 @@ def test_what_a_failure_shows(kiln: Path) -> None:
     app = kiln / "app" / "app.py"
     app.write_text(app.read_text() + BURNING)
     (kiln / "tests" / "test_app.py").write_text(FAILING)
-    # From outside of the project, which is found by the tests.
+    # Run pytest outside the project: the plugin finds it by the path of the tests.
     result = run_pytest(kiln.parent, "kiln")
     assert "2 failed, 1 passed" in result.stdout, result.stdout
     said: Any = result.stdout
@@ -207,6 +207,6 @@ def test_what_a_failure_shows(kiln: Path) -> None:
         '-> jobs/start-next {"stepTimeoutInMinutes"', "<- accepted", "2  IN_PROGRESS",
     ):
         assert text in said
-    # On a busy machine there may be a progress update between.
+    # On a loaded machine there may be a progress update in between.
     assert re.search(r"\d  SUCCEEDED  ", said)
     assert json.loads((kiln / "settings.json").read_text())["thing"] == "kiln"

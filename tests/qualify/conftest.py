@@ -11,7 +11,7 @@ from ujobs_tools.qualify.virtual import Virtual, virtual
 
 @pytest.fixture(scope="session")
 def parts() -> Iterator[Virtual]:
-    """The board at its serial port, its reset line, and the service."""
+    """The virtual board, its reset command, and the service."""
     with virtual() as made:
         yield made
 

@@ -1,4 +1,4 @@
-"""Runs `ujobs qualify` on the virtual board, and sees what it has left."""
+"""Runs `ujobs qualify` on the virtual board, and finds what it leaves behind."""
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -17,21 +17,21 @@ _BARE = {"/lib/umqtt/simple.mpy"}
 
 
 class QualifyRun:
-    """folder: for its reports."""
+    """One run. folder: folder for its reports."""
 
     def __init__(self, parts: Virtual, folder: Path) -> None:
         self.parts = parts
         self.folder = folder
 
     def arguments(self, *more: str) -> list[str]:
-        """The command line, for this board and this service."""
+        """Return the command line for this board and this service."""
         return [
             "--port", self.parts.port, "--endpoint-url", self.parts.url, "--clock-speed", str(CLOCK_SPEED),
             "--wifi-ssid", WIFI_SSID, "--folder", str(self.folder), "--set", "watchdog=30", *more,
         ]
 
     def __call__(self, *more: str, answer: str | None = None) -> tuple[int, str]:
-        """Exit code and output."""
+        """Return exit code and output."""
         environment = {"UJOBS_WIFI_PASSWORD": WIFI_PASSWORD}
         result = CliRunner().invoke(_app, self.arguments(*more), input=answer, env=environment)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -39,7 +39,7 @@ class QualifyRun:
         return result.exit_code, result.output
 
     def results(self) -> dict[str, str]:
-        """How each case ended, as report.xml says it."""
+        """Return the result of each case, from report.xml."""
         found = {}
         for case in ElementTree.parse(self.folder / "report.xml").getroot().iter("testcase"):
             children = {child.tag for child in case}
@@ -48,7 +48,7 @@ class QualifyRun:
         return found
 
     def left(self) -> tuple[list[str], list[str], list[str], set[str]]:
-        """What is left: jobs, things and policies in the cloud, files on the board."""
+        """Return what is left: jobs, things and policies in the cloud, files on the board."""
         iot = cloud.client("iot", self.parts.url)
         return (
             [job["jobId"] for job in iot.list_jobs()["jobs"]],

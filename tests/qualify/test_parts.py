@@ -1,4 +1,4 @@
-"""The parts of `ujobs qualify` that need no board: what is lost or doubled, cost, the list of cases."""
+"""The parts of `ujobs qualify` that need no board: lost and doubled work, cost, the list of cases."""
 
 from typing import Any, cast
 
@@ -121,7 +121,7 @@ def test_the_row_of_a_report_fits_the_table_of_boards() -> None:
 
 
 class _Circuit:
-    """A port with the ESP32's usual reset circuit behind DTR and RTS, both asserted, as pyserial opens it."""
+    """A port with the usual reset circuit of ESP32 boards; DTR and RTS are asserted, as after pyserial opens it."""
 
     name = "port"
 
@@ -164,11 +164,11 @@ def test_the_reset_line_resets_once_and_not_into_the_boot_loader() -> None:
 
 
 class _Busy:
-    """boto3's `iot`, which deletes a job only at the third call."""
+    """A client that deletes a job only at the third call."""
 
     class exceptions:
         class LimitExceededException(Exception):
-            """As AWS has it."""
+            """The exception of boto3."""
 
     def __init__(self) -> None:
         self.calls = 0

@@ -1,4 +1,4 @@
-"""`ujobs qualify` on the virtual board over its serial port: right, and with faults in the library."""
+"""`ujobs qualify` on the virtual board, over its serial port: without and with faults in the library."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def only(*names: str) -> list[str]:
 
 
 def break_library(monkeypatch: pytest.MonkeyPatch, right: str, wrong: str) -> None:
-    """Put a fault into the library that boards get, wherever the right code is in it."""
+    """Replace code of the library that is installed on boards with faulty code."""
     sources = {path.name: path.read_text() for path in LIBRARY.glob("*.py")}
     (module,) = [name for name, source in sources.items() if right in source]
     source, name = sources[module], f"ujobs/{module}"
@@ -75,7 +75,7 @@ def test_a_result_that_is_not_journalled_is_noticed(qualify: QualifyRun, monkeyp
 
 
 def test_a_step_timer_that_is_not_renewed_is_noticed(qualify: QualifyRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The first update sets the handler's own step timeout, and no later one renews it.
+    # The first update sets the handler's step timeout, and no later update renews it.
     right = "_IN_PROGRESS, job.noted(), step_timeout"
     break_library(monkeypatch, right, f"{right} if job._journal.version < 3 else None")
     code, said = qualify(*only("jobs.outlive-work"), "--outlive", "0.5")

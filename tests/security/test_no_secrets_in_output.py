@@ -1,6 +1,6 @@
-"""No private key, password or presigned URL in anything that this test run has printed or logged; runs last.
+"""The output and logs of this test run contain no private key, password or presigned URL. This test runs last.
 
-What the output is searched with is tests/helpers/output_watch.py.
+tests/helpers/output_watch.py searches the output.
 """
 
 import base64

@@ -1,7 +1,8 @@
-"""Makes CPython look like MicroPython where device code can see the difference: `time`, `asyncio` and sockets.
+"""Makes CPython behave like MicroPython for device code: `time`, `asyncio` and sockets.
 
-`install()` adds what CPython's modules lack (ticks that wrap around, asyncio streams over non-blocking sockets that
-hand out whatever has arrived) and makes the event loop re-enterable, which MicroPython's is. Call it once.
+`install()` adds functions that CPython's modules lack: ticks that wrap around, and asyncio streams over non-blocking
+sockets that return the bytes that have arrived. It also makes the event loop re-enterable, like MicroPython's. Call it
+once.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ _PERIOD = 1 << 30
 
 
 def ticks_ms():
-    # A start near the end of the period: every long test run passes the wrap-around.
+    # Start near the end of the period, so that ticks wrap around in every long test run.
     return (int(time.monotonic() * 1000) + _PERIOD - 3000) % _PERIOD
 
 
@@ -31,13 +32,13 @@ def ticks_diff(end, start):
 
 
 class Socket:
-    """A plain socket with MicroPython's stream methods: None instead of an exception when nothing is there."""
+    """A plain socket with MicroPython's stream methods: they return None, not an exception, if there are no bytes."""
 
     def __init__(self, sock):
         self.sock = sock
 
     def setblocking(self, flag):
-        # On ESP32 this also forgets a timeout that was set before.
+        # On ESP32 this also removes a timeout that was set before.
         self.sock.setblocking(flag)
 
     def setsockopt(self, level, option, value):
@@ -107,7 +108,7 @@ class Stream:
             await self._ready(loop.add_writer, loop.remove_writer)
             done = self.s.write(self.out_buf)
             if done is None:
-                # A handshake waits for the other side, which is no reason to spin.
+                # During a handshake, wait for the other side, do not poll.
                 await asyncio.sleep(0.001)
             self.out_buf = self.out_buf[done or 0 :]
 
@@ -135,13 +136,13 @@ async def open_connection(host, port, ssl=None, server_hostname=None):
 
 
 async def wait_for(awaitable, timeout):
-    """As MicroPython's, and CPython's from 3.12: being cancelled is never taken for the awaited thing being done."""
+    """Like MicroPython's and, from 3.12, CPython's: a cancellation is not mistaken for the end of the awaited task."""
     async with asyncio.timeout(timeout):
         return await awaitable
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """An event loop that a running task may run again for a while, as MicroPython's allows."""
+    """An event loop that a running task can run again, like MicroPython's."""
 
     def run_until_complete(self, future):
         if not self.is_running():
@@ -155,14 +156,14 @@ class Loop(asyncio.SelectorEventLoop):
                 self._run_once()
         finally:
             asyncio.tasks._enter_task(self, outer)
-        # The outer round of the loop has counted its callbacks already and will take that many.
+        # The outer iteration of the loop has already counted its callbacks and will remove that many.
         while len(self._ready) < waiting:
             self.call_soon(lambda: None)
         return task.result()
 
 
 def run(coroutine, _run=asyncio.run):
-    """As MicroPython's, which a running task may call, too."""
+    """Like MicroPython's asyncio.run(), which a running task can call as well."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

@@ -6,7 +6,7 @@ ZLIB = 2
 
 
 class DeflateIO:
-    """What `stream` holds, unpacked. Raises OSError for what is no zlib stream."""
+    """Unpacks a stream. Raises OSError if it is not a zlib stream."""
 
     def __init__(self, stream, format=ZLIB):
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Stand-in for the `micropython` module: what device code uses of it."""
+"""The `micropython` module for CPython: the functions that device code uses."""
 
 
 def const(value):

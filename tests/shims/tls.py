@@ -1,7 +1,7 @@
-"""Stand-in for MicroPython's `tls` on CPython's `ssl`, with its ways.
+"""MicroPython's `tls` for CPython, built on `ssl`, with the same behaviour.
 
-Certificates are DER bytes, PEM is refused as the MicroPython unix port refuses it; a certificate that does not verify
-is a ValueError with mbedTLS's text; a non-blocking socket answers None when nothing is there.
+Certificates are DER bytes; PEM is refused, as on MicroPython's unix port. A certificate that does not verify raises
+ValueError with mbedTLS's text. A non-blocking socket returns None if there are no bytes.
 """
 
 import os
@@ -66,7 +66,7 @@ class SSLContext:
             os.close(file)
             self._context.load_cert_chain(name)
         except ssl.SSLError:
-            # Of another key: mbedTLS does not look. The server refuses it, as it does for no certificate.
+            # mbedTLS accepts a certificate of another key. The server refuses it, like a missing certificate.
             pass
         finally:
             os.unlink(name)
@@ -77,7 +77,7 @@ class SSLContext:
 
 
 class _Socket:
-    """A TLS socket over a raw non-blocking one; the handshake happens at the first use, as in MicroPython."""
+    """A TLS socket over a raw non-blocking one; the handshake happens at first use, as in MicroPython."""
 
     def __init__(self, raw, context, server_hostname):
         self.raw = raw
@@ -85,7 +85,7 @@ class _Socket:
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
         self._ready = False
-        self._partial = False  # what has come in is not a whole record
+        self._partial = False  # only part of a record has arrived
 
     def setblocking(self, flag):
         self.raw.setblocking(flag)
@@ -94,11 +94,11 @@ class _Socket:
         self.raw.close()
 
     def pending(self):
-        # Records that came along with the last one are in no socket's buffer any more: nothing else tells of them.
+        # Records that arrived with the last one have left the socket's buffer: poll does not report them.
         return self._ready and (self._tls.pending() > 0 or (self._incoming.pending > 0 and not self._partial))
 
     def _pump(self, operation, *args):
-        """One operation; None when it needs bytes that are not there yet."""
+        """Run one operation; returns None if it needs bytes that have not arrived."""
         while True:
             try:
                 result = operation(*args)

@@ -1,4 +1,4 @@
-"""Stand-in for MicroPython's `ujson`, with its ways: it reads any buffer, and only ValueError says what is wrong."""
+"""MicroPython's `ujson` for CPython: it reads any buffer, and every error is a ValueError."""
 
 import json
 
@@ -12,7 +12,7 @@ def loads(data):
     try:
         return json.loads(text)
     except RecursionError as error:
-        # MicroPython's parser keeps its own stack: depth alone is no error there, and none that callers could see.
+        # MicroPython's parser has its own stack, so deep nesting is not an error there.
         raise ValueError("syntax error in JSON") from error
 
 

@@ -20,7 +20,7 @@ def setup(agent):
 
 
 async def heat(job):
-    """A minute for each degree, each of which is saved."""
+    """Heat for a minute per degree; save each degree."""
     to = job.document.get("to", 3)
     if to > 1000:
         raise Reject("at most 1000 degrees")

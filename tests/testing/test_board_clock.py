@@ -1,4 +1,4 @@
-"""A virtual board's clock that jumps: asyncio, blocking sleeps, ticks, the real-time clock and deep sleep go along."""
+"""Jumps of a virtual board's clock: asyncio, blocking sleeps, ticks, the real-time clock and deep sleep follow."""
 
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def test_hours_pass_at_once(service: JobsService, board: VirtualBoard) -> None:
     board.expect("waits")
     board.advance(hours=1)
     assert "time limit of 60 minutes" in job.wait().details["reason"]
-    # The service has seen nothing of all that.
+    # The service's clock has not changed.
     assert service.job("block").look().status in ("QUEUED", "IN_PROGRESS")
     board.expect("blocks")
     board.advance(hours=1)

@@ -1,4 +1,4 @@
-"""A virtual board's pins, voltages and I2C devices, set and read by a test."""
+"""Pins, voltages and I2C devices of a virtual board, set and read by a test."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def test_set_and_read(service: JobsService, board: VirtualBoard) -> None:
     board.cut_power()
     board.start()
     board.expect("start, PWRON_RESET")
-    # What a program did ends with the power; what is attached stays.
+    # A power cut resets the pins that the program set; attached devices stay.
     board.expect("connected")
     assert (board.pin(2).value, board.pin(4).value, len(board.pwm)) == (0, 1, 0)
     assert board.analogue[34] == 40000

@@ -1,4 +1,4 @@
-"""The same tests on a board on a cable: a virtual board's serial port stands in for it, directly and over TCP."""
+"""The fixture `board` with --ujobs-board; the cable is a virtual board's serial port, directly and over TCP."""
 
 import contextlib
 import os
@@ -62,7 +62,7 @@ def test_failure(service, board):
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[Path]:
-    """The serial port of a board that has what all boards have."""
+    """The serial port of a board with the files that all boards share."""
     image, port = tmp_path / "flash.img", tmp_path / "port"
     build_image(image, make_bare_files() | make_program_files())
     with (tmp_path / "board.txt").open("wb") as log, running(ujobs("board", image, "--serial", port), log):
@@ -71,7 +71,7 @@ def port(tmp_path: Path) -> Iterator[Path]:
 
 
 def run_pytest(folder: Path, tests: str, *arguments: str) -> str:
-    """What pytest prints in a new project with these tests."""
+    """Return the output of pytest in a new project with these tests."""
     kiln = folder / "kiln"
     create(kiln)
     (kiln / "tests" / "test_app.py").write_text(tests)
@@ -91,7 +91,7 @@ def test_on_a_serial_port(port: Path, tmp_path: Path) -> None:
 
 
 class Chip(protocol_loop.Serial):
-    """A port whose RTS leads to the reset of a chip, which prints why it starts."""
+    """A port whose RTS resets a chip, which then prints its reset cause."""
 
     def _update_rts_state(self) -> None:
         super()._update_rts_state()
@@ -119,7 +119,7 @@ def test_a_reset_line_is_a_power_switch(service: JobsService, tmp_path: Path) ->
 
 @contextlib.contextmanager
 def over_tcp(port: Path) -> Iterator[str]:
-    """The URL of a serial port that one client at a time reaches over TCP."""
+    """Offer a serial port over TCP, to one client at a time; yields the URL."""
     line = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     stop, stopper = socket.socketpair()
     with stop, stopper, socket.create_server(("127.0.0.1", 0)) as server:

@@ -1,4 +1,4 @@
-"""`run_job` says on both interpreters what a board would do with one job."""
+"""`run_job` on both interpreters."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def test_success(run_job: RunJob) -> None:
     assert result.attempts == 1
     assert "hot\n" in result.console
     assert 120 <= result.seconds < 200
-    # A step timeout of a minute is renewed every 20 seconds.
+    # A progress update is sent every 20 seconds, a third of the step timeout.
     versions = [version.number for version in result.versions]
     assert versions == list(range(2, len(versions) + 2))
     assert len(versions) >= 6
@@ -109,7 +109,7 @@ def test_cancelled_after_a_power_cut(run_job: RunJob) -> None:
 
 
 def test_flash_full(run_job: RunJob) -> None:
-    # A checkpoint may still fit: littlefs keeps small files in the block of their folder.
+    # A checkpoint may still fit, because littlefs stores small files in the block of their folder.
     result = run_job("store", files={"/data.txt": bytes(5000)}, flash_full=True)
     assert result.status == "FAILED"
     assert "28" in result.details["reason"]

@@ -1,8 +1,8 @@
-"""Test double of `umqtt.simple`, written from its public behaviour; ESP32 firmware has the real one frozen in.
+"""Test double of `umqtt.simple`, written from its public behaviour; ESP32 firmware includes the real one.
 
-Runs on MicroPython and CPython. Its awkward sides are kept: it waits for acknowledgements without a bound, makes the
-socket blocking after the first byte of every packet, drops PINGRESP without a trace, never wraps the packet id, and
-checks the broker's answers with `assert`. Set UMQTT_PATH to test with the real one instead.
+Runs on MicroPython and CPython. It has the weaknesses of the real one: it waits for acknowledgements without a timeout,
+makes the socket blocking after the first byte of every packet, discards PINGRESP silently, never wraps the packet id,
+and checks the broker's replies with `assert`. Set UMQTT_PATH to test with the real one.
 """
 
 import socket
