@@ -33,7 +33,7 @@ PLATFORM = {
 def templates(node: ast.expr) -> list[str]:
     """The strings that an expression can produce, with … for the parts known only at run time."""
     if isinstance(node, ast.Constant):
-        return [re.sub(r"(?:%[srd])+", "…", str(node.value))]
+        return [re.sub(r"(?:%(?:\.\d+)?[srdf])+", "…", str(node.value))]
     if isinstance(node, ast.JoinedStr):
         return ["".join(templates(value)[0] for value in node.values)]
     if isinstance(node, ast.IfExp):

@@ -1,4 +1,4 @@
-"""A bounded sample of what `make faults` tries on the link; and that its judge would notice a broken promise."""
+"""A small sample of the link faults of `make faults`, and its checker detects broken promises."""
 
 from ujobs_lab.faults import both, link, real_link, sessions
 
@@ -6,7 +6,7 @@ SEED = 20
 SAMPLE = 10  # sessions of each kind
 
 
-def test_a_sample_of_all_that_can_happen_to_the_link() -> None:
+def test_a_sample_of_link_faults_breaks_no_promise() -> None:
     plans = link.plan(SAMPLE, SEED)
     assert len(plans) == 18
     outcomes = sessions.run([faults for plan in plans.values() for faults in plan])
@@ -21,19 +21,19 @@ def test_real_sockets_and_a_restart_of_the_service() -> None:
         assert not outcome.wrong, outcome
 
 
-def test_power_and_link_at_once_with_the_services_record_as_the_judge() -> None:
+def test_power_and_link_faults_at_once_break_no_promise() -> None:
     outcomes = both.run(SEED, 3, span=3.0)
     assert len(outcomes) == 3
     for outcome in outcomes:
         assert not outcome.wrong, outcome
 
 
-def test_a_session_that_cannot_end_is_noticed() -> None:
+def test_a_session_that_cannot_end_is_detected() -> None:
     [outcome] = sessions.run([{"lose": 1.0, "seed": SEED}])
     assert "stuck" in outcome.wrong[0]
     assert any("ETIMEDOUT" in line for line in outcome.log)
 
 
-def test_a_session_that_dies_is_noticed() -> None:
+def test_a_session_that_crashes_is_detected() -> None:
     [outcome] = sessions.run([{"no such fault": 1}])
     assert "MicroPython" in outcome.wrong[0]

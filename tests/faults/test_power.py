@@ -1,4 +1,4 @@
-"""A bounded sample of the power cuts that `make faults` tries in full, and that a broken promise would be noticed."""
+"""A small sample of the power cuts of `make faults`, and its checker detects broken promises."""
 
 from collections import Counter
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_a_sample_of_power_cuts_breaks_no_promise(library: Path) -> None:
     assert checks == dict.fromkeys(("once", "twice", "late", "damaged", "hostile", "cancel"), SAMPLE // 6)
 
 
-def test_the_same_try_can_be_made_again_by_its_name(library: Path) -> None:
+def test_a_test_case_can_be_repeated_by_its_name(library: Path) -> None:
     [one] = try_some(library, only="twice resume 3 12:half 7:nothing")
     assert one.text == "twice resume 3 12:half 7:nothing"
     assert one.wrong == []
@@ -58,7 +58,7 @@ def test_the_same_try_can_be_made_again_by_its_name(library: Path) -> None:
         ("handlers/reboot.py", "    job.save(True)\n", "", "once reboot 9", "starts were not enough"),
     ],
 )
-def test_a_library_that_breaks_a_promise_is_noticed(
+def test_a_library_that_breaks_a_promise_is_detected(
     tmp_path: Path, name: str, sound: str, broken: str, text: str, noticed: str
 ) -> None:
     power.compile_library(tmp_path)
@@ -67,7 +67,7 @@ def test_a_library_that_breaks_a_promise_is_noticed(
     assert noticed in "; ".join(one.wrong)
 
 
-def test_a_program_that_dies_is_noticed(library: Path, tmp_path: Path) -> None:
+def test_a_program_that_crashes_is_detected(library: Path, tmp_path: Path) -> None:
     power.compile_library(tmp_path)
     (tmp_path / "ujobs" / "agent.mpy").write_bytes(b"")
     assert try_some(tmp_path, only="once quick 0")[0].wrong

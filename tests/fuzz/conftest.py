@@ -1,4 +1,4 @@
-"""Fixture of the fuzz tests."""
+"""Fixtures of the fuzz tests."""
 
 from collections.abc import Iterator
 

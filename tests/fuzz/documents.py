@@ -1,4 +1,4 @@
-"""Job documents of every kind, as they should be, nearly so, and not at all."""
+"""Strategies for job documents of every kind: valid, almost valid, and invalid."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ _DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 def handed_in(path: str) -> dict[str, Any]:
-    """What a document says of a file for which all is well but, maybe, its path."""
+    """A valid entry for a file, except perhaps for its path."""
     return {"path": path, "url": "http://files/x", "sha256": _DIGEST}
 
 
@@ -53,7 +53,7 @@ SIZES = st.sampled_from([len(CONTENT), len(CONTENT), 0, -1, 10**12, len(CONTENT)
 
 
 def sources(paths: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """What documents say of a file."""
+    """Entries for files."""
     by_url = {"path": paths, "sha256": st.just(_DIGEST), "url": URLS}
     by_stream = {
         "path": paths, "sha256": st.just(_DIGEST), "stream": TEXT, "file": st.integers(-1, 300), "size": SIZES,
@@ -163,7 +163,7 @@ KINDS = {
 
 
 def at(folder: str, value: Any) -> Any:
-    """A document with the real name of the folder that jobs may write."""
+    """Insert the real path of the writable folder into a document."""
     if isinstance(value, str):
         return value.replace(DATA, folder)
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""What all fuzz tests share: how much of it `make test` does, JSON of every kind, and pieces to cut bytes into.
+"""Common parts of all fuzz tests: the number of examples in `make test`, and strategies for JSON and bytes.
 
-Each test here is an ordinary Hypothesis test, bounded and the same in every run. `make fuzz` gives the same tests
-their input by coverage instead, for as long as it is told to.
+Each test is an ordinary Hypothesis test with a fixed number of examples, the same in every run. `make fuzz` runs the
+same tests with inputs chosen by coverage, for any length of time.
 """
 
 import builtins
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 
 def bounded(examples: int) -> settings:
-    """The decorator of a fuzz test: so many examples, always the same ones."""
+    """The decorator of a fuzz test. Runs this number of examples, always the same ones."""
     return settings(
         max_examples=examples, derandomize=True, database=None, deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
@@ -29,10 +29,10 @@ def bounded(examples: int) -> settings:
 
 @contextlib.contextmanager
 def prepared(module: ModuleType) -> Iterator[None]:
-    """What the tests of a module need around them: its own `preparation()`, if it has one, and peace.
+    """The context of a module's tests: its own `preparation()`, if any, without console output and full collections.
 
-    Most of the time would go into the thousands of lines that the library prints, and into full collections of garbage,
-    which on a board are a matter of milliseconds.
+    Otherwise printing and full garbage collections, which take only milliseconds on a board, would take most of the
+    time.
     """
     preparation = getattr(module, "preparation", contextlib.nullcontext)
     with (
@@ -65,7 +65,7 @@ NAMES = st.text(string.ascii_letters + "_-$", min_size=1, max_size=12)
 
 
 def deep(levels: int) -> Any:
-    """Lists in one another, deeper than a board's stack is for a function that calls itself."""
+    """Nested lists, too deep for a recursive function on a board."""
     value: Any = []
     for _ in range(levels):
         value = [value]
@@ -81,7 +81,7 @@ JSON = st.one_of(
 
 
 def mangled(documents: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """Documents as they should be, and the same with one member left out or replaced by any JSON."""
+    """Valid documents, and the same with one member removed or replaced by any JSON."""
 
     @st.composite
     def mangle(draw: st.DrawFn) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def mangled(documents: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[d
 
 @st.composite
 def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
-    """Bytes as they should be, with a few of them changed, cut out, doubled or put in."""
+    """Valid bytes, with a few of them changed, removed, doubled or inserted."""
     data = bytearray(sound)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)))
@@ -124,5 +124,5 @@ def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
 
 
 def pieces(data: bytes, size: int) -> list[bytes]:
-    """The data cut into pieces of at most `size` bytes."""
+    """Cut the data into pieces of at most `size` bytes."""
     return [data[start : start + size] for start in range(0, len(data), size)]

@@ -1,5 +1,5 @@
-"""Any job document: the job ends with a status and a reason, nothing is written where it must not be, and the next job
-is done."""
+"""Any job document: the job ends with a status and a reason, only permitted files are written, and the next job
+runs."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ ANSWERS = st.sampled_from(
     [FOUND, FOUND, FOUND, lambda asked: head(404, {}), lambda asked: b"", lambda asked: FOUND(asked)[:500]]
 )
 UNEXPLAINED = "(Type|Key|Index|Attribute)Error"
-# What a job may change, by its operation: all may change the journal.
+# The files that a job may change, by its operation; every job may change the journal.
 MAY_CHANGE = {
     "files": ("/data/",), "steps": ("/data/",), "app": ("/app/", "/app.version", "/app-b", "/trial", "/app-slot"),
     "firmware": ("/ota_", "/trial", "/app-slot"), "settings": ("/trial", "/app-slot", "/settings."),
@@ -31,7 +31,7 @@ AFTER_A_TRIAL = ("/trial", "/trial.tmp", "/trial-failed", "/app-slot", "/app-slo
 
 
 def fits(reply: dict[str, Any]) -> bool:
-    """Whether a reply is one that the link takes in: a job is rejected for a reply that is too large."""
+    """Whether the link accepts a reply of this size: if it is too large, the job is rejected."""
     return len(json.dumps(reply)) < 10000
 
 
@@ -41,7 +41,7 @@ class Boards:
 
 @contextlib.contextmanager
 def preparation() -> Iterator[None]:
-    """Room for the boards."""
+    """A folder for the boards."""
     with folder_for_boards() as make:
         Boards.make = staticmethod(make)  # type: ignore[assignment]
         yield
@@ -52,9 +52,9 @@ def judge(board: TriedBoard, operation: Any) -> None:
     assert tried["status"] in ENDS
     details = tried.get("statusDetails", {})
     if tried["status"] != "SUCCEEDED":
-        # What a function of the application says of its arguments is its own affair.
+        # Functions of the application may give any reason.
         assert operation in ("call", "steps", "say") or not re.match(UNEXPLAINED, details["reason"])
-        # It is told as it is: nothing new has taken the old one's place.
+        # The job reports this error, and the old version is still active.
         assert board.in_use() == board.at_first, details
     for update in board.cloud.updates():
         assert len(update.get("statusDetails", {})) <= 10
@@ -131,7 +131,7 @@ def test_any_other_job(document: Any) -> None:
 @example(fields={"jobId": "a", "executionNumber": 1, "versionNumber": True, "jobDocument": {"operation": "quick"}})
 @example(fields={"jobId": "a", "executionNumber": 2**63, "versionNumber": 1, "jobDocument": {"operation": "quick"}})
 def test_any_execution_that_the_service_hands_out(fields: dict[str, Any]) -> None:
-    # Not always one that can be answered for; but nothing ends the agent, and the next execution is done.
+    # The agent cannot always report this execution, but it continues and runs the next one.
     board = Boards.make(FOUND)
     cloud = board.cloud
     answer = cloud._answer
@@ -160,7 +160,7 @@ def test_any_execution_that_the_service_hands_out(fields: dict[str, Any]) -> Non
     operation="quick",
 )
 def test_any_replies_of_the_service(replies: list[dict[str, Any] | None], operation: str) -> None:
-    # None: the right one. After these all are right, so that all ends well.
+    # None: the correct reply. All later replies are correct, so that the job can end.
     board = Boards.make(FOUND)
     cloud = board.cloud
     answer = cloud._answer

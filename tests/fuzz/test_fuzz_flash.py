@@ -1,4 +1,4 @@
-"""Any content of the files that the board reads at its start: the journal, the record of a trial, the settings."""
+"""Any content of the files that a board reads at boot: the journal, the record of a trial, the settings."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ STATES = ("SUCCEEDED", "FAILED", "REJECTED")
 
 @contextlib.contextmanager
 def preparation() -> Iterator[None]:
-    """An empty flash."""
+    """A board with empty flash."""
     with tempfile.TemporaryDirectory() as folder:
         Flash.folder = Path(folder)
         trial.root = folder
@@ -32,7 +32,7 @@ def preparation() -> Iterator[None]:
 
 
 class Flash:
-    """Where the files are, and how they come to be there."""
+    """The folders of the files, and the functions that write them."""
 
     folder: Path
 
@@ -51,7 +51,7 @@ def execution(number: int) -> Any:
 
 
 def sound(number: int, status: str) -> dict[str, bytes]:
-    """The journal's files of an execution that got as far as this status."""
+    """The journal's files of an execution with this status."""
     Flash.clear()
     journal = Journal(str(Flash.folder))
     journal.begin(execution(number), 1)
@@ -75,7 +75,7 @@ def test_any_damage_to_the_journal(data: st.DataObject) -> None:
             Flash.put(name, changed)
             files[name] = files[name] if changed == content else b""
     journal = Journal(str(Flash.folder))
-    # What was recorded, or nothing; never something else.
+    # The result is the record that was written, or none; never another one.
     if journal.job_id:
         assert journal.holds(execution(number))
         assert journal.status == status
@@ -98,7 +98,7 @@ def test_any_damage_to_the_journal(data: st.DataObject) -> None:
 @example(record=b"\xff", slot=b"\xff")
 @example(record=b"x app /app-b", slot=b"/app")
 @example(record=b"0 app /data", slot=b"/app")
-def test_any_record_of_a_trial_starts_one_of_the_two_applications_in_the_end(record: bytes, slot: bytes) -> None:
+def test_any_record_of_a_trial_finally_starts_one_of_the_two_applications(record: bytes, slot: bytes) -> None:
     Flash.clear()
     Flash.put("trial", record)
     Flash.put("app-slot", slot)
@@ -138,7 +138,7 @@ def test_any_settings_file_makes_an_agent_or_names_what_is_wrong(content: bytes)
     path = str(Flash.folder / "settings.json")
     try:
         config = settings.load(path)
-        # As main.py does it, but for the certificates.
+        # The same as main.py does, but without certificates.
         link = Link(
             config["thing"], config["host"], config["port"], keepalive=config["keepalive"],
             receive_limit=config["receive_limit"],

@@ -1,4 +1,5 @@
-"""Any bytes from the broker: the link reports or reconnects, in bounded time and memory, and then works as before."""
+"""Any bytes from the broker: the link reports an error or reconnects, in bounded time and memory, and then works
+again."""
 
 import asyncio
 from unittest import mock
@@ -12,8 +13,8 @@ import ujobs.link
 from broker import Broker
 from ujobs.link import Link
 
-LIMIT = 1100  # bytes that the link under test takes in
-PATIENCE = 300  # seconds: the longest pause between two connects is 33, and a packet may be half there for 10
+LIMIT = 1100  # bytes; receive limit of the link
+PATIENCE = 300  # seconds: the longest pause between two connects is 33, and an incomplete packet times out after 10
 PROBE = b"probe"
 
 broker = Broker()
@@ -35,7 +36,7 @@ STREAM = st.lists(
 
 
 class Sizes(bytearray):
-    """Stands in for bytearray in the link, and notes what is allocated."""
+    """Replaces bytearray in the link, and records the allocations."""
 
     largest = 0
 
@@ -46,7 +47,7 @@ class Sizes(bytearray):
 
 
 def survive(data: bytes, piece: int, pause: float, ends: bool, at_once: bool) -> None:
-    """Let a link have these bytes, and see that it is up and delivers messages in the end."""
+    """Send these bytes to a link, and check that it finally is connected and delivers messages."""
 
     async def main(clock: fast_time.Clock) -> None:
         at_broker = Broker()
@@ -93,5 +94,5 @@ def test_any_bytes_on_a_link_that_is_up(data: bytes, piece: int, pause: float, e
 
 @bounded(60)
 @given(data=st.one_of(STREAM, damaged(b"\x20\x02\0\0")), piece=st.sampled_from([1, 100]), ends=st.booleans())
-def test_any_bytes_for_an_answer_to_connect(data: bytes, piece: int, ends: bool) -> None:
+def test_any_bytes_as_the_reply_to_connect(data: bytes, piece: int, ends: bool) -> None:
     survive(data, piece, 0, ends, True)

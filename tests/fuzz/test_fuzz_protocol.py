@@ -1,4 +1,4 @@
-"""Any payload, field and status detail: what is not accepted is a ValueError, never anything else."""
+"""Any payload, field and status detail: it is accepted, or raises ValueError and nothing else."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from ujobs.client import Execution, JobsClient
 from ujobs.link import Link
 
 KEY = re.compile(r"[a-zA-Z0-9:_-]{1,128}\Z")
-FORBIDDEN = {"Cc", "Cf", "Cs", "Co"}  # of [\p{C}], which AWS rules out; the unassigned ones differ between versions
+FORBIDDEN = {"Cc", "Cf", "Cs", "Co"}  # of [\p{C}], which AWS forbids, without unassigned characters
 
 EXECUTION = mangled(
     st.fixed_dictionaries(
@@ -79,7 +79,7 @@ def test_any_payload_is_an_object_or_a_value_error(payload: bytes) -> None:
 
 
 def check_detail(key: str, value: str) -> None:
-    """Fail for a status detail that the service would refuse (API DetailsKey and DetailsValue)."""
+    """Fail if the service would refuse a status detail (API: DetailsKey and DetailsValue)."""
     assert KEY.match(key), key
     assert 1 <= len(value) <= 1024
     bad = {character for character in value if unicodedata.category(character) in FORBIDDEN}
@@ -109,7 +109,7 @@ def test_any_status_details_are_sent_or_refused(details: Any) -> None:
 
 
 class Sent(JobsClient):
-    """A client that notes what it would send."""
+    """A client that records its requests instead of sending them."""
 
     async def request(self, operation: str, **fields: Any) -> dict[str, Any]:
         return {name: value for name, value in fields.items() if value is not None}
@@ -159,5 +159,5 @@ def test_any_messages_around_a_request(messages: list[tuple[bytes, bytes]]) -> N
     try:
         fast_time.run(main)
     except JobsError:
-        # One without token is taken for ours, since the service may not have been able to read the request.
+        # A rejection without token counts as ours: the service may have been unable to parse the request.
         assert any(topic == PREFIX + b"a/update/rejected" for topic, _ in messages)

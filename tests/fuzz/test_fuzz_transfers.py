@@ -1,4 +1,4 @@
-"""Any answer of an HTTP server, any message of a stream: the right bytes at their places, or an error that says why."""
+"""Any reply of an HTTP server, any message of a stream: the correct bytes are written, or an error gives the reason."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ from ujobs.link import Link
 from web import Web, head
 
 CONTENT = bytes(range(256)) * 20
-LONGEST = 600  # seconds that six answers may take which never come to their end
+LONGEST = 600  # seconds for six replies that never end
 STREAM = b"$aws/things/thing/streams/files/"
 SIZE = streams.BLOCK * 3 + 100
 
@@ -62,9 +62,9 @@ SOUND = head(200, {"Content-Length": len(CONTENT)}) + CONTENT
     piece=st.sampled_from([1, 3, 100, 100000]), start=st.sampled_from([0, 100]), ends=st.booleans(),
 )
 @example(answers=[head(200, {"Location": "http://a:99999/"})], piece=100, start=0, ends=True)
-def test_any_answer_of_a_server(answers: list[bytes], piece: int, start: int, ends: bool) -> None:
+def test_any_reply_of_a_server(answers: list[bytes], piece: int, start: int, ends: bool) -> None:
     if piece < 100:
-        answers = [answer[: 40 * piece] for answer in answers]  # one piece at a time takes its time
+        answers = [answer[: 40 * piece] for answer in answers]  # byte by byte takes longer
     given_out = list(answers)
     written: list[int] = []
 
@@ -110,7 +110,7 @@ MESSAGES = st.tuples(
 
 
 def encode(message: Any, token: str) -> bytes:
-    """What is sent for a drawn message, in answer to the request with this token."""
+    """The message to send for a drawn one, as the reply to the request with this token."""
     if isinstance(message, bytes):
         return message
     if isinstance(message, dict) and message.get("c") == "TOKEN":
@@ -119,7 +119,7 @@ def encode(message: Any, token: str) -> bytes:
 
 
 def serve(request: dict[str, Any]) -> list[bytes]:
-    """The right blocks for a request."""
+    """The correct blocks for a request."""
     wanted = int.from_bytes(request["b"], "little")
     indexes = [request["o"] + bit for bit in range(30) if wanted >> bit & 1]
     return [
@@ -141,7 +141,7 @@ FLAT = st.dictionaries(
 
 @bounded(120)
 @given(data=st.one_of(st.binary(max_size=60), FLAT.map(cbor2.dumps), FLAT.map(cbor2.dumps).flatmap(damaged)))
-def test_any_cbor_is_read_as_it_is_meant_or_refused(data: bytes) -> None:
+def test_any_cbor_is_read_correctly_or_refused(data: bytes) -> None:
     try:
         found = streams.decode(memoryview(data))
     except ValueError as error:

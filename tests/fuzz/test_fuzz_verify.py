@@ -1,4 +1,4 @@
-"""Any key, certificate and signature: refused, with a ValueError or as the wrong one; there is no other end."""
+"""Any key, certificate and signature: invalid ones are refused, by ValueError or as not matching."""
 
 import hashlib
 
@@ -33,7 +33,7 @@ def test_any_key_is_loaded_or_refused(source: bytes) -> None:
     except ValueError as error:
         assert str(error)
         return
-    # What can be loaded can be used, and is no key to somebody else's signatures unless it is the very same.
+    # A key that can be loaded can be used, but verifies only signatures of the identical key.
     for sound, signature, scheme in SIGNED:
         assert not check(key, DIGEST, signature, scheme) or key == load_key(sound)
 
@@ -49,7 +49,7 @@ def test_no_other_signature_passes(data: st.DataObject, which: int) -> None:
 
 @bounded(60)
 @given(source=damaged(vectors.P256_CERTIFICATE) | st.binary(max_size=60) | PEM)
-def test_any_certificate_is_taken_or_refused(source: bytes) -> None:
+def test_any_certificate_is_accepted_or_refused(source: bytes) -> None:
     for arguments in ((source,), (vectors.P256_CERTIFICATE, source, source)):
         try:
             tls_context(*arguments)

@@ -1,4 +1,4 @@
-"""Every path that tries to leave the folder that jobs may write, in every member of a job document that takes one."""
+"""Paths that try to leave the folder that jobs may write, in every path member of a job document, are refused."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ def board() -> Iterator[TriedBoard]:
 
 
 def document(member: str, path: str) -> dict[str, Any]:
-    """A job that would be done but for its path."""
+    """A job that is valid except for its path."""
     if member == "fetch":
         return {"operation": "files", "fetch": [handed_in(path)]}
     if member == "download-file":
@@ -39,7 +39,7 @@ def refuse(board: TriedBoard, documents: list[dict[str, Any]]) -> None:
     for execution in board.cloud.executions:
         assert execution["status"] == "REJECTED", execution
         assert "path" in execution["statusDetails"]["reason"]
-    # The records of the last trial, and of one that never began, are forgotten before a new one.
+    # Records of the last trial, and of one that never started, are deleted before a new trial.
     harmless = tuple(board.folder + name for name in ("/journal", "/trial"))
     assert [name for name in board.changed if not name.startswith(harmless)] == []
 

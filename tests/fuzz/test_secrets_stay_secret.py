@@ -1,4 +1,4 @@
-"""However a job with a secret in it ends, the secret is in no line that the board prints and in no status detail."""
+"""However a job with a secret ends, the secret is in no console line and in no status detail."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +40,7 @@ SETTINGS: list[Any] = [
 
 
 def ends(document: dict[str, Any], answer: Any = FOUND) -> str:
-    """Do the job; its status. Nothing that left the board meanwhile has the secret in it."""
+    """Run the job and return its status. Check that nothing that left the board contains the secret."""
     printed.clear()
     with folder_for_boards() as make:
         board = make(answer)
@@ -65,7 +65,7 @@ def test_the_url_of_a_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("url", URLS[1:])
-def test_a_url_that_will_not_do(url: str) -> None:
+def test_an_invalid_url(url: str) -> None:
     assert ends({"operation": "files", "fetch": [source(url)]}) in ("FAILED", "REJECTED")
 
 
@@ -86,6 +86,6 @@ def test_settings(changed: Any) -> None:
     assert status in ("SUCCEEDED", "REJECTED")
 
 
-def test_a_document_that_is_not_understood() -> None:
+def test_an_invalid_document() -> None:
     assert ends({"operation": "unknown", "url": URLS[0] + SECRET}) == "REJECTED"
     assert ends({"url": URLS[0] + SECRET}) == "REJECTED"

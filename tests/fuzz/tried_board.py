@@ -1,6 +1,6 @@
-"""A board that is given one job of any kind and a sound one behind it: the whole agent with all handlers, in fast time.
+"""A board that gets one job of any kind and then a valid one: the whole agent with all handlers, in fast time.
 
-It restarts when a handler asks for it, and every name of a file that it changes is noted.
+It restarts when a handler requests it, and records the name of every file that it changes.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from ujobs.link import Link
 from web import Web
 
 _STARTS = 12
-_LONGEST = 6 * 3600  # seconds of one start; the default step timeouts are 10 and 30 minutes
+_LONGEST = 6 * 3600  # seconds of one boot; the default step timeouts are 10 and 30 minutes
 _SETTINGS = {"thing": "thing", "host": "host", "wifi": {"ssid": "barn", "password": "old-secret"}}
 _CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink")
 
@@ -53,7 +53,7 @@ class _Machine:
 
     def reset(self) -> None:
         self.resets += 1
-        # What a reset does to the program: nothing after it runs.
+        # Ends the program like a reset: no code after it runs.
         self.agent.cancel()
         raise asyncio.CancelledError
 
@@ -62,8 +62,8 @@ class _Machine:
 
 
 class TriedBoard:
-    """changed: the names of all files and folders that the board made, wrote, renamed or removed. cloud: what it was
-    told and said. resets: how often a handler had it restarted. at_first: what in_use() was then."""
+    """changed: the names of all files and folders that the board created, wrote, renamed or removed. cloud: its
+    messages. resets: number of restarts by handlers. at_first: in_use() at the start."""
 
     def __init__(self, folder: str, answer: Callable[[Any], Any]) -> None:
         self.changed: set[str] = set()
@@ -82,7 +82,7 @@ class TriedBoard:
         self.at_first = self.in_use()
 
     def in_use(self) -> tuple[str, dict[str, Any]]:
-        """The folder of the application that counts, and the settings."""
+        """The active folder of the application, and the settings."""
         return trial.slot(), json.loads(Path(self.folder, "settings.json").read_text())
 
     @property
@@ -90,7 +90,7 @@ class TriedBoard:
         return self._machine.resets
 
     def work(self) -> None:
-        """Start, again after each reset, until no job is left. Fails when the agent dies or does not get there."""
+        """Boot after each reset until no job is left. Fails if the agent ends with an error or does not finish."""
         global _watched
         fakes = {"machine": self._machine, "esp32": partitions}
         with mock.patch.dict(sys.modules, fakes), open(self.folder + "/partitions", "r+b") as flash:  # type: ignore[dict-item]
@@ -135,41 +135,41 @@ class TriedBoard:
         return await where.open_connection(host, *arguments, **named)
 
     def _published(self, topic: bytes, payload: bytes) -> None:
-        # Nobody answers for the streams.
+        # The stream service does not answer.
         if topic.startswith(PREFIX):
             self.cloud._published(topic, payload)
 
 
 def echo(*arguments: Any, **named: Any) -> Any:
-    """A function of the application: what it was given."""
+    """A function of the application that returns its arguments."""
     return arguments or named
 
 
 async def wait(seconds: Any = 1) -> None:
-    """Another one, whose arguments can be wrong."""
+    """A function of the application whose arguments can be invalid."""
     await asyncio.sleep(min(seconds, 100))
 
 
 def say(job: Any) -> Any:
-    """A handler that tells what the document wants it to."""
+    """A handler that returns what the document says."""
     job.note(job.document.get("progress"), 100, job.document.get("message"))
     return job.document["details"]
 
 
 async def long(job: Any) -> None:
-    """A handler that takes some progress updates."""
+    """A handler that runs for some progress updates."""
     await asyncio.sleep(90)
 
 
 def check_settings(settings: dict[str, Any]) -> None:
-    """What the settings' owner says of them."""
+    """The check of the settings by the firmware."""
     if not isinstance(settings.get("host"), str):
         raise ValueError("setting host has the wrong type")
 
 
 @contextlib.contextmanager
 def folder_for_boards() -> Iterator[Callable[[Callable[[Any], Any]], TriedBoard]]:
-    """Makes boards one after the other, whose flash is a folder that is empty again each time."""
+    """Creates boards one after the other; each gets the same folder, emptied, as its flash."""
     with tempfile.TemporaryDirectory() as parent:
         folder = parent + "/flash"
 

@@ -1,9 +1,7 @@
-"""Runs the functions of one device test file on MicroPython; test_on_micropython.py starts it and reads its
-output.
+"""Runs the functions of one device test file on MicroPython; test_on_micropython.py starts it and reads its output.
 
 Arguments: the folders to import from (separated by ':'), the module's name, and the functions to call. Prints
-`run NAME` before each function and `ok NAME` or `FAIL NAME` with the traceback after it. Runs on MicroPython
-only.
+`run NAME` before each function, and `ok NAME` or `FAIL NAME` with the traceback after it. Runs on MicroPython only.
 """
 
 import gc

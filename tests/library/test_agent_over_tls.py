@@ -1,6 +1,6 @@
-"""The agent on CPython, through the shims, against a real service over mutual TLS: what a shim promises must hold.
+"""The agent on CPython, through the shims, with a real service over mutual TLS: the shims must behave like a board.
 
-The same checks run on MicroPython: where TLS refuses, both have to say the same.
+The same checks run on MicroPython. If TLS refuses a connection, both must report the same error.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ def test_a_job_over_mutual_tls_on_cpython(service: dict[str, Any], tmp_path: Pat
     folder = service["thing"]
 
     async def main() -> None:
-        # PEM here; the board's tests take DER.
+        # PEM files; the tests on boards use DER files.
         agent = Agent(
             "kiln-7", "localhost", str(folder / "cert.pem"), str(folder / "key.pem"), str(folder / "ca.pem"),
             port=service["mqtts"], directory=str(tmp_path / "journal"),
@@ -117,7 +117,7 @@ def test_the_right_certificates_connect(service: dict[str, Any], try_link: TryLi
 
 
 @INTERPRETERS
-def test_another_authority_is_refused(service: dict[str, Any], try_link: TryLink, tmp_path: Path) -> None:
+def test_another_ca_is_refused(service: dict[str, Any], try_link: TryLink, tmp_path: Path) -> None:
     folder = copy(service["thing"], tmp_path)
     (folder / "ca.der").write_bytes(Authority(tmp_path / "other").ca_der)
     said = try_link(folder, "localhost", service["mqtts"])
@@ -154,7 +154,7 @@ def test_a_wrong_server_certificate_is_refused_by_name(
     assert asyncio.run(serve_and_try()) == said
 
 
-def test_a_lost_service_is_one_line_and_another_try(service: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_lost_service_is_one_line_and_a_retry(service: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
     async def main() -> None:
         link = Link(b"kiln-7", "127.0.0.1", 1)
         task = asyncio.create_task(link.run())

@@ -1,6 +1,6 @@
-"""Chains of certificates, keys of all kinds, and the names of servers, over real TLS on both interpreters.
+"""Certificate chains, keys of all types, and server names, over real TLS on both interpreters.
 
-The shim of `tls` and the unix port's mbedTLS have to behave alike.
+The shim of `tls` and the unix port's mbedTLS must behave alike.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from ujobs_lab import REPOSITORY
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
 
-# Runs on both: says what the server sent, or what is wrong.
+# Runs on both interpreters: prints what the server sent, or the error.
 PROGRAM = """
 import asyncio
 from ujobs.certificates import tls_context
@@ -72,7 +72,7 @@ INTERPRETERS = pytest.mark.parametrize("attempt", [on_cpython, on_micropython])
 
 
 class Issued:
-    """A certificate with its key. issuer: None for a root."""
+    """A certificate with its key. issuer: None: a root."""
 
     def __init__(self, name: str, issuer: "Issued | None" = None, key: Any = None, authority: bool = False):
         self.key = key or ec.generate_private_key(ec.SECP256R1())
@@ -103,7 +103,8 @@ class Issued:
 
 
 class Pki:
-    """Certificates and keys as files: root, an issuer below it, a device of that issuer, servers of the root."""
+    """Certificate and key files: a root, an intermediate CA, a device certificate of that CA, and servers of the
+    root."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -119,13 +120,13 @@ class Pki:
 
     @contextlib.contextmanager
     def serve(self, issued: Issued | None = None, clients: bool = False) -> Iterator[str]:
-        """A web server; gives its URL. clients: whether they need a certificate that leads to the root."""
+        """A web server; yields its URL. clients: whether it requires client certificates that chain to the root."""
         issued = issued or self.server
         private = issued.private(Encoding.PEM, PrivateFormat.PKCS8)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.file("server.pem", issued.pem() + private))
         if clients:
-            context.maximum_version = ssl.TLSVersion.TLSv1_2  # refused in the handshake, not at the first read
+            context.maximum_version = ssl.TLSVersion.TLSv1_2  # refuse clients in the handshake, not at the first read
             context.load_verify_locations(self.file("root.pem", self.root.pem()))
             context.verify_mode = ssl.CERT_REQUIRED
         with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -193,7 +194,7 @@ def test_the_name_of_a_download_server_is_checked(pki: Pki, attempt: Attempt) ->
 
 
 @INTERPRETERS
-def test_a_download_server_of_another_authority_is_refused(pki: Pki, attempt: Attempt) -> None:
+def test_a_download_server_of_another_ca_is_refused(pki: Pki, attempt: Attempt) -> None:
     with pki.serve() as url:
         assert attempt(url, pki.file("ca.pem", pki.root.pem())) == CONTENT.decode()
         said = attempt(url, pki.file("ca.pem", pki.other.pem()))

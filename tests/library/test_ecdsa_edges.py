@@ -1,8 +1,7 @@
-"""ECDSA signatures and P-256 keys at the edges of what the library takes, made by hand: the cases of Project Wycheproof
-that apply.
+"""Edge cases of ECDSA signatures and P-256 keys, made by hand: the cases of Project Wycheproof that apply.
 
-Where OpenSSL, by way of `cryptography`, can be asked for a verdict, it has to be the same one. More encodings are in
-tests/device/test_verify.py, random damage is in tests/fuzz/test_fuzz_verify.py.
+The results are compared with OpenSSL's, through `cryptography`, where it accepts the input. More encodings are in
+tests/device/test_verify.py, random changes in tests/fuzz/test_fuzz_verify.py.
 """
 
 import hashlib
@@ -22,12 +21,12 @@ SHA256 = Prehashed(hashes.SHA256())
 P = 2**256 - 2**224 + 2**192 + 2**96 - 1
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
-X_AT_1 = 0x09E78D4EF60D05F750F6636209092BC43CBDD6B47E11A9DE20A9FEB2A50BB96C  # of a point whose y is 1
+X_AT_1 = 0x09E78D4EF60D05F750F6636209092BC43CBDD6B47E11A9DE20A9FEB2A50BB96C  # of the point whose y is 1
 Point = tuple[int, int] | None  # None: at infinity
 
 
 def add(one: Point, two: Point) -> Point:
-    """The sum of two points of P-256, as in a textbook."""
+    """The sum of two points of P-256, by the textbook formula."""
     if one is None or two is None:
         return one or two
     (x1, y1), (x2, y2) = one, two
@@ -48,7 +47,7 @@ def times(k: int, point: Point) -> Point:
 
 
 def next_point(x: int) -> tuple[int, int]:
-    """The first point from an x on."""
+    """The first point whose x is at least this."""
     while pow(x**3 - 3 * x + B, (P - 1) // 2, P) != 1:
         x += 1
     return x, pow(x**3 - 3 * x + B, (P + 1) // 4, P)
@@ -68,7 +67,7 @@ def spki(key: PublicKeyTypes) -> bytes:
 
 
 def ec_verdicts(point: Point, digest: bytes, r: int, s: int) -> set[bool]:
-    """What the library and OpenSSL say of a signature."""
+    """The verdicts of the library and of OpenSSL on a signature."""
     assert point is not None
     key = ec.EllipticCurvePublicNumbers(*point, ec.SECP256R1()).public_key()
     signature = encode_dss_signature(r, s)
@@ -110,14 +109,14 @@ def test_ecdsa_digests_at_the_edges(digest: bytes, p256: ec.EllipticCurvePrivate
 
 
 @pytest.mark.parametrize("private", [1, 2, 3, 4, 7, N // 2, N // 2 + 1, N - 3, N - 2, N - 1])
-def test_ecdsa_keys_that_meet_the_base_point_on_the_way(private: int) -> None:
+def test_ecdsa_keys_whose_multiples_include_the_base_point(private: int) -> None:
     key = ec.derive_private_key(private, ec.SECP256R1())
     for digest in (DIGEST, bytes(31) + b"\x01", bytes(32)):
         assert check(load_key(spki(key.public_key())), digest, key.sign(digest, ec.ECDSA(SHA256)))
 
 
 def test_ecdsa_sum_of_two_equal_points() -> None:
-    # Both products are the same point: R = 2uG, from e/s = u and r/s * d = u.
+    # Both products are the same point: e/s = u and r/s * d = u give R = 2uG.
     for u in (1, 5, N // 3, N - 1):
         found = times(2 * u, base())
         assert found is not None
@@ -129,7 +128,7 @@ def test_ecdsa_sum_of_two_equal_points() -> None:
 
 
 def test_ecdsa_sum_at_infinity(p256: ec.EllipticCurvePrivateKey) -> None:
-    # e + r*d = 0 modulo N: no point, so no signature, whatever s is.
+    # e + r*d = 0 modulo N gives the point at infinity, so no s makes a valid signature.
     private = p256.private_numbers().private_value
     for r, s in itertools.product((1, 5, P - N - 1, N - 1), (1, 2, N - 1)):
         digest = (-r * private % N).to_bytes(32, "big")
@@ -137,7 +136,7 @@ def test_ecdsa_sum_at_infinity(p256: ec.EllipticCurvePrivateKey) -> None:
 
 
 def test_ecdsa_with_an_x_beyond_the_order() -> None:
-    # x of R lies between N and P, so r = x - N; the key is the one for which that is a signature.
+    # x of R is between N and P, so r = x - N; the key is chosen so that the signature is valid.
     x, y = next_point(N)
     r, s = x - N, 7
     minus_digest = times(-number(DIGEST), base())
@@ -148,7 +147,7 @@ def test_ecdsa_with_an_x_beyond_the_order() -> None:
 
 
 def test_ecdsa_numbers_without_their_sign(p256: ec.EllipticCurvePrivateKey) -> None:
-    # Both with the highest bit set, which DER precedes with a zero; without it they are negative.
+    # Both numbers have the highest bit set. Without the leading zero byte of DER they are negative.
     signatures = (p256.sign(DIGEST, ec.ECDSA(SHA256)) for _ in itertools.count())
     r, s = next(pair for pair in map(decode_dss_signature, signatures) if min(pair) >> 255)
     key = load_key(spki(p256.public_key()))
@@ -162,7 +161,7 @@ def both(x: int, y: int) -> bytes:
     return b"\x04" + x.to_bytes(32, "big") + y.to_bytes(32, "big")
 
 
-def test_ec_keys_that_will_not_do(p256: ec.EllipticCurvePrivateKey) -> None:
+def test_invalid_ec_keys_are_refused(p256: ec.EllipticCurvePrivateKey) -> None:
     whole = spki(p256.public_key())
     algorithm, (x, y) = whole[2:23], (whole[27:59], whole[59:])
     assert der(0x30, algorithm + der(3, b"\x00\x04" + x + y)) == whole
@@ -185,7 +184,7 @@ def test_ec_keys_that_will_not_do(p256: ec.EllipticCurvePrivateKey) -> None:
             print(name, load_key(der(0x30, algorithm + der(3, b"\x00" + point))))
 
 
-def test_keys_of_another_kind() -> None:
+def test_keys_of_other_types_are_refused() -> None:
     for key in (
         ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.BrainpoolP256R1()),
         ed25519.Ed25519PrivateKey.generate(), x25519.X25519PrivateKey.generate(),

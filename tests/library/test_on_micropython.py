@@ -1,7 +1,6 @@
-"""Runs every test of tests/device on MicroPython, too: each function there is a test here, one process a
-file.
+"""Runs every test of tests/device on MicroPython as well: each function is a test here, each file one process.
 
-tests/device holds plain functions `test_...()` with plain asserts, which pytest also collects on CPython.
+tests/device has plain functions `test_...()` with plain asserts, which pytest also collects on CPython.
 """
 
 import ast
@@ -19,8 +18,8 @@ from ujobs_tools.testing.on_micropython import DEVICE
 
 DEVICE_TESTS = REPOSITORY / "tests" / "device"
 _RUNNER = Path(__file__).with_name("micropython_runner.py")
-_HEAP = "4m"  # the library is compiled from source here; its fit on a board is measured elsewhere
-_TIMEOUT = 100  # seconds a file
+_HEAP = "4m"  # large, because the library is compiled from source; benchmarks measure the heap that it needs
+_TIMEOUT = 100  # seconds per file
 
 
 def find_functions(file: Path) -> list[str]:
@@ -33,8 +32,8 @@ def find_functions(file: Path) -> list[str]:
 def run_file(file: Path) -> tuple[dict[str, bool], dict[str, str], str]:
     """Run one file's functions on MicroPython.
 
-    Returns for each function that ended whether it passed, what each printed (with the traceback of a
-    failure), and how the process itself ended ("" when it came to its end).
+    Returns, for each function that ended, whether it passed; the output of each, with the traceback of a failure; and
+    how the process failed, "" if it did not.
     """
     names = find_functions(file)
     places = (umqtt.find()[0], REPOSITORY / "lib", file.parent, ON_BOARD, DEVICE, REPOSITORY)
@@ -59,7 +58,7 @@ def run_file(file: Path) -> tuple[dict[str, bool], dict[str, str], str]:
 
 
 def read_results(names: list[str], printed: str) -> tuple[dict[str, bool], dict[str, str]]:
-    """Sort the runner's output by function: verdicts, and the lines each printed."""
+    """Split the runner's output by function: the verdicts, and the lines that each printed."""
     verdicts: dict[str, bool] = {}
     output: dict[str, list[str]] = {name: [] for name in names}
     waiting = list(names)

@@ -1,5 +1,6 @@
-"""RSA signatures and keys at the edges of what the library takes, made by hand: the cases of Project Wycheproof that
-apply. Random damage is in tests/fuzz/test_fuzz_verify.py."""
+"""Edge cases of RSA signatures and keys, made by hand: the cases of Project Wycheproof that apply.
+
+Random changes are in tests/fuzz/test_fuzz_verify.py."""
 
 import hashlib
 import itertools
@@ -29,7 +30,7 @@ def number(data: bytes) -> int:
 
 
 def private_operation(key: rsa.RSAPrivateKey, block: bytes) -> bytes:
-    """The signature whose block this is."""
+    """The signature with this block."""
     numbers = key.private_numbers()
     n = numbers.public_numbers.n
     assert number(block) < n
@@ -44,7 +45,7 @@ def pkcs1_block(info: bytes, digest: bytes = DIGEST, after: bytes = b"", start: 
     return start + b"\xff" * filling + b"\x00" + info + digest + after
 
 
-def test_rsa_blocks_that_are_not_quite_pkcs1(rsa_2048: rsa.RSAPrivateKey) -> None:
+def test_almost_valid_pkcs1_blocks_are_refused(rsa_2048: rsa.RSAPrivateKey) -> None:
     key = load_key(spki(rsa_2048.public_key()))
     sound = pkcs1_block(INFO)
     assert check(key, DIGEST, private_operation(rsa_2048, sound), RSA)
@@ -79,7 +80,7 @@ def test_rsa_signatures_beyond_the_modulus(rsa_2048: rsa.RSAPrivateKey) -> None:
     n = rsa_2048.public_key().public_numbers().n
     for value in (0, 1, n - 1, n, n + 1, 2**2048 - 1):
         assert not check(key, DIGEST, value.to_bytes(256, "big"))
-    # The same number modulo n, in as many bytes.
+    # Add n: the same number modulo n, with the same number of bytes.
     digests = (hashlib.sha256(bytes([count])).digest() for count in itertools.count())
     signed = ((digest, number(rsa_2048.sign(digest, padding.PKCS1v15(), SHA256))) for digest in digests)
     digest, small = next((digest, value) for digest, value in signed if value + n < 2**2048)
@@ -103,7 +104,7 @@ def pss_block(
     return bytes(masked) + inner + end
 
 
-def test_pss_blocks_that_are_not_quite_right(rsa_2048: rsa.RSAPrivateKey) -> None:
+def test_almost_valid_pss_blocks_are_refused(rsa_2048: rsa.RSAPrivateKey) -> None:
     key = load_key(spki(rsa_2048.public_key()))
     assert check(key, DIGEST, private_operation(rsa_2048, pss_block(bytes(32))), RSA_PSS)
     assert check(key, DIGEST, private_operation(rsa_2048, pss_block(b"\xff" * 32)), RSA_PSS)
@@ -123,7 +124,7 @@ def test_pss_blocks_that_are_not_quite_right(rsa_2048: rsa.RSAPrivateKey) -> Non
 
 
 def test_pss_with_the_topmost_bit_set() -> None:
-    # The modulus must be larger than such a block.
+    # The modulus must be larger than the block.
     key = rsa.generate_private_key(65537, 2048)
     salts = (bytes([count]) * 32 for count in range(256))
     for block in (pss_block(salt, top=128) for salt in salts):
@@ -147,13 +148,13 @@ def der(tag: int, content: bytes) -> bytes:
 
 
 def rsa_spki(n: int, e: int, kind: int = 1) -> bytes:
-    """kind: 1 rsaEncryption, 10 RSASSA-PSS, of PKCS #1."""
+    """A public key as DER. kind: last number of the PKCS #1 identifier: 1 rsaEncryption, 10 RSASSA-PSS."""
     integers = b"".join(der(2, value.to_bytes(value.bit_length() // 8 + 1, "big")) for value in (n, e))
     algorithm = der(0x30, bytes.fromhex("06092a864886f70d0101") + bytes([kind]) + b"\x05\x00")
     return der(0x30, algorithm + der(3, b"\x00" + der(0x30, integers)))
 
 
-def test_rsa_keys_that_will_not_do(rsa_2048: rsa.RSAPrivateKey) -> None:
+def test_invalid_rsa_keys_are_refused(rsa_2048: rsa.RSAPrivateKey) -> None:
     n = rsa_2048.public_key().public_numbers().n
     assert load_key(rsa_spki(n, 65537)) == load_key(spki(rsa_2048.public_key()))
     for modulus, exponent in (
@@ -167,7 +168,7 @@ def test_rsa_keys_that_will_not_do(rsa_2048: rsa.RSAPrivateKey) -> None:
         load_key(rsa_spki(n, 65537, kind=10))
 
 
-def test_an_even_modulus_takes_nothing(rsa_2048: rsa.RSAPrivateKey) -> None:
+def test_an_even_modulus_verifies_nothing(rsa_2048: rsa.RSAPrivateKey) -> None:
     key = load_key(rsa_spki(rsa_2048.public_key().public_numbers().n - 1, 65537))
     for how, scheme in ((padding.PKCS1v15(), RSA), (padding.PSS(padding.MGF1(hashes.SHA256()), 32), RSA_PSS)):
         assert not check(key, DIGEST, rsa_2048.sign(DIGEST, how, SHA256), scheme)

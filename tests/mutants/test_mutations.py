@@ -1,4 +1,4 @@
-"""What `make mutants` puts into a file: faults that are valid Python, and none in what is not run."""
+"""The faults of `make mutants` are valid Python, and none is in code that does not run."""
 
 import ast
 
