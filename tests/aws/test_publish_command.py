@@ -71,7 +71,7 @@ def test_an_application_is_published_with_nothing_but_the_local_service(served: 
 
 def test_what_was_not_put_there_cannot_be_streamed(served: clouds.Cloud) -> None:
     files = [{"fileId": 0, "s3Location": {"bucket": "b", "key": "../../etc/passwd"}}]
-    with pytest.raises(ClientError, match="is not here: put it to this service first"):
+    with pytest.raises(ClientError, match="does not exist: put it into this service first"):
         served.iot().create_stream(streamId="s", files=files, roleArn="arn:aws:iam::000000000000:role/x-role")
     with pytest.raises(ClientError, match="501"):
         cloud.client("s3", served.endpoint_url).get_object(Bucket="b", Key="k")

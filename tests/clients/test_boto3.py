@@ -44,6 +44,8 @@ CONTROL: list[tuple[str, str, dict[str, Any]]] = [
     ("GetJobDocument", "ResourceNotFound", {"jobId": "none"}),
     ("ListJobs", "InvalidRequest", {"status": "DONE"}),
     ("UpdateJob", "InvalidRequest", {"jobId": OVER, "description": "text"}),
+    ("CreateJobTemplate", "Conflict", {"jobTemplateId": THING, "description": "text", "document": "{}"}),
+    ("DescribeJobTemplate", "ResourceNotFound", {"jobTemplateId": "none"}),
     ("CancelJob", "InvalidRequest", {"jobId": OVER}),
     ("DeleteJob", "InvalidStateTransition", {"jobId": OPEN}),
     ("AssociateTargetsWithJob", "InvalidRequest", {"jobId": OVER, "targets": [f"{ARN}:thing/{THING}"]}),
@@ -80,6 +82,7 @@ def services(cloud: Cloud) -> dict[str, Any]:
     iot.attach_policy(policyName=THING, target=principal)
     iot.attach_thing_principal(thingName=THING, principal=principal)
     iot.create_thing_group(thingGroupName=THING)
+    iot.create_job_template(jobTemplateId=THING, description="text", document="{}")
     for job_id, status in ((OPEN, "IN_PROGRESS"), (OVER, "SUCCEEDED")):
         iot.create_job(jobId=job_id, targets=[target], targetSelection="CONTINUOUS", document="{}")
         found["iot-jobs-data"].update_job_execution(thingName=THING, jobId=job_id, status=status)

@@ -5,8 +5,6 @@ know when a subscriber is ready."""
 
 import json
 import subprocess
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +12,8 @@ from installed import require
 
 from ujobs_lab.external.mosquitto import find
 from ujobs_tools.aws.fleet import Thing
-from ujobs_tools.keys.pki import Authority
 
 PATIENCE = 10  # seconds
-CONNECTION_LOST = 7  # MOSQ_ERR_CONN_LOST
-KILOBYTE = 1024
 
 
 class Shell:
@@ -102,16 +97,6 @@ def test_a_job_done_from_the_shell(shell: Shell, iot: Any) -> None:
     assert nothing.keys() == {"timestamp"}
 
 
-def test_rejections_that_no_sdk_can_cause(shell: Shell) -> None:
-    assert shell.ask("get", "accepted", "")["queuedJobs"] == []
-    for message in ('{"clientToken": "a"', "[]", '"text"'):
-        reply = shell.ask("get", "rejected", message)
-        assert (reply["code"], "clientToken" in reply) == ("InvalidJson", False), message
-    assert shell.ask("one/cancel", "rejected", '{"clientToken": "a"}')["code"] == "InvalidTopic"
-    reply = shell.ask("one/update", "rejected", '{"clientToken": "a", "status": 5}')
-    assert (reply["code"], reply["clientToken"]) == ("InvalidRequest", "a")
-
-
 def test_messages_at_qos_1_wait_for_who_is_away(shell: Shell) -> None:
     topic = f"{shell.thing.name}/queue"
     reader = Subscriber(shell, "reader", f"{shell.thing.name}/+")
@@ -147,50 +132,3 @@ def test_a_will_speaks_for_who_is_killed(shell: Shell) -> None:
             talker.kill()
     assert watcher.messages(1) == [(gone, "no more", 1, 0)]
     assert Subscriber(shell, "late", gone).messages(1) == [(gone, "no more", 1, 1)]
-
-
-def test_a_wildcard_at_the_front_reaches_no_topic_with_a_dollar(shell: Shell, iot: Any) -> None:
-    name = shell.thing.name
-    everything = Subscriber(shell, "everything", "#", "+/things/#")
-    own = Subscriber(shell, "own", f"{shell.jobs}+")
-    iot.create_job(jobId=f"{name}-one", targets=[shell.thing.arn], document="{}")
-    assert [topic for topic, *_ in own.messages(2)] == [f"{shell.jobs}notify", f"{shell.jobs}notify-next"]
-    assert shell.publish(f"{name}/last", "x") == 0
-    assert everything.messages(1, "-R") == [(f"{name}/last", "x", 1, 0)]
-
-
-@pytest.mark.parametrize(
-    ("topic", "options"),
-    [
-        ("any", ["-q", "2"]),
-        ("{jobs}notify", []),
-        ("{jobs}start-next/accepted", []),
-        ("{jobs}one/update/rejected", []),
-        ("{jobs}start-next", ["-r"]),
-        ("$aws/things/lathe/jobs/start-next", []),
-        ("$SYS/broker/uptime", []),
-        ("a/b/c/d/e/f/g/h/i", []),
-    ],
-)
-def test_what_closes_the_connection_of_who_publishes_it(shell: Shell, topic: str, options: Sequence[str]) -> None:
-    assert shell.publish(topic.format(jobs=shell.jobs), "{}", *options) == CONNECTION_LOST
-    assert shell.publish("any", "{}") == 0, "the next connection is welcome"
-
-
-def test_the_largest_payload(shell: Shell, tmp_path: Path) -> None:
-    file = tmp_path / "payload"
-    for size, code in ((128 * KILOBYTE, 0), (128 * KILOBYTE + 1, CONNECTION_LOST)):
-        file.write_bytes(b"x" * size)
-        assert shell.run("mosquitto_pub", "-q", "1", "-t", "any", "-f", str(file)).returncode == code
-
-
-def test_who_has_no_certificate_of_the_service_is_not_let_in(shell: Shell, tmp_path: Path) -> None:
-    assert shell.publish("any", "x") == 0
-    with_certificate = shell.connection
-    shell.connection = with_certificate[:-4]
-    assert shell.publish("any", "x") != 0
-    stranger = Authority(tmp_path / "other").issue(shell.thing.name)
-    (tmp_path / "cert.pem").write_bytes(stranger.certificate_pem)
-    (tmp_path / "key.pem").write_bytes(stranger.private_key_pem)
-    shell.connection += ["--cert", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem")]
-    assert shell.publish("any", "x") != 0

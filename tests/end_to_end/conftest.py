@@ -1,9 +1,9 @@
-"""Fixtures of the end-to-end tests: clouds and boards, each started once."""
+"""Fixtures of the end-to-end tests: clouds and boards, each started once per session."""
 
 from collections.abc import Iterator
 
 import pytest
-from judges import Judges
+from comparison import Comparison
 
 import clouds
 from board_at_work import BoardAtWork, board_at_work
@@ -24,16 +24,16 @@ def ministack() -> Iterator[clouds.Cloud]:
 
 
 @pytest.fixture(scope="session")
-def judges(
+def comparison(
     serve: clouds.Cloud, ministack: clouds.Cloud, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Judges]:
-    """Both, with a board each."""
-    with Judges(serve, ministack, tmp_path_factory.mktemp("judges")) as found:
+) -> Iterator[Comparison]:
+    """Both, each with a board."""
+    with Comparison(serve, ministack, tmp_path_factory.mktemp("comparison")) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def board(serve: clouds.Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardAtWork]:
-    """A board at `ujobs serve`."""
+    """A board connected to `ujobs serve`."""
     with board_at_work(serve, "board", tmp_path_factory.mktemp("board")) as found:
         yield found

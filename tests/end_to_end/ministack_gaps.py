@@ -5,8 +5,8 @@ docs/ministack.md has them as a table; a test keeps both the same."""
 import re
 from dataclasses import dataclass
 
-from judged_scenarios import SCENARIOS
-from judges import MISSING, Difference
+from comparison import MISSING, Difference
+from scenarios import SCENARIOS
 
 
 @dataclass(frozen=True)

@@ -63,4 +63,4 @@ def test_wrong_details_would_be_noticed() -> None:
 def test_a_long_job_that_was_too_short_would_be_noticed() -> None:
     execution = {"status": "SUCCEEDED", "statusDetails": {"detailsMap": {"points": "30"}}}
     entries = [{"status": "IN_PROGRESS", "at": 0.0}, {"status": "SUCCEEDED", "at": 59.0}]
-    assert "should outlive" in job("long").verdict(execution, entries)
+    assert "should run longer" in job("long").verdict(execution, entries)

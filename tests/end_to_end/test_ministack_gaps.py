@@ -1,5 +1,5 @@
-"""The gaps of MiniStack's that no scenario shows: AWS's rule holds on `ujobs serve`, and MiniStack still deviates as
-ministack_gaps.py says."""
+"""MiniStack's gaps that no scenario shows: `ujobs serve` follows AWS's rule, and MiniStack still deviates from it as
+described in ministack_gaps.py."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from ministack_gaps import GAPS, closed
 import clouds
 from ujobs_tools.aws import fleet
 
-CLOCK_SPEED = 200  # a step timeout of a minute is over in 0.3 s
+CLOCK_SPEED = 200  # a step timeout of one minute expires after 0.3 s
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_gap(places: tuple[Place, Place], gap: str) -> None:
     assert probe.try_on(serve) == probe.aws
     found = probe.try_on(ministack)
     assert found != probe.aws, closed(gap)
-    assert found == probe.ministack, f"MiniStack does not do any more what is written of the gap {gap!r}"
+    assert found == probe.ministack, f"MiniStack no longer behaves as described in the gap {gap!r}"
 
 
 def test_every_gap_shows_in_a_scenario_or_has_a_probe() -> None:

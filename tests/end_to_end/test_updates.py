@@ -128,10 +128,10 @@ class Web:
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Any, Web]]:
     """`ujobs serve` with S3 beside it, and a web server that the same authority speaks for."""
     folder = tmp_path_factory.mktemp("updates")
-    with ministack_cloud() as judge:
-        s3 = clouds.client("s3", judge.endpoint_url)
+    with ministack_cloud() as storage:
+        s3 = clouds.client("s3", storage.endpoint_url)
         s3.create_bucket(Bucket="files")
-        with ujobs_serve(folder, "--s3-url", judge.endpoint_url) as served:
+        with ujobs_serve(folder, "--s3-url", storage.endpoint_url) as served:
             web = Web(Authority(folder / "data" / "pki"))
             yield served, s3, web
             web.close()

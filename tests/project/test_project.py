@@ -148,7 +148,7 @@ def test_run_goes_on_with_what_is_sound(kiln: Path, live: Live) -> None:
     sound = settings.read_text()
     settings.write_text(sound.replace(":", "", 1))
     assert not live.project.look()
-    live.expect("not taken, the board goes on as it was")
+    live.expect("not used, the board continues unchanged")
     settings.write_text(sound)
     assert live.project.look()
 

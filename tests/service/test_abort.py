@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 from engine_service import MINUTE, Service
-from http_service import Server
-from http_service import refused as refused_over_http
 
 from ujobs_tools.service import abort
 from ujobs_tools.service.errors import ApiError
@@ -126,16 +124,3 @@ def test_criteria_can_be_changed(service: Service) -> None:
     service.engine.update_job("j", abortConfig=config(criterion(least=1)))
     report(service, "FAILED", 0)
     assert service.job_status("j") == "CANCELED"
-
-
-def test_an_abort_with_boto3(server: Server) -> None:
-    iot = server.iot
-    targets = [iot.create_thing(thingName=thing)["thingArn"] for thing in THINGS]
-    with refused_over_http("InvalidRequestException", 400):
-        iot.create_job(jobId="j", targets=targets, document="{}", abortConfig=config(criterion(threshold=101)))
-    iot.create_job(jobId="j", targets=targets, document="{}", abortConfig=config(criterion(threshold=25.5, least=1)))
-    server.data.update_job_execution(jobId="j", thingName=THINGS[0], status="FAILED")
-    job = iot.describe_job(jobId="j")["job"]
-    assert job["abortConfig"] == config(criterion(threshold=25.5, least=1))
-    assert (job["status"], job["reasonCode"]) == ("CANCELED", "ABORT_CANCEL")
-    assert job["jobProcessDetails"]["numberOfCanceledThings"] == 9

@@ -169,7 +169,7 @@ def test_no_policy_makes_a_client_another_thing(engine: Engine, client: Connect)
 )
 def test_no_policy_allows_publishing_where_the_service_publishes(client: Connect, topic: str) -> None:
     assert client("kiln", EVERYTHING, things=("kiln",)).publish(topic, False) == (
-        f"{topic} is a reserved topic that clients do not publish to"
+        f"{topic} is a reserved topic that clients cannot publish to"
     )
 
 

@@ -110,15 +110,6 @@ def test_what_cannot_be_read_is_rejected(
         assert error == {"statusCode": 400, "errorCode": "InvalidPayload", "errorMessage": "Message cannot be parsed"}
 
 
-def test_a_rejection_says_why(service: ServiceProcess, claim: ssl.SSLContext) -> None:
-    with connect(service, claim, "claim-token") as client:
-        error = ask(client, PROVISION + "json", {"certificateOwnershipToken": "x"}, "rejected")
-    assert error == {
-        "statusCode": 400, "errorCode": "InvalidCertificateOwnershipToken",
-        "errorMessage": "Certificate ownership token is invalid.",
-    }
-
-
 @pytest.mark.parametrize(
     "packet",
     [

@@ -157,7 +157,7 @@ def test_what_a_superseded_flood_still_had_to_say_is_void(
         newcomer.ping()
     assert len(service.published) < 200
     [warning] = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warning.startswith("kiln connected once more")
+    assert warning.startswith("kiln connected again")
 
 
 def test_what_is_written_in_one_turn_arrives_in_order(service: BrokerService, secure: SecureService) -> None:

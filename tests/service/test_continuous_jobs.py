@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 from engine_service import MINUTE, Service
-from http_service import Server
-from http_service import refused as refused_over_http
 
 from ujobs_tools.service.errors import ApiError
 
@@ -286,36 +284,3 @@ def test_a_job_that_is_over_is_not_updated(service: Plant) -> None:
         service.engine.update_job("a", description="text")
     with refused("ResourceNotFound"):
         service.engine.update_job("none", description="text")
-
-
-def test_a_continuous_job_with_boto3(server: Server) -> None:
-    iot, data = server.iot, server.data
-    groups = {}
-    for name in ("plant", "spare"):
-        groups[name] = iot.create_thing_group(thingGroupName=name)["thingGroupArn"]
-    thing = iot.create_thing(thingName="joiner")
-    iot.create_job(
-        jobId="a", targets=[groups["plant"]], document="{}", targetSelection="CONTINUOUS",
-        jobExecutionsRetryConfig={"criteriaList": [{"failureType": "ALL", "numberOfRetries": 1}]},
-    )
-    iot.add_thing_to_thing_group(thingGroupName="plant", thingName="joiner")
-    assert server.run(Service.heard) == [("joiner", "notify"), ("joiner", "notify-next")]
-    assert data.start_next_pending_job_execution(thingName="joiner")["execution"]["jobId"] == "a"
-    data.update_job_execution(thingName="joiner", jobId="a", status="FAILED")
-    iot.remove_thing_from_thing_group(thingGroupArn=groups["plant"], thingArn=thing["thingArn"])
-    removed = iot.list_job_executions_for_job(jobId="a", status="REMOVED")["executionSummaries"]
-    assert [item["jobExecutionSummary"]["executionNumber"] for item in removed] == [2]
-    iot.associate_targets_with_job(jobId="a", targets=[groups["spare"]], comment="more")
-    iot.add_thing_to_thing_group(thingGroupName="spare", thingName="joiner")
-    assert data.describe_job_execution(thingName="joiner", jobId="$next")["execution"]["executionNumber"] == 3
-    iot.update_job(
-        jobId="a", description="text", timeoutConfig={"inProgressTimeoutInMinutes": 5},
-        jobExecutionsRetryConfig={"criteriaList": [{"failureType": "ALL", "numberOfRetries": 0}]},
-    )
-    job = iot.describe_job(jobId="a")["job"]
-    assert (job["description"], job["comment"], job["status"]) == ("text", "more", "IN_PROGRESS")
-    assert [found["jobId"] for found in iot.list_jobs(thingGroupName="spare")["jobs"]] == ["a"]
-    with refused_over_http("LimitExceededException", 410):
-        iot.associate_targets_with_job(jobId="a", targets=[f"{groups['plant']}-{index}" for index in range(100)])
-    with refused_over_http("NotImplementedException", 501):
-        iot.update_job(jobId="a", presignedUrlConfig={"roleArn": "arn:aws:iam::000000000000:role/reader"})

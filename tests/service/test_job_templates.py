@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 from engine_service import Service
-from http_service import Server
-from http_service import refused as refused_over_http
 
 from ujobs_tools.service.errors import ApiError
 
@@ -96,25 +94,3 @@ def test_templates_that_are_refused(service: Service, members: dict[str, Any], c
 def test_a_template_has_no_parameters(service: Service) -> None:
     with pytest.raises(ApiError, match=r"^InvalidRequest: documentParameters"):
         job_of(service, make(service), documentParameters={"a": "b"})
-
-
-def test_job_templates_with_boto3(server: Server) -> None:
-    iot = server.iot
-    target = iot.create_thing(thingName="kiln")["thingArn"]
-    arn = iot.create_job_template(
-        jobTemplateId="a", description="text", document='{"operation": "x"}', **CONFIGURATIONS
-    )["jobTemplateArn"]
-    iot.create_job_template(jobTemplateId="b", description="other", document="{}")
-    with refused_over_http("ConflictException", 409):
-        iot.create_job_template(jobTemplateId="b", description="other", document="{}")
-    pages = list(iot.get_paginator("list_job_templates").paginate(PaginationConfig={"PageSize": 1}))
-    assert [item["jobTemplateId"] for page in pages for item in page["jobTemplates"]] == ["a", "b"]
-    assert iot.describe_job_template(jobTemplateId="a")["abortConfig"] == CONFIGURATIONS["abortConfig"]
-    iot.create_job(jobId="j", targets=[target], jobTemplateArn=arn)
-    assert iot.describe_job(jobId="j")["job"]["jobTemplateArn"] == arn
-    iot.delete_job_template(jobTemplateId="a")
-    for call in (iot.describe_job_template, iot.delete_job_template):
-        with refused_over_http("ResourceNotFoundException", 404):
-            call(jobTemplateId="a")
-    with refused_over_http("ResourceNotFoundException", 404):
-        iot.create_job(jobId="k", targets=[target], jobTemplateArn=arn)

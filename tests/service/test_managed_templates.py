@@ -92,10 +92,10 @@ def test_a_job_of_its_own_document_has_nothing_substituted(service: Service) -> 
     [
         (DOWNLOAD, {"downloadUrl": "x"}, "filePath is required"),
         (DOWNLOAD, None, "downloadUrl is required"),
-        (DOWNLOAD, {"downloadUrl": "x", "filePath": "y", "file": "z"}, "file is none of AWS-Download-File"),
+        (DOWNLOAD, {"downloadUrl": "x", "filePath": "y", "file": "z"}, "file: AWS-Download-File only has "),
         (REBOOT, {"runAsUser": "x" * 257}, "runAsUser must match"),
         (REBOOT, {"runAsUser": "a\tb"}, "runAsUser must be at most"),
-        (COMMAND, {"command": "echo", "pathToHandler": "/here"}, "pathToHandler is none of AWS-Run-Command"),
+        (COMMAND, {"command": "echo", "pathToHandler": "/here"}, "pathToHandler: AWS-Run-Command only has "),
         (COMMAND, {"command": "x" * 30721}, "command must be at most 30720"),
     ],
 )

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from engine_service import MINUTE, Service
-from http_service import Server
 
 from ujobs_tools.service import rollout
 from ujobs_tools.service.errors import ApiError
@@ -176,12 +175,3 @@ def test_the_rate_can_be_changed() -> None:
     fleet.engine.update_job("j", jobExecutionsRolloutConfig={"maximumPerMinute": 5})
     assert fleet.minute() == 5
     assert fleet.described()["jobExecutionsRolloutConfig"] == {"maximumPerMinute": 5}
-
-
-def test_a_rollout_with_boto3(server: Server) -> None:
-    iot = server.iot
-    targets = [iot.create_thing(thingName=thing)["thingArn"] for thing in THINGS]
-    iot.create_job(jobId="j", targets=targets, document="{}", jobExecutionsRolloutConfig=growing(most=4))
-    job = iot.describe_job(jobId="j")["job"]
-    assert (job["isConcurrent"], job["jobExecutionsRolloutConfig"]) == (True, growing(most=4))
-    assert job["jobProcessDetails"]["numberOfQueuedThings"] == 1

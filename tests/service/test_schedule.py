@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from engine_service import MINUTE, START, Service
-from http_service import Server
 
 from ujobs_tools.service import cron, schedule
 from ujobs_tools.service.errors import ApiError
@@ -236,18 +235,3 @@ def test_a_schedule_goes_on_after_a_restart(tmp_path: Any) -> None:
     plant.engine.expire()
     assert plant.heard() == BOTH
     plant.engine.store.close()
-
-
-def test_a_schedule_with_boto3(server: Server) -> None:
-    iot = server.iot
-    target = iot.create_thing(thingName="kiln")["thingArn"]
-    config = {"endTime": "2027-01-01T00:00", "endBehavior": "CANCEL", "maintenanceWindows": NIGHTS}
-    iot.create_job(
-        jobId="j", targets=[target], document="{}", targetSelection="CONTINUOUS", schedulingConfig=config
-    )
-    job = iot.describe_job(jobId="j")["job"]
-    assert (job["status"], job["schedulingConfig"]) == ("SCHEDULED", config)
-    assert job["scheduledJobRollouts"][0] == {"startTime": "2026-09-21T22:00"}
-    assert [found["jobId"] for found in iot.list_jobs(status="SCHEDULED")["jobs"]] == ["j"]
-    iot.cancel_job(jobId="j")
-    assert iot.describe_job(jobId="j")["job"]["status"] == "CANCELED"

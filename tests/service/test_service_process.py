@@ -4,7 +4,6 @@ import asyncio
 import signal
 import socket
 import subprocess
-import threading
 import time
 from pathlib import Path
 
@@ -149,30 +148,6 @@ def test_everything_is_kept_across_a_kill(tmp_path: Path) -> None:
             device.ask("one/update", status="SUCCEEDED", expectedVersion=2)
             assert device.reply()[1]["execution"]["jobId"] == "two"
         assert second.execution("one", "kiln")["status"] == "SUCCEEDED"
-
-
-def test_nothing_acknowledged_is_lost_wherever_the_kill_comes(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    version = 1
-    for round_number in range(3):
-        with serving(tmp_path, "--data", data) as service:
-            if not round_number:
-                service.create_job("long", "kiln")
-            context = service.context_of_thing("kiln")
-            with service.device("kiln", context) as device:
-                device.request("long/get")
-                found = device.reply()[1]["execution"]["versionNumber"]
-                assert version <= found <= version + 1, "what was acknowledged, and at most the one under way"
-                version = found
-                threading.Timer(0.1 + 0.07 * round_number, service.process.kill).start()
-                try:
-                    while True:
-                        device.ask("long/update", status="IN_PROGRESS", expectedVersion=version)
-                        version += 1
-                except (EOFError, OSError):
-                    pass
-            service.process.wait()
-    assert version > 5, "the kills came while it was at work"
 
 
 def test_a_fast_clock_times_out_by_itself_and_says_so(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import paho.mqtt.client as paho
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -13,10 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from mqtt_wire import WireClient, publish_packet, subscribe_packet
-from paho.mqtt.enums import CallbackAPIVersion
 from service_process import ServiceProcess, policy, serving
 
-from ujobs_tools.aws import cloud, fleet
+from ujobs_tools.aws import fleet
 from ujobs_tools.keys import credentials
 from ujobs_tools.keys.pki import Authority
 
@@ -71,19 +69,6 @@ def test_a_job_from_notification_to_success(
     execution = service.execution(job_id, "kiln")
     assert (execution["status"], execution["versionNumber"]) == ("SUCCEEDED", 3)
     assert execution["statusDetails"]["detailsMap"] == {"took": "1 s"}
-
-
-def test_refusals_come_on_rejected(service: ServiceProcess, kiln: ssl.SSLContext) -> None:
-    with service.device("kiln", kiln) as device:
-        device.request("unknown/update", status="SUCCEEDED", clientToken="t")
-        outcome, payload = device.reply()
-        assert outcome == "unknown/update/rejected"
-        assert (payload["code"], payload["clientToken"]) == ("ResourceNotFound", "t")
-        device.send(publish_packet(device.topic("get"), b"{", 1, 9))
-        outcome, payload = device.reply()
-        assert (outcome, payload["code"]) == ("get/rejected", "InvalidJson")
-        assert device.packet() == (0x40, b"\x00\x09")
-        device.ping()
 
 
 @pytest.mark.parametrize(
@@ -231,36 +216,6 @@ def test_without_tls_the_client_id_names_the_thing(service: ServiceProcess, kiln
         assert client.connect("+") == (0, 0)
         client.send(subscribe_packet("$aws/things/+/jobs/#"))
         assert client.is_closed(), "no thing can be called so"
-
-
-def test_paho_over_mutual_tls(service: ServiceProcess) -> None:
-    service.create_job("for-paho", "press")
-    client = paho.Client(CallbackAPIVersion.VERSION2, "press")
-    client.tls_set_context(service.context_of_thing("press"))
-    replies: list[tuple[str, bytes]] = []
-
-    def ask(*_: object) -> None:
-        client.publish("$aws/things/press/jobs/$next/get", b"{}", 1)
-
-    def end(_client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        replies.append((message.topic, bytes(message.payload)))
-        client.disconnect()
-
-    client.on_connect, client.on_message = ask, end
-    client.connect("localhost", service.found["mqtts"])
-    client.loop_forever(timeout=1)
-    assert [topic for topic, _ in replies] == ["$aws/things/press/jobs/$next/get/accepted"]
-    assert b'"for-paho"' in replies[0][1]
-
-
-def test_the_data_plane_over_http_notifies_things_over_mqtt(service: ServiceProcess) -> None:
-    service.create_job("by-http", "mill")
-    data = cloud.client("iot-jobs-data", service.found["http"])
-    with service.device("mill", service.context_of_thing("mill")) as device:
-        device.subscribe(device.topic("notify-next"))
-        assert data.start_next_pending_job_execution(thingName="mill")["execution"]["jobId"] == "by-http"
-        data.update_job_execution(thingName="mill", jobId="by-http", status="FAILED")
-        assert "execution" not in device.reply()[1]
 
 
 @pytest.mark.parametrize("port", ["mqtts", "mqtt", "http"])

@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 from engine_service import START, Service
-from http_service import Server
-from http_service import refused as refused_over_http
 
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError
@@ -279,44 +277,3 @@ def test_update_thing() -> None:
     with refused("ResourceNotFound"):
         engine.update_thing("none", {"attributes": {}})
     assert thing() == ({"zone": "b"}, 3)
-
-
-def test_groups_with_boto3(server: Server) -> None:
-    iot = server.iot
-    iot.create_thing_group(thingGroupName="plant")
-    properties = {"thingGroupDescription": "The hall.", "attributePayload": {"attributes": {"floor": "1"}}}
-    iot.create_thing_group(thingGroupName="hall", parentGroupName="plant", thingGroupProperties=properties)
-    for index in range(3):
-        thing = iot.create_thing(thingName=f"press-{index}")
-        iot.add_thing_to_thing_group(thingGroupName="hall", thingArn=thing["thingArn"])
-    described = iot.describe_thing_group(thingGroupName="hall")
-    assert described["thingGroupMetadata"]["creationDate"].timestamp() == START
-    assert described["thingGroupMetadata"]["rootToParentThingGroups"][0]["groupName"] == "plant"
-    assert described["thingGroupProperties"] == properties
-    assert iot.update_thing_group(thingGroupName="hall", thingGroupProperties={}, expectedVersion=1)["version"] == 2
-
-    def pages(operation: str, member: str, **options: Any) -> list[int]:
-        found = iot.get_paginator(operation).paginate(PaginationConfig={"PageSize": 2}, **options)
-        return [len(page[member]) for page in found]
-
-    assert pages("list_things_in_thing_group", "things", thingGroupName="plant", recursive=True) == [2, 1]
-    assert pages("list_thing_groups", "thingGroups") == [2]
-    assert pages("list_thing_groups_for_thing", "thingGroups", thingName="press-0") == [2]
-    assert pages("list_thing_groups", "thingGroups", parentGroup="plant", recursive=False) == [1]
-    iot.remove_thing_from_thing_group(thingGroupName="hall", thingName="press-0")
-    with refused_over_http("InvalidRequestException", 400):
-        iot.delete_thing_group(thingGroupName="plant")
-    with refused_over_http("VersionConflictException", 409):
-        iot.delete_thing_group(thingGroupName="hall", expectedVersion=1)
-    with refused_over_http("ResourceAlreadyExistsException", 409):
-        iot.create_thing_group(thingGroupName="hall")
-    with refused_over_http("NotImplementedException", 501):
-        iot.create_thing_group(thingGroupName="other", tags=[{"Key": "k", "Value": "v"}])
-    with refused_over_http("NotImplementedException", 501):
-        iot.create_dynamic_thing_group(thingGroupName="other", queryString="attributes.a:1")
-    iot.delete_thing_group(thingGroupName="hall", expectedVersion=2)
-    iot.delete_thing_group(thingGroupName="plant")
-    with refused_over_http("ResourceNotFoundException", 404):
-        iot.describe_thing_group(thingGroupName="plant")
-    iot.update_thing(thingName="press-0", attributePayload={"attributes": {"row": "1"}, "merge": True})
-    assert iot.describe_thing(thingName="press-0")["attributes"] == {"row": "1"}

@@ -145,7 +145,7 @@ def test_a_thing_says_since_when_it_is_connected_and_why_its_last_connection_end
     desk.presence.told("a", "a", None)
     desk.now += 9
     desk.presence.told("a", "a-again", None)
-    desk.presence.told("a", "a", "nothing heard in time")
+    desk.presence.told("a", "a", "no packet arrived in time")
     thing = desk.view("thing", thing="a")
     assert (thing["connected"], thing["front"]["jobId"]) == (True, "one")
     assert [row["jobId"] for row in thing["queue"]] == ["one", "two"]

@@ -1,1 +1,1 @@
-"""`make demo`: a local Jobs service, a virtual board, and seven jobs with what should become of each."""
+"""`make demo`: a local Jobs service, a virtual board, and seven jobs, each with its expected result."""

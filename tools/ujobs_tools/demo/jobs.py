@@ -1,4 +1,4 @@
-"""The demo's jobs: what each shows, its document, what is done to it on the way, and how it has to end."""
+"""The demo's jobs: what each one shows, its document, what happens to it on the way, and its expected result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,9 +11,12 @@ History = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class DemoJob:
-    """job_id; shows: in words; document; status: how it has to end; details: status details it must end with at least,
-    a trailing "…" standing for any end of the text; event: "cancel" or "power cut", done once the job is well under
-    way; check: says what is wrong with the version history, "" if nothing."""
+    """One job of the demo.
+
+    shows: one line for the table. status, details: the expected final status, and status details that must be there; a
+    trailing "…" stands for any text. event: "cancel" or "power cut", caused once the handler has reported progress.
+    check: called with the version history; returns what is wrong with it, or "".
+    """
 
     job_id: str
     shows: str
@@ -24,7 +27,7 @@ class DemoJob:
     check: Callable[[History], str] = lambda history: ""
 
     def verdict(self, execution: Execution, history: History) -> str:
-        """What is not as it should be, "" if all is."""
+        """The first difference from the expected result, or ""."""
         if execution["status"] != self.status:
             return f"is {execution['status']}, should be {self.status}"
         details = details_of(execution)
@@ -36,14 +39,14 @@ class DemoJob:
 
 
 def well_under_way(execution: Execution) -> bool:
-    """Whether the handler has reported some progress."""
+    """Whether the handler has reported progress."""
     return execution["status"] == "IN_PROGRESS" and int(details_of(execution).get("progress", "0").split("/")[0]) > 2
 
 
 def _outlived_its_step_timer(history: History) -> str:
     started = next(entry["at"] for entry in history if entry["status"] == "IN_PROGRESS")
     took = history[-1]["at"] - started
-    return "" if took > 60 else f"took {took:.0f} s, should outlive its step timeout of 60 s"
+    return "" if took > 60 else f"took {took:.0f} s, should run longer than its step timeout of 60 s"
 
 
 JOBS = (
@@ -59,11 +62,11 @@ JOBS = (
         {"reason": "OSError: no sensor answers on the bus"},
     ),
     DemoJob(
-        "4-rejected", "the handler will not do that", {"operation": "blink", "times": 1000}, "REJECTED",
+        "4-rejected", "the handler refuses the document", {"operation": "blink", "times": 1000}, "REJECTED",
         {"reason": "at most 100 blinks"},
     ),
     DemoJob(
-        "5-reboot", "SUCCEEDED only once the board is back", {"operation": "reboot"}, "SUCCEEDED",
+        "5-reboot", "SUCCEEDED only after the board has restarted", {"operation": "reboot"}, "SUCCEEDED",
         {"reset_cause": "HARD_RESET"},
     ),
     DemoJob(

@@ -1,4 +1,4 @@
-"""`ujobs run`: a Jobs service, a virtual board, and a watch on the application's files."""
+"""`ujobs run`: a Jobs service and a virtual board that restarts when the application's files change."""
 
 import contextlib
 import errno
@@ -22,15 +22,15 @@ from ujobs_tools.service.in_thread import LocalService
 from ujobs_tools.service.page.presence import VirtualBoard
 from ujobs_tools.service.server import Address, CannotListen
 
-_LOOK = 0.3  # seconds between looks at the files
+_LOOK = 0.3  # seconds between checks of the files
 
 
 class NotStarted(Exception):
-    """The project cannot be run; the text says why."""
+    """The project cannot run; the text gives the reason."""
 
 
 class LiveProject:
-    """A project that runs from `with` on, in a temporary folder. say: called with each line for the user."""
+    """A context manager that runs a project in a temporary folder. say: called with each line for the user."""
 
     def __init__(self, project: Project, say: Callable[[str], None]) -> None:
         if project.app is None:
@@ -76,20 +76,20 @@ class LiveProject:
         self._stack.close()
 
     def follow(self) -> None:
-        """Look at the files until the board stops. Raises NotStarted when it does."""
+        """Watch the files until the board stops; then raise NotStarted."""
         while True:
             time.sleep(_LOOK)
             self.look()
 
     def cut_power(self) -> None:
-        """Cut the board's power; look() switches it on again."""
+        """Cut the board's power; the next look() starts the board again."""
         self._power_cut.set()
         kill_group(self._process)
 
     def look(self) -> bool:
-        """Start the board again if its power was cut, or with what has changed since the last look; whether it did.
+        """Restart the board if its power was cut or if files changed since the last call; returns whether it did.
 
-        Raises NotStarted when the board has stopped by itself.
+        Raises NotStarted if the board has stopped without either.
         """
         if self._power_cut.is_set():
             self._say("--- power cut: the board starts again ---")
@@ -109,7 +109,7 @@ class LiveProject:
         try:
             own = make_own_files(self._settings(), self._thing.directory, self._app)
         except (OSError, ValueError) as error:
-            self._say(f"--- changed: {what}: not taken, the board goes on as it was: {error} ---")
+            self._say(f"--- changed: {what}: not used, the board continues unchanged: {error} ---")
             return False
         self._say(f"--- changed: {what}: the board starts again ---")
         self._board.close()
@@ -128,7 +128,7 @@ class LiveProject:
         with contextlib.ExitStack() as last, running(command, subprocess.PIPE) as self._process:
             reader = threading.Thread(target=self._read, args=(self._process,), name="console", daemon=True)
             reader.start()
-            last.callback(reader.join)  # shows what the board prints to its end
+            last.callback(reader.join)  # so that all of the board's output is shown
             yield
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
@@ -145,7 +145,7 @@ class LiveProject:
 
     def _stamps(self) -> dict[Path, int]:
         files = []
-        with contextlib.suppress(OSError):  # for as long as an editor is at work
+        with contextlib.suppress(OSError):  # while an editor replaces a file
             files = list(application_files(self._app).values())
         if self._project.settings is not None:
             files.append(self._project.settings)

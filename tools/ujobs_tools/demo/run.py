@@ -1,5 +1,5 @@
-"""The demo itself: service and board as processes over mutual TLS, jobs by boto3, and their fate compared with what it
-should be."""
+"""Runs the demo: the service and the board are processes connected by mutual TLS, boto3 creates the jobs, and each
+job's result is compared with the expected one."""
 
 import contextlib
 import json
@@ -24,14 +24,14 @@ from ujobs_tools.host.terminal import plain
 
 THING = "demo-board"
 CLOCK_SPEED = 20
-_UPDATE_INTERVAL = 1  # second: a step timeout of a minute is three seconds here
+_UPDATE_INTERVAL = 1  # second; the demo's clock turns a step timeout of one minute into three seconds
 _DEADLINE = 55.0  # seconds for all jobs together
 _POLL = 0.2
 
 
 def run(console: Console, board_log: bool = True) -> int:
-    """Run the demo; returns the exit code: 0 when each job ended as it should, else 1. board_log: whether to print at
-    the end what the board said."""
+    """Run the demo; returns the exit code: 0 if every job ended as expected, else 1. board_log: print the board's
+    console at the end."""
     console.print(
         f"[bold]ujobs demo[/bold]: a board on MicroPython, with {find()[1]}, and a local AWS IoT Jobs service.\n"
         f"The service's clock runs [bold]{CLOCK_SPEED} times[/bold] as fast as real time: a step timeout of 1 minute "
@@ -109,7 +109,7 @@ class _Demo:
             else:
                 assert self.board is not None
                 kill_group(self.board)
-                self._note("--- power cut: the board was killed; its flash image stays ---")
+                self._note("--- power cut: the board was killed; its flash image is kept ---")
                 self._start_board()
 
     def _note(self, line: str) -> None:
@@ -123,7 +123,7 @@ class _Demo:
         histories = {job.job_id: _history(url, job.job_id) for job in JOBS}
         verdicts = {job.job_id: job.verdict(self.executions[job.job_id], histories[job.job_id]) for job in JOBS}
         if self.board_log:
-            self.console.print("what the board said:", style="bold")
+            self.console.print("the board's console:", style="bold")
             for line in self._log_lines():
                 self.console.print("  " + plain(line), style="dim", markup=False, highlight=False, soft_wrap=True)
         self.console.print(view.result(JOBS, self.executions, histories, verdicts))
@@ -131,7 +131,7 @@ class _Demo:
         for line in wrong:
             self.console.print(plain(line), style="red", markup=False, highlight=False)
         if not wrong:
-            self.console.print(f"all {len(JOBS)} jobs ended as they should", style="green")
+            self.console.print(f"all {len(JOBS)} jobs ended as expected", style="green")
         return 1 if wrong else 0
 
 

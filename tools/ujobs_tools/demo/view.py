@@ -1,4 +1,4 @@
-"""What the demo shows: the jobs as they run, and at the end what became of each."""
+"""The demo's tables: the jobs while they run, and their results."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ _FIRST, _LAST = 3, 2
 
 
 def live(jobs: Sequence[DemoJob], executions: Mapping[str, Execution], log: Sequence[str]) -> Group:
-    """The table that is drawn again and again, with the board's last lines under it."""
+    """The table while jobs run, with the board's last console lines below it."""
     found = table("job", ((job.job_id, executions.get(job.job_id)) for job in jobs))
     return Group(found, Text("\n".join(map(plain, log[-_LOG_LINES:])), style="dim"))
 
@@ -24,7 +24,7 @@ def result(
     jobs: Sequence[DemoJob], executions: Mapping[str, Execution], histories: Mapping[str, History],
     verdicts: Mapping[str, str],
 ) -> Table:
-    """The table at the end."""
+    """The table of results."""
     made = Table("job", "what it shows", "status", "versions", "status details", "", title="executions", expand=True)
     for job in jobs:
         execution = executions[job.job_id]

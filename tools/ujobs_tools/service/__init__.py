@@ -1,1 +1,1 @@
-"""The local Jobs service: the device side of AWS IoT Jobs over MQTT, and the HTTP calls that create jobs."""
+"""The local Jobs service: the device side of AWS IoT Jobs over MQTT, and the HTTP API that creates jobs."""

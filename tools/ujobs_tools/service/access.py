@@ -1,8 +1,8 @@
 """Who a client is, by its certificate and client id, and what it may do.
 
-A certificate that is registered and ACTIVE may do what the policies attached to it, and to the thing groups of its
-thing, allow. Three rules come on top. A client id that is a registered thing's is only for certificates attached to
-that thing. Requests about a thing are only for certificates attached to it. Reserved topics are `reserved_topics`.
+A registered, ACTIVE certificate may do what its policies allow: those attached to it and to the thing groups of its
+thing. Three more rules apply. Only a certificate attached to a thing may use that thing's name as its client id. Only a
+certificate attached to a thing may send requests about it. Reserved topics are limited as in `reserved_topics`.
 Without TLS there is no certificate: the client is the thing that its client id names, and no policy is evaluated."""
 
 import hashlib
@@ -14,11 +14,11 @@ from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.packets import Message
 from ujobs_tools.service.policy_template import Value
 
-_REMEMBERED = 256  # decisions about one client
+_REMEMBERED = 256  # cached decisions of each client
 
 
 class Client:
-    """One client. Each question is answered with the reason why not, which is for people, or "" when it may."""
+    """One client. A method that checks a permission returns "" if it is granted, else the reason in words."""
 
     def __init__(self, engine: Engine, certificate: bytes | None, client_id: str, address: str | None) -> None:
         self.client_id = client_id
@@ -33,7 +33,7 @@ class Client:
 
     @property
     def name(self) -> str:
-        """The thing it acts for, "nobody" when there is none."""
+        """The thing that it acts for, or "nobody"."""
         self._refresh()
         return self._thing or "nobody"
 
@@ -46,7 +46,7 @@ class Client:
         return self.review() or ("" if will is None else self.publish(will.topic, will.retain))
 
     def review(self) -> str:
-        """Why it may not stay connected."""
+        """Why it must be disconnected."""
         return self._status() or self._ask("iot:Connect", "client", self.client_id)
 
     def _status(self) -> str:
@@ -68,7 +68,7 @@ class Client:
         if topic.startswith("$"):
             request = reserved_topics.request(topic)
             if request is None:
-                return f"{topic} is a reserved topic that clients do not publish to"
+                return f"{topic} is a reserved topic that clients cannot publish to"
             self._refresh()
             if request.thing is None and self._certificate_id is None:
                 return f"{topic} is only for clients with a certificate"
@@ -81,15 +81,15 @@ class Client:
     def subscribe(self, name: str) -> str:
         """Why it may not subscribe to a topic filter."""
         if not reserved_topics.can_subscribe(name):
-            return f"{name} is for reserved topics that clients do not receive from"
+            return f"{name} is for reserved topics that clients cannot receive from"
         if self._certificate_id is None and name.startswith("$"):
             self._refresh()
             own = self._thing is not None and name.startswith(f"$aws/things/{self._thing}/")
-            return "" if own else f"without TLS only topics of the thing {self.client_id} are for this client"
+            return "" if own else f"without TLS this client may only use topics of the thing {self.client_id}"
         return self._ask("iot:Subscribe", "topicfilter", name)
 
     def receive(self, topic: str) -> str:
-        """Why it may not receive a message of a topic."""
+        """Why it may not receive a message on a topic."""
         return self._ask("iot:Receive", "topic", topic)
 
     def _ask(self, action: str, kind: str, name: str) -> str:
@@ -109,7 +109,7 @@ class Client:
         return self._engine.arn(kind, name)
 
     def _refresh(self) -> None:
-        """Read what the registry says about it, if that has changed."""
+        """Read the registry's data about it again if they changed."""
         if self._version == self._engine.rights_version:
             return
         self._version = self._engine.rights_version
@@ -135,5 +135,5 @@ def _is_thing_name(text: str) -> bool:
 
 
 def clients(engine: Engine) -> Callable[[bytes | None, str, str | None], Client]:
-    """What makes clients of (certificate as DER or None without TLS, client id, IP address)."""
+    """Returns a function from (certificate as DER or None without TLS, client id, IP address) to Client."""
     return lambda certificate, client_id, address: Client(engine, certificate, client_id, address)

@@ -1,10 +1,10 @@
 """An MQTT 3.1.1 broker on asyncio with AWS IoT's own rules: QoS 0 and 1, wills, retained messages, persistent sessions.
 
-It knows nothing of jobs. Who a client is, what it may do, and what happens to messages on `$aws/` topics is decided by
-the functions it is given. What AWS answers by closing the connection (QoS 2, too large a payload, a forbidden topic,
-too many filters) closes it here ("AWS IoT Core message broker and protocol limits").
+The broker does not know about jobs. Its caller supplies functions that identify clients, check permissions and handle
+messages on `$aws/` topics. Where AWS closes the connection (QoS 2, a payload that is too large, a forbidden topic, too
+many filters), so does this broker ("AWS IoT Core message broker and protocol limits").
 
-Whatever it acknowledges is in its store before, but for clean sessions and QoS 0, which are in memory only."""
+It stores everything before it acknowledges it, except clean sessions and QoS 0 messages, which are in memory only."""
 
 import asyncio
 import logging
@@ -25,12 +25,12 @@ MAX_FILTERS_IN_SUBSCRIBE = 8
 MAX_SUBSCRIPTIONS = 50
 MAX_CLIENT_ID = 128  # bytes
 MAX_CONNECTIONS = 6000
-MAX_SESSIONS = 6000  # connected ones and those kept for clients that are away
+MAX_SESSIONS = 6000  # of connected clients, and persistent ones of disconnected clients
 MAX_RETAINED = 1000
 SHORTEST_KEEP_ALIVE, LONGEST_KEEP_ALIVE = 30, 1200  # seconds
-SESSION_LIFE = 3600.0  # seconds that a persistent session outlives its connection, by the clock given
-_BACKLOG = 500  # connections that wait to be accepted, and are then accepted in one go
-SPARE_FILES = _BACKLOG + 100  # what else the process may have open
+SESSION_LIFE = 3600.0  # seconds of the given clock that a persistent session outlives its connection
+_BACKLOG = 500  # connections that the system holds until they are accepted, all at once
+SPARE_FILES = _BACKLOG + 100  # files that the process needs for everything else
 
 REFUSED_PROTOCOL, REFUSED_CLIENT_ID, UNAVAILABLE, NOT_AUTHORIZED = 1, 2, 3, 7
 
@@ -41,11 +41,14 @@ Identify = Callable[[bytes | None, str, str | None], Client]
 
 
 class Broker:
-    """identify(certificate as DER, or None without TLS, client id, IP address): who that is, and what it may do.
-    on_publish(session, topic, payload): gets messages on `$aws/` topics, which no subscriber sees; must not raise.
-    store: with what an earlier broker has left in it. clock: gives epoch seconds.
-    on_presence(session, None when it connected, else why its connection ended) and on_message(session, whether the
-    client sent it, message): for whoever shows that."""
+    """A broker.
+
+    identify(certificate as DER, or None without TLS, client id, IP address): returns the client with its permissions.
+    on_publish(session, topic, payload): receives messages on `$aws/` topics, which no subscriber gets; must not raise.
+    store: may hold the state of an earlier broker. clock: returns epoch seconds.
+    on_presence(session, reason): reason is None after CONNECT, else why the connection ended.
+    on_message(session, whether the client sent it, message): called for every message; for display.
+    """
 
     def __init__(
         self, identify: Identify, on_publish: OnPublish, store: SessionStore, clock: Callable[[], float]
@@ -55,7 +58,7 @@ class Broker:
         self._store = store
         self._clock = clock
         self._sessions: dict[str, Session] = {}
-        self._away: set[Session] = set()  # those that wait for their client to come back
+        self._away: set[Session] = set()  # persistent sessions without a connection
         self._tree = topics.FilterTree()
         self.on_presence: Callable[[Session, str | None], None] = lambda session, why: None
         self.on_message: Callable[[Session, bool, Message], None] = lambda session, from_client, message: None
@@ -71,15 +74,15 @@ class Broker:
             session.restore(self._store.messages(client_id))
             for name, qos in self._store.subscriptions(client_id).items():
                 self._add_filter(session, name, qos)
-            if expires_at is None:  # Its client was connected when the service was killed.
+            if expires_at is None:  # the client was connected when the service was killed
                 self._disconnected(session)
             else:
-                # An earlier clock, faster than real time, may have been far ahead of this one.
+                # The earlier service's clock may have run faster and so be far ahead of this one.
                 session.expires_at = min(expires_at, latest_end)
                 self._away.add(session)
 
     async def listen(self, host: str, port: int, context: ssl.SSLContext | None) -> int:
-        """Accept connections, over TLS with a context; returns the port. Raises OSError when it is in use."""
+        """Accept connections, over TLS if a context is given; returns the port. Raises OSError if it is in use."""
         server = await asyncio.get_running_loop().create_server(
             lambda: Connection(context, self), host, port, backlog=_BACKLOG
         )
@@ -93,7 +96,7 @@ class Broker:
         for connection in list(self._connections):
             connection.abort("the service stopped")
         while self._connections:
-            await asyncio.sleep(0)  # until the loop has told each that it is gone
+            await asyncio.sleep(0)  # until the loop has called connection_lost of each
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> None:
         """Send a message to every subscriber, at the lower of its QoS and the subscriber's."""
@@ -112,14 +115,14 @@ class Broker:
         if message.payload and message.qos:
             self._store.save_retained(message)
         elif old is not None and old.qos:
-            self._store.delete_retained(topic)  # What a message of QoS 0 replaces must not come back, either.
+            self._store.delete_retained(topic)  # A QoS 0 message is not stored, but it replaces the stored one.
         if message.payload:
             self._retained[topic] = replace(message, retain=True)
         else:
             self._retained.pop(topic, None)
 
     def deliver(self, session: Session, topic: str, payload: bytes) -> None:
-        """Send a message to one client, once, whether it has subscribed or not; at QoS 1 if it has subscribed so."""
+        """Send a message once to one client, subscribed or not; at QoS 1 only if its subscription has QoS 1."""
         self._send(session, Message(topic, payload), min(1, self._tree.find(topic).get(session, 0)))
 
     def _send(self, session: Session, message: Message, qos: int) -> None:
@@ -127,13 +130,13 @@ class Broker:
         session.deliver(message, qos)
 
     def cut(self, thing: str) -> None:
-        """Break the connections of the thing's clients."""
+        """Abort the connections of the thing's clients."""
         for connection, session in list(self._connections.items()):
             if session is not None and session.client_id == thing:
                 connection.abort("cut on request")
 
     def review(self) -> None:
-        """Disconnect clients whose identity changed after they connected."""
+        """Disconnect clients that are no longer allowed to be connected."""
         for connection, session in list(self._connections.items()):
             reason = session.client.review() if session is not None and session.client is not None else ""
             if reason:
@@ -141,7 +144,7 @@ class Broker:
                 connection.close(reason)
 
     def opened(self, connection: Connection) -> None:
-        """Count the connection from now on, even if it never sends CONNECT (Owner.opened)."""
+        """Count the connection, even before it sends CONNECT (Owner.opened)."""
         if len(self._connections) >= _most_connections():
             raise Forbidden(f"more than {_most_connections()} connections")
         self._connections[connection] = None
@@ -155,11 +158,11 @@ class Broker:
             self.on_presence(session, connection.why)
 
     def gone(self, connection: Connection) -> None:
-        """Free the place of the connection (Owner.gone)."""
+        """Stop counting the connection (Owner.gone)."""
         self._connections.pop(connection, None)
 
     def received(self, connection: Connection, first: int, body: bytes) -> None:
-        """Handle a packet. CONNECT must be the first, and the only one of its kind (Owner.received)."""
+        """Handle a packet. CONNECT must be the first packet and must not be repeated (Owner.received)."""
         session = self._connections[connection]
         if session is not None:
             self._serve(session, connection, first, body)
@@ -194,7 +197,7 @@ class Broker:
         connection.allow_silence(min(max(asked, SHORTEST_KEEP_ALIVE), LONGEST_KEEP_ALIVE) * 1.5)
 
     def _denial(self, newcomer: Session, will: Message | None) -> int:
-        """The CONNACK code: 0, or why the client may not connect."""
+        """The CONNACK code to refuse the connection with; 0 to accept it."""
         now = self._clock()
         for session in [session for session in self._away if session.expires_at <= now]:
             self._forget(session)
@@ -208,13 +211,13 @@ class Broker:
         return 0
 
     def _open_session(self, newcomer: Session) -> Session:
-        """The client's kept session if it wants to resume one, otherwise the new one."""
+        """The client's persistent session if the client wants to resume it, otherwise the new one."""
         old = self._sessions.get(newcomer.client_id)
         if old is not None and old.connection is not None:
-            # The new connection wins; the old one ends like a lost connection, with its will.
+            # The old connection ends like a lost one: its will is published.
             _log.warning(
-                "%s connected once more, and its earlier connection was cut: it lost its link, or two boards have the "
-                "same client id", newcomer.client_id,
+                "%s connected again, and its earlier connection was closed: either its link broke, or two boards use "
+                "the same client id", newcomer.client_id,
             )
             old.connection.abort("another client connected with the same client id")
         kept = self._sessions.get(newcomer.client_id)

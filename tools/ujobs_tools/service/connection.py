@@ -23,27 +23,27 @@ _log = logging.getLogger(__name__)
 
 
 class Forbidden(Exception):
-    """AWS closes the connection for this; the text is for the log."""
+    """Something for which AWS closes the connection; the text is for the log."""
 
 
 class Owner(Protocol):
-    """Is told what happens to a connection."""
+    """Handles the events of a connection."""
 
     def opened(self, connection: "Connection") -> None:
-        """The connection was opened. Raises Forbidden when there is no room for it."""
+        """The connection was opened. Raises Forbidden if there are too many."""
 
     def received(self, connection: "Connection", first: int, body: bytes) -> None:
         """A packet arrived. Raises PacketError or Forbidden to have the connection closed."""
 
     def ended(self, connection: "Connection") -> None:
-        """The client sends nothing more; written data may still be in flight. May be called more than once."""
+        """The client sends nothing more, but data to it may still be in flight. Can be called more than once."""
 
     def gone(self, connection: "Connection") -> None:
         """The connection is closed."""
 
 
 class Connection(asyncio.Protocol):
-    """context: for TLS, None without. name: who it is, for the log. why: what ended it, "" while it lasts."""
+    """context: of TLS; None: no TLS. name: for the log. why: the reason why it ended, "" while it is open."""
 
     def __init__(self, context: ssl.SSLContext | None, owner: Owner) -> None:
         self.name = "connection"
@@ -55,8 +55,8 @@ class Connection(asyncio.Protocol):
         self._unsent_size = 0
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = None if context is None else context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._secure = False  # between the handshake and a failure of TLS
-        self._farewell = False  # the client will send nothing more over TLS
+        self._secure = False  # True from the TLS handshake until TLS fails
+        self._farewell = False  # True once the client has closed its side of TLS
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -76,13 +76,13 @@ class Connection(asyncio.Protocol):
         return self._unsent_size + self._transport.get_write_buffer_size()
 
     def allow_silence(self, seconds: float) -> None:
-        """Close the connection from now on when no packet arrives for this time."""
+        """Close the connection whenever no packet arrives for this many seconds."""
         self._silence = seconds
         self._timer.cancel()
         self._timer = self._loop.call_later(seconds, self._check_silence)
 
     def write(self, data: bytes) -> None:
-        """Send bytes, at the latest at the end of this turn of the event loop."""
+        """Send bytes, at the latest at the end of this iteration of the event loop."""
         if self.closed:
             return
         if not self._unsent:
@@ -93,13 +93,13 @@ class Connection(asyncio.Protocol):
             self._guarded(self._flush)
 
     def close(self, why: str) -> None:
-        """Close the connection once everything is written, after PATIENCE at the latest."""
+        """Close the connection once everything is written, or after PATIENCE."""
         if self.closed:
             return
         self._flush()
         self._end(why)
         if self._tls is not None and self._secure:
-            with contextlib.suppress(ssl.SSLError):  # It misses the client's own farewell, which is not waited for.
+            with contextlib.suppress(ssl.SSLError):  # raised because we do not wait for the client's close_notify
                 self._tls.unwrap()
             self._send_encrypted()
         self._transport.close()
@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
         self._guarded(self._take, data)
 
     def _guarded(self, function: Callable[..., None], *arguments: object) -> None:
-        """An error with one client must close only its connection."""
+        """Catch every exception: an error of one client must close only its own connection."""
         try:
             function(*arguments)
             return
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
         if left > 0:
             self._timer = self._loop.call_later(left, self._check_silence)
         else:
-            why = "nothing heard in time"
+            why = "no packet arrived in time"
             _log.info("%s closed: %s", self.name, why)
             self.close(why)
 
@@ -221,7 +221,7 @@ class Connection(asyncio.Protocol):
 
 
 def _packet_bounds(buffer: bytes, at: int) -> tuple[int, int] | None:
-    """Where the body of the packet that begins at `at` begins and ends; None when not all of it is there yet."""
+    """The start and end of the body of the packet at `at`; None if the packet is not complete yet."""
     if at == len(buffer):
         return None
     packets.check_flags(buffer[at])

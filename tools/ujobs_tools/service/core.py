@@ -19,7 +19,7 @@ PENDING_LIMIT = 10  # "Jobs limits": pending executions listed by GetPendingJobE
 
 
 def _without_null_members(value: Any) -> Any:
-    # AWS serialises documents again for the device, without these.
+    # AWS serialises documents again for the device and drops the spaces.
     if isinstance(value, dict):
         return {name: _without_null_members(member) for name, member in value.items() if member is not None}
     if isinstance(value, list):
@@ -30,10 +30,10 @@ def _without_null_members(value: Any) -> Any:
 class Core:
     """The store, the clock and the hooks.
 
-    clock: gives epoch seconds. region, account: for ARNs. on_notification(thing, "notify" | "notify-next", payload) is
-    called for each notification, after the change that causes it is stored; on_change() after each stored change of
-    executions; on_identity_change() when some clients may do less than before. rights_version: another number after
-    each change of what clients may do. Nothing else is kept in memory that a restart would lose.
+    clock: returns epoch seconds. region, account: for ARNs. on_notification(thing, "notify" | "notify-next", payload):
+    called for each notification, after the change that causes it is stored. on_change(): called after each stored
+    change of executions. on_identity_change(): called when clients may have lost permissions. rights_version: changes
+    with every change of permissions. All other state is in the store, so a restart loses nothing.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class Core:
 
     @contextmanager
     def _change(self, things: Iterable[str]) -> Iterator[float]:
-        """A transaction that may change executions of these things, and of those that it is told to `_watch`; gives the
-        time to use in it.
+        """A transaction that may change executions of these things, and of those given to `_watch`; yields the time to
+        use in it.
 
-        After it is stored: `notify` to each thing whose set of pending executions is another one now, `notify-next` to
-        each whose front of the queue is another execution now ("Jobs notifications": a front that merely starts, or
-        reports progress, causes neither).
+        Once it is stored, each thing whose set of pending executions has changed gets `notify`, and each thing whose
+        queue has another execution at its front gets `notify-next`. An execution that starts or reports progress
+        causes neither ("Jobs notifications").
         """
         now = self.clock()
         with self.store.transaction():
@@ -80,7 +80,7 @@ class Core:
         self.on_change()
 
     def _watch(self, things: Iterable[str]) -> None:
-        """Also notify these things of changes in this transaction from now on."""
+        """Also notify these things of changes that this transaction makes from now on."""
         for thing in things:
             if thing not in self._fronts:
                 self._fronts[thing] = self.store.front(thing)
@@ -98,7 +98,7 @@ class Core:
         return payload
 
     def _document(self, job_id: str) -> Any:
-        """The job document as a device gets it."""
+        """The job document as sent to a device."""
         return _without_null_members(json.loads(self.store.document(job_id)))
 
     def _start(self, execution: Execution, now: float) -> None:
@@ -111,7 +111,7 @@ class Core:
 
     def _save(self, execution: Execution, now: float) -> None:
         """Store the current state of an execution as its next version."""
-        if execution.status != model.REMOVED:  # the only change that AWS counts no version for
+        if execution.status != model.REMOVED:  # the only status for which AWS does not increment the version
             execution.version += 1
         execution.last_updated_at = now
         self.store.save_execution(execution)
@@ -119,7 +119,7 @@ class Core:
         _log.info("%s: job %s %s  %s", execution.thing, execution.job_id, execution.status, details)
 
     def _end(self, execution: Execution, status: str, now: float) -> None:
-        """Store a terminal status, then retry the execution or complete the job where that is due."""
+        """Store a terminal status; then create the retry that is due, and complete the job if it is done."""
         execution.status = status
         execution.step_deadline = execution.job_deadline = None
         self._save(execution, now)
@@ -133,7 +133,7 @@ class Core:
         self._settle(job, now)
 
     def _may_retry(self, job: Job, execution: Execution) -> bool:
-        # Only FAILED and TIMED_OUT are ever retried, and not when the thing has left (JobExecutionsRetryConfig).
+        # Only FAILED and TIMED_OUT are retried, and only while the thing is a target (JobExecutionsRetryConfig).
         failures = (model.FAILED, model.TIMED_OUT)
         if not job.retries or execution.status not in failures:
             return False
@@ -148,7 +148,7 @@ class Core:
         return any(limits.target(arn) in targets for arn in job.targets)
 
     def _queue(self, things: Sequence[str], job_id: str, now: float) -> None:
-        """Queue each thing's first execution of a job, or the next one when the latest is over."""
+        """Queue each thing's first execution of a job, or another one if its latest has ended."""
         for thing in things:
             latest = self.store.execution(thing, job_id, None)
             if latest is None or latest.status in model.TERMINAL:
@@ -157,8 +157,10 @@ class Core:
             _log.info("job %s queued for %s", job_id, things[0] if len(things) == 1 else f"{len(things)} things")
 
     def _settle(self, job: Job, now: float) -> None:
-        """Cancel a job that meets one of its abort criteria. A SNAPSHOT job is COMPLETED once all its executions are
-        over, a CONTINUOUS one only when its schedule has ended as well."""
+        """Cancel a job that meets one of its abort criteria, or complete it if it is done.
+
+        A SNAPSHOT job is done when all its executions have ended; a CONTINUOUS one also needs its schedule to end.
+        """
         if job.status not in model.UNDER_WAY:
             return
         reason = abort.reason(job.abort, self.store.counts(job.job_id)) if job.abort else None
@@ -180,7 +182,7 @@ class Core:
     def _cancel(
         self, job: Job, now: float, reason_code: str | None, comment: str | None, force: bool = False
     ) -> None:
-        """Cancel a job and its QUEUED executions; with force those IN_PROGRESS as well."""
+        """Cancel a job and its QUEUED executions; with force also those IN_PROGRESS."""
         job.status = model.CANCELED
         job.reason_code, job.comment, job.force_canceled = reason_code, comment, force
         job.completed_at = job.last_updated_at = now

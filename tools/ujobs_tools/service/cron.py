@@ -1,6 +1,6 @@
 """AWS's cron expressions: `cron(minutes hours day-of-month month day-of-week year)`, in UTC.
 
-As "Cron expressions" in the EventBridge user guide: six fields with `*`, `?`, lists, ranges, steps and names; days of
+Source: "Cron expressions" in the EventBridge user guide. Six fields with `*`, `?`, lists, ranges, steps, names; days of
 the week are 1 (Sunday) to 7. `L`, `W` and `#` are not implemented."""
 
 import re
@@ -17,17 +17,17 @@ _FIELDS = (
     ("day of week", 1, 7, _DAYS), ("year", 1970, 2199, ()),
 )
 _PART = re.compile(r"(\*|\?|(\d+|[A-Z]{3})(?:-(\d+|[A-Z]{3}))?)(?:/(\d+))?")
-_DAYS_AHEAD = 8 * 366  # far enough for a 29 February
+_DAYS_AHEAD = 8 * 366  # always contains a 29 February
 
 
 @dataclass(frozen=True)
 class Cron:
-    """The moments that an expression stands for. fields: the values of each field, in their order."""
+    """A parsed expression. fields: the allowed values of each field, in the expression's order."""
 
     fields: tuple[frozenset[int], ...]
 
     def after(self, moment: float) -> Iterator[float]:
-        """The moments later than this one, in order; epoch seconds."""
+        """The times after this one that match, in order; epoch seconds."""
         minutes, hours, days, months, weekdays, years = self.fields
         day = datetime.fromtimestamp(moment, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         for ahead in range(_DAYS_AHEAD):
@@ -43,7 +43,7 @@ class Cron:
 
 
 def parse(expression: str, name: str) -> Cron:
-    """The expression. name: of the member, for messages. Raises ApiError InvalidRequest, NotImplemented."""
+    """Parse an expression. name: the request member, for messages. Raises ApiError InvalidRequest, NotImplemented."""
     match = re.fullmatch(r"cron\(\s*(.*?)\s*\)", expression)
     fields = match[1].upper().split() if match else []
     if len(fields) != len(_FIELDS):
@@ -60,7 +60,7 @@ def _values(text: str, name: str, field: str, least: int, most: int, words: tupl
         if match is None:
             if re.fullmatch(r"L|\d*[LW]|LW|\w+#\d", part):
                 raise ApiError("NotImplemented", f"{name}: {part} as {field} is not implemented by this service.")
-            raise invalid(f"{name}: {part!r} is no {field}")
+            raise invalid(f"{name}: {part!r} is not a valid {field}")
         whole, begin, end, step = match.groups()
         if begin is None:
             first, last = least, most
@@ -68,7 +68,7 @@ def _values(text: str, name: str, field: str, least: int, most: int, words: tupl
             first = _number(begin, name, field, least, most, words)
             last = _number(end, name, field, least, most, words) if end else most if step else first
         if last < first or step == "0" or (whole == "?" and field not in ("day of month", "day of week")):
-            raise invalid(f"{name}: {part!r} is no {field}")
+            raise invalid(f"{name}: {part!r} is not a valid {field}")
         found.update(range(first, last + 1, int(step or 1)))
     return frozenset(found)
 
@@ -76,5 +76,5 @@ def _values(text: str, name: str, field: str, least: int, most: int, words: tupl
 def _number(text: str, name: str, field: str, least: int, most: int, words: tuple[str, ...]) -> int:
     value = words.index(text) + least if text in words else int(text) if text.isdigit() else -1
     if not least <= value <= most:
-        raise invalid(f"{name}: {text!r} is no {field}: {least} to {most}")
+        raise invalid(f"{name}: {text!r} is not a valid {field}: {least} to {most}")
     return value

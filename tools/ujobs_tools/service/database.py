@@ -1,8 +1,8 @@
 """The SQLite file under the store: schema, opening, transactions.
 
-Write-ahead logging with synchronous=NORMAL: a committed transaction survives the process being killed at any moment.
-Requests find what they need by index. Each index also
-holds the rows' sequence numbers, in order, so that pages and queues are read from it without sorting."""
+Write-ahead logging with synchronous=NORMAL: a committed transaction survives if the process is killed at any moment.
+Every request is served by an index. Each index also holds the rows' sequence numbers in order, so pages and queues are
+read without sorting."""
 
 import json
 import sqlite3
@@ -108,7 +108,7 @@ def encode(value: Any) -> str | None:
 
 
 def decode(text: str | None) -> Any:
-    """What `encode` stored."""
+    """The value that `encode` stored."""
     return None if text is None else json.loads(text)
 
 
@@ -117,19 +117,19 @@ def _storable(value: Any) -> Any:
 
 
 class StoreError(Exception):
-    """The database file cannot be used; the message says why."""
+    """The database file cannot be used; the text gives the reason."""
 
 
 class Database:
-    """A database file, made when it is not there yet; only its owner may read it. path: a file, or ":memory:".
+    """A database file, created if missing and readable by its owner only. path: a file, or ":memory:".
 
-    Raises OSError when it cannot be created, StoreError when it is no database, is in use by another process, or is of
-    another version.
+    Raises OSError if the file cannot be created, StoreError if it is not a database, is in use by another process, or
+    has another schema version.
     """
 
     def __init__(self, path: Path | str) -> None:
         if path != ":memory:":
-            make_private(Path(path))  # SQLite gives its journals the same permissions.
+            make_private(Path(path))  # SQLite copies these permissions to its journals.
         self._connection = sqlite3.connect(path, timeout=0.2, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         try:
@@ -141,7 +141,7 @@ class Database:
             raise StoreError(f"{path}: {reason}") from error
 
     def _open(self) -> None:
-        # The exclusive lock keeps a second service from answering out of the same file.
+        # The exclusive lock prevents a second service from using the same file.
         for pragma in (
             "locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"
         ):
@@ -153,12 +153,12 @@ class Database:
             raise StoreError(f"has schema version {version}; this service reads version {_VERSION}")
 
     def close(self) -> None:
-        """Close the file; everything committed is in it."""
+        """Close the file."""
         self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes made inside become durable together at the end, or none of them when an exception passes."""
+        """Commit all changes made inside together at the end, or none of them if an exception is raised."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -178,7 +178,7 @@ class Database:
         return self._execute(statement, *values).fetchall()
 
     def _update(self, table: str, key: str, **columns: Any) -> None:
-        """Write these columns of the row that has the key column's value; as for _insert."""
+        """Set these columns of the row whose `key` column has this value; columns as in _insert."""
         row = columns.pop(key)
         assignments = ", ".join(f"{name} = ?" for name in columns)
         statement = f"UPDATE {table} SET {assignments} WHERE {key} = ?"
@@ -192,7 +192,7 @@ class Database:
         return None if row is None else row[0]
 
     def _insert(self, table: str, **columns: Any) -> int:
-        """Add a row. columns: by name; maps and lists go into TEXT columns."""
+        """Add a row. columns: values by name; maps and lists are stored as JSON text."""
         marks = ", ".join("?" * len(columns))
         statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
         return self._execute(statement, *map(_storable, columns.values())).lastrowid or 0

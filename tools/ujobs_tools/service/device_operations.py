@@ -1,7 +1,7 @@
-"""The four operations a device has, the same over MQTT and HTTP ("Jobs device MQTT API", "IoT Jobs Data Plane").
+"""The device's four operations, the same over MQTT and HTTP ("Jobs device MQTT API", "IoT Jobs Data Plane").
 
-Requests are the members as parsed from JSON; every one of them is checked here. What AWS leaves open is decided on the
-side that a careless device notices: start-next leaves the timer of an execution that is already IN_PROGRESS alone."""
+Requests are parsed JSON; every member is checked here. AWS does not document whether start-next renews the step timer
+of an execution that is already IN_PROGRESS: here it does not, so that a device that relies on it fails visibly."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class DeviceOperations(Core):
         return reply
 
     def start_next(self, thing: str, request: Request) -> dict[str, Any]:
-        """Start the front of the queue, or hand it out unchanged when it is IN_PROGRESS: {"execution"}, {} when idle.
+        """Start the front of the queue, or return it unchanged if it is IN_PROGRESS: {"execution"}, or {} if none.
 
         request: statusDetails, stepTimeoutInMinutes (1 to 10080). Raises ApiError InvalidRequest.
         """
@@ -48,7 +48,7 @@ class DeviceOperations(Core):
         return {"execution": self._view(execution, include_document=True)}
 
     def describe(self, thing: str, job_id: str, request: Request) -> dict[str, Any]:
-        """One execution that is not over, or with job_id "$next" the front of the queue ({} when there is none).
+        """One execution that has not ended; with job_id "$next" the front of the queue, or {} if none.
 
         request: executionNumber (default: the latest), includeJobDocument (default true). Raises ApiError
         InvalidRequest, ResourceNotFound, TerminalStateReached.
@@ -67,7 +67,7 @@ class DeviceOperations(Core):
         return {"execution": self._view(execution, include_document)}
 
     def update(self, thing: str, job_id: str, request: Request) -> dict[str, Any]:
-        """Report a status, with progress or result: {} plus executionState and jobDocument when asked for.
+        """Report a status with progress or a result: {}, or executionState and jobDocument if requested.
 
         request: status (IN_PROGRESS, SUCCEEDED, FAILED, REJECTED), statusDetails (replaces the whole map; absent:
         unchanged), expectedVersion, executionNumber (default: the latest), stepTimeoutInMinutes (1 to 10080, or -1 to
@@ -129,7 +129,7 @@ def _settable(status: object) -> str:
 
 
 def _set_step_timer(execution: Execution, minutes: int | None, now: float) -> None:
-    # Leaving the field out leaves a running timer as it is.
+    # Without the field, a running timer continues.
     if minutes == limits.DISCARD_STEP_TIMER:
         execution.step_deadline = None
     elif minutes is not None:

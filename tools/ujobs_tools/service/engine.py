@@ -1,8 +1,8 @@
 """The Jobs service without any transport: states, versions, timers, notifications, jobs, things, thing groups,
 certificates, fleet provisioning, streams.
 
-Synchronous and single-threaded; it opens no socket and never sleeps. Time comes only from the injected clock, and all
-that it knows is in the store: a service killed at any moment goes on with what it had acknowledged."""
+Synchronous and single-threaded; it opens no socket and never sleeps. Time comes only from the injected clock. All state
+is in the store: a service that is killed at any moment continues with everything that it has acknowledged."""
 
 from typing import Any
 
@@ -18,19 +18,19 @@ from ujobs_tools.service.streams import Streams
 class Engine(DeviceOperations, JobControl, Provisioning, ManagedTemplates, Streams):
     """`Engine(store, clock, region="us-east-1", account="000000000000")`; see Core for these and for the hooks.
 
-    Whoever runs it calls `expire()` when `next_deadline()` has come, and asks for the deadline again after on_change.
+    The caller runs `expire()` when `next_deadline()` has come, and reads the deadline again after each on_change.
     """
 
     def next_deadline(self) -> float | None:
-        """The epoch seconds at which the next timer of an execution runs out, or a job goes on by its rate or schedule;
-        None while nothing is to come. Cheap."""
+        """When the next timer of an execution expires or the next step of a job's rollout or schedule is due, in epoch
+        seconds; None if nothing is due. Cheap."""
         moments = (self.store.next_deadline(), self.store.next_due_job())
         return min((moment for moment in moments if moment is not None), default=None)
 
     def expire(self) -> None:
-        """Make TIMED_OUT every execution whose step or in-progress timer has run out, and let jobs go on.
+        """Set executions whose step or in-progress timer has expired to TIMED_OUT, and advance rollouts and schedules.
 
-        The effective timer is the one of the two that ends first (UpdateJobExecution, TimeoutConfig).
+        The timer that expires first applies (UpdateJobExecution, TimeoutConfig).
         """
         due = self.store.due(self.clock())
         if due:
@@ -40,8 +40,8 @@ class Engine(DeviceOperations, JobControl, Provisioning, ManagedTemplates, Strea
         self.advance_jobs()
 
     def time_out(self, thing: str) -> None:
-        """Make the thing's execution that is IN_PROGRESS TIMED_OUT, as if its timer had run out now. Raises ApiError
-        ResourceNotFound when there is none."""
+        """Set the thing's IN_PROGRESS execution to TIMED_OUT, as if its timer had expired. Raises ApiError
+        ResourceNotFound if there is none."""
         front = next(iter(self.store.pending(thing, 1)), None)
         execution = existing(
             front if front and front.status == model.IN_PROGRESS else None, f"No execution of {thing} is IN_PROGRESS."
@@ -50,7 +50,7 @@ class Engine(DeviceOperations, JobControl, Provisioning, ManagedTemplates, Strea
             self._end(execution, model.TIMED_OUT, now)
 
     def history(self, thing: str, job_id: str, execution_number: int | None = None) -> list[dict[str, Any]]:
-        """Every version the execution (default: the latest) has had, oldest first: versionNumber, status, statusDetails
+        """All versions of the execution (default: the latest), oldest first: versionNumber, status, statusDetails
         if set, at (epoch seconds). AWS has no such call. Raises ApiError ResourceNotFound."""
         execution = self._known_execution(thing, job_id, execution_number)
         return [
@@ -61,6 +61,6 @@ class Engine(DeviceOperations, JobControl, Provisioning, ManagedTemplates, Strea
         ]
 
     def latest_time(self) -> float | None:
-        """The latest time at which a stored job or execution changed: a clock that runs faster than real time has to go
-        on from there after a restart, or time would run backwards."""
+        """The time of the latest change of a stored job or execution. After a restart, a clock that runs faster than
+        real time must continue from there, or time would run backwards."""
         return self.store.latest_time()

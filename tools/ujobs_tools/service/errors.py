@@ -1,4 +1,4 @@
-"""The exception that the engine raises for a caller's mistake; each API turns it into its own error reply."""
+"""The exception that the engine raises for an invalid request; each API converts it to its own error reply."""
 
 from typing import Any, TypeVar
 
@@ -8,9 +8,9 @@ Value = TypeVar("Value")
 class ApiError(Exception):
     """A refused request.
 
-    code: the error's name without "Exception": over MQTT it is sent as it is (ErrorResponse.code in AWS's "Jobs device
-    MQTT API"), over HTTP it selects the modelled exception. message: text for people, naming the field and its limit.
-    execution_state: what the service holds, only with VersionMismatch and InvalidStateTransition of a device update.
+    code: the error's name without "Exception": over MQTT it is sent unchanged (ErrorResponse.code in AWS's "Jobs device
+    MQTT API"), over HTTP it selects the modelled exception. message: names the field and its limit.
+    execution_state: the stored state, only with VersionMismatch and InvalidStateTransition of a device update.
     fields: further members of the HTTP error body, such as resourceId with ResourceAlreadyExists.
     """
 
@@ -45,7 +45,7 @@ def wrong_state(message: str, execution_state: dict[str, Any] | None = None) -> 
 
 
 def existing(value: Value | None, message: str) -> Value:
-    """The value. Raises a ResourceNotFound error when there is none."""
+    """The value. Raises a ResourceNotFound error if it is None."""
     if value is None:
         raise not_found(message)
     return value

@@ -1,6 +1,6 @@
 """Faults on request: delayed and lost replies, throttled requests.
 
-The server asks here before it carries out a device's request on Jobs topics, and before it sends the reply."""
+The server consults this before it carries out a device's request on a Jobs topic, and before it sends the reply."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class _Trouble:
 
 
 class Faults:
-    """Faults by thing. Times are seconds of the caller's clock."""
+    """The faults of each thing. Times are seconds of the caller's clock."""
 
     def __init__(self) -> None:
         self._troubles: dict[str, _Trouble] = {}
@@ -31,15 +31,15 @@ class Faults:
         trouble.refusals, trouble.code, trouble.operation = times, code, operation
 
     def lose_replies(self, thing: str, times: int = 1) -> None:
-        """Carry out the thing's next requests, but send no reply."""
+        """Carry out the thing's next requests, but send no replies."""
         self._of(thing).lost = times
 
     def hold_replies(self, thing: str, until: float) -> None:
-        """Send the thing no reply until then; 0 ends this for later replies."""
+        """Hold back the thing's replies until that time; 0 stops holding back later replies."""
         self._of(thing).held_until = until
 
     def refusal(self, thing: str, operation: str) -> ApiError | None:
-        """The error with which to answer this request; None to carry it out."""
+        """The error to answer this request with; None: carry it out."""
         trouble = self._troubles.get(thing)
         if trouble is None or not trouble.refusals or trouble.operation not in ("", operation):
             return None
@@ -47,7 +47,7 @@ class Faults:
         return ApiError(trouble.code, "Refused on request: see ujobs serve --faults.")
 
     def delay(self, thing: str, now: float) -> float | None:
-        """Seconds to hold back a reply; None to lose it."""
+        """Seconds to hold back a reply; None: do not send it."""
         trouble = self._troubles.get(thing)
         if trouble is None:
             return 0.0

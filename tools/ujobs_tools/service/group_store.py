@@ -8,8 +8,8 @@ from ujobs_tools.service.database import Database, decode
 
 @dataclass(slots=True)
 class ThingGroup:
-    """A static thing group. id: its UUID. path: the names from the root of its hierarchy down to its own, with `/`
-    between them, which no name has; it never changes, as a group's parent cannot."""
+    """A static thing group. id: its UUID. path: the names from the root of its hierarchy to its own, joined by `/`,
+    which names cannot contain; it never changes, because a group's parent cannot change."""
 
     name: str
     id: str
@@ -21,7 +21,7 @@ class ThingGroup:
 
     @property
     def line(self) -> list[str]:
-        """The names from the root down to its own."""
+        """The names in its path."""
         return self.path.split("/")
 
 
@@ -46,7 +46,7 @@ class GroupStore(Database):
         self._execute("DELETE FROM thing_groups WHERE name = ?", name)
 
     def groups_below(self, path: str, recursive: bool) -> list[str]:
-        """The names of the groups whose parent has this path; recursive: and of all groups below those."""
+        """The names of the groups whose parent has this path; recursive: also of all groups below them."""
         start = f"{path}/" if path else ""
         return self._column(
             "SELECT name FROM thing_groups WHERE instr(path, ?) = 1 AND (? OR path = ? || name)",
@@ -60,7 +60,7 @@ class GroupStore(Database):
         self._execute("DELETE FROM thing_group_members WHERE thing_group = ? AND thing = ?", group, thing)
 
     def members(self, group: ThingGroup, recursive: bool) -> list[str]:
-        """The things in a group; recursive: and in all groups below it."""
+        """The things in a group; recursive: also in all groups below it."""
         return self._column(
             "SELECT DISTINCT thing FROM thing_group_members JOIN thing_groups ON name = thing_group "
             "WHERE name = ? OR ? AND instr(path, ? || '/') = 1 ORDER BY thing",
@@ -68,7 +68,7 @@ class GroupStore(Database):
         )
 
     def members_after(self, group: ThingGroup, recursive: bool, after: str, limit: int) -> list[str]:
-        """As `members`, by name: at most `limit`, beginning after `after`."""
+        """The things in a group, sorted by name: at most `limit`, starting after the name `after`."""
         names = [group.name, *(self.groups_below(group.path, recursive=True) if recursive else ())]
         found = [
             self._column(
@@ -80,7 +80,7 @@ class GroupStore(Database):
         return sorted(set(chain.from_iterable(found)))[:limit]
 
     def lines_of(self, thing: str) -> list[list[str]]:
-        """For each group that a thing is in itself, the names from the root down to the group's."""
+        """For each group that a thing is directly in: the names in the group's path."""
         paths = self._column(
             "SELECT path FROM thing_group_members JOIN thing_groups ON name = thing_group WHERE thing = ?", thing
         )

@@ -1,7 +1,7 @@
-"""Static thing groups: hierarchies of them, who is in them, and what joining or leaving one does to jobs.
+"""Static thing groups: their hierarchies, their members, and how joining or leaving a group affects jobs.
 
-Method and parameter names are boto3's for the `iot` client. A CONTINUOUS job for a group, or for a group above it, gets
-an execution for each thing that joins; a thing that is no target any more loses one that is QUEUED."""
+Method and parameter names are boto3's for the `iot` client. When a thing joins a group, it gets an execution of each
+CONTINUOUS job for that group or a group above it. When it is no longer a target, its QUEUED execution is removed."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,17 @@ from ujobs_tools.service.registry import Registry
 
 MAX_ATTRIBUTES = 50
 MAX_DEPTH = 7
-MAX_GROUPS = 10  # that one thing can be in
+MAX_GROUPS = 10  # of one thing
 
 
 class Groups(JobCourse, Registry):
-    """CreateThingGroup and its like; all raise ApiError."""
+    """CreateThingGroup and related operations; all raise ApiError."""
 
     def create_thing_group(
         self, thingGroupName: str, parentGroupName: str | None = None,
         thingGroupProperties: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Make a group; the same one again is the same group, with other properties or another parent
+        """Create a group. Repeating the call is harmless; with other properties or another parent it raises
         ResourceAlreadyExists."""
         name = limits.thing_name(thingGroupName, "thingGroupName")
         above = []
@@ -79,7 +79,7 @@ class Groups(JobCourse, Registry):
     def update_thing_group(
         self, thingGroupName: str, thingGroupProperties: Mapping[str, Any], expectedVersion: int | None = None
     ) -> dict[str, Any]:
-        """Change the description, if there is one here, and the attributes, as UpdateThing does."""
+        """Change the description, if one is given, and the attributes as UpdateThing does."""
         group = self._known_group(thingGroupName)
         limits.expected_version(expectedVersion, group.version)
         _set_properties(group, thingGroupProperties)
@@ -103,7 +103,7 @@ class Groups(JobCourse, Registry):
         self, parentGroup: str | None = None, namePrefixFilter: str = "", recursive: bool = False,
         maxResults: int | None = None, nextToken: str | None = None,
     ) -> dict[str, Any]:
-        """All groups by name, or those right below one, with `recursive` all below it."""
+        """All groups sorted by name, or those directly below one; with `recursive` all below it."""
         path = "" if parentGroup is None else self._known_group(parentGroup).path
         names = self.store.groups_below(path, recursive or parentGroup is None)
         found = [name for name in names if name.startswith(namePrefixFilter)]
@@ -112,14 +112,14 @@ class Groups(JobCourse, Registry):
     def list_thing_groups_for_thing(
         self, thingName: str, maxResults: int | None = None, nextToken: str | None = None
     ) -> dict[str, Any]:
-        """The groups that a thing is in, and those above them, by name."""
+        """The groups that a thing is in and the groups above them, sorted by name."""
         names = self.store.groups_over(self._known_thing(thingName).name)
         return paging.page_of_names("thingGroups", names, self._group_view, maxResults, nextToken)
 
     def list_things_in_thing_group(
         self, thingGroupName: str, recursive: bool = False, maxResults: int | None = None, nextToken: str | None = None
     ) -> dict[str, Any]:
-        """The names of the things in a group, with `recursive` also of those in the groups below it."""
+        """The names of the things in a group; with `recursive` also of those in the groups below it."""
         limit = paging.size(maxResults)
         group, after = self._known_group(thingGroupName), paging.position(nextToken) or ""
         return paging.page("things", self.store.members_after(group, recursive, after, limit + 1), limit, str, str)
@@ -128,7 +128,7 @@ class Groups(JobCourse, Registry):
         self, thingGroupName: str | None = None, thingGroupArn: str | None = None, thingName: str | None = None,
         thingArn: str | None = None,
     ) -> dict[str, Any]:
-        """Let a thing join a group: at most 10 groups, of different hierarchies."""
+        """Add a thing to a group. It can be in at most 10 groups, each of another hierarchy."""
         group = self._known_group(_name("thinggroup", thingGroupName, thingGroupArn))
         thing = self._known_thing(_name("thing", thingName, thingArn)).name
         lines = self.store.lines_of(thing)
@@ -150,7 +150,7 @@ class Groups(JobCourse, Registry):
         self, thingGroupName: str | None = None, thingGroupArn: str | None = None, thingName: str | None = None,
         thingArn: str | None = None,
     ) -> dict[str, Any]:
-        """Let a thing leave a group; it need not be in it."""
+        """Remove a thing from a group; nothing happens if it is not in it."""
         group = self._known_group(_name("thinggroup", thingGroupName, thingGroupArn))
         self._leave(group, [self._known_thing(_name("thing", thingName, thingArn)).name])
         return {}
@@ -167,7 +167,7 @@ class Groups(JobCourse, Registry):
         self._rights_changed()
 
     def _continuous_jobs(self, group: ThingGroup) -> list[Job]:
-        """The CONTINUOUS jobs under way that are for this group or one above it, the oldest first."""
+        """The CONTINUOUS jobs that have not ended and target this group or one above it, oldest first."""
         found = [item for status in model.UNDER_WAY for item in self.store.jobs(status, "CONTINUOUS", group.line)]
         return [job for _, job in sorted(found, key=lambda item: item[0])]
 
@@ -179,7 +179,7 @@ def _set_properties(group: ThingGroup, properties: Mapping[str, Any]) -> None:
 
 
 def _name(kind: str, name: str | None, arn: str | None) -> str:
-    """The name of a thing or thing group that a request gives by name, by ARN, or by both."""
+    """The name of a thing or thing group, which a request gives by name, by ARN, or by both."""
     if arn is None:
         if name is None:
             raise invalid(f"The {kind} must be given by name or by ARN")

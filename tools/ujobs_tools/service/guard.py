@@ -1,8 +1,8 @@
-"""Keeps web pages from using the HTTP API: every page that is open in a browser on this machine can reach it.
+"""Prevents foreign web pages from using the HTTP API: any page open in a browser on this machine can send it requests.
 
-The service checks no signatures, so it must tell a page's requests from a program's by what browsers send and pages
-cannot change: the Host, Origin and Sec-Fetch-Site headers, and the content types that need no permission (Fetch
-standard; Fetch Metadata Request Headers)."""
+The service does not check signatures. It recognises a page's requests by headers that browsers set and pages cannot
+change (Host, Origin, Sec-Fetch-Site), and by the content types that need no CORS preflight (Fetch standard; Fetch
+Metadata Request Headers)."""
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-# What a form can send, and a script without asking the server first: a POST of one of these types. A browser asks first
-# (CORS preflight) before a script may send any other method that writes, or an Authorization header; it gets 403.
+# Forms, and scripts without a CORS preflight, can send a POST with one of these types. For any other writing method, or
+# an Authorization header, the browser sends a preflight first; it is answered with 403.
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 _READING = ("GET", "HEAD")
 
@@ -20,10 +20,10 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def guard(names: Collection[str], pages: Collection[str] = ()) -> Middleware:
-    """A middleware that answers 403 to what a foreign page has sent, with the reason in AWS's form.
+    """A middleware that answers requests of foreign pages with status 403, and the reason in AWS's form.
 
-    names: host names and addresses that this server is reached by, besides localhost, the loopback addresses and the
-    address that the request came in on. pages: paths of pages that links on other sites may lead to.
+    names: host names and addresses of this server, besides localhost, the loopback addresses and the address that the
+    request arrived at. pages: paths that links on other sites may lead to.
     """
     known = {name.lower() for name in names}
 
@@ -57,7 +57,7 @@ def _reason(request: web.Request, names: Collection[str], pages: Collection[str]
         and request.headers.get("Content-Type")
         and request.content_type in _FORM_TYPES
     ):
-        return f"Content-Type {request.content_type!r} is what a form on a web page sends: use application/json."
+        return f"Content-Type {request.content_type!r} can be sent by a form on any web page: use application/json."
     return None
 
 
@@ -91,7 +91,7 @@ def _same_origin(origin: str, hosts: Sequence[str]) -> bool:
 
 
 def _follows_link(request: web.Request, pages: Collection[str]) -> bool:
-    """Whether a user followed a link to a page: it opens in the browser and tells the other site nothing."""
+    """Whether the user followed a link to a page: it opens in the browser, and the other site cannot read it."""
     return (
         request.method in _READING
         and request.path in pages

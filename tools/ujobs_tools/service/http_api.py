@@ -1,7 +1,7 @@
 """The HTTP side of the service for boto3, the AWS CLI and the other SDKs: `iot` and `iot-jobs-data` on one port.
 
-Besides, under paths that AWS does not use: `GET /ca.pem`, the certificate of the authority that devices have to trust,
-and `GET /_ujobs/executions/{thing}/{jobId}/history[?executionNumber=N]`, every version an execution has had."""
+Two paths are not AWS's: `GET /ca.pem`, the CA certificate that devices must trust, and
+`GET /_ujobs/executions/{thing}/{jobId}/history[?executionNumber=N]`, all versions of an execution."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ from ujobs_tools.service.page.routes import Page
 
 _log = logging.getLogger(__name__)
 
-# HTTP status by error code, and the exception's name where it is not the code followed by "Exception".
+# The HTTP status of each error code, and the exception's name if it is not the code followed by "Exception".
 _STATUS = {
     "InvalidRequest": 400, "VersionMismatch": 400, "MalformedPolicy": 400, "ResourceNotFound": 404,
     "UnknownOperation": 404, "CertificateState": 406, "ResourceAlreadyExists": 409, "InvalidStateTransition": 409,
@@ -38,9 +38,8 @@ def make_app(
     engine: Engine, authority: Authority, endpoint: Callable[[], str],
     objects: Objects, page: Page | None = None, names: Collection[str] = (),
 ) -> web.Application:
-    """The aiohttp application. endpoint: gives the "host:port" where devices connect, for DescribeEndpoint.
-    objects: the files of streams. page: the live page, served as well. names: what
-    this server is reached by, see `guard`."""
+    """The aiohttp application. endpoint: returns the "host:port" that devices connect to, for DescribeEndpoint.
+    objects: the files of streams. page: the live page. names: this server's host names, see `guard`."""
     operations = Operations()
     table = handlers(engine, authority, endpoint, objects.contents)
 

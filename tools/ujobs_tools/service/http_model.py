@@ -1,7 +1,7 @@
-"""Finds the AWS operation of an HTTP request, and its parameters, with the service models that boto3 contains.
+"""Finds the AWS operation of an HTTP request, and its parameters, from boto3's service models.
 
-Both services use the rest-json protocol. `iot` and `iot-jobs-data` share some paths; the credential scope of a
-request's signature tells which one is meant. Signatures are not checked."""
+Both services use the rest-json protocol. `iot` and `iot-jobs-data` share some paths; the credential scope in a
+request's signature says which service is meant. Signatures are not checked."""
 
 import re
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ CONTROL = "iot"
 DATA = "iot-jobs-data"
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/\d+/[^/,\s]+/([^/,\s]+)/aws4_request")
-_FORMER_SCOPES = {"execute-api": CONTROL}  # what botocore up to 1.29.76 signed, and so Debian 12's AWS CLI
+_FORMER_SCOPES = {"execute-api": CONTROL}  # signed by botocore up to 1.29.76, and so by Debian 12's AWS CLI
 _PLACEHOLDER = re.compile(r"\\{(\w+)(\\\+)?\\}")
 
 
 def service_of(authorization: str | None) -> str | None:
-    """The service an Authorization header was signed for; None when it names none."""
+    """The service that an Authorization header was signed for; None if it does not name one."""
     match = _SCOPE.search(authorization or "")
     return match and _FORMER_SCOPES.get(match[1], match[1])
 
 
 class Operation:
-    """One operation of a service: name as in the API reference, and how its requests look.
+    """One operation of a service: its name in the API reference, and the shape of its requests.
 
-    model: botocore's OperationModel, which carries no types.
+    model: botocore's OperationModel, which has no type annotations.
     """
 
     def __init__(self, service: str, model: Any) -> None:
@@ -40,7 +40,7 @@ class Operation:
         self.method: str = model.http["method"]
         self._input = model.input_shape
         path = model.http["requestUri"].partition("?")[0]
-        # More text and fewer placeholders make the better match, so these are tried in this order.
+        # A path with more text and fewer placeholders is the better match, so it is tried first.
         self.specificity = -path.count("{")
         pattern = _PLACEHOLDER.sub(
             lambda match: f"(?P<{match[1]}>{'.+' if match[2] else '[^/]+'})", re.escape(path)
@@ -48,17 +48,17 @@ class Operation:
         self._pattern = re.compile(pattern)
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """The parameters in the path, or None when the request is not for this operation. path: still encoded."""
+        """The parameters in the path, or None if the request is not for this operation. path: percent-encoded."""
         match = self._pattern.fullmatch(path) if method == self.method else None
         return None if match is None else {name: unquote(value) for name, value in match.groupdict().items()}
 
     def parameters(
         self, in_path: Mapping[str, str], query: Mapping[str, str], headers: Mapping[str, str], body: bytes
     ) -> dict[str, Any]:
-        """The parameters under the names that boto3 gives them.
+        """The parameters by boto3's names.
 
-        Raises ApiError InvalidRequest for a body that is no JSON object and for values of another type than modelled;
-        of the data plane's the engine makes sure itself, as it does over MQTT.
+        Raises ApiError InvalidRequest if the body is not a JSON object or a value does not have the model's type. The
+        engine checks the types of the data plane's values itself, as it does over MQTT.
         """
         if self._input is None:
             return {}
@@ -82,7 +82,7 @@ class Operation:
         return parameters
 
     def check(self, parameters: dict[str, Any]) -> None:
-        """Raises ApiError InvalidRequest unless the parameters, under boto3's names, are as modelled."""
+        """Raises ApiError InvalidRequest unless the parameters, by boto3's names, fit the model."""
         report = ParamValidator().validate(parameters, self._input)
         if report.has_errors():
             raise invalid(report.generate_report())
@@ -113,7 +113,7 @@ def _typed(shape: Any, name: str, text: str | None) -> Any:
 
 
 class Operations:
-    """All operations of the services that this program answers for, implemented or not."""
+    """All operations of the two services, implemented or not."""
 
     def __init__(self) -> None:
         session = get_session()
@@ -128,7 +128,7 @@ class Operations:
         return next(operation for operation in self._operations[service] if operation.name == name)
 
     def find(self, service: str | None, method: str, path: str) -> tuple[Operation, dict[str, str]]:
-        """The operation of a request, and the parameters in its path. service: None looks in all of them.
+        """The operation of a request, and the parameters in its path. service: None: look in both.
 
         Raises ApiError NotImplemented for another service, UnknownOperation for a path or method it does not have.
         """
@@ -139,4 +139,4 @@ class Operations:
                 in_path = operation.match(method, path)
                 if in_path is not None:
                     return operation, in_path
-        raise ApiError("UnknownOperation", f"{method} {path} is no operation of {service or 'any service here'}.")
+        raise ApiError("UnknownOperation", f"{method} {path} is not an operation of {service or 'any service here'}.")

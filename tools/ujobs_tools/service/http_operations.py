@@ -1,5 +1,5 @@
-"""The operations that the HTTP API answers, by their names in the API references of AWS IoT and of the IoT Jobs data
-plane: most are the engine's own methods; here are those that need more than the engine."""
+"""The operations of the HTTP API, by their names in the API references of AWS IoT and of the IoT Jobs data plane. Most
+are methods of the engine; this module has those that need more than the engine."""
 
 import asyncio
 import hashlib
@@ -46,9 +46,9 @@ _ENGINE_OPERATIONS = (
 def handlers(
     engine: Engine, authority: Authority, endpoint: Callable[[], str], read_objects: Callable[[Files], dict[int, bytes]]
 ) -> dict[tuple[str, str], Handler]:
-    """(service, operation) -> what carries it out, called with the parameters under boto3's names.
+    """Maps (service, operation) to its handler, which is called with the parameters by boto3's names.
 
-    endpoint: gives what DescribeEndpoint answers, "host:port". read_objects: see `objects`; it may take its time.
+    endpoint: returns the "host:port" for DescribeEndpoint. read_objects: see `objects`; it can be slow.
     """
     table: dict[tuple[str, str], Handler] = {
         (CONTROL, name): getattr(engine, xform_name(name)) for name in _ENGINE_OPERATIONS
@@ -83,7 +83,7 @@ def handlers(
 
     def describe_endpoint(endpointType: str = "iot:Data") -> dict[str, Any]:
         if endpointType not in ("iot:Data", "iot:Data-ATS"):
-            raise invalid(f"endpointType {endpointType!r} is not served; iot:Data-ATS is, for Jobs as well")
+            raise invalid(f"endpointType {endpointType!r} is not implemented; use iot:Data-ATS, also for Jobs")
         return {"endpointAddress": endpoint()}
 
     async def create_stream(
@@ -107,7 +107,7 @@ def handlers(
 
 
 def _data_plane(engine: Engine) -> dict[tuple[str, str], Handler]:
-    # Over HTTP the execution names its thing, and the job document is a string.
+    # Over HTTP an execution contains its thing's name, and the job document is a string.
 
     def shown(reply: dict[str, Any], thing: str) -> dict[str, Any]:
         execution = reply.get("execution")
@@ -141,7 +141,7 @@ def _data_plane(engine: Engine) -> dict[tuple[str, str], Handler]:
 
 
 def unsupported(handler: Handler, names: Iterable[str]) -> list[str]:
-    """The parameters among these that a handler does not have."""
+    """Those of the parameters that a handler does not accept."""
     accepted = inspect.signature(handler).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
         return []
@@ -149,13 +149,13 @@ def unsupported(handler: Handler, names: Iterable[str]) -> list[str]:
 
 
 def says_nothing(value: Any) -> bool:
-    """Whether a parameter asks for nothing, as `tags: []` and empty configurations do, which SDKs send for what their
-    caller has left out."""
+    """Whether a parameter has no effect: SDKs send `tags: []` and empty configurations for parameters that their caller
+    has left out."""
     if isinstance(value, dict):
         return all(map(says_nothing, value.values()))
     return value is None or value == "" or value == []
 
 
 def not_implemented(name: str) -> ApiError:
-    """The error for an operation, or a parameter of one, that AWS has and this service lacks."""
+    """The error for an operation or parameter that AWS has and this service lacks."""
     return ApiError("NotImplemented", f"{name} is not implemented by this service.")

@@ -14,9 +14,9 @@ Returned = TypeVar("Returned")
 
 
 class LocalService:
-    """A service that runs from `with` on, which raises CannotListen. folder: for what it keeps. address: where it
-    listens, by default at any free ports of this machine. host: what boards reach this machine by, if not "localhost".
-    url: for boto3."""
+    """A context manager that runs a service; entering it raises CannotListen. folder: the data folder. address: where
+    it listens; default: free ports of the loopback interface. host: this machine's name for boards; default:
+    "localhost". url: for boto3."""
 
     def __init__(self, folder: Path, address: Address | None = None, host: str | None = None) -> None:
         self._address = address or Address("0.0.0.0" if host else "127.0.0.1")
@@ -44,7 +44,7 @@ class LocalService:
         self._thread.join(_PATIENCE)
 
     def call(self, function: Callable[[Service], Returned]) -> Returned:
-        """What the function returns, called with the service where it may touch it: in the service's thread."""
+        """Call the function with the service, in the service's thread; returns its result."""
 
         async def called() -> Returned:
             return function(self.service)

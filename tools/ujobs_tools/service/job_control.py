@@ -1,7 +1,7 @@
 """The control plane's operations on jobs and their executions.
 
-Method and parameter names are boto3's for the `iot` client, and so are the shapes of the replies; the AWS IoT API
-reference documents them. A parameter of AWS that a method here lacks is one that this service does not implement."""
+Method names, parameter names and the shapes of replies are boto3's for the `iot` client; the AWS IoT API reference
+documents them. A parameter of AWS that a method lacks is not implemented."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,10 +14,10 @@ from ujobs_tools.service.schedule import Schedule
 
 
 class JobControl(JobCreation):
-    """DescribeJob, ListJobs, CancelJob, DeleteJob and their like; all raise ApiError."""
+    """DescribeJob, ListJobs, CancelJob, DeleteJob and related operations; all raise ApiError."""
 
     def describe_job(self, jobId: str, beforeSubstitution: bool = False) -> dict[str, Any]:
-        """The job with the numbers of its executions by status; nothing in it has anything substituted."""
+        """The job with the number of its executions in each status."""
         job = self._known_job(jobId)
         schedule = Schedule(job.scheduling)
         windows = schedule.next_windows(self.clock()) if job.status in model.UNDER_WAY else []
@@ -25,7 +25,7 @@ class JobControl(JobCreation):
         return {"job": model.job_view(job, self.arn("job", jobId), self.store.counts(jobId), rolling_out, windows)}
 
     def get_job_document(self, jobId: str, beforeSubstitution: bool = False) -> dict[str, Any]:
-        """The job document, as it was given or made from a managed template; that template's before substitution."""
+        """The job document; with beforeSubstitution and a managed template, the template's document."""
         job = self._known_job(jobId)
         template = job.job_template_arn
         if beforeSubstitution and template is not None and managed_templates.is_managed(template):
@@ -36,7 +36,7 @@ class JobControl(JobCreation):
         self, status: str | None = None, targetSelection: str | None = None, thingGroupName: str | None = None,
         thingGroupId: str | None = None, maxResults: int | None = None, nextToken: str | None = None,
     ) -> dict[str, Any]:
-        """Summaries of jobs, newest first; with a thing group only those that have it as a target."""
+        """Summaries of jobs, newest first; with a thing group only of jobs that target it."""
         limit = paging.size(maxResults)
         groups = None
         if thingGroupName is not None or thingGroupId is not None:
@@ -54,7 +54,7 @@ class JobControl(JobCreation):
     def cancel_job(
         self, jobId: str, reasonCode: str | None = None, comment: str | None = None, force: bool = False
     ) -> dict[str, Any]:
-        """Cancel a job that is not over and its QUEUED executions; with force those IN_PROGRESS as well."""
+        """Cancel a job that has not ended and its QUEUED executions; with force also those IN_PROGRESS."""
         job = self._known_job(jobId)
         if job.status not in model.UNDER_WAY:
             raise invalid(f"Job {jobId} cannot be canceled: its status is {job.status}, not IN_PROGRESS.")
@@ -64,7 +64,7 @@ class JobControl(JobCreation):
         return self._job_identity(job)
 
     def delete_job(self, jobId: str, force: bool = False) -> dict[str, Any]:
-        """Delete a job and its executions, at once; one that is IN_PROGRESS only with force."""
+        """Delete a job and its executions at once; a job that is IN_PROGRESS only with force."""
         job = self._known_job(jobId)
         if job.status not in (model.COMPLETED, model.CANCELED) and not force:
             raise wrong_state(
@@ -75,7 +75,7 @@ class JobControl(JobCreation):
         return {}
 
     def describe_job_execution(self, jobId: str, thingName: str, executionNumber: int | None = None) -> dict[str, Any]:
-        """One execution, whatever its status; the latest when no number is given."""
+        """One execution in any status; the latest if no number is given."""
         execution = self._known_execution(thingName, jobId, executionNumber)
         return {"execution": model.control_view(execution, self.arn("thing", thingName), self.clock())}
 
@@ -108,7 +108,7 @@ class JobControl(JobCreation):
         self, thingName: str, status: str | None = None, jobId: str | None = None, maxResults: int | None = None,
         nextToken: str | None = None,
     ) -> dict[str, Any]:
-        """Summaries of the thing's executions, newest first; also of a thing deleted since."""
+        """Summaries of the thing's executions, newest first; also of a thing that was deleted."""
         found = self._page_of_executions(
             maxResults, nextToken, lambda execution: {"jobId": execution.job_id},
             thing=limits.thing_name(thingName), status=status, job_id=jobId,
@@ -123,7 +123,7 @@ class JobControl(JobCreation):
     ) -> dict[str, Any]:
         """Cancel the latest execution if it is QUEUED; with force also if it is IN_PROGRESS.
 
-        Raises VersionConflict when expectedVersion is not its version, InvalidStateTransition.
+        Raises VersionConflict if its version is not expectedVersion, InvalidStateTransition.
         """
         details = limits.status_details(statusDetails)
         execution = self._known_execution(thingName, jobId, None)
@@ -141,7 +141,7 @@ class JobControl(JobCreation):
     def delete_job_execution(
         self, jobId: str, thingName: str, executionNumber: int, force: bool = False
     ) -> dict[str, Any]:
-        """Delete an execution; one that is IN_PROGRESS only with force."""
+        """Delete an execution; if it is IN_PROGRESS, only with force."""
         execution = self._known_execution(thingName, jobId, executionNumber)
         if execution.status == model.IN_PROGRESS and not force:
             raise wrong_state("Job execution in status IN_PROGRESS cannot be deleted without force.")

@@ -1,4 +1,4 @@
-"""Rolls a job out to its things: at once, at a rate, in maintenance windows, between a start and an end."""
+"""Rolls out a job to its things: at once, at a rate, in maintenance windows, between a start and an end."""
 
 import logging
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ _log = logging.getLogger(__name__)
 
 
 class JobCourse(Core):
-    """Things wait for a job until it goes out to them. A job is SCHEDULED while it may not go out, and what is QUEUED
-    of it is out of its things' sight meanwhile ("Jobs notifications": it appears only during a maintenance window)."""
+    """Things wait for a job until it is rolled out to them. Outside its times a job is SCHEDULED and its QUEUED
+    executions are hidden from their things ("Jobs notifications": they appear only during a maintenance window)."""
 
     def advance_jobs(self) -> None:
-        """Do what is due now: let jobs begin, go to their next things, pause and end."""
+        """Carry out what is due now: jobs start, roll out to their next things, pause and end."""
         for job in self.store.due_jobs(self.clock()):
             with self._change(()) as now:
                 self._go_on(job, now)
 
     def _begin(self, job: Job, things: Sequence[str], now: float) -> None:
-        """Store a new job, and let it go to things."""
+        """Store a new job and start its rollout."""
         self.store.add_job(job)
         if job.rollout is None and job.scheduling is None:
             self._watch(things)
@@ -33,8 +33,8 @@ class JobCourse(Core):
             self._go_on(job, now)
 
     def _join(self, job: Job, things: Sequence[str], now: float) -> None:
-        """Let a CONTINUOUS job go to things that it is for from now on: at once, whatever its rate, unless it waits for
-        its time."""
+        """Queue a CONTINUOUS job for things that have become targets: at once, regardless of its rate, unless the job
+        is SCHEDULED."""
         if job.status == model.SCHEDULED:
             self.store.wait(job.job_id, things)
         else:
@@ -74,7 +74,7 @@ class JobCourse(Core):
         self._queue([thing for thing in batch if self._is_still_there(job, thing)], job.job_id, now)
 
     def _is_still_there(self, job: Job, thing: str) -> bool:
-        """Whether a thing that waited is registered, and for a CONTINUOUS job still a target."""
+        """Whether a waiting thing still exists and, for a CONTINUOUS job, is still a target."""
         if self.store.thing(thing) is None:
             return False
         return job.target_selection == "SNAPSHOT" or self._is_target(job, thing)
@@ -88,7 +88,7 @@ class JobCourse(Core):
         self.store.stop_waiting(job.job_id)
         self.store.save_job(job)
         if between_windows:
-            # No window will come in which things could get what is queued for them.
+            # There is no further window in which the queued executions could run.
             for execution in self.store.pending_of_job(job.job_id):
                 if execution.status == model.QUEUED:
                     self._watch([execution.thing])

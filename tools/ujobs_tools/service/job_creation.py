@@ -13,7 +13,7 @@ Config = Mapping[str, Any]
 
 
 class JobCreation(JobCourse, JobTemplates):
-    """What makes jobs and changes them; all raise ApiError."""
+    """Operations that create and change jobs; all raise ApiError."""
 
     def create_job(
         self, jobId: str, targets: Sequence[str], document: str | None = None, description: str | None = None,
@@ -22,9 +22,9 @@ class JobCreation(JobCourse, JobTemplates):
         documentParameters: Mapping[str, str] | None = None, jobExecutionsRolloutConfig: Config | None = None,
         abortConfig: Config | None = None, schedulingConfig: Config | None = None,
     ) -> dict[str, Any]:
-        """Make a job for each thing that is a target or in a target group. The document is given, or comes from a
-        template, whose configurations count where none is given. Raises InvalidRequest, ResourceNotFound for an unknown
-        target or template, ResourceAlreadyExists."""
+        """Create a job for each thing that is a target or in a target group. The document is given or comes from a
+        template; the template's configurations apply where none is given. Raises InvalidRequest, ResourceNotFound for
+        an unknown target or template, ResourceAlreadyExists."""
         job_id = limits.job_id(jobId)
         parameters = dict(documentParameters or {})
         template: dict[str, Any] = {}
@@ -63,7 +63,7 @@ class JobCreation(JobCourse, JobTemplates):
         return self._job_identity(job)
 
     def _things(self, targets: Sequence[str]) -> list[str]:
-        """The names of the things that are targets or in target groups now, each once."""
+        """The names of the things that are now targets or in target groups, without repetitions."""
         things: list[str] = []
         for kind, name in map(limits.target, targets):
             if kind == "thing":
@@ -76,7 +76,7 @@ class JobCreation(JobCourse, JobTemplates):
     def associate_targets_with_job(
         self, jobId: str, targets: Sequence[str], comment: str | None = None
     ) -> dict[str, Any]:
-        """Add targets to a CONTINUOUS job that is not over, which may have 100; their things join the job."""
+        """Add targets to a CONTINUOUS job that has not ended, up to 100; their things get executions of it."""
         job = self._known_job(jobId)
         if job.target_selection != "CONTINUOUS" or job.status not in model.UNDER_WAY:
             raise invalid(f"Job {jobId} is {job.target_selection} and {job.status}, not CONTINUOUS and IN_PROGRESS.")
@@ -97,8 +97,8 @@ class JobCreation(JobCourse, JobTemplates):
         jobExecutionsRetryConfig: Config | None = None, jobExecutionsRolloutConfig: Config | None = None,
         abortConfig: Config | None = None,
     ) -> dict[str, Any]:
-        """Change a job that is not over: the rate and abort criteria from now on, the time-out of executions that start
-        from now on, retries only to 0."""
+        """Change a job that has not ended: its rate and abort criteria at once, the timeout of executions that start
+        later, and retries only to 0."""
         job = self._known_job(jobId)
         if job.status not in model.UNDER_WAY:
             raise invalid(f"Job {jobId} in status {job.status} cannot be updated.")

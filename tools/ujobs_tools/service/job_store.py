@@ -11,12 +11,12 @@ from ujobs_tools.service.model import PENDING, Execution, Job
 
 _JOB_COLUMNS = ", ".join(field.name for field in fields(Job))
 _EXECUTION_COLUMNS = ", ".join(field.name for field in fields(Execution))
-# An execution's name and place in the queue stay: to write them again would rewrite most of its indexes.
+# An execution's name and queue position never change; writing them again would rewrite most of its indexes.
 _CHANGING = (
     "status", "version", "details", "last_updated_at", "started_at", "step_deadline", "job_deadline", "force_canceled",
 )
 _IS_PENDING = "status IN ('IN_PROGRESS', 'QUEUED')"
-# What a thing sees of them. The others wait for a maintenance window.
+# The pending executions that their thing sees; the others wait for a maintenance window.
 _IS_SHOWN = f"{_IS_PENDING} AND held = 0"
 # The front of the queue is first: IN_PROGRESS before QUEUED, the oldest first in each.
 _PENDING_ORDER = "ORDER BY status, sequence"
@@ -42,20 +42,20 @@ _NO_SEQUENCE = 2**63 - 1  # greater than any
 
 
 def _wanted(columns: dict[str, str | None]) -> tuple[str, list[str]]:
-    """The conditions, each followed by AND, that columns have these values, and the values; None: any will do."""
+    """SQL conditions that columns have these values, each followed by AND, and the values; None matches anything."""
     given = {name: value for name, value in columns.items() if value is not None}
     return "".join(f"{name} = ? AND " for name in given), list(given.values())
 
 
 class JobStore(Database):
-    """Jobs and job executions. Listings take `before`, a sequence number to continue a page from, and a limit."""
+    """Jobs and job executions. `before`: the sequence number that a page of a listing ends before."""
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
         self._requeued: set[str] = set()
 
     def requeued(self) -> set[str]:
-        """The things that executions have become pending for, or are no longer, since this was last asked."""
+        """The things whose set of pending executions has changed since the last call."""
         found, self._requeued = self._requeued, set()
         return found
 
@@ -70,14 +70,14 @@ class JobStore(Database):
         return None if row is None else _job(row)
 
     def document(self, job_id: str) -> str:
-        """The job document, as things get it."""
+        """The job document as sent to things."""
         return self._value("SELECT document FROM jobs WHERE job_id = ?", job_id)
 
     def jobs(
         self, status: str | None, target_selection: str | None, groups: Sequence[str] | None,
         before: int | None = None, limit: int = -1,
     ) -> list[tuple[int, Job]]:
-        """(sequence, job), newest first; groups: those that have one of these thing groups as a target."""
+        """(sequence, job), newest first; groups: only jobs that target one of these thing groups."""
         conditions, values = _wanted({"status": status, "target_selection": target_selection})
         rows = self._all(
             f"SELECT sequence, {_JOB_COLUMNS} FROM jobs WHERE {conditions} sequence < ? AND "
@@ -102,32 +102,32 @@ class JobStore(Database):
         )
 
     def wait(self, job_id: str, things: Sequence[str]) -> None:
-        """Have things wait for a job, behind those that wait already."""
+        """Add things to the end of the job's waiting list."""
         for thing in things:
             self._execute("INSERT OR IGNORE INTO waiting_things (job_id, thing) VALUES (?, ?)", job_id, thing)
 
     def waiting(self, job_id: str, limit: int = -1) -> list[str]:
-        """The first things that wait for a job."""
+        """The first things on the job's waiting list."""
         return self._column(
             "SELECT thing FROM waiting_things WHERE job_id = ? ORDER BY position LIMIT ?", job_id, limit
         )
 
     def stop_waiting(self, job_id: str, things: Sequence[str] | None = None) -> None:
-        """These things, or all, wait for the job no more."""
+        """Remove these things, or all, from the job's waiting list."""
         if things is None:
             self._execute("DELETE FROM waiting_things WHERE job_id = ?", job_id)
         for thing in things or ():
             self._execute("DELETE FROM waiting_things WHERE job_id = ? AND thing = ?", job_id, thing)
 
     def due_jobs(self, now: float) -> list[Job]:
-        """The jobs that something is to be done with, the longest overdue first."""
+        """The jobs whose due_at has come, the longest overdue first."""
         rows = self._all(
             f"SELECT {_JOB_COLUMNS} FROM jobs WHERE due_at IS NOT NULL AND due_at <= ? ORDER BY due_at, sequence", now
         )
         return [_job(row) for row in rows]
 
     def next_due_job(self) -> float | None:
-        """When something is to be done with a job next, in epoch seconds."""
+        """The earliest due_at of a job, in epoch seconds."""
         return self._value("SELECT due_at FROM jobs WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1")
 
     def queued_things(self, job_id: str) -> list[str]:
@@ -135,7 +135,7 @@ class JobStore(Database):
         return self._column("SELECT thing FROM executions WHERE job_id = ? AND status = 'QUEUED'", job_id)
 
     def hold(self, job_id: str, held: bool) -> None:
-        """Keep the job's executions that are QUEUED out of their things' sight, or show them again."""
+        """Hide the job's QUEUED executions from their things, or show them again."""
         self._requeued.update(self.queued_things(job_id))
         self._execute("UPDATE executions SET held = ? WHERE job_id = ? AND status = 'QUEUED'", held, job_id)
 
@@ -148,7 +148,7 @@ class JobStore(Database):
     def add_execution(
         self, thing: str, job_id: str, number: int, now: float, retry_attempt: int = 0, held: bool = False
     ) -> None:
-        """Queue an execution, version 1, behind all others. held: out of its thing's sight, see `hold`."""
+        """Queue an execution, version 1, behind all others. held: hidden from its thing, see `hold`."""
         execution = Execution(0, thing, job_id, number, now, now, retry_attempt=retry_attempt)
         columns = asdict(execution) | {"held": held}
         del columns["sequence"]
@@ -157,8 +157,8 @@ class JobStore(Database):
         self._record(execution, now)
 
     def save_execution(self, execution: Execution) -> None:
-        """Store a changed execution, which was started or has ended, and what it is now as the next entry of its
-        history, at its last_updated_at."""
+        """Store an execution that is IN_PROGRESS or has ended, and add its state to its history, dated with its
+        last_updated_at."""
         changed = {name: getattr(execution, name) for name in _CHANGING} | {"held": False}
         self._update("executions", "sequence", sequence=execution.sequence, **changed)
         if execution.status not in PENDING:
@@ -182,7 +182,7 @@ class JobStore(Database):
         return [_execution(row) for row in self._all(f"SELECT {_EXECUTION_COLUMNS} FROM executions {rest}", *values)]
 
     def execution(self, thing: str, job_id: str, number: int | None) -> Execution | None:
-        """One execution; the latest when number is None."""
+        """One execution; the latest if number is None."""
         found = self._executions(
             "WHERE thing = ? AND job_id = ? AND number = coalesce(?, number) ORDER BY number DESC LIMIT 1",
             thing, job_id, number,
@@ -204,7 +204,7 @@ class JobStore(Database):
         return self._executions(f"WHERE thing = ? AND {_IS_SHOWN} {_PENDING_ORDER} LIMIT ?", thing, limit)
 
     def ended(self, execution: Execution, statuses: tuple[str, ...]) -> int:
-        """How many have one of these statuses of an execution and those that it is a retry of."""
+        """How many of an execution and those that it retries have one of these statuses."""
         marks = ", ".join("?" * len(statuses))
         return self._value(
             f"SELECT count(*) FROM executions WHERE thing = ? AND job_id = ? AND number >= ? AND status IN ({marks})",
@@ -212,15 +212,15 @@ class JobStore(Database):
         )
 
     def due(self, now: float) -> list[Execution]:
-        """The executions whose step or in-progress timer has run out, the longest overdue first."""
+        """The executions whose step or in-progress timer has expired, the longest overdue first."""
         return self._executions("WHERE deadline IS NOT NULL AND deadline <= ? ORDER BY deadline", now)
 
     def next_deadline(self) -> float | None:
-        """The earliest end of a timer, in epoch seconds."""
+        """When the next timer expires, in epoch seconds."""
         return self._value("SELECT deadline FROM executions WHERE deadline IS NOT NULL ORDER BY deadline LIMIT 1")
 
     def executions(self, before: int | None, limit: int, **wanted: str | None) -> list[Execution]:
-        """Those that have the values wanted of `thing`, `job_id` and `status`, newest first."""
+        """Executions with these values of `thing`, `job_id` and `status`, newest first."""
         conditions, values = _wanted(wanted)
         return self._executions(
             f"WHERE {conditions} sequence < ? ORDER BY sequence DESC LIMIT ?",
@@ -228,7 +228,7 @@ class JobStore(Database):
         )
 
     def history(self, execution: Execution) -> list[tuple[int, str, dict[str, str] | None, float]]:
-        """(version, status, details, time) of everything the execution has been, oldest first."""
+        """(version, status, details, time) of each version of the execution, oldest first."""
         rows = self._all(
             "SELECT version, status, details, at FROM history WHERE execution = ? ORDER BY position",
             execution.sequence,
@@ -236,6 +236,6 @@ class JobStore(Database):
         return [(row["version"], row["status"], decode(row["details"]), row["at"]) for row in rows]
 
     def latest_time(self) -> float | None:
-        """The latest time at which anything happened to a job or an execution, in epoch seconds."""
+        """The time of the latest change of a job or an execution, in epoch seconds."""
         return self._value("SELECT max(t) FROM (SELECT max(last_updated_at) AS t FROM executions UNION ALL "
                            "SELECT max(last_updated_at) FROM jobs)")

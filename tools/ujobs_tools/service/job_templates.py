@@ -1,7 +1,7 @@
 """Job templates: documents and configurations from which jobs are created.
 
-Method and parameter names are boto3's for the `iot` client; API reference: CreateJobTemplate and its like. A template
-is copied into a job when the job is made, so deleting it changes no job."""
+Method and parameter names are boto3's for the `iot` client; API reference: CreateJobTemplate etc. A template
+is copied into a job when the job is created, so deleting it changes no job."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ class JobTemplates(Core):
         jobExecutionsRolloutConfig: Config | None = None, abortConfig: Config | None = None,
         maintenanceWindows: Sequence[Config] | None = None,
     ) -> dict[str, Any]:
-        """Make a template, of a document or of a job, whose configurations count where none is given. Raises
-        InvalidRequest, Conflict when it is there already, ResourceNotFound for an unknown job."""
+        """Create a template from a document or a job; the job's configurations apply where none is given. Raises
+        InvalidRequest, Conflict if the template exists, ResourceNotFound for an unknown job."""
         template_id = limits.job_id(jobTemplateId, "jobTemplateId")
         members = {} if jobArn is None else _members_of(self._known_job(_name(jobArn, "job")))
         limits.in_progress_timeout(timeoutConfig)
@@ -50,25 +50,25 @@ class JobTemplates(Core):
         return {"jobTemplateArn": self.arn("jobtemplate", template_id), "jobTemplateId": template_id}
 
     def describe_job_template(self, jobTemplateId: str) -> dict[str, Any]:
-        """The template; presignedUrlConfig, jobExecutionsRolloutConfig and timeoutConfig are there even when unset."""
+        """The template; presignedUrlConfig, jobExecutionsRolloutConfig and timeoutConfig are present even if unset."""
         template = self._template(jobTemplateId)
         unset: dict[str, Any] = {"presignedUrlConfig": {}, "jobExecutionsRolloutConfig": {}, "timeoutConfig": {}}
         return unset | template.members | self._summary_of(template)
 
     def list_job_templates(self, maxResults: int | None = None, nextToken: str | None = None) -> dict[str, Any]:
-        """Summaries of all templates, by id."""
+        """Summaries of all templates, sorted by id."""
         return paging.page_of_names(
             "jobTemplates", self.store.job_template_ids(),
             lambda name: self._summary_of(self._template(name)), maxResults, nextToken,
         )
 
     def delete_job_template(self, jobTemplateId: str) -> dict[str, Any]:
-        """Delete a template; jobs made of it go on."""
+        """Delete a template; jobs created from it continue."""
         self.store.delete_job_template(self._template(jobTemplateId).id)
         return {}
 
     def template_members(self, arn: str) -> dict[str, Any]:
-        """What a template gives a job: the parameters of CreateJobTemplate by name. Raises ResourceNotFound."""
+        """The template's parameters for a job, by their names in CreateJobTemplate. Raises ResourceNotFound."""
         name = _name(arn, "jobtemplate")
         return existing(self.store.job_template(name), f"Job Template {name} cannot be found.").members
 

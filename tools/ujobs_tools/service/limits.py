@@ -1,6 +1,6 @@
-"""The limits of request fields: each function returns the value in the wanted form, or raises ApiError naming the field
-and its limit. A member that is null counts as absent. Limits are those of the service models of AWS IoT
-(UpdateJobExecution, CreateJob, TimeoutConfig, JobExecutionsRetryConfig) and of its quota tables."""
+"""The limits of request fields: each function returns the checked value, or raises ApiError naming the field and its
+limit. A member that is null is treated as absent. The limits are those of AWS IoT's service models
+(UpdateJobExecution, CreateJob, TimeoutConfig, JobExecutionsRetryConfig) and quota tables."""
 
 import json
 import math
@@ -25,7 +25,7 @@ Request = Mapping[str, Any]
 
 _THING = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 _JOB = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-# Whatever region and account: scripts that build ARNs from their session's own values work here too.
+# Any region and account, so that scripts that build ARNs from their session's values work here too.
 _TARGET = re.compile(r"arn:aws[a-z-]*:iot:[^:/]*:[^:/]*:(thing|thinggroup)/(.+)")
 _ATTRIBUTE_NAME = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,128}")
 _ATTRIBUTE_VALUE = re.compile(r"[a-zA-Z0-9_.,@/:#=\[\]-]{0,800}")
@@ -57,8 +57,8 @@ def client_token(request: Request) -> str | None:
 
 
 def flag(request: Request, name: str, default: bool) -> bool:
-    """The boolean member `name`, or the default. "true" and "false" are accepted too: the AWS IoT Device SDK for C++ v1
-    sends them."""
+    """The boolean member `name`, or the default. The strings "true" and "false" are accepted: the AWS IoT Device SDK
+    for C++ v1 sends them."""
     value = request.get(name)
     if value is None:
         return default
@@ -70,7 +70,7 @@ def flag(request: Request, name: str, default: bool) -> bool:
 
 
 def integer(request: Request, name: str) -> int | None:
-    """The whole number `name`, or None. "3" is accepted for 3: the AWS IoT Device SDKs v1 send numbers so."""
+    """The integer member `name`, or None. The string "3" is accepted: the AWS IoT Device SDKs v1 send numbers so."""
     value = request.get(name)
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
@@ -94,7 +94,7 @@ def status_details(value: object) -> dict[str, str] | None:
     """A statusDetails map: at most 10 pairs; keys of 1 to 128 characters of letters, digits, `:`, `_`, `-`; values are
     strings of 1 to 1024 characters, none of them a control, format, surrogate, private-use or unassigned one.
 
-    A number becomes its text, as the jobs-agent.js of the AWS IoT Device SDK for JavaScript v1 needs it."""
+    Numbers become strings, because jobs-agent.js of the AWS IoT Device SDK for JavaScript v1 sends numbers."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -120,7 +120,7 @@ def status_details(value: object) -> dict[str, str] | None:
 
 
 def _printable(text: str) -> bool:
-    # The models' pattern [^\p{C}]+, which Python's re cannot say.
+    # The models' pattern [^\p{C}]+, which Python's re does not support.
     return not any(unicodedata.category(character).startswith("C") for character in text)
 
 
@@ -143,7 +143,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """JSON as the standard has it, which Python's parser does not insist on (NaN, Infinity). Raises ValueError."""
+    """Parse standard JSON; Python's parser also accepts NaN and Infinity. Raises ValueError."""
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
@@ -162,14 +162,14 @@ def document(text: str) -> str:
 
 
 def expected_version(expected: int | None, found: int) -> None:
-    """Raises ApiError VersionConflict when a version is expected, and not the one found."""
+    """Raises ApiError VersionConflict if a version is expected and differs from the one found."""
     if expected is not None and expected != found:
         raise ApiError("VersionConflict", f"Expected version {expected} but found version {found}")
 
 
 def attributes(payload: Request | None, most: int, stored: Mapping[str, str]) -> dict[str, str]:
-    """What an attributePayload makes of the attributes stored, at most so many: it replaces them or, with `merge`, adds
-    to them; an empty value removes one that is stored."""
+    """The attributes after an attributePayload, at most `most`: it replaces the stored ones or, with `merge`, adds to
+    them; an empty value removes an attribute."""
     payload = payload or {}
     values = payload.get("attributes")
     found = {**(stored if values is None or payload.get("merge") else {}), **(values or {})}
@@ -191,7 +191,7 @@ def target(arn: str) -> tuple[str, str]:
 
 
 def targets(values: Sequence[str]) -> list[str]:
-    """The targets of CreateJob, 1 to 100 ARNs, without repetitions."""
+    """The targets of CreateJob: 1 to 100 ARNs; repetitions are removed."""
     if not 1 <= len(values) <= MAX_TARGETS:
         raise invalid(f"targets must be 1 to {MAX_TARGETS} ARNs of things or thing groups")
     return list(dict.fromkeys(values))

@@ -1,7 +1,7 @@
 """AWS managed job templates: AWS's documents for common tasks, and how parameters are filled in.
 
-The templates are those of "AWS managed job templates" in the developer guide, in `managed_templates.json`. AWS does not
-say what a device gets for an optional parameter that is not given; here it is an empty string."""
+`managed_templates.json` has the templates of "AWS managed job templates" in the developer guide. AWS does not document
+what a device gets for an optional parameter that is not given; here it is an empty string."""
 
 import json
 import re
@@ -22,8 +22,8 @@ _PLACEHOLDER = re.compile(r"\$\{aws:iot:parameter:([a-zA-Z0-9_-]+)\}")
 
 @dataclass(frozen=True)
 class Template:
-    """A managed template. document: JSON with `${aws:iot:parameter:NAME}` placeholders. parameters: by name, what
-    DescribeManagedJobTemplate tells of each."""
+    """A managed template. document: JSON with `${aws:iot:parameter:NAME}` placeholders. parameters: by name, as
+    DescribeManagedJobTemplate returns them."""
 
     name: str
     description: str
@@ -31,17 +31,17 @@ class Template:
     parameters: dict[str, dict[str, Any]]
 
     def fill(self, values: dict[str, str]) -> str:
-        """The document with its parameters replaced. Raises ApiError for unknown, missing and unfit ones."""
+        """The document with parameters filled in. Raises ApiError for unknown, missing and invalid ones."""
         for name, value in values.items():
             if name not in self.parameters:
-                raise invalid(f"documentParameters {name} is none of {self.name}: {', '.join(self.parameters)}")
+                raise invalid(f"documentParameters {name}: {self.name} only has {', '.join(self.parameters)}")
             limits.free_text(f"documentParameters {name}", value, limits.MAX_PARAMETER)
             if not re.fullmatch(self.parameters[name]["regex"], value):
                 raise invalid(f"documentParameters {name} must match {self.parameters[name]['regex']}")
         for name, parameter in self.parameters.items():
             if name not in values and not parameter["optional"]:
                 raise invalid(f"documentParameters {name} is required by {self.name}")
-        # The placeholders stand in JSON strings.
+        # All placeholders are inside JSON strings.
         return _PLACEHOLDER.sub(
             lambda match: json.dumps(values.get(match[1], ""), ensure_ascii=False)[1:-1], self.document
         )
@@ -62,21 +62,21 @@ TEMPLATES = _load()
 
 
 def find(name: str, version: str | None = None) -> Template:
-    """The template of that name. Raises ApiError ResourceNotFound, also for a version that it does not have."""
+    """The template with this name. Raises ApiError ResourceNotFound, also for an unknown version."""
     template = TEMPLATES.get(name) if version in (None, VERSION) else None
     return existing(template, f"Managed job template {name} {version or VERSION} cannot be found.")
 
 
 def is_managed(arn: str) -> bool:
-    """Whether this is the ARN of a managed template: it has no account."""
+    """Whether this is the ARN of a managed template: one without an account."""
     return _ARN.fullmatch(arn) is not None
 
 
 def by_arn(arn: str) -> Template:
-    """The template with this ARN, of whatever region. Raises ApiError ResourceNotFound."""
+    """The template with this ARN, in any region. Raises ApiError ResourceNotFound."""
     match = _ARN.fullmatch(arn)
     if match is None:
-        raise not_found(f"{arn} is no managed job template.")
+        raise not_found(f"{arn} is not a managed job template.")
     return find(match[1], match[2])
 
 
@@ -86,7 +86,7 @@ class ManagedTemplates(Core):
     def list_managed_job_templates(
         self, templateName: str | None = None, maxResults: int | None = None, nextToken: str | None = None
     ) -> dict[str, Any]:
-        """The templates by name; with a name only that one."""
+        """The templates sorted by name; with a name only that one."""
         names = [name for name in TEMPLATES if templateName in (None, name)]
         return paging.page_of_names(
             "managedJobTemplates", names, lambda name: self._template_summary(TEMPLATES[name]), maxResults, nextToken

@@ -1,8 +1,8 @@
-"""Jobs and job executions as the service holds them, and the shapes in which each API shows them.
+"""Jobs and job executions in memory, and their shapes in each API.
 
-Times inside are epoch seconds with fractions; the device's API and the data plane show whole seconds, the control plane
-shows them as they are (AWS API reference: JobExecution, JobExecutionSummary, JobExecutionState; data types of the IoT
-Jobs data plane and of AWS IoT)."""
+Times are epoch seconds with fractions. The device's API and the data plane return whole seconds, the control plane
+fractions (AWS API reference: JobExecution, JobExecutionSummary, JobExecutionState; data types of the IoT Jobs data
+plane and of AWS IoT)."""
 
 import math
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ PENDING = (IN_PROGRESS, QUEUED)
 TERMINAL = (SUCCEEDED, FAILED, TIMED_OUT, REJECTED, REMOVED, CANCELED)
 DEVICE_SETTABLE = (IN_PROGRESS, SUCCEEDED, FAILED, REJECTED)
 STATUSES = PENDING + TERMINAL
-UNDER_WAY = (IN_PROGRESS, SCHEDULED)  # of a job that is not over
+UNDER_WAY = (IN_PROGRESS, SCHEDULED)  # of a job that has not ended
 
 
 @dataclass(slots=True)
 class Job:
-    """A job. document: what things get. in_progress_timeout: minutes. retries: failure type (FAILED, TIMED_OUT, ALL) ->
-    number of retries. job_template_arn, document_parameters: what the document was made from. rollout, abort,
-    scheduling: its configurations, checked. batch_at: when it last went to things that had been waiting for it; due_at:
-    when something is to be done with it."""
+    """A job. document: as sent to things. in_progress_timeout: minutes. retries: failure type (FAILED, TIMED_OUT, ALL)
+    -> number of retries. job_template_arn, document_parameters: the origin of the document. rollout, abort, scheduling:
+    checked configurations. batch_at: when it was last rolled out to waiting things. due_at: when its next rollout or
+    schedule step is due."""
 
     job_id: str
     document: str
@@ -58,7 +58,7 @@ class Job:
 
 @dataclass(slots=True)
 class Execution:
-    """One job execution: one attempt of one thing at one job.
+    """One job execution: one thing's attempt at one job.
 
     sequence: order of creation over the whole store. The deadlines are epoch seconds, None while no such timer runs.
     """
@@ -79,7 +79,7 @@ class Execution:
     force_canceled: bool = False
 
     def seconds_left(self, now: float) -> int | None:
-        """approximateSecondsBeforeTimedOut: until the earlier of the two timers, or None when none runs."""
+        """approximateSecondsBeforeTimedOut: until the earlier of the two timers expires; None if none runs."""
         deadlines = [deadline for deadline in (self.step_deadline, self.job_deadline) if deadline is not None]
         return max(0, math.ceil(min(deadlines) - now)) if deadlines else None
 
@@ -93,7 +93,7 @@ def _seconds(moment: float | None) -> int | None:
 
 
 def pending_summary(execution: Execution) -> dict[str, Any]:
-    """JobExecutionSummary of the data plane: what GetPendingJobExecutions and `notify` list."""
+    """JobExecutionSummary of the data plane, as in GetPendingJobExecutions and `notify`."""
     return _without_none(
         jobId=execution.job_id, queuedAt=_seconds(execution.queued_at), startedAt=_seconds(execution.started_at),
         lastUpdatedAt=_seconds(execution.last_updated_at), executionNumber=execution.number,
@@ -102,7 +102,7 @@ def pending_summary(execution: Execution) -> dict[str, Any]:
 
 
 def device_view(execution: Execution, now: float, document: Any = None) -> dict[str, Any]:
-    """JobExecution as a device gets it over MQTT: without thingName; with the document when one is given."""
+    """JobExecution as sent to a device over MQTT: without thingName; with the document if one is given."""
     return _without_none(
         status=execution.status, statusDetails=execution.details, **pending_summary(execution),
         approximateSecondsBeforeTimedOut=execution.seconds_left(now), jobDocument=document,
@@ -110,7 +110,7 @@ def device_view(execution: Execution, now: float, document: Any = None) -> dict[
 
 
 def execution_state(execution: Execution) -> dict[str, Any]:
-    """JobExecutionState: what an update's reply and a rejected update carry."""
+    """JobExecutionState, as in the replies to accepted and rejected updates."""
     return _without_none(status=execution.status, statusDetails=execution.details, versionNumber=execution.version)
 
 
@@ -124,7 +124,7 @@ def control_summary(execution: Execution) -> dict[str, Any]:
 
 
 def control_view(execution: Execution, thing_arn: str, now: float) -> dict[str, Any]:
-    """JobExecution of the control plane: statusDetails nested in detailsMap, and there even when none were set."""
+    """JobExecution of the control plane: statusDetails are nested in detailsMap, and present even if none were set."""
     return _without_none(
         jobId=execution.job_id, status=execution.status, forceCanceled=execution.force_canceled or None,
         statusDetails={} if execution.details is None else {"detailsMap": execution.details},
@@ -135,13 +135,13 @@ def control_view(execution: Execution, thing_arn: str, now: float) -> dict[str, 
 
 
 def retry_config(job: Job) -> dict[str, Any] | None:
-    """jobExecutionsRetryConfig of a job, None without."""
+    """jobExecutionsRetryConfig of a job; None if it has none."""
     criteria = [{"failureType": kind, "numberOfRetries": number} for kind, number in (job.retries or {}).items()]
     return {"criteriaList": criteria} if criteria else None
 
 
 def timeout_config(job: Job) -> dict[str, int]:
-    """timeoutConfig of a job, empty without."""
+    """timeoutConfig of a job; empty if it has none."""
     minutes = job.in_progress_timeout
     return {} if minutes is None else {"inProgressTimeoutInMinutes": minutes}
 
@@ -158,10 +158,9 @@ def job_summary(job: Job, job_arn: str, rolling_out: bool) -> dict[str, Any]:
 def job_view(
     job: Job, job_arn: str, counts: dict[str, int], rolling_out: bool, windows: list[dict[str, str]]
 ) -> dict[str, Any]:
-    """Job as DescribeJob shows it. counts: executions by status; every execution counts, retries included. windows: the
-    next maintenance windows.
+    """Job as in DescribeJob. counts: executions by status, including retries. windows: the next maintenance windows.
 
-    timeoutConfig, schedulingConfig, presignedUrlConfig and jobExecutionsRolloutConfig are there even when unset.
+    timeoutConfig, schedulingConfig, presignedUrlConfig and jobExecutionsRolloutConfig are present even if unset.
     """
     return _without_none(
         **job_summary(job, job_arn, rolling_out),

@@ -1,6 +1,4 @@
-"""The Jobs operations over MQTT ("Jobs device MQTT API"): a request's topic and payload in, the reply's out.
-
-Knows nothing of connections: the broker calls it with a thing's message."""
+"""The Jobs operations over MQTT ("Jobs device MQTT API"): takes a request's topic and payload, returns the reply's."""
 
 import json
 import logging
@@ -13,7 +11,7 @@ from ujobs_tools.service.errors import ApiError
 
 _log = logging.getLogger(__name__)
 
-# AWS sends the basic plane as UTF-8 and escapes the rest; lone surrogates could not be sent otherwise.
+# AWS escapes characters beyond the basic plane and sends the others as UTF-8; lone surrogates must be escaped.
 _ESCAPED = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]")
 
 
@@ -29,18 +27,18 @@ def topic(thing: str, suffix: str) -> str:
 
 
 def notification(thing: str, suffix: str, payload: dict[str, Any]) -> tuple[str, bytes]:
-    """Topic and payload of what Engine.on_notification gives; suffix: "notify" or "notify-next"."""
+    """Topic and payload of a notification from Engine.on_notification; suffix: "notify" or "notify-next"."""
     return topic(thing, suffix), encode(payload)
 
 
 def handle(
     engine: Engine, thing: str, suffix: str, payload: bytes, refusal: ApiError | None = None
 ) -> list[tuple[str, bytes]]:
-    """Carry out what a thing published to `$aws/things/<thing>/jobs/<suffix>`; an empty payload stands for {}.
-    refusal: reject it with this instead.
+    """Carry out a request that a thing published to `$aws/things/<thing>/jobs/<suffix>`; an empty payload means {}.
 
-    Returns the reply's topic and payload: on `<suffix>/accepted` or `<suffix>/rejected`. Bad input of any kind is
-    rejected, never raised; a failure of the service itself is logged and rejected as InternalError.
+    refusal: reject the request with this error instead. Returns the reply's topic, `<suffix>/accepted` or
+    `<suffix>/rejected`, and its payload. Never raises: an invalid request is rejected; a failure of the service is
+    logged and rejected as InternalError.
     """
     envelope: dict[str, Any] = {}
     try:

@@ -1,4 +1,4 @@
-"""Files of streams: objects in an external S3, or in the service's own folder, where PutObject stores them."""
+"""Files of streams: objects of an external S3, or of the service's own folder, where PutObject stores them."""
 
 import hashlib
 from pathlib import Path
@@ -14,9 +14,9 @@ from ujobs_tools.service.streams import MAX_FILE, Files
 
 
 class Objects:
-    """Where the files of streams are.
+    """The files of streams.
 
-    folder: for the service's own objects, made when the first one comes. url: of another S3, which is used instead.
+    folder: for the service's own objects; created with the first one. url: of an external S3, which is used instead.
     """
 
     def __init__(self, folder: Path, url: str | None) -> None:
@@ -24,7 +24,7 @@ class Objects:
         self._url = url
 
     def contents(self, files: Files) -> dict[int, bytes]:
-        """The contents of a stream's files, by file id. Raises ApiError InvalidRequest for what cannot be read."""
+        """The contents of a stream's files, by file id. Raises ApiError InvalidRequest if one cannot be read."""
         if self._url is None:
             return {file.get("fileId", 0): self._own(file.get("s3Location", {})) for file in files}
         try:
@@ -37,7 +37,7 @@ class Objects:
         """PutObject, path-style: path is BUCKET/KEY. Raises ApiError."""
         bucket, _, key = path.partition("/")
         if request.method != "PUT" or not bucket or not key or request.query or self._url is not None:
-            raise ApiError("NotImplemented", "Of S3 this service has PutObject only, and none with --s3-url.")
+            raise ApiError("NotImplemented", "Of S3, only PutObject is implemented, and only without --s3-url.")
         if request.headers.get("x-amz-content-sha256", "").startswith("STREAMING-"):
             raise ApiError("NotImplemented", "PutObject in signed chunks is not supported: send the body as it is.")
         body = bytearray()
@@ -54,7 +54,7 @@ class Objects:
         return web.Response(headers={"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
 
     def _place(self, bucket: str, key: str) -> Path:
-        # A key may be longer than a file's name, and hold anything.
+        # A key may be longer than a file name and contain any character.
         return self._folder / hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
 
     def _own(self, location: dict[str, str]) -> bytes:
@@ -62,8 +62,8 @@ class Objects:
         try:
             return self._place(bucket, key).read_bytes()
         except FileNotFoundError:
-            advice = "put it to this service first, or start it with --s3-url"
-            raise invalid(f"files: {bucket}/{key} is not here: {advice}") from None
+            advice = "put it into this service first, or start ujobs serve with --s3-url"
+            raise invalid(f"files: {bucket}/{key} does not exist: {advice}") from None
 
 
 def _where(location: dict[str, str]) -> tuple[str, str]:

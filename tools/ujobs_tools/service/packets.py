@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 packets as bytes: what a broker reads from clients and what it writes to them. No sockets, no state.
+"""Decodes the MQTT 3.1.1 packets that clients send, and encodes those that a broker sends. No sockets, no state.
 
 Source: MQTT Version 3.1.1, OASIS Standard, chapters 2 and 3."""
 
@@ -10,14 +10,14 @@ PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
 
 PROTOCOL_LEVEL = 4
 
-# What the four lowest bits of the first byte have to be; PUBLISH uses them.
+# The required value of the first byte's four lowest bits; in PUBLISH they are flags.
 _FLAGS = {CONNECT: 0, PUBACK: 0, SUBSCRIBE: 2, UNSUBSCRIBE: 2, PINGREQ: 0, DISCONNECT: 0}
 
 PINGRESP_PACKET = b"\xd0\x00"
 
 
 class PacketError(ValueError):
-    """The client does not speak MQTT 3.1.1; the text says what is wrong."""
+    """A packet violates MQTT 3.1.1; the text says how."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Message:
 
     @property
     def size(self) -> int:
-        """Bytes it takes to keep, about."""
+        """The approximate number of bytes needed to keep it."""
         return len(self.topic) + len(self.payload)
 
 
@@ -79,16 +79,16 @@ class _Reader:
 
 
 def check_flags(first: int) -> None:
-    """Raises PacketError for a first byte with a type that no client may send, or with wrong flags."""
+    """Raises PacketError if the first byte has wrong flags or a type that clients must not send."""
     kind = first >> 4
     if kind != PUBLISH and _FLAGS.get(kind) != first & 15:
         raise PacketError(f"first byte {first:#04x}")
 
 
 def read_connect(body: bytes) -> Connect:
-    """Decode CONNECT; user name and password are read past: the certificate is what identifies a client.
+    """Decode CONNECT. User name and password are skipped, because the certificate identifies the client.
 
-    Of another protocol level only that level is read: what follows may be laid out differently.
+    After a different protocol level nothing is read, because the layout may differ.
     """
     reader = _Reader(body)
     if reader.blob() != b"MQTT":
@@ -134,7 +134,7 @@ def read_puback(body: bytes) -> int:
 
 
 def read_empty(body: bytes) -> None:
-    """Check PINGREQ or DISCONNECT, which have nothing after the fixed header."""
+    """Check that PINGREQ or DISCONNECT ends after the fixed header."""
     if body:
         raise PacketError("packet is too long")
 

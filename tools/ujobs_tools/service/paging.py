@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 def size(max_results: int | None) -> int:
-    """maxResults, 1 to 250; 250 when not given."""
+    """maxResults: 1 to 250, default 250."""
     if max_results is None:
         return MAX_RESULTS
     if not 1 <= max_results <= MAX_RESULTS:
@@ -21,7 +21,7 @@ def size(max_results: int | None) -> int:
 
 
 def position(token: str | None) -> str | None:
-    """The position that a nextToken stands for."""
+    """The position in a nextToken."""
     if token is None:
         return None
     try:
@@ -29,25 +29,25 @@ def position(token: str | None) -> str | None:
     except ValueError:
         found = ""
     if not found:
-        raise invalid("nextToken is not one that this service gave out")
+        raise invalid("nextToken was not issued by this service")
     return found
 
 
 def sequence(token: str | None) -> int | None:
-    """The sequence number that a nextToken stands for."""
+    """The sequence number in a nextToken."""
     text = position(token)
     if text is None:
         return None
     if not text.isdecimal():
-        raise invalid("nextToken is not one that this service gave out")
+        raise invalid("nextToken was not issued by this service")
     return int(text)
 
 
 def page(
     name: str, found: Sequence[Item], limit: int, view: Callable[[Item], Any], key: Callable[[Item], int | str]
 ) -> dict[str, Any]:
-    """The reply member `name` with at most `limit` of the items found (one more than that was asked for), and a
-    nextToken when there are more; key gives the position of an item to go on from."""
+    """A reply: member `name` with the first `limit` of the items found, and a nextToken if there is one more. key:
+    returns the position of an item, from which the next page continues."""
     reply: dict[str, Any] = {name: [view(item) for item in found[:limit]]}
     if len(found) > limit:
         reply["nextToken"] = base64.urlsafe_b64encode(str(key(found[limit - 1])).encode("utf-8")).decode("ascii")
@@ -57,6 +57,6 @@ def page(
 def page_of_names(
     name: str, names: Iterable[str], view: Callable[[str], Any], max_results: int | None, token: str | None
 ) -> dict[str, Any]:
-    """A page, as `page` makes it, of what is listed by name; names: all there are, in any order."""
+    """A reply like that of `page`, of things listed by name. names: all of them, in any order."""
     after = position(token) or ""
     return page(name, sorted(item for item in names if item > after), size(max_results), view, str)

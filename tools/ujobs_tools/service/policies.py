@@ -17,10 +17,10 @@ _TARGET = re.compile(r"arn:aws[\w-]*:iot:[\w-]*:\d*:(cert|thinggroup)/(.+)")
 
 
 class Policies(Groups):
-    """CreatePolicy and its like; all raise ApiError."""
+    """CreatePolicy and related operations; all raise ApiError."""
 
     def create_policy(self, policyName: str, policyDocument: str) -> dict[str, Any]:
-        """Keep a policy, which must be one that can be evaluated."""
+        """Create a policy. Its document must be one that `policy_evaluation` supports."""
         if not _NAME.fullmatch(policyName):
             raise invalid("policyName must be 1 to 128 characters of a-z A-Z 0-9 _ + = , . @ -")
         if self.store.policy_versions(policyName):
@@ -35,7 +35,7 @@ class Policies(Groups):
     def create_policy_version(
         self, policyName: str, policyDocument: str, setAsDefault: bool = False
     ) -> dict[str, Any]:
-        """Add a version to a policy, which then has at most five."""
+        """Add a version to a policy, which can have five."""
         versions = self._versions(policyName)
         _check(policyDocument)
         if len(versions) >= MAX_VERSIONS:
@@ -79,7 +79,7 @@ class Policies(Groups):
         }
 
     def set_default_policy_version(self, policyName: str, policyVersionId: str) -> dict[str, Any]:
-        """Choose the version that counts, wherever the policy is attached."""
+        """Set the version that applies wherever the policy is attached."""
         version = self._version(policyName, policyVersionId)
         self.store.set_default_version(policyName, version.number)
         self._rights_changed()
@@ -97,11 +97,11 @@ class Policies(Groups):
         return {}
 
     def list_policies(self, pageSize: int | None = None, marker: str | None = None) -> dict[str, Any]:
-        """The policies by name."""
+        """The policies, sorted by name."""
         return _by_marker("policies", self.store.policy_names(), self._policy_view, pageSize, marker)
 
     def delete_policy(self, policyName: str) -> dict[str, Any]:
-        """Delete a policy of one version that is attached to nothing."""
+        """Delete a policy, which must have one version and no attachments."""
         if len(self._versions(policyName)) > 1:
             raise ApiError("DeleteConflict", f"Cannot delete the policy: it has several versions (name={policyName})")
         if self.store.policy_targets(policyName):
@@ -136,14 +136,13 @@ class Policies(Groups):
     def list_targets_for_policy(
         self, policyName: str, pageSize: int | None = None, marker: str | None = None
     ) -> dict[str, Any]:
-        """The ARNs of what a policy is attached to."""
+        """The ARNs of the certificates and thing groups that a policy is attached to."""
         self._versions(policyName)
         arns = [self.arn(*target) for target in self.store.policy_targets(policyName)]
         return _by_marker("targets", arns, str, pageSize, marker)
 
     def policies_for(self, certificate_id: str, thing: str | None) -> dict[str, str]:
-        """The documents that apply to a client, by the policy's name: of its certificate, and of the thing groups that
-        its thing is in."""
+        """The policy documents of a client, by policy name: those of its certificate and of its thing's groups."""
         names = set(self.store.policies_of("cert", certificate_id))
         for group in () if thing is None else self.store.groups_over(thing):
             names |= set(self.store.policies_of("thinggroup", group))
@@ -178,7 +177,7 @@ def _check(document: str) -> None:
 
 
 def _by_marker(name: str, names: Any, view: Any, size: int | None, marker: str | None) -> dict[str, Any]:
-    # These lists call nextToken and maxResults by other names.
+    # These operations use other names for nextToken and maxResults.
     found = paging.page_of_names(name, names, view, size, marker)
     token = found.pop("nextToken", None)
     return found | ({} if token is None else {"nextMarker": token})

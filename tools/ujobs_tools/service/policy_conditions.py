@@ -1,6 +1,6 @@
-"""The Condition block of a policy statement, with the operators that policies of AWS IoT use.
+"""The Condition block of a policy statement, with the operators that AWS IoT policies use.
 
-Numeric and date operators are not implemented: a policy that has one is refused when it is created."""
+Numeric and date operators are not implemented: creating a policy with one fails."""
 
 import ipaddress
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ _SETS = ("ForAllValues", "ForAnyValue")
 
 
 class Unsupported(Exception):
-    """AWS knows this, the local service does not; the text names it."""
+    """A feature that AWS has and the local service lacks; the text names it."""
 
 
 def _equals(expected: Template, values: Values) -> Callable[[str], bool]:
@@ -35,7 +35,7 @@ def _in_network(expected: Template, values: Values) -> Callable[[str], bool]:
 
 @dataclass(frozen=True)
 class _Operator:
-    """wildcards: whether `*` and `?` count. negated: true when no expected value fits."""
+    """A comparison. wildcards: whether `*` and `?` are wildcards. negated: true if no expected value matches."""
 
     test: Callable[[Template, Values], Callable[[str], bool]]
     wildcards: bool = False
@@ -61,8 +61,8 @@ _OPERATORS = {
 
 @dataclass(frozen=True)
 class Condition:
-    """One operator with one key. over: "ForAllValues", "ForAnyValue" or "". if_exists: true when the key has no
-    value."""
+    """One operator with one key. over: "ForAllValues", "ForAnyValue" or "". if_exists: the condition also holds if the
+    key has no value."""
 
     operator: _Operator
     over: str
@@ -71,19 +71,19 @@ class Condition:
     expected: tuple[Template, ...]
 
     def holds(self, values: Values) -> bool:
-        """Whether the condition is met. Of a key without a value only negated operators and ForAllValues hold."""
+        """Whether the condition holds. If the key has no value, only negated operators and ForAllValues hold."""
         found = values.get(self.key.lower())
         if found is None:
             return self.if_exists or self.over == "ForAllValues" or (self.operator.negated and not self.over)
         every = (found,) if isinstance(found, str) else found
         tests = [self.operator.test(one, values) for one in self.expected]
         fits = [any(test(one) for test in tests) != self.operator.negated for one in every]
-        # A negated operator without ForAnyValue is about all values of the key.
+        # A negated operator without ForAnyValue applies to all values of the key.
         return all(fits) if self.over == "ForAllValues" or (self.operator.negated and not self.over) else any(fits)
 
 
 def parse(block: Any) -> tuple[Condition, ...]:
-    """The conditions of a statement, all of which have to hold. Raises ValueError, Unsupported."""
+    """The conditions of a statement, all of which must hold. Raises ValueError, Unsupported."""
     if not isinstance(block, Mapping) or not all(isinstance(keys, Mapping) for keys in block.values()):
         raise ValueError("Condition must be an object of objects")
     return tuple(_condition(name, key, expected) for name, keys in block.items() for key, expected in keys.items())
@@ -108,5 +108,5 @@ def _condition(name: str, key: str, expected: Any) -> Condition:
 
 
 def listed(value: Any) -> list[Any]:
-    """A value that policies may give alone or in a list, as a list."""
+    """The value as a list: policies may give one string or a list of strings."""
     return value if isinstance(value, list) else [value]

@@ -1,7 +1,7 @@
 """Evaluates policy documents as AWS IoT does, without any state.
 
 A request is allowed when a statement allows it and none denies it; a Deny always wins ("AWS IoT Core policies"). `*`
-and `?` are the wildcards; MQTT's `+` and `#` stand for themselves ("Publish/Subscribe policy examples"). A statement
+and `?` are wildcards; MQTT's `+` and `#` are ordinary characters ("Publish/Subscribe policy examples"). A statement
 whose variable has no value does not apply."""
 
 import json
@@ -33,11 +33,11 @@ class Statement:
     conditions: tuple[Condition, ...]
 
     def concerns(self, action: str) -> bool:
-        """Whether it is about this action."""
+        """Whether it has this action."""
         return any(one.matches(action.lower()) for one in self.actions)
 
     def applies(self, action: str, resource: str, values: Values) -> bool:
-        """Whether it decides about this request."""
+        """Whether it applies to this request."""
         return (
             self.concerns(action)
             and any(_matches(one, resource, values) for one in self.resources)
@@ -52,7 +52,7 @@ def _matches(pattern: Template, text: str, values: Values) -> bool:
 
 @dataclass(frozen=True)
 class Decision:
-    """allowed: whether the request is. reason: why not, for people: the statement that denies it or the one missing."""
+    """allowed: whether the request is allowed. reason: why not: the statement that denies it or the missing one."""
 
     allowed: bool
     reason: str = ""
@@ -60,8 +60,8 @@ class Decision:
 
 @lru_cache(maxsize=256)
 def parse(document: str) -> tuple[Statement, ...]:
-    """The statements of a policy document. Raises ValueError when it is malformed, Unsupported for what AWS has and
-    this evaluation lacks."""
+    """The statements of a policy document. Raises ValueError if it is malformed, Unsupported for features that AWS has
+    and this evaluation lacks."""
     if len("".join(document.split())) > MAX_DOCUMENT:
         raise ValueError(f"it has more than {MAX_DOCUMENT} characters, white space not counted")
     found = json.loads(document)

@@ -1,4 +1,4 @@
-"""Policies, their versions and what they are attached to, in the database; no rules."""
+"""Policies, their versions and their attachments in the database; no rules."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from ujobs_tools.service.database import Database
 
 @dataclass(frozen=True, slots=True)
 class PolicyVersion:
-    """One version of a policy. number: from 1 on; document: JSON text, as it was given."""
+    """One version of a policy. number: from 1. document: JSON text, as it was given."""
 
     number: int
     document: str
@@ -57,7 +57,7 @@ class PolicyStore(Database):
         self._execute(f"DELETE FROM {_TABLES[kind]} WHERE policy = ? AND {_COLUMNS[kind]} = ?", name, target)
 
     def policy_targets(self, name: str) -> list[tuple[str, str]]:
-        """What a policy is attached to, as (kind, target) of attach_policy."""
+        """A policy's attachments, as (kind, target) of attach_policy."""
         return [
             (kind, target)
             for kind, table in _TABLES.items()
@@ -65,11 +65,11 @@ class PolicyStore(Database):
         ]
 
     def policies_of(self, kind: str, target: str) -> list[str]:
-        """The policies attached to a target, by name."""
+        """The names of the policies attached to a target."""
         return self._column(f"SELECT policy FROM {_TABLES[kind]} WHERE {_COLUMNS[kind]} = ?", target)
 
     def default_documents(self, names: set[str]) -> dict[str, str]:
-        """The documents of these policies' default versions, by the policy's name."""
+        """The documents of these policies' default versions, by policy name."""
         marks = ", ".join("?" * len(names))
         rows = self._all(
             "SELECT name, document FROM policies JOIN policy_versions ON policy = name AND version = default_version "

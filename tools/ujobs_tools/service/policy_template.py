@@ -1,12 +1,12 @@
-"""The text patterns of policies: wildcards `*` and `?`, and variables `${…}` that get their values when a policy is
-evaluated ("AWS IoT Core policy variables")."""
+"""The string patterns of policies: wildcards `*` and `?`, and variables `${…}`, replaced when a policy is evaluated
+("AWS IoT Core policy variables")."""
 
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 
 Value = str | tuple[str, ...]
-# Of variables and condition keys, by name in lower case: AWS does not tell names by their case. A tuple has several.
+# Values of variables and condition keys, by lower-case name because AWS ignores the case. A tuple has several values.
 Values = Mapping[str, Value]
 
 _PARTS = re.compile(r"\$\{([^{}]*)\}|([*?])")
@@ -14,17 +14,17 @@ _LITERALS = ("*", "?", "$")  # ${*}, ${?} and ${$} stand for these characters th
 
 
 class Pattern:
-    """A pattern whose variables have their values. Everything is compared exactly, letter case included."""
+    """A pattern after its variables are replaced. Matching is case-sensitive."""
 
     def __init__(self, pieces: list[str]) -> None:
-        # What lies between two `*`; "\0" stands for `?`: neither a topic nor a client id may contain that character.
+        # The parts between two `*`. "\0" represents `?`, because topics and client ids cannot contain it.
         self._pieces = pieces
         one = any("\0" in piece for piece in pieces)
         source = ".*".join("".join("." if c == "\0" else re.escape(c) for c in piece) for piece in pieces)
         self._expression = re.compile(source, re.DOTALL) if one else None
 
     def matches(self, text: str) -> bool:
-        """Whether the whole text fits."""
+        """Whether the pattern matches the whole string."""
         if self._expression is not None:
             return self._expression.fullmatch(text) is not None
         first, *rest = self._pieces
@@ -43,11 +43,11 @@ class Pattern:
 
 
 class Template:
-    """A pattern as a policy has it. wildcards: whether `*` and `?` are any. Raises ValueError when it is malformed."""
+    """A pattern in a policy. wildcards: whether `*` and `?` are wildcards. Raises ValueError if it is malformed."""
 
     def __init__(self, text: str, wildcards: bool = True) -> None:
         self.text = text
-        # Text, None for `*`, and the name of a variable in a tuple of its own.
+        # A string is text, None is `*`, and a tuple holds the name of a variable.
         self._parts: list[str | tuple[str] | None] = []
         end = 0
         for match in _PARTS.finditer(text):
@@ -71,12 +71,12 @@ class Template:
             self._parts.append(text)
 
     def missing(self, values: Values) -> list[str]:
-        """The variables that have no value. A value with `*` or `?` in it counts as none, and so does a list."""
+        """The variables without a value. A value that contains `*` or `?`, or is a list, is treated as missing."""
         names = [part[0] for part in self._parts if isinstance(part, tuple)]
         return [name for name in names if _value(values, name) is None]
 
     def fill(self, values: Values, lower: bool = False) -> Pattern | None:
-        """The pattern with the values of its variables, in lower case if `lower`; None when one is missing: it then
+        """The pattern with the values of its variables, in lower case if `lower`; None if a value is missing: it then
         matches nothing."""
         pieces = [""]
         for part in self._parts:
@@ -92,11 +92,11 @@ class Template:
 
 def _value(values: Values, name: str) -> str | None:
     value = values.get(name.lower())
-    # AWS leaves a variable as it stands when its value contains a wildcard ("X.509 certificate policy variables").
+    # AWS does not replace a variable whose value contains a wildcard ("X.509 certificate policy variables").
     return value if isinstance(value, str) and not set("*?\0") & set(value) else None
 
 
 @lru_cache(maxsize=1024)
 def template(text: str, wildcards: bool = True) -> Template:
-    """The template of a text, kept for the next time."""
+    """The template of a string, from a cache."""
     return Template(text, wildcards)

@@ -8,8 +8,8 @@ from cryptography.x509.oid import NameOID
 
 from ujobs_tools.service.policy_template import Value
 
-MAX_VALUES = 5  # of an attribute that a certificate has more than once
-MAX_TEXT = 1024  # characters; an attribute that is longer has no value
+MAX_VALUES = 5  # of a certificate attribute that occurs more than once
+MAX_TEXT = 1024  # characters; a longer attribute has no value
 
 _ATTRIBUTES = {
     "DistinguishedNameQualifier": NameOID.DN_QUALIFIER,
@@ -36,7 +36,7 @@ def of_connection(client_id: str, address: str | None) -> dict[str, Value]:
 
 
 def of_thing(name: str | None, attributes: Mapping[str, str]) -> dict[str, Value]:
-    """name: of the thing that the client id names and the certificate is attached to, None when there is none."""
+    """name: of the thing if the client id is its name and the certificate is attached to it, else None."""
     if name is None:
         return {"iot:connection.thing.isattached": "false"}
     found: dict[str, Value] = {"iot:connection.thing.isattached": "true", "iot:connection.thing.thingname": name}
@@ -46,7 +46,7 @@ def of_thing(name: str | None, attributes: Mapping[str, str]) -> dict[str, Value
 
 
 def of_certificate(certificate_der: bytes) -> dict[str, Value]:
-    """The attributes of a certificate's subject and issuer: the first value, each by its index, and all as a list."""
+    """The attributes of a certificate's subject and issuer: the first value, each value by index, and all as a list."""
     certificate = x509.load_der_x509_certificate(certificate_der)
     found: dict[str, Value] = {}
     for holder, name in (("subject", certificate.subject), ("issuer", certificate.issuer)):

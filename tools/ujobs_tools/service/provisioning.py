@@ -25,13 +25,13 @@ _NAME = re.compile(r"[0-9A-Za-z_-]{1,36}")
 
 
 class Provisioning(Policies):
-    """CreateProvisioningTemplate and its like, and what devices ask for; all raise ApiError."""
+    """CreateProvisioningTemplate and related operations, and the devices' requests; all raise ApiError."""
 
     def create_provisioning_template(
         self, templateName: str, templateBody: str, provisioningRoleArn: str, description: str | None = None,
         enabled: bool = False, type: str = FLEET,
     ) -> dict[str, Any]:
-        """Create a template. Raises NotImplemented for features that this service lacks."""
+        """Create a template. Raises NotImplemented if it needs features that this service lacks."""
         if not _NAME.fullmatch(templateName):
             raise invalid("templateName must be 1 to 36 characters of 0-9 A-Z a-z _ -")
         if type != FLEET:
@@ -69,19 +69,21 @@ class Provisioning(Policies):
     def list_provisioning_templates(
         self, maxResults: int | None = None, nextToken: str | None = None
     ) -> dict[str, Any]:
-        """The templates by name."""
+        """The templates, sorted by name."""
         names = self.store.provisioning_template_names()
         return paging.page_of_names("templates", names, self._provisioning_summary, maxResults, nextToken)
 
     def delete_provisioning_template(self, templateName: str) -> dict[str, Any]:
-        """Delete a template; things and certificates made from it stay."""
+        """Delete a template; things and certificates created from it stay."""
         self._known_provisioning_template(templateName)
         self.store.delete_provisioning_template(templateName)
         return {}
 
     def issue_ownership_token(self, certificate_id: str, pem: str) -> str:
-        """Keep a certificate that was issued to a claim, PENDING_ACTIVATION; returns the token that proves whose it
-        is. What nobody came back for within an hour is forgotten."""
+        """Store a certificate that was issued to a claim as PENDING_ACTIVATION; returns its ownership token.
+
+        The token and its certificate are deleted after an hour without RegisterThing.
+        """
         now = self.clock()
         token = secrets.token_urlsafe(48)
         with self.store.transaction():
@@ -91,10 +93,10 @@ class Provisioning(Policies):
         return token
 
     def register_thing(self, template_name: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """RegisterThing: make what the template says, and make the token's certificate speak for it.
+        """RegisterThing: create the template's resources, and attach the token's certificate to the thing.
 
-        request: certificateOwnershipToken, which does for one success, and parameters. Returns the reply's members.
-        Raises ApiError with the codes of the MQTT API; the token then goes on being good.
+        request: certificateOwnershipToken, valid until one call succeeds, and parameters. Returns the reply's members.
+        Raises ApiError with the codes of the MQTT API.
         """
         template = self.store.provisioning_template(template_name)
         if template is None or not template.enabled:
@@ -114,7 +116,7 @@ class Provisioning(Policies):
             name = self._make(made, certificate_id)
         except ApiError as error:
             raise ApiError("ProvisioningFailed", error.message) from error
-        # Last: a client cut off earlier retries with the same token, and everything above can be repeated.
+        # Last, so that a client that loses its connection can repeat everything above with the same token.
         self.store.delete_ownership_token(token)
         return {"deviceConfiguration": made.device_configuration} | ({} if name is None else {"thingName": name})
 

@@ -1,5 +1,5 @@
-"""Fleet provisioning over MQTT ("Device provisioning MQTT API"): a claim's request in, the reply's topic and payload
-out; JSON and CBOR. It knows nothing of connections."""
+"""Fleet provisioning over MQTT ("Device provisioning MQTT API"): takes a claim's request, returns the reply's topic and
+payload; JSON and CBOR."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def handle(engine: Engine, authority: Authority, topic: str, payload: bytes) -> tuple[str, bytes]:
-    """Carry out what was published to `$aws/certificates/create/<form>` (CreateKeysAndCertificate, whatever the
+    """Carry out a request published to `$aws/certificates/create/<form>` (CreateKeysAndCertificate, with any
     payload) or `$aws/provisioning-templates/<template>/provision/<form>` (RegisterThing).
 
     Returns topic and payload of the reply: on `<topic>/accepted` or `<topic>/rejected`. Never raises.

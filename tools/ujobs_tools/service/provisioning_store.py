@@ -1,4 +1,4 @@
-"""Provisioning templates and the tokens that prove who owns a new certificate, in the database; no rules."""
+"""Provisioning templates and certificate ownership tokens in the database; no rules."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,7 +7,7 @@ from ujobs_tools.service.database import Database
 
 @dataclass(slots=True)
 class ProvisioningTemplate:
-    """A fleet provisioning template. body: JSON text, as it was given; role_arn: kept, but nothing is done with it."""
+    """A fleet provisioning template. body: JSON text, as it was given. role_arn: stored, not used."""
 
     name: str
     body: str
@@ -37,14 +37,14 @@ class ProvisioningStore(Database):
         self._insert("ownership_tokens", token=token, certificate=certificate_id, expires_at=expires_at)
 
     def owned_certificate(self, token: str) -> str | None:
-        """The id of the certificate that a token stands for."""
+        """The id of a token's certificate."""
         return self._value("SELECT certificate FROM ownership_tokens WHERE token = ?", token)
 
     def delete_ownership_token(self, token: str) -> None:
         self._execute("DELETE FROM ownership_tokens WHERE token = ?", token)
 
     def delete_expired_tokens(self, now: float) -> None:
-        """Also delete the certificates that were never used."""
+        """Delete the expired tokens, and their certificates if they were never used."""
         self._execute(
             "DELETE FROM certificates WHERE status = 'PENDING_ACTIVATION' "
             "AND id IN (SELECT certificate FROM ownership_tokens WHERE expires_at <= ?) "

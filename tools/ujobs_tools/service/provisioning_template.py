@@ -1,7 +1,7 @@
-"""What a fleet provisioning template makes of a device's parameters ("Provisioning templates" in the developer guide).
+"""Evaluates fleet provisioning templates with a device's parameters ("Provisioning templates" in the developer guide).
 
-Of the intrinsic functions there are `Ref` and `Fn::Join`; of resources a thing with name, attributes and groups, the
-certificate, and policies. A template that uses more is refused when it is made."""
+Implemented: the intrinsic functions `Ref` and `Fn::Join`; the resources thing (name, attributes, groups), certificate
+and policy. Creating a template that uses more fails."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from ujobs_tools.service.errors import ApiError, invalid
 CERTIFICATE_ID = "AWS::IoT::Certificate::Id"  # a parameter that every fleet provisioning template has
 
 _THING, _CERTIFICATE, _POLICY = "AWS::IoT::Thing", "AWS::IoT::Certificate", "AWS::IoT::Policy"
-_TEXT = (str, dict)  # or a function that makes it
+_TEXT = (str, dict)  # a string, or a function that returns one
 _PROPERTIES = {
     _THING: {"ThingName": _TEXT, "AttributePayload": dict, "ThingGroups": list},
     _CERTIFICATE: {"CertificateId": _TEXT, "Status": _TEXT},
@@ -26,8 +26,8 @@ _OVERRIDES = {"AttributePayload": {"DO_NOTHING", "REPLACE", "MERGE", "FAIL"}, "T
 
 @dataclass(frozen=True)
 class Evaluated:
-    """thing: properties of the thing, None without one; overrides: what to do when it exists and differs, by property.
-    status: for the certificate. policies: the properties of each."""
+    """A template's resources. thing: its properties; None: no thing. overrides: by property, what to do if the thing
+    exists and differs. status: of the certificate. policies: the properties of each."""
 
     thing: dict[str, Any] | None
     overrides: dict[str, str]

@@ -1,7 +1,7 @@
 """The registry: things and their certificates.
 
-Method and parameter names are boto3's for the `iot` client. A certificate acts for the things that it is attached to
-while it is ACTIVE; what it may do, its policies say."""
+Method and parameter names are boto3's for the `iot` client. An ACTIVE certificate identifies the things that it is
+attached to; its policies grant its permissions."""
 
 import uuid
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ STATUSES = ("ACTIVE", "INACTIVE", "REVOKED")
 
 
 class Registry(Core):
-    """CreateThing and its like; all raise ApiError."""
+    """CreateThing and related operations; all raise ApiError."""
 
     def create_thing(self, thingName: str, attributePayload: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Register a thing; the same one again is the same thing, with other attributes ResourceAlreadyExists."""
+        """Create a thing. Repeating the call is harmless; with other attributes it raises ResourceAlreadyExists."""
         name = limits.thing_name(thingName)
         attributes = limits.attributes(attributePayload, MAX_ATTRIBUTES, {})
         thing = self.store.thing(name)
@@ -41,7 +41,7 @@ class Registry(Core):
     def update_thing(
         self, thingName: str, attributePayload: Mapping[str, Any] | None = None, expectedVersion: int | None = None
     ) -> dict[str, Any]:
-        """Replace the attributes or, with `merge`, add to them; an empty value removes one."""
+        """Replace the attributes or, with `merge`, add to them; an empty value removes an attribute."""
         thing = self._known_thing(thingName)
         limits.expected_version(expectedVersion, thing.version)
         thing.attributes = limits.attributes(attributePayload, MAX_ATTRIBUTES, thing.attributes)
@@ -63,7 +63,7 @@ class Registry(Core):
         self, maxResults: int | None = None, nextToken: str | None = None, attributeName: str | None = None,
         attributeValue: str | None = None,
     ) -> dict[str, Any]:
-        """Things by name; with an attribute name and value only those that have it."""
+        """Things sorted by name; with an attribute name and value only those that have it."""
         if (attributeName is None) != (attributeValue is None):
             raise invalid("attributeName and attributeValue go together")
         attribute = None if attributeName is None or attributeValue is None else (attributeName, attributeValue)
@@ -72,7 +72,7 @@ class Registry(Core):
         return paging.page("things", found, limit, self._thing_view, lambda thing: thing.name)
 
     def delete_thing(self, thingName: str, expectedVersion: int | None = None) -> dict[str, Any]:
-        """Delete a thing that no certificate is attached to; it leaves its groups, its job executions stay."""
+        """Delete a thing, which must have no certificates; it leaves its groups, but its job executions stay."""
         thing = self.store.thing(limits.thing_name(thingName))
         if thing is None:
             return {}
@@ -84,13 +84,13 @@ class Registry(Core):
         return {}
 
     def register_certificate(self, certificate_id: str, pem: str, active: bool) -> str:
-        """Remember a certificate that was issued; returns its ARN. certificate_id: SHA-256 of its DER form in hex."""
+        """Store an issued certificate; returns its ARN. certificate_id: SHA-256 of its DER form in hex."""
         now = self.clock()
         self.store.add_certificate(Certificate(certificate_id, pem, "ACTIVE" if active else "INACTIVE", now, now))
         return self.arn("cert", certificate_id)
 
     def _rights_changed(self, fewer: bool = True) -> None:
-        """Permissions of clients have changed. fewer: some may have lost some, perhaps even iot:Connect."""
+        """Clients' permissions have changed. fewer: clients may have lost permissions, such as iot:Connect."""
         self.rights_version += 1
         if fewer:
             self.on_identity_change()
@@ -117,7 +117,7 @@ class Registry(Core):
         }
 
     def update_certificate(self, certificateId: str, newStatus: str) -> dict[str, Any]:
-        """Set the status: ACTIVE, INACTIVE or REVOKED; a client that is connected with it is cut off unless ACTIVE."""
+        """Set the status: ACTIVE, INACTIVE or REVOKED; unless ACTIVE, its clients are disconnected."""
         if newStatus not in STATUSES:
             raise invalid(f"newStatus must be one of {', '.join(STATUSES)}")
         certificate = self._known_certificate(certificateId)
@@ -126,7 +126,7 @@ class Registry(Core):
         return {}
 
     def delete_certificate(self, certificateId: str) -> dict[str, Any]:
-        """Delete a certificate that is not ACTIVE and that no thing and no policy is attached to."""
+        """Delete a certificate, which must not be ACTIVE and must have no things and no policies."""
         certificate = self._known_certificate(certificateId)
         if certificate.status == "ACTIVE":
             raise ApiError(
@@ -141,7 +141,7 @@ class Registry(Core):
         return {}
 
     def attach_thing_principal(self, thingName: str, principal: str) -> dict[str, Any]:
-        """Let a certificate, by its ARN, speak for a thing."""
+        """Attach a certificate, given by its ARN, to a thing."""
         thing = self._known_thing(thingName)
         self.store.attach_thing(self._principal(principal), thing.name)
         self._rights_changed(fewer=False)

@@ -1,4 +1,4 @@
-"""Things, certificates and which is attached to which, in the database; no rules."""
+"""Things, certificates and their attachments in the database; no rules."""
 
 import sqlite3
 from dataclasses import asdict, dataclass
@@ -49,7 +49,7 @@ class RegistryStore(Database):
         self._execute("DELETE FROM things WHERE name = ?", name)
 
     def things(self, after: str, limit: int, attribute: tuple[str, str] | None) -> list[Thing]:
-        """By name, from the first after `after`; with attribute, those whose attribute of that name has that value."""
+        """Things sorted by name, starting after `after`; with attribute (name, value), only those that have it."""
         name, value = attribute or (None, None)
         rows = self._all(
             "SELECT * FROM things WHERE name > ? AND (? IS NULL OR EXISTS (SELECT 1 FROM json_each(attributes) "

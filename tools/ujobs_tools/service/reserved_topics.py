@@ -1,6 +1,6 @@
-"""The topics that begin with `$`: which of them a client can ask something on, and which it can subscribe to.
+"""The topics that begin with `$`: which of them clients can send requests to, and which they can subscribe to.
 
-Whatever the policies say, the others are refused to everybody ("Reserved topics")."""
+All others are refused, regardless of policies ("Reserved topics")."""
 
 import re
 from dataclasses import dataclass
@@ -15,9 +15,8 @@ _SUBSCRIBABLE = ("$aws/things/", "$aws/certificates/create/", "$aws/provisioning
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asks by publishing. service: "jobs", "streams" or "provisioning". thing: the one it is about, None
-    for provisioning. rest: what follows `$aws/things/{thing}/{service}/` in the topic; the whole topic for
-    provisioning."""
+    """A client's request. service: "jobs", "streams" or "provisioning". thing: the thing that it is about; None for
+    provisioning. rest: the topic after `$aws/things/{thing}/{service}/`; the whole topic for provisioning."""
 
     service: str
     thing: str | None
@@ -25,7 +24,7 @@ class Request:
 
 
 def request(topic: str) -> Request | None:
-    """The request made by publishing to a topic; None if clients may not publish to it."""
+    """The request that a message to this topic makes; None if clients may not publish to it."""
     if _PROVISIONING.fullmatch(topic):
         return Request("provisioning", None, topic)
     match = _THING.fullmatch(topic)
@@ -40,5 +39,5 @@ def request(topic: str) -> Request | None:
 
 
 def can_subscribe(name: str) -> bool:
-    """Whether a topic filter is for topics that clients can receive."""
+    """Whether clients can subscribe to this topic filter."""
     return not name.startswith("$") or name.startswith(_SUBSCRIBABLE)

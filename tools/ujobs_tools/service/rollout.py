@@ -1,7 +1,7 @@
-"""The number of things per minute that a job is sent to: jobExecutionsRolloutConfig of CreateJob.
+"""The number of things per minute that a job is rolled out to: jobExecutionsRolloutConfig of CreateJob.
 
 Rules: API reference JobExecutionsRolloutConfig, ExponentialRolloutRate, RateIncreaseCriteria; Developer Guide "How job
-configurations work", where the rate grows once more for each full number of things notified or succeeded."""
+configurations work": the rate grows each time that the given number of things has been notified or has succeeded."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -51,8 +51,8 @@ def _within(name: str, value: float, least: float, most: float | None) -> None:
 
 
 def per_minute(config: Config | None, notified: int, succeeded: int) -> int | None:
-    """The rate at the moment; None: all at once. notified, succeeded: things that the job was queued for, and that have
-    done it."""
+    """The current rate; None: all at once. notified, succeeded: how many things the job was queued for, and how many
+    have SUCCEEDED."""
     if config is None:
         return None
     most: int = config["maximumPerMinute"]

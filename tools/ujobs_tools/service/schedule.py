@@ -1,4 +1,4 @@
-"""When a job is sent out: schedulingConfig of CreateJob, with start, end and maintenance windows; all times in UTC.
+"""When a job is rolled out: schedulingConfig of CreateJob, with start, end and maintenance windows; times in UTC.
 
 Rules: API reference SchedulingConfig and MaintenanceWindow; Developer Guide "Jobs and job execution states"."""
 
@@ -25,8 +25,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 
 def check(config: Config | None, continuous: bool, now: float) -> dict[str, Any] | None:
-    """schedulingConfig in its stored form, None if it is empty. Raises ApiError InvalidRequest, NotImplemented for a
-    cron expression that is not understood."""
+    """schedulingConfig in its stored form, None if it is empty. Raises ApiError InvalidRequest, or NotImplemented for a
+    cron expression that is not supported."""
     given = {name: value for name, value in (config or {}).items() if value}
     if not given:
         return None
@@ -47,7 +47,7 @@ def check(config: Config | None, continuous: bool, now: float) -> dict[str, Any]
 
 
 def check_windows(windows: Sequence[Config]) -> None:
-    """Raises ApiError InvalidRequest, NotImplemented unless these are maintenanceWindows."""
+    """Raises ApiError InvalidRequest or NotImplemented unless these are valid maintenanceWindows."""
     for window in windows:
         cron.parse(window["startTime"], "maintenanceWindows.startTime")
         if not 1 <= window["durationInMinutes"] <= MAX_DURATION:
@@ -74,7 +74,7 @@ def _shown(moment: float) -> str:
 
 
 class Schedule:
-    """When a job may go out. end, end_behavior: when it ends, None for never, and what becomes of it then."""
+    """When a job may be rolled out. end: when it ends; None: never. end_behavior: what happens then."""
 
     def __init__(self, config: Config | None) -> None:
         config = config or {}
@@ -87,13 +87,13 @@ class Schedule:
         ]
 
     def is_open(self, now: float) -> bool:
-        """Whether the job may go to things now."""
+        """Whether the job may be rolled out now."""
         if self.start is not None and now < self.start:
             return False
         return not self._windows or self._closes(now) is not None
 
     def next_change(self, now: float) -> float | None:
-        """When it opens, closes or ends next, in epoch seconds; None for never."""
+        """When the job next starts, pauses or ends, in epoch seconds; None: never."""
         moments = [self.end]
         if self.start is not None and now < self.start:
             moments.append(self.start)
@@ -103,7 +103,7 @@ class Schedule:
         return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
     def openings(self, now: float, count: int = OCCURRENCES) -> list[float]:
-        """When the next maintenance windows begin, before the end, in epoch seconds."""
+        """When the next maintenance windows before the end begin, in epoch seconds."""
         after = now if self.start is None else max(now, self.start - 1)
         found = sorted({moment for expression, _ in self._windows for moment in islice(expression.after(after), count)})
         return [moment for moment in found if self.end is None or moment < self.end][:count]
@@ -113,7 +113,7 @@ class Schedule:
         return [{"startTime": _shown(moment)} for moment in self.openings(now)]
 
     def _closes(self, now: float) -> float | None:
-        """When the open window closes; None when no window is open."""
+        """When the open window closes; None if no window is open."""
         ends = [
             moment + duration
             for expression, duration in self._windows

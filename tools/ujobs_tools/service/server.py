@@ -1,6 +1,6 @@
-"""The local Jobs service as a whole: engine, store, broker and HTTP API in one asyncio loop, with the timers running.
+"""The complete local Jobs service: engine, store, broker, HTTP API and timers in one asyncio loop.
 
-Replaces the device side of AWS IoT Core; `engine`, `broker` and `http_api` can each be read alone."""
+It replaces AWS IoT Core; `engine`, `broker` and `http_api` can each be read alone."""
 
 import asyncio
 import errno
@@ -27,11 +27,11 @@ from ujobs_tools.service.session import Session
 from ujobs_tools.service.store import Store
 from ujobs_tools.service.wire_record import WireRecord
 
-_GRACE = 1.0  # seconds that HTTP requests under way get when the service stops
+_GRACE = 1.0  # seconds that running HTTP requests get to finish when the service stops
 
 
 class Clock:
-    """Epoch seconds that run `speed` times as fast as real time, from `start` or from now if that is later."""
+    """Epoch seconds that run `speed` times as fast as real time, starting at `start` or now, whichever is later."""
 
     def __init__(self, speed: float, start: float | None) -> None:
         self.speed = speed
@@ -46,14 +46,14 @@ class Clock:
         self._base += seconds
 
     def real_seconds_until(self, moment: float) -> float:
-        """The wait in real seconds; 0 if the time has passed."""
+        """The real seconds until this time; 0 if it has passed."""
         return max(0.0, (moment - self()) / self.speed)
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the service listens; port 0 stands for any free one. MQTT without TLS, where a client is who it says, is
-    for this machine only."""
+    """Where the service listens; port 0: any free port. MQTT without TLS does not authenticate clients, so it only
+    listens on the loopback interface."""
 
     host: str = "127.0.0.1"
     http_port: int = 0
@@ -62,13 +62,16 @@ class Address:
 
 
 class CannotListen(Exception):
-    """A requested port is not available; the text says which and why."""
+    """A requested port is not available; the text names the port and the reason."""
 
 
 class Service:
-    """data: folder that holds everything that survives a restart. speed: how fast its clock runs. names: what boards
-    reach it by, if not "localhost". s3_url: of the S3 with the files of streams; None: the data folder has them, where
-    PutObject puts them. page: who may act from the live page. faults: whether the page can cause any."""
+    """The service.
+
+    data: folder with everything that survives a restart. speed: of its clock. names: its host names for boards;
+    default: "localhost". s3_url: of the S3 that has the streams' files; None: PutObject stores them in the data folder.
+    page: who may use the live page's actions. faults: whether the page can cause faults.
+    """
 
     def __init__(
         self, data: Path, speed: float = 1.0, names: Sequence[str] = (), s3_url: str | None = None,
@@ -85,7 +88,7 @@ class Service:
         self.engine.on_change = self._changed
         self._change = asyncio.Event()
         self._broker = Broker(access.clients(self.engine), self._on_publish, store, self._clock)
-        self._held: list[tuple[str, bytes]] | None = None  # notifications that have to wait for a reply
+        self._held: list[tuple[str, bytes]] | None = None  # notifications to send after a reply
         self.engine.on_identity_change = self._broker.review
         self.faults = Faults()
         self._held_replies: dict[str, list[tuple[Session, str, bytes]]] = {}
@@ -129,7 +132,7 @@ class Service:
         self.engine.store.close()
 
     async def run_until(self, stop: asyncio.Event) -> None:
-        """Wait for `stop`. Raises the error that ended the timers, if any: without them the service must not go on."""
+        """Wait for `stop`. If the timers fail, raise their error: the service must not continue without them."""
         assert self._timers is not None, "start() comes first"
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((stopping, self._timers), return_when=asyncio.FIRST_COMPLETED)
@@ -138,16 +141,16 @@ class Service:
             self._timers.result()
 
     def advance(self, seconds: float) -> None:
-        """Advance the service's clock; whatever is due by then happens at once."""
+        """Advance the service's clock; everything that is due by then happens at once."""
         self._clock.advance(seconds)
         self._change.set()
 
     def cut(self, thing: str) -> None:
-        """Break the thing's connections."""
+        """Abort the thing's connections."""
         self._broker.cut(thing)
 
     def description(self) -> dict[str, Any]:
-        """Where to connect, for other programs."""
+        """The service's addresses and files, for other programs."""
         return {
             "http": self.http_url,
             "mqtts": self.ports["mqtts"],
@@ -168,7 +171,7 @@ class Service:
     def _on_publish(self, session: Session, topic: str, payload: bytes) -> None:
         request = reserved_topics.request(topic)
         if request is None:
-            raise ValueError(f"{topic} asks nothing: access.Client lets no such message through")
+            raise ValueError(f"{topic} is not a request: access.Client should have refused it")
         self._held = []
         try:
             self._answer(session, request, payload)
@@ -214,7 +217,7 @@ class Service:
         if self._held is None:
             self._broker.publish(*notification, 1)
         else:
-            # After the reply to the request that caused it, as clients expect.
+            # Clients expect a notification after the reply to the request that caused it.
             self._held.append(notification)
 
     def _about(self) -> dict[str, Any]:
@@ -249,7 +252,7 @@ async def serve(
 
 
 def _cannot_listen(name: str, host: str, port: int, error: OSError) -> CannotListen:
-    # asyncio's texts differ from call to call; the system's is the same for all.
+    # asyncio's messages differ between calls; the system's is always the same.
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
     in_use = error.errno == errno.EADDRINUSE
     advice = f": choose another with --{name.lower()}-port, or 0 for any free one" if in_use else ""

@@ -1,7 +1,7 @@
 """One client's session at the broker: its subscriptions, and the messages that it has not acknowledged.
 
-It outlives its connection, and the service, when the client asked for that (CleanSession 0). QoS 1 messages wait here,
-bounded, and are sent again with DUP after a reconnect (MQTT 3.1.1 section 4.4)."""
+A persistent session (CleanSession 0) outlives its connection and the service process. A limited number of QoS 1
+messages waits here, and is sent again with DUP after a reconnect (MQTT 3.1.1 section 4.4)."""
 
 import logging
 from collections import deque
@@ -13,27 +13,27 @@ from ujobs_tools.service.connection import Connection
 from ujobs_tools.service.packets import Message
 from ujobs_tools.service.session_store import SessionStore
 
-MAX_IN_FLIGHT = 100  # unacknowledged QoS 1 messages a client, as on AWS
+MAX_IN_FLIGHT = 100  # unacknowledged QoS 1 messages per client, as on AWS
 MAX_IN_FLIGHT_BYTES = 1 << 19
 MAX_QUEUED = 1000
 MAX_QUEUED_BYTES = 1 << 20
-# Bytes that the system has not taken yet; a client this slow is cut off. More than can be in flight, so that what has
-# waited for a client cannot itself be why it is cut off.
+# A client is disconnected when the system has not accepted this many bytes for it. The limit exceeds the messages in
+# flight, so that delivering the waiting messages cannot itself reach it.
 MAX_UNSENT = 1 << 20
 
 _log = logging.getLogger(__name__)
 
 
 class Client(Protocol):
-    """Who a client is, and what it may do. Each answer is the reason why not, for people, or "" when it may."""
+    """A client and its permissions. A method that checks one returns "" if it is granted, else the reason in words."""
 
     @property
     def name(self) -> str:
-        """Who it is, for the log."""
+        """Its name for the log."""
         ...
 
     def connect(self, clean_session: bool, will: Message | None) -> str:
-        """Asked first, once."""
+        """Whether it may connect; called once, first."""
         ...
 
     def review(self) -> str:
@@ -48,8 +48,8 @@ class Client(Protocol):
 
 
 class Session:
-    """client_id: as in CONNECT. client: who is connected, or was last; None for a session of an earlier service. store:
-    keeps a persistent session's messages; None for a clean session."""
+    """client_id: as in CONNECT. client: the connected one, or the last; None for a session of an earlier service.
+    store: stores a persistent session's messages; None for a clean session."""
 
     def __init__(self, client_id: str, client: Client | None, store: SessionStore | None) -> None:
         self.client_id = client_id
@@ -58,7 +58,7 @@ class Session:
         self.filters: dict[str, int] = {}
         self.connection: Connection | None = None
         self.will: Message | None = None
-        self.expires_at = 0.0  # epoch seconds; counts while there is no connection
+        self.expires_at = 0.0  # epoch seconds; only applies while there is no connection
         self._store = store
         self._in_flight: dict[int, Message] = {}
         self._in_flight_bytes = 0
@@ -75,7 +75,7 @@ class Session:
                 self._set_in_flight(packet_id, message)
 
     def attach(self, connection: Connection) -> None:
-        """Go on over a new connection: what was not acknowledged is sent again, then what has waited."""
+        """Continue on a new connection: resend unacknowledged messages, then send those that waited."""
         self.connection = connection
         for packet_id, message in list(self._in_flight.items()):
             if self._receives(message):
@@ -95,7 +95,7 @@ class Session:
             if self._receives(message):
                 self.write(packets.publish(message, 0))
         elif len(self._queued) >= MAX_QUEUED or self._queued_bytes + message.size > MAX_QUEUED_BYTES:
-            _log.warning("%s: too many messages wait for it; one was dropped", self.client_id)
+            _log.warning("%s: too many messages wait for it: one was dropped", self.client_id)
         else:
             if self._store is not None:
                 self._store.add_message(self.client_id, message)
@@ -114,13 +114,13 @@ class Session:
             self._store.delete_message(self.client_id, packet_id)
 
     def write(self, data: bytes) -> None:
-        """Send bytes if there is a connection; cut it off when the client does not read."""
+        """Send bytes if there is a connection; abort it if the client does not read."""
         if self.connection is None:
             return
         self.connection.write(data)
         if self.connection.unread > MAX_UNSENT:
-            _log.warning("%s does not read what it is sent: cut off", self.client_id)
-            self.connection.abort("it did not read what it was sent")
+            _log.warning("%s does not read its messages: disconnected", self.client_id)
+            self.connection.abort("the client did not read its messages")
 
     def _enqueue(self, message: Message) -> None:
         self._queued.append(message)
@@ -144,7 +144,7 @@ class Session:
                 self._forget(packet_id)
 
     def _receives(self, message: Message) -> bool:
-        """Whether its client may have a message; the log says why not. AWS asks at every delivery (iot:Receive)."""
+        """Whether its client may receive a message; a refusal is logged. AWS checks every delivery (iot:Receive)."""
         if self.connection is None or self.client is None:
             return True
         reason = self.client.receive(message.topic)

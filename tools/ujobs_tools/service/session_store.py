@@ -6,10 +6,10 @@ from ujobs_tools.service.packets import Message
 
 
 class SessionStore(Database):
-    """The broker's tables. Messages are of QoS 1; a session's are sent and given back in the order they were added."""
+    """The broker's tables. Stored messages have QoS 1; a session's messages stay in the order of their arrival."""
 
     def save_retained(self, message: Message) -> None:
-        """Keep a message in place of its topic's last one."""
+        """Store a message in place of the topic's previous one."""
         self._execute("INSERT OR REPLACE INTO retained_messages VALUES (?, ?)", message.topic, message.payload)
 
     def delete_retained(self, topic: str) -> None:
@@ -30,7 +30,7 @@ class SessionStore(Database):
         self._execute("DELETE FROM sessions WHERE client_id = ?", client_id)
 
     def sessions(self) -> list[tuple[str, float | None]]:
-        """(client id, expires_at) as save_session was given them."""
+        """(client id, expires_at) of each session, as in save_session."""
         return [tuple(row) for row in self._all("SELECT client_id, expires_at FROM sessions")]
 
     def save_subscription(self, client_id: str, name: str, qos: int) -> None:
@@ -45,14 +45,14 @@ class SessionStore(Database):
         return {row["filter"]: row["qos"] for row in rows}
 
     def add_message(self, client_id: str, message: Message) -> None:
-        """Have a message wait for a session's client."""
+        """Add a message that waits for a session's client."""
         self._insert(
             "session_messages", client_id=client_id, topic=message.topic, payload=message.payload,
             retain=message.retain,
         )
 
     def save_sent(self, client_id: str, packet_id: int) -> None:
-        """The first of a session's messages that was not sent yet goes out with this packet identifier."""
+        """Give the first unsent message of a session this packet identifier."""
         self._execute(
             "UPDATE session_messages SET packet_id = ? WHERE sequence = (SELECT sequence FROM session_messages "
             "WHERE client_id = ? AND packet_id IS NULL ORDER BY sequence LIMIT 1)",
@@ -60,10 +60,10 @@ class SessionStore(Database):
         )
 
     def delete_message(self, client_id: str, packet_id: int) -> None:
-        """The client has acknowledged a message."""
+        """Delete a message that the client has acknowledged."""
         self._execute("DELETE FROM session_messages WHERE client_id = ? AND packet_id = ?", client_id, packet_id)
 
     def messages(self, client_id: str) -> list[tuple[int | None, Message]]:
-        """A session's messages with their packet identifiers, None for those that were not sent yet."""
+        """A session's messages with their packet identifiers; None for unsent ones."""
         rows = self._all("SELECT * FROM session_messages WHERE client_id = ? ORDER BY sequence", client_id)
         return [(row["packet_id"], Message(row["topic"], row["payload"], 1, bool(row["retain"]))) for row in rows]

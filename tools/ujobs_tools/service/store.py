@@ -14,8 +14,8 @@ from ujobs_tools.service.template_store import TemplateStore
 class Store(
     JobStore, TemplateStore, RegistryStore, GroupStore, PolicyStore, ProvisioningStore, StreamStore, SessionStore
 ):
-    """The service's memory. path: a file, made when it is not there yet, or ":memory:".
+    """The service's store. path: a file, created if missing, or ":memory:".
 
-    Changes that belong together go inside `with store.transaction():`, any other is a transaction of its own; what is
-    committed survives the process being killed. To be used from one thread.
+    Changes that belong together go inside `with store.transaction():`; any other change is its own transaction.
+    Committed changes survive if the process is killed. For use in one thread.
     """

@@ -10,7 +10,7 @@ from ujobs_tools.service.database import Database, decode
 
 @dataclass(slots=True)
 class Stream:
-    """A stream. files: as CreateStream was given them; its version begins with 1 and counts its updates."""
+    """A stream. files: as given to CreateStream. version: starts at 1 and counts updates."""
 
     id: str
     files: list[dict[str, Any]]
@@ -39,7 +39,7 @@ class StreamStore(Database):
         return None if row is None else _stream(row)
 
     def streams(self) -> Sequence[Stream]:
-        """All of them, by id."""
+        """All streams, sorted by id."""
         return [_stream(row) for row in self._all("SELECT * FROM streams ORDER BY id")]
 
     def delete_stream(self, stream_id: str) -> None:
@@ -52,7 +52,7 @@ class StreamStore(Database):
             self._insert("stream_files", stream=stream_id, file_id=file_id, content=content)
 
     def file_sizes(self, stream_id: str) -> dict[int, int]:
-        """Bytes by file id."""
+        """The size of each of the stream's files in bytes, by file id."""
         statement = "SELECT file_id, length(content) FROM stream_files WHERE stream = ? ORDER BY file_id"
         return {row[0]: row[1] for row in self._all(statement, stream_id)}
 

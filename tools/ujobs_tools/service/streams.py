@@ -1,8 +1,8 @@
-"""Streams: the control plane's operations on them, and what a device gets of their files, block by block.
+"""Streams: the control plane's operations, and the devices' requests for blocks of files.
 
 Method and parameter names are boto3's for the `iot` client; the device's requests and replies are those of "MQTT-based
-file delivery". Files are copied from S3 when a stream is created or updated: unlike on AWS, a stream goes on to give
-what was there then."""
+file delivery". Unlike AWS, this service copies the files from S3 when a stream is created or updated, and serves the
+copies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from ujobs_tools.service.stream_store import Stream
 
 MAX_FILE = 24 * 1024 * 1024
 SMALLEST_BLOCK, LARGEST_BLOCK = 256, 128 * 1024
-MAX_REPLY = 128 * 1024  # bytes of all blocks that one request gets
+MAX_REPLY = 128 * 1024  # bytes of all blocks that one request returns
 MAX_OFFSET = MAX_BLOCKS = MAX_FILE // SMALLEST_BLOCK
 MAX_BITMAP = MAX_BLOCKS // 8
 MAX_TOKEN = 64  # bytes
@@ -23,15 +23,15 @@ Files = Sequence[Mapping[str, Any]]
 
 
 class Streams(Core):
-    """CreateStream and its like, DescribeStream and GetStream of devices; all raise ApiError.
+    """CreateStream and related operations, and the devices' DescribeStream and GetStream; all raise ApiError.
 
-    contents: what each of the files holds, by file id.
+    contents: of the files, by file id.
     """
 
     def create_stream(
         self, streamId: str, files: Files, roleArn: str, contents: dict[int, bytes], description: str | None = None
     ) -> dict[str, Any]:
-        """Make a stream of up to 50 files of up to 24 MB."""
+        """Create a stream of up to 50 files of up to 24 MB."""
         if self.store.stream(streamId) is not None:
             raise already_exists(f"Stream {streamId} already exists.", streamId, self.arn("stream", streamId))
         now = self.clock()
@@ -46,7 +46,7 @@ class Streams(Core):
         self, streamId: str, contents: dict[int, bytes], files: Files | None = None, roleArn: str | None = None,
         description: str | None = None,
     ) -> dict[str, Any]:
-        """Change the given members; this makes a new version of the stream."""
+        """Change the given members; this increments the stream's version."""
         stream = self.known_stream(streamId)
         stream.role_arn = roleArn or stream.role_arn
         stream.description = stream.description if description is None else description
@@ -71,7 +71,7 @@ class Streams(Core):
         return identity | ({} if stream.description is None else {"description": stream.description})
 
     def describe_stream(self, streamId: str) -> dict[str, Any]:
-        """The stream and where its files came from."""
+        """The stream and the S3 locations of its files."""
         stream = self.known_stream(streamId)
         more = {
             "files": stream.files, "createdAt": stream.created_at, "lastUpdatedAt": stream.last_updated_at,
@@ -82,7 +82,7 @@ class Streams(Core):
     def list_streams(
         self, maxResults: int | None = None, nextToken: str | None = None, ascendingOrder: bool = True
     ) -> dict[str, Any]:
-        """All streams, by id."""
+        """All streams, sorted by id."""
         after = paging.position(nextToken)
         found = [
             stream for stream in (self.store.streams() if ascendingOrder else reversed(self.store.streams()))
@@ -97,18 +97,18 @@ class Streams(Core):
         return {}
 
     def stream_description(self, stream_id: str, request: limits.Request) -> dict[str, Any]:
-        """A device's DescribeStream: version s, description d, and the files r with their ids f and sizes z."""
+        """A device's DescribeStream. Returns version s, description d, and files r, each with id f and size z."""
         stream = self.known_stream(stream_id)
         sizes = self.store.file_sizes(stream_id)
         description = {} if stream.description is None else {"d": stream.description}
         return {"s": stream.version, **description, "r": [{"f": number, "z": size} for number, size in sizes.items()]}
 
     def stream_blocks(self, stream_id: str, request: limits.Request) -> Iterator[dict[str, Any]]:
-        """A device's GetStream: the blocks it gets, each with file f, length l, index i and payload p as bytes.
+        """A device's GetStream. Returns blocks, each with file id f, length l, index i and payload p as bytes.
 
-        request: s, the version expected; f, the file; l, bytes of a block; o, the first block; n, how many; b, a
-        bitmap as bytes of those wanted from o on, the lowest bit of the first byte first. All but f and l may be
-        missing. At most 128 KB are given at once. Raises when called, not when the blocks are taken.
+        request: s, expected version; f, file id; l, bytes of a block; o, first block; n, number of blocks; b, bitmap of
+        the requested blocks from o on, as bytes, the lowest bit of the first byte first. Only f and l are required. One
+        call returns at most 128 KB. Errors are raised by the call itself, not while the blocks are iterated.
         """
         stream = self.known_stream(stream_id)
         file_id = _number(request, "f", 0, 255, "InvalidRequest")
@@ -123,7 +123,7 @@ class Streams(Core):
             raise ApiError("ResourceNotFound", f"Stream {stream_id} has no file {file_id}.")
         last = max(0, length - 1) // size
         if first > last:
-            raise ApiError("OffsetOutOfBounds", f"o is {first}; file {file_id} ends with block {last}")
+            raise ApiError("OffsetOutOfBounds", f"o is {first}; the last block of file {file_id} is {last}")
         wanted = _wanted(request.get("b"), first, count)
         indexes = [index for index in wanted if index <= last][: min(count, MAX_REPLY // size)]
         pieces = self.store.pieces(stream_id, file_id, [index * size for index in indexes], size)
@@ -135,16 +135,16 @@ class Streams(Core):
 
 def _check_contents(files: Files, contents: dict[int, bytes]) -> None:
     if len(contents) != len(files):
-        raise invalid("files: each fileId may be there once")
+        raise invalid("files: each fileId must be unique")
     for file_id, content in contents.items():
         if len(content) > MAX_FILE:
             raise invalid(f"files: the object of fileId {file_id} has {len(content)} bytes; the limit is {MAX_FILE}")
 
 
 def _integer(request: limits.Request, name: str) -> int | None:
-    # Not "3" for 3, as in requests of Jobs: none of AWS's libraries sends streams that, so AWS may well refuse it.
+    # Unlike in Jobs requests, "3" is not accepted for 3: no AWS library sends strings here, so AWS may reject them.
     if isinstance(request.get(name), str):
-        raise invalid(f"{name} must be a number, not text")
+        raise invalid(f"{name} must be a number, not a string")
     return limits.integer(request, name)
 
 

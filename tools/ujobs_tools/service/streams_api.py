@@ -1,6 +1,7 @@
-"""Streams over MQTT ("MQTT-based file delivery"): what a thing published in, messages to publish out; JSON and CBOR.
+"""Streams over MQTT ("MQTT-based file delivery"): takes a thing's request, yields the messages of the reply; JSON and
+CBOR.
 
-It knows nothing of connections; unlike replies of the Jobs service, these go to whoever has subscribed."""
+Unlike replies of the Jobs service, these messages go to all subscribers."""
 
 import base64
 import json
@@ -19,8 +20,8 @@ _log = logging.getLogger(__name__)
 
 
 def handle(engine: Engine, thing: str, suffix: str, payload: bytes) -> Iterator[tuple[str, bytes]]:
-    """Carry out what a thing published to `$aws/things/<thing>/streams/<suffix>`; suffix: "<stream>/get/json" or the
-    like, see reserved_topics. Gives topics and payloads; bad input of any kind is rejected, never raised."""
+    """Carry out a request that a thing published to `$aws/things/<thing>/streams/<suffix>`; suffix: such as
+    "<stream>/get/json", see reserved_topics. Yields topics and payloads; an invalid request is rejected, not raised."""
     stream_id, operation, form = suffix.split("/")
     envelope: dict[str, Any] = {}
 
@@ -32,7 +33,7 @@ def handle(engine: Engine, thing: str, suffix: str, payload: bytes) -> Iterator[
         token = request.get("c")
         if token is not None:
             if not isinstance(token, str) or len(token.encode()) > MAX_TOKEN:
-                raise ApiError("InvalidRequest", f"c must be text of at most {MAX_TOKEN} bytes")
+                raise ApiError("InvalidRequest", f"c must be a string of at most {MAX_TOKEN} bytes")
             envelope["c"] = token
         if operation == "describe":
             yield message("description", engine.stream_description(stream_id, request))

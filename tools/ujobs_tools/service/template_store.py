@@ -8,7 +8,7 @@ from ujobs_tools.service.database import Database, decode
 
 @dataclass(slots=True)
 class JobTemplate:
-    """A job template. members: what CreateJobTemplate was given or took from a job, by its parameters' names."""
+    """A job template. members: by the names of CreateJobTemplate's parameters, given or copied from a job."""
 
     id: str
     created_at: float

@@ -1,4 +1,4 @@
-"""Topic names and topic filters: which are well formed, and which filters a topic matches, found without trying each.
+"""Topic names and topic filters: which are valid, and which filters match a topic, found without comparing them all.
 
 MQTT 3.1.1 section 4.7, with AWS's differences ("AWS IoT Core message broker and protocol limits", "MQTT"): at most 256
 bytes and 7 slashes, and `a/#` does not match `a`."""
@@ -15,7 +15,7 @@ def valid_topic(topic: str) -> bool:
 
 
 def valid_filter(name: str) -> bool:
-    """Whether it may be subscribed: wildcards fill a level, and # is the last."""
+    """Whether it may be subscribed to: a wildcard must fill its level, and # must be last."""
     levels = name.split("/")
     return (
         _valid_size(name)
@@ -36,21 +36,21 @@ def matches(name: str, topic: str) -> bool:
 
 
 class FilterTree:
-    """Filters by level, each with its subscribers and the QoS granted to them."""
+    """A tree of filters by level, with the QoS granted to each subscriber."""
 
     def __init__(self) -> None:
-        # Level -> node; subscribers under the empty tuple, which cannot be a level's name.
+        # Level -> node. The key () holds the subscribers: it cannot be a level's name.
         self._root: dict[Any, Any] = {}
 
     def add(self, name: str, subscriber: object, qos: int) -> None:
-        """Subscribe; a second time replaces the QoS."""
+        """Subscribe; repeating it replaces the QoS."""
         node = self._root
         for level in name.split("/"):
             node = node.setdefault(level, {})
         node.setdefault((), {})[subscriber] = qos
 
     def remove(self, name: str, subscriber: object) -> None:
-        """Unsubscribe; nothing happens without a subscription."""
+        """Unsubscribe; nothing happens if there is no subscription."""
         path = [self._root]
         levels = name.split("/")
         for level in levels:
@@ -66,7 +66,7 @@ class FilterTree:
                 del parent[level]
 
     def find(self, topic: str) -> dict[Any, int]:
-        """The subscribers a topic reaches, each once, with the highest QoS of its matching filters."""
+        """The subscribers of a topic, each once, with the highest QoS of its matching filters."""
         found: dict[Any, int] = {}
 
         def collect(node: dict[Any, Any]) -> None:

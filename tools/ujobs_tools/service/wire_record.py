@@ -1,4 +1,4 @@
-"""The latest MQTT messages of all things: recorded as they are, and read with requests joined to their replies.
+"""The latest MQTT messages of all things; requests are joined to their replies when they are read.
 
 Recording is cheap, because messages are parsed only when they are read."""
 
@@ -15,8 +15,8 @@ _OUTCOMES = ("accepted", "rejected")
 
 @dataclass(slots=True)
 class Message:
-    """A recorded message. serial: counts all messages. at: epoch seconds. thing: whose client it was.
-    from_thing: its direction. size: bytes of the payload, of which at most MAX_PAYLOAD are kept."""
+    """A recorded message. serial: its number. at: epoch seconds. thing: of the client that sent or received it.
+    from_thing: whether the client sent it. size: bytes of the payload, of which at most MAX_PAYLOAD are kept."""
 
     serial: int
     at: float
@@ -28,7 +28,7 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The payload for people; for CBOR, and where it was cut, how long it is."""
+        """The payload as readable text; the size of a payload that is CBOR or was cut."""
         cut = f" … ({self.size} bytes)" if self.size > len(self.payload) else ""
         try:
             return self.payload.decode() + cut
@@ -37,7 +37,7 @@ class Message:
 
     @property
     def members(self) -> dict[str, object]:
-        """The members of a payload that is a JSON object; none otherwise."""
+        """The members of a payload that is a JSON object, otherwise {}."""
         try:
             members = json.loads(self.payload)
         except (ValueError, RecursionError):
@@ -47,7 +47,7 @@ class Message:
 
 @dataclass(slots=True)
 class Joined:
-    """A message with its outcome: the reply that a request got, and "refused", "repeated", "no reply" or ""."""
+    """A message with its outcome: the request's reply, and "refused", "repeated", "no reply" or ""."""
 
     message: Message
     reply: Message | None = None
@@ -55,7 +55,7 @@ class Joined:
 
 
 class WireRecord:
-    """clock: gives epoch seconds. on_change: called after each message."""
+    """clock: returns epoch seconds. on_change: called after each message."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -80,7 +80,7 @@ class WireRecord:
 
 
 def joined(messages: Iterable[Message]) -> list[Joined]:
-    """Messages with requests joined to replies: by topic and client token, in turn where there is no token."""
+    """Join requests to replies: by topic and client token, or in order where there is no token."""
     found: list[Joined] = []
     waiting: dict[tuple[str, object], list[Joined]] = {}
     asked: set[tuple[str, object]] = set()

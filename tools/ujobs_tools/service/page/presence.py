@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 from ujobs_tools.service.session import Session
 
-MAX_EVENTS = 20  # connections and disconnections remembered of each thing
-MAX_LINES = 1000  # console lines remembered of each board
+MAX_EVENTS = 20  # connections and disconnections kept for each thing
+MAX_LINES = 1000  # console lines kept for each board
 MAX_LINE = 2000  # characters of a console line
 MAX_THINGS = 10_000
 
 
 @dataclass
 class Connection:
-    """clients: ids of the clients connected as the thing. events: (epoch seconds, "" for a connection or the reason why
-    one ended), oldest first."""
+    """A thing's connections. clients: ids of its connected clients. events: (epoch seconds, reason), oldest first;
+    reason is "" if a connection began, else why it ended."""
 
     clients: set[str] = field(default_factory=set)
     events: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
@@ -36,7 +36,7 @@ class VirtualBoard:
 
 
 class Presence:
-    """clock: gives the service's epoch seconds. on_change: called after each change."""
+    """clock: returns the service's epoch seconds. on_change: called after each change."""
 
     def __init__(self, clock: Callable[[], float], on_change: Callable[[], None]) -> None:
         self.clock = clock
@@ -45,7 +45,7 @@ class Presence:
         self._connections: dict[str, Connection] = {}
 
     def told(self, thing: str, client_id: str, why: str | None) -> None:
-        """A client connected as the thing (why is None), or its connection ended for this reason."""
+        """A client connected as the thing (why is None), or its connection ended (why is the reason)."""
         if thing not in self._connections and len(self._connections) >= MAX_THINGS:
             self._connections.pop(next(iter(self._connections)))
         connection = self._connections.setdefault(thing, Connection())
@@ -58,23 +58,23 @@ class Presence:
 
     def told_of(self, session: Session, why: str | None) -> None:
         """For Broker.on_presence."""
-        self.told(session.client_id, session.client_id, why)  # A client acts for the thing that its id names.
+        self.told(session.client_id, session.client_id, why)  # a client's id is its thing's name
 
     def of(self, thing: str) -> Connection:
-        """The thing's connection; an empty one if it has not been seen since the service started."""
+        """The thing's connections; empty if it has not connected since the service started."""
         return self._connections.get(thing, Connection())
 
     def add_board(self, thing: str, cut_power: Callable[[], None] | None = None) -> VirtualBoard:
-        """Show a virtual board: call `line` on the result for each line that it prints.
+        """Show a virtual board; call `line` on the result for each line that it prints.
 
-        cut_power: kills the board as a power cut does; the page has a button for it. The newest board of a thing is
-        the one shown.
+        cut_power: kills the board like a power cut; called by a button on the page. A newer board of the same thing
+        replaces this one.
         """
         self.boards[thing] = board = VirtualBoard(self, cut_power)
         self.on_change()
         return board
 
     def remove_board(self, thing: str) -> None:
-        """The thing's board no longer runs here."""
+        """The thing's board no longer runs in this process."""
         self.boards.pop(thing, None)
         self.on_change()

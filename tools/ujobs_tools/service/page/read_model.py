@@ -1,6 +1,6 @@
-"""The content of the page as JSON: each view is a method that reads the engine and changes nothing.
+"""The content of the page as JSON: each view is a method that only reads the engine.
 
-Times are the service's epoch seconds. Rows are limited, and `more` says that there are others."""
+Times are the service's epoch seconds. The number of rows is limited; `more` says whether there are others."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,8 +16,8 @@ from ujobs_tools.service.wire_record import Joined, WireRecord
 
 MAX_ROWS = 5000
 _ROWS = 100
-_REASONS_FROM = 2000  # the newest executions of each failure status whose reasons are grouped
-_NAMED = 5  # things named for each reason
+_REASONS_FROM = 2000  # newest executions of each failure status whose reasons are grouped
+_NAMED = 5  # things listed for each reason
 _FAILURES = (model.FAILED, model.REJECTED, model.TIMED_OUT)
 _ORDER = (model.IN_PROGRESS, *_FAILURES, model.CANCELED, model.REMOVED, model.QUEUED, model.SUCCEEDED)
 _PROGRESS = re.compile(r"(\d{1,9})/(\d{1,9})")
@@ -27,7 +27,7 @@ View = dict[str, Any]
 
 
 class ReadModel:
-    """record: of the MQTT messages."""
+    """record: the recorded MQTT messages."""
 
     def __init__(self, engine: Engine, presence: Presence, record: WireRecord) -> None:
         self._engine = engine
@@ -39,7 +39,7 @@ class ReadModel:
         }
 
     def view(self, asked: Mapping[str, str]) -> View:
-        """The view named `view` with its other parameters. Raises ApiError."""
+        """The view that the parameter `view` names, with the other parameters. Raises ApiError."""
         view = self._views.get(asked.get("view", ""))
         if view is None:
             raise invalid(f"view must be one of {', '.join(self._views)}")
@@ -86,12 +86,12 @@ class ReadModel:
         ]
 
     def execution(self, asked: Mapping[str, str]) -> View:
-        """One execution with its versions, its timers, and what its board printed while it was under way."""
+        """One execution with its versions, its timers, and its board's console output while it ran."""
         thing, job_id = asked.get("thing", ""), asked.get("job", "")
         number = limits.integer(asked, "number")
         history = self._engine.history(thing, job_id, number)
         execution = self._engine.store.execution(thing, job_id, number)
-        assert execution is not None, "history() has found it"
+        assert execution is not None, "history() raises if there is none"
         others = self._engine.store.executions(None, _ROWS, thing=thing, job_id=job_id)
         job = self._engine.describe_job(job_id)["job"]
         return {
@@ -113,7 +113,7 @@ class ReadModel:
         return [{"at": at, "text": text} for at, text in board.lines if begin - 1 <= at <= end]
 
     def things(self, asked: Mapping[str, str]) -> View:
-        """Things by name: connection, the job at hand and the queue behind it."""
+        """Things sorted by name: connection, current job and queue."""
         limit = _limit(asked)
         found = self._engine.store.things("", limit + 1, None)
         return {"things": [self._thing(thing.name) for thing in found[:limit]], "more": len(found) > limit}
@@ -150,7 +150,7 @@ class ReadModel:
         return {"thing": thing, "messages": [_message(entry) for entry in found[-limit:]], "more": len(found) > limit}
 
     def choices(self, asked: Mapping[str, str]) -> View:
-        """What a new job can be made of: targets and AWS's managed templates."""
+        """The choices for a new job: targets and AWS's managed templates."""
         engine = self._engine
         templates = [engine.describe_managed_job_template(name) for name in managed_templates.TEMPLATES]
         return {
@@ -201,7 +201,7 @@ def _message(entry: Joined) -> View:
 
 
 def _changed_by(status: str) -> str:
-    """Who makes an execution have a status: each status has one origin ("Job execution states")."""
+    """Who sets an execution's status: each status has one origin ("Job execution states")."""
     if status in _BY_DEVICE:
         return "device"
     return "timer" if status == model.TIMED_OUT else "service"

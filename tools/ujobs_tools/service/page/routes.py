@@ -2,8 +2,8 @@
 
     GET  /                            the page
     GET  /_ujobs/page/events?view=…   server-sent events: `hello` once, then `state` with the view whenever it changes
-    POST /_ujobs/page/do/OPERATION    one of the AWS operations in ACTIONS, with its parameters as boto3 names them
-    POST /_ujobs/page/check           {"text": …}: where it is not JSON
+    POST /_ujobs/page/do/OPERATION    one of the AWS operations in ACTIONS, with its parameters by boto3's names
+    POST /_ujobs/page/check           {"text": …}: the first error if it is not JSON
     POST /_ujobs/page/cut-power       {"thing": …}: cut the power of a virtual board that runs in this process
     POST /_ujobs/page/trouble/FAULT   {"thing": …}: one of the faults of `serve --faults`
 """
@@ -31,7 +31,7 @@ from ujobs_tools.service.wire_record import WireRecord
 
 ACTIONS = ("CreateJob", "CancelJob", "DeleteJob", "CancelJobExecution", "DeleteJobExecution")
 PASSWORD_HEADER = "X-Ujobs-Password"
-READ_ONLY = "The page is read-only: restart ujobs serve with --page-password to act from it."
+READ_ONLY = "The page is read-only: restart ujobs serve with --page-password to enable its actions."
 
 _FILES = {
     "/": ("page.html", "text/html"), "/_ujobs/page/page.js": ("page.js", "text/javascript"),
@@ -44,15 +44,15 @@ _HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache",
 }
-_PACE = 0.25  # least seconds between two states of one stream
-_SIGN_OF_LIFE = 15.0  # most seconds without a byte on a stream, so that a dead connection is noticed
+_PACE = 0.25  # minimum seconds between two states on one stream
+_SIGN_OF_LIFE = 15.0  # maximum seconds without a byte on a stream, so that a dead connection is detected
 _WRONG_PASSWORD_DELAY = 1.0  # seconds
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault for the page's "Trouble". title, expect: for its button, and what the board is expected to do. cause:
-    called with a thing's name."""
+    """A fault in the page's "Trouble" list. title: of its button. expect: the board's expected reaction. cause: called
+    with a thing's name."""
 
     title: str
     expect: str
@@ -61,29 +61,29 @@ class Fault:
 
 @dataclass(frozen=True)
 class Options:
-    """password: needed to act, None for none. read_only: nobody may act."""
+    """Who may use the page's actions. password: needed for actions; None: no password. read_only: no actions."""
 
     password: str | None = None
     read_only: bool = False
 
 
 class Changes:
-    """Wakes every stream when something changed."""
+    """Wakes every event stream after a change."""
 
     def __init__(self) -> None:
         self.streams: set[asyncio.Event] = set()
 
     def happened(self) -> None:
-        """Something that a view may show is different now."""
+        """The content of a view may have changed."""
         for stream in self.streams:
             stream.set()
 
 
 class Page:
-    """The page of one service; `presence` is told who is connected, `changes` when something else happened.
+    """The page of one service. The service reports connections to `presence` and other changes to `changes`.
 
-    record: of the MQTT messages. about: what the page has to know of the service, asked
-    for each stream. faults: by name; empty without `serve --faults`.
+    record: the recorded MQTT messages. about: returns the service's data for the page; called for each event stream.
+    faults: by name; empty without `serve --faults`.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Page:
         self._stopping = False
 
     def add_to(self, app: web.Application, handlers: Mapping[tuple[str, str], Callable[..., Any]]) -> None:
-        """Register the routes; before the catch-all of the AWS API. handlers: what carries out each AWS operation."""
+        """Register the routes, before the AWS API's catch-all route. handlers: the handler of each AWS operation."""
         self._handlers = handlers
         for path in _FILES:
             app.router.add_get(path, _file)
@@ -114,7 +114,7 @@ class Page:
         app.on_shutdown.append(self._stop)
 
     async def _answered(self, request: web.Request, response: web.StreamResponse) -> None:
-        # Engine.on_change tells of executions only, not of things, groups and certificates.
+        # Engine.on_change reports executions only, not things, groups and certificates.
         if request.method != "GET":
             self.changes.happened()
 
@@ -141,7 +141,7 @@ class Page:
                 except TimeoutError:
                     continue
         except ConnectionResetError:
-            pass  # The browser has gone.
+            pass  # the browser has disconnected
         finally:
             self.changes.streams.discard(changed)
         return response
@@ -184,7 +184,7 @@ class Page:
     async def _trouble(self, request: web.Request) -> web.Response:
         fault = self._faults.get(request.match_info["fault"])
         if fault is None:
-            raise not_found(f"{request.match_info['fault']}: no such fault; they need ujobs serve --faults")
+            raise not_found(f"{request.match_info['fault']}: unknown fault, or ujobs serve runs without --faults")
         done = fault.cause(await self._thing(request))
         if isinstance(done, Awaitable):
             await done
@@ -194,7 +194,7 @@ class Page:
         return limits.thing_name((await self._parameters(request)).get("thing"))
 
     async def _parameters(self, request: web.Request) -> dict[str, Any]:
-        """The body of an action that may be done. Raises ApiError otherwise."""
+        """The body of an action's request. Raises ApiError if it is invalid or the action is not permitted."""
         await self._check_may_act(request)
         return await _body(request)
 
@@ -202,7 +202,7 @@ class Page:
         if self._options.read_only:
             raise ApiError("Unauthorized", READ_ONLY)
         if self._options.password is not None:
-            # A header is ASCII, so the page sends it percent-encoded.
+            # Headers are ASCII, so the page sends the password percent-encoded.
             given = unquote(request.headers.get(PASSWORD_HEADER, ""))
             if not hmac.compare_digest(given.encode(), self._options.password.encode()):
                 await asyncio.sleep(_WRONG_PASSWORD_DELAY)

@@ -1,4 +1,4 @@
-"""The faults that the page can cause with `ujobs serve --faults`, and how a board is expected to react to each."""
+"""The faults that the page can cause with `ujobs serve --faults`, and a board's expected reaction to each."""
 
 from collections.abc import Callable
 
@@ -11,25 +11,25 @@ _THROTTLED = 3  # requests
 
 
 def causes(faults: Faults, engine: Engine, cut: Callable[[str], None], speed: float) -> dict[str, Fault]:
-    """The faults by name. cut: breaks a thing's connections. speed: of the engine's clock."""
+    """The faults by name. cut: aborts a thing's connections. speed: of the engine's clock."""
     return {
         "hold": Fault(
-            f"Hold back replies for {_HOLD} s", "It stops waiting and asks again; late replies change nothing.",
+            f"Hold back replies for {_HOLD} s", "It times out and asks again; late replies have no effect.",
             lambda thing: faults.hold_replies(thing, engine.clock() + _HOLD * speed),
         ),
         "lose": Fault(
-            "Lose the next reply", "It asks again; what had already counted is not reported twice.",
+            "Lose the next reply", "It asks again; nothing is reported twice.",
             faults.lose_replies,
         ),
         "throttle": Fault(
-            f"Throttle the next {_THROTTLED} requests", "Each is rejected with RequestThrottled; it asks again later.",
+            f"Throttle the next {_THROTTLED} requests", "Each is rejected with RequestThrottled; it retries later.",
             lambda thing: faults.refuse(thing, _THROTTLED),
         ),
         "cut": Fault(
             "Cut the connection", "It connects again, reconciles its job with the service and continues.", cut
         ),
         "time-out": Fault(
-            "Time out the step now", "It stops the handler, reports this job no more and takes the next one.",
+            "Time out the step now", "It stops the handler without another report and takes the next job.",
             engine.time_out,
         ),
     }

@@ -1,4 +1,4 @@
-"""Two clouds, each with a board, that go through the same scenarios at the same time, and how what is seen differs."""
+"""Runs the same scenarios on two clouds at the same time, each with a board, and lists the differences."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from judged_record import Record
-from judged_scenarios import APP, SCENARIOS, Site
+from scenario_record import Record
+from scenarios import APP, SCENARIOS, Site
 
 from board_at_work import BoardAtWork, board_at_work
 from clouds import Cloud
@@ -18,8 +18,8 @@ MISSING = "(missing)"
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that differs. where: names and list indices on the way to it, joined by "/"; what each cloud has there,
-    MISSING included."""
+    """One difference. where: its path of names and list indices, joined by "/". serve, ministack: the values there, or
+    MISSING."""
 
     scenario: str
     where: str
@@ -30,8 +30,8 @@ class Difference:
         return f"{self.scenario}: {self.where}\n    ujobs serve: {self.serve!r}\n    MiniStack:   {self.ministack!r}"
 
 
-class Judge:
-    """One cloud, in a thread of its own: it has a board, which goes through the scenarios one after the other."""
+class Runner:
+    """Runs scenarios one after the other on one cloud with one board, in its own thread."""
 
     def __init__(self, cloud: Cloud, folder: Path) -> None:
         self._cloud = cloud
@@ -42,11 +42,11 @@ class Judge:
         self._things = 0
 
     def start(self, scenario: str) -> Future[Record]:
-        """Begin a scenario; what it shows."""
+        """Start a scenario; returns its record."""
         return self._thread.submit(self._run, scenario)
 
     def drop(self) -> None:
-        """Let the next scenario have a board and thing of its own: nobody knows what this one is at."""
+        """Use a new board and thing for the next scenario, because the state of this one is unknown."""
         self._board = None
         self._thread.submit(self._boards.close).result()
 
@@ -67,44 +67,44 @@ class Judge:
         folder = self._folder / str(self._things)
         folder.mkdir()
         board = self._boards.enter_context(
-            board_at_work(self._cloud, f"judged-{self._things}", folder, APP, tapped=True, update_interval=None)
+            board_at_work(self._cloud, f"compared-{self._things}", folder, APP, tapped=True, update_interval=None)
         )
-        # Else it would depend on who comes first whether the board's first question finds a job.
+        # Otherwise the board's first request might or might not find the scenario's first job.
         board.tap.wait_for(lambda: any(not message.from_board for message in board.tap.messages), "first answer")
         board.tap.settle()
         return board
 
 
-class Judges:
-    """`ujobs serve` and MiniStack, between `with` and its end."""
+class Comparison:
+    """A context manager that runs scenarios on `ujobs serve` and on MiniStack."""
 
     def __init__(self, serve: Cloud, ministack: Cloud, folder: Path) -> None:
-        self._judges = []
+        self._runners = []
         for name, cloud in (("serve", serve), ("ministack", ministack)):
             (folder / name).mkdir()
-            self._judges.append(Judge(cloud, folder / name))
+            self._runners.append(Runner(cloud, folder / name))
         self._found: dict[str, list[Future[Record]]] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for judge in self._judges:
-            judge.close()
+        for runner in self._runners:
+            runner.close()
 
     def differences(self, scenario: str) -> list[Difference]:
-        """Let both boards go through a scenario, unless they have; raises what went wrong in it."""
+        """The differences that a scenario shows; it runs once. Raises the exception of a scenario that failed."""
         if scenario not in self._found:
-            found = self._found[scenario] = [judge.start(scenario) for judge in self._judges]
+            found = self._found[scenario] = [runner.start(scenario) for runner in self._runners]
             if any([record.exception() for record in found]):
-                for judge in self._judges:
-                    judge.drop()
+                for runner in self._runners:
+                    runner.drop()
         serve, ministack = [record.result() for record in self._found[scenario]]
         return list(compare(scenario, (), serve, ministack))
 
 
 def compare(scenario: str, where: tuple[str, ...], serve: Any, ministack: Any) -> Iterator[Difference]:
-    """The smallest parts that differ."""
+    """The smallest differing parts of two values."""
     if isinstance(serve, list) and isinstance(ministack, list):
         serve, ministack = ({str(at): item for at, item in enumerate(items)} for items in (serve, ministack))
     if isinstance(serve, dict) and isinstance(ministack, dict):

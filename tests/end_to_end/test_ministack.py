@@ -1,20 +1,20 @@
-"""The same board goes through the same scenarios at `ujobs serve` and at MiniStack: all that can be seen is the same,
-but for MiniStack's gaps."""
+"""The same board runs the same scenarios with `ujobs serve` and with MiniStack: everything that can be observed is the
+same, except for MiniStack's known gaps."""
 
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from judged_scenarios import SCENARIOS
-from judges import MISSING, Difference, Judges, compare
+from comparison import MISSING, Comparison, Difference, compare
 from ministack_gaps import GAPS, closed, table
+from scenarios import SCENARIOS
 
 PAGE = Path(__file__).parents[2] / "docs" / "ministack.md"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(judges: Judges, scenario: str) -> None:
-    unexplained = judges.differences(scenario)
+def test_scenario(comparison: Comparison, scenario: str) -> None:
+    unexplained = comparison.differences(scenario)
     for gap in GAPS:
         if gap.seen is not None and scenario in gap.seen.scenarios:
             others = [difference for difference in unexplained if not gap.seen.explains(difference)]

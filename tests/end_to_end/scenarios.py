@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from judged_record import Recorder
+from scenario_record import Recorder
 
 from board_at_work import PATIENCE, BoardAtWork
 from ujobs_tools.aws import cloud
 from ujobs_tools.host.processes import wait_until
 
-APP = Path(__file__).with_name("judged_app.py")
+APP = Path(__file__).with_name("compared_app.py")
 FOR_EVER = 99  # more pending jobs than a scenario has
 
 
