@@ -1,4 +1,4 @@
-"""Fixtures of the tests with clients that others have written: `ujobs serve`, and things with their certificates."""
+"""Fixtures of the tests with third-party clients: `ujobs serve`, and things with their certificates."""
 
 import itertools
 import json
@@ -31,8 +31,8 @@ def iot(cloud: clouds.Cloud) -> Any:
 
 @pytest.fixture
 def open_thing(thing: fleet.Thing, iot: Any) -> fleet.Thing:
-    """A thing without jobs whose certificate may use any client id that is no thing's, and any topic: for tests of the
-    broker. A device has what `thing` has."""
+    """A thing without jobs, for tests of the broker: its certificate may use any topic, and any client id that is not
+    another thing's name."""
     statement = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
     fleet.make_policy(iot, "everything", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     iot.attach_policy(policyName="everything", target=thing.certificate_arn)
@@ -41,5 +41,5 @@ def open_thing(thing: fleet.Thing, iot: Any) -> fleet.Thing:
 
 @pytest.fixture
 def thing(cloud: clouds.Cloud, tmp_path: Path) -> fleet.Thing:
-    """A thing without jobs, and with a name of its own."""
+    """A new thing without jobs."""
     return fleet.create_thing(f"kiln-{next(_numbers)}", tmp_path / "thing", cloud.endpoint_url)

@@ -1,4 +1,4 @@
-"""Clients that pip does not install: what becomes of a test that does not find one."""
+"""Clients that pip does not install: skips or fails a test whose client is missing."""
 
 import os
 
@@ -6,9 +6,9 @@ import pytest
 
 
 def require(found: object, client: str, how: str) -> None:
-    """Skip the test when a client was not found, saying how to get it.
+    """Skip the test if a client was not found, and say how to install it.
 
-    Where UJOBS_ALL_CLIENTS is set, as in CI, that is a failure: nothing is left out there.
+    With UJOBS_ALL_CLIENTS set, as in CI, the test fails instead.
     """
     if found:
         return

@@ -1,4 +1,4 @@
-"""The Jobs clients of the AWS IoT Device SDK for JavaScript v2, each in a Node.js process that is told what to ask."""
+"""The Jobs clients of the AWS IoT Device SDK for JavaScript v2, each in a Node.js process controlled by the test."""
 
 import json
 import os
@@ -20,7 +20,7 @@ CLIENTS = ("IotJobsClient", "IotJobsClientv2")
 
 
 class Client(Heard):
-    """A running jobs_client.js; see there for what it reads and writes."""
+    """A running jobs_client.js, which documents its input and output."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Client(Heard):
         return accepted
 
     def close(self) -> None:
-        """Let it disconnect; what else it says after the last reply is an error."""
+        """Disconnect; any further output is an error."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         assert [self._reply(), self._reply()] == [{"disconnected": True}, {"ended": None}]
@@ -62,7 +62,7 @@ class Client(Heard):
 
 @contextmanager
 def jobs_client(name: str, thing: Thing) -> Iterator[JobsClient]:
-    """The client of CLIENTS that is called so, connected for the thing."""
+    """The client with this name in CLIENTS, connected as the thing."""
     found = {"client": name, "clientId": thing.name, "thing": thing.name}
     found |= {"host": thing.host, "port": thing.port}
     found |= {part: str(thing.directory / f"{part}.pem") for part in ("ca", "cert", "key")}

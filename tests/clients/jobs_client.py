@@ -1,6 +1,6 @@
-"""The face that the tests give every Jobs client of AWS's device SDKs, whatever it looks like itself.
+"""The common interface of the tests to the Jobs clients of AWS's device SDKs.
 
-Members and replies are dicts with the names they have on the wire; times are epoch seconds."""
+Requests and replies are dicts with the names used in the MQTT payloads; times are epoch seconds."""
 
 import queue
 from typing import Any, Protocol
@@ -9,7 +9,7 @@ PATIENCE = 60.0  # seconds
 
 
 class Rejected(Exception):
-    """The service rejected a request; error: the payload, less client token and timestamp."""
+    """The service rejected a request. error: the payload without client token and timestamp."""
 
     def __init__(self, reply: dict[str, Any]) -> None:
         self.error = {name: value for name, value in reply.items() if name not in ("clientToken", "timestamp")}
@@ -27,12 +27,12 @@ class JobsClient(Protocol):
         ...
 
     def notifications(self, name: str, count: int) -> list[dict[str, Any]]:
-        """All payloads of "notify" or "notify-next" so far, once there are at least so many."""
+        """All payloads of "notify" or "notify-next" so far; waits for this many."""
         ...
 
 
 class Heard:
-    """What has come in on each of the two notification topics."""
+    """The payloads received on each of the two notification topics."""
 
     def __init__(self) -> None:
         self._incoming: dict[str, queue.Queue[dict[str, Any]]] = {
@@ -41,11 +41,11 @@ class Heard:
         self._taken: dict[str, list[dict[str, Any]]] = {"notify": [], "notify-next": []}
 
     def put(self, name: str, payload: dict[str, Any]) -> None:
-        """A notification has come; may be called from any thread."""
+        """Add a received notification. Can be called from any thread."""
         self._incoming[name].put(payload)
 
     def notifications(self, name: str, count: int) -> list[dict[str, Any]]:
-        """See JobsClient. Raises queue.Empty when they do not come."""
+        """See JobsClient. Raises queue.Empty if they do not arrive."""
         incoming, taken = self._incoming[name], self._taken[name]
         while len(taken) < count or not incoming.empty():
             taken.append(incoming.get(timeout=PATIENCE))

@@ -1,4 +1,4 @@
-"""The Jobs clients of the AWS IoT Device SDK for Python v2, each behind the face of `jobs_client`."""
+"""The Jobs clients of the AWS IoT Device SDK for Python v2, each with the interface of `jobs_client`."""
 
 import datetime
 import queue
@@ -17,7 +17,7 @@ from ujobs_tools.aws.fleet import Thing
 
 
 def on_the_wire(value: Any) -> Any:
-    """What the SDK has made of a payload, turned back."""
+    """The SDK's object converted back to the payload."""
     if isinstance(value, ModeledClass):
         members = {_camel(name): on_the_wire(getattr(value, name)) for name in value.__slots__}
         return {name: member for name, member in members.items() if member is not None}
@@ -51,7 +51,7 @@ def connected(thing: Thing, client_id: str) -> Iterator[mqtt.Connection]:
 
 
 class PublishAndSubscribe(Heard):
-    """`IotJobsClient`: publishes, and hears of the outcome by the subscriptions it has made before."""
+    """`IotJobsClient`: publishes requests, and receives replies through subscriptions made before."""
 
     def __init__(self, connection: mqtt.Connection, thing: str) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class PublishAndSubscribe(Heard):
 
 
 class RequestAndResponse(Heard):
-    """`IotJobsClientV2`: leaves subscriptions and the matching of replies to the SDK."""
+    """`IotJobsClientV2`: the SDK subscribes and matches replies to requests."""
 
     def __init__(self, connection: mqtt.Connection, thing: str) -> None:
         super().__init__()
@@ -133,6 +133,6 @@ CLIENTS: dict[str, Callable[[mqtt.Connection, str], JobsClient]] = {
 
 @contextmanager
 def jobs_client(name: str, thing: Thing) -> Iterator[JobsClient]:
-    """The client of CLIENTS that is called so, connected for the thing; its client id is not the thing's name."""
+    """The client with this name in CLIENTS, connected for the thing; its client id is not the thing's name."""
     with connected(thing, thing.name) as connection:
         yield CLIENTS[name](connection, thing.name)

@@ -1,6 +1,6 @@
-"""The AWS CLI: things, jobs and executions made, watched and ended with it, and what it says when it is refused.
+"""The AWS CLI: creating, watching and ending things, jobs and executions, and its messages for refused requests.
 
-Each call takes most of a second of processor time: there are few, and two run at a time."""
+Each call needs almost a second of processor time, so there are few calls, and two run at a time."""
 
 import json
 import os
@@ -18,11 +18,11 @@ from ujobs_tools.aws.fleet import Thing
 
 PROGRAM = Path(__file__).parents[2] / "build" / "aws-cli" / "bin" / "aws"
 PATIENCE = 60  # seconds
-FAILURE = 255  # of version 1 of the CLI, for whatever the service refuses
+FAILURE = 255  # exit code of the CLI's version 1 for every refused request
 
 
 class AwsCli:
-    """The AWS CLI with an endpoint URL, made-up credentials, and no configuration of whoever runs the tests."""
+    """The AWS CLI with an endpoint URL and made-up credentials; it does not read the user's configuration."""
 
     def __init__(self, endpoint_url: str) -> None:
         self._command = [str(PROGRAM), "--endpoint-url", endpoint_url]
@@ -33,12 +33,12 @@ class AwsCli:
         }
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """What became of `aws COMMAND`, which has words without spaces in them."""
+        """Run `aws COMMAND`; the command's words must not contain spaces."""
         line = [*self._command, *command.split()]
         return subprocess.run(line, env=self._environment, capture_output=True, text=True, timeout=PATIENCE)
 
     def together(self, *commands: str) -> list[Any]:
-        """What the commands print, as JSON; None from one that prints nothing. They run in any order."""
+        """Run commands in any order; returns the JSON that each prints, None if it prints nothing."""
 
         def output(command: str) -> Any:
             ended = self.run(command)
@@ -49,13 +49,13 @@ class AwsCli:
             return list(pool.map(output, commands))
 
     def in_turn(self, *commands: str) -> list[Any]:
-        """The same, one after the other."""
+        """Run commands one after the other; returns the same."""
         return [self.together(command)[0] for command in commands]
 
 
 @pytest.fixture
 def aws(cloud: Cloud) -> AwsCli:
-    """The AWS CLI at `ujobs serve`."""
+    """The AWS CLI for `ujobs serve`."""
     require(PROGRAM.exists(), "the AWS CLI", "`make clients` puts it into build/aws-cli")
     return AwsCli(cloud.endpoint_url)
 
@@ -123,7 +123,7 @@ def test_jobs_from_their_creation_to_their_end(aws: AwsCli, cloud: Cloud) -> Non
 
 @pytest.fixture
 def refused_thing(thing: Thing, iot: Any, cloud: Cloud) -> str:
-    """The name of a thing with a job under way, <name>-open, and one that is over, <name>-over."""
+    """The name of a thing with a running job, <name>-open, and one that has ended, <name>-over."""
     data = client("iot-jobs-data", cloud.endpoint_url)
     for job_id, status in (("over", "SUCCEEDED"), ("open", "IN_PROGRESS")):
         name = f"{thing.name}-{job_id}"
@@ -132,7 +132,7 @@ def refused_thing(thing: Thing, iot: Any, cloud: Cloud) -> str:
     return thing.name
 
 
-def test_refusals_are_told_by_exit_code_and_by_name(aws: AwsCli, refused_thing: str) -> None:
+def test_refusals_have_an_exit_code_and_a_name(aws: AwsCli, refused_thing: str) -> None:
     cases = {
         "iot describe-job --job-id none": ("ResourceNotFoundException", "DescribeJob", "Job none cannot be found."),
         "iot delete-job --job-id {0}-open": ("InvalidStateTransitionException", "DeleteJob", ""),

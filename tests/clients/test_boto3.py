@@ -1,4 +1,4 @@
-"""boto3: each refusal is an exception that the operation's model lists, and listings page by page are whole."""
+"""boto3: each error is an exception listed in the operation's model, and pages of listings are complete."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from botocore.config import Config
 from clouds import Cloud
 
 ARN = "arn:aws:iot:us-east-1:000000000000"
-THING, OPEN, OVER = "refused", "refused-open", "refused-over"  # a thing; one job under way, one that is over
+THING, OPEN, OVER = "refused", "refused-open", "refused-over"  # a thing; a running job, one that has ended
 ON_OPEN: dict[str, Any] = {"thingName": THING, "jobId": OPEN}
 ON_OVER: dict[str, Any] = {"thingName": THING, "jobId": OVER}
 
@@ -73,7 +73,7 @@ def services(cloud: Cloud) -> dict[str, Any]:
     """Clients of both planes, with a thing that has a certificate, a policy, a group and jobs."""
     options: dict[str, Any] = {"region_name": "us-east-1", "endpoint_url": cloud.endpoint_url}
     options |= {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
-    config = Config(retries={"total_max_attempts": 1})  # boto3 tries some refusals again
+    config = Config(retries={"total_max_attempts": 1})  # otherwise boto3 retries after some errors
     found = {name: boto3.client(name, config=config, **options) for name in ("iot", "iot-jobs-data")}
     iot = found["iot"]
     target = iot.create_thing(thingName=THING)["thingArn"]
@@ -116,7 +116,7 @@ def test_a_certificate_in_use_is_not_deleted(services: dict[str, Any]) -> None:
         iot.delete_certificate(certificateId=number)
 
 
-def test_pages_are_whole(iot: Any) -> None:
+def test_pages_are_complete(iot: Any) -> None:
     things = [f"paged-{number}" for number in range(3)]
     targets = [iot.create_thing(thingName=thing)["thingArn"] for thing in things]
     jobs = [f"paged-{number}" for number in range(3)]

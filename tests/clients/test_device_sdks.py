@@ -1,5 +1,5 @@
-"""The Jobs clients of the AWS IoT Device SDKs for Python v2 and for JavaScript v2, over mutual TLS: what their samples
-do, start to end, and every way they can be refused."""
+"""The Jobs clients of the AWS IoT Device SDKs for Python v2 and for JavaScript v2, over mutual TLS: the whole flow of
+their samples, and every rejection."""
 
 import json
 import shutil
@@ -17,32 +17,32 @@ from jobs_client import JobsClient, Rejected
 
 from ujobs_tools.aws.fleet import Thing
 
-# The last one does not send what is false or 0.
+# The last one does not send members that are false or 0.
 ALL = [f"Python {name}" for name in python_sdk.CLIENTS] + [f"JavaScript {name}" for name in javascript_sdk.CLIENTS]
 DOCUMENT = {"test": "do-something", "nested": {"numbers": [1, 2.5, None], "text": "härdn\u200b✓"}}
 
 
 @dataclass(frozen=True)
 class Device:
-    """client: connected. iot: for whoever gives it work."""
+    """A thing with its connected client. iot: a boto3 client."""
 
     client: JobsClient
     thing: Thing
     iot: Any
 
     def offer(self, job_id: str) -> None:
-        """A job for this device alone."""
+        """Create a job for this device only."""
         document = json.dumps(DOCUMENT)
         self.iot.create_job(
             jobId=self.named(job_id), targets=[self.thing.arn], document=document, targetSelection="SNAPSHOT"
         )
 
     def named(self, job_id: str) -> str:
-        """The job's id, which no other device's job has."""
+        """The job's id, made unique by the thing's name."""
         return f"{self.thing.name}-{job_id}"
 
     def rejection(self, operation: str, **members: Any) -> dict[str, Any]:
-        """What a request is rejected with, less its message."""
+        """The payload that a request is rejected with, without its message."""
         with pytest.raises(Rejected) as caught:
             self.client.ask(operation, **members)
         assert caught.value.error.pop("message")
@@ -51,7 +51,7 @@ class Device:
 
 @pytest.fixture(params=ALL)
 def device(request: pytest.FixtureRequest, iot: Any, thing: Thing) -> Iterator[Device]:
-    """A thing with each of the clients."""
+    """A thing with each of the clients in turn."""
     language, name = request.param.split()
     with _client(language, name, thing) as client:
         yield Device(client, thing, iot)
@@ -69,7 +69,7 @@ def test_jobs_from_the_first_notification_to_the_last(device: Device) -> None:
     client, one, two = device.client, device.named("one"), device.named("two")
     pending = client.ask("GetPendingJobExecutions")
     assert (pending["inProgressJobs"], pending["queuedJobs"]) == ([], [])
-    assert "execution" not in client.ask("StartNextPendingJobExecution"), "accepted, with nothing to do"
+    assert "execution" not in client.ask("StartNextPendingJobExecution"), "accepted, but no job is pending"
     assert "execution" not in client.ask("DescribeJobExecution", jobId="$next")
 
     device.offer("one")
@@ -88,17 +88,17 @@ def test_jobs_from_the_first_notification_to_the_last(device: Device) -> None:
     queued_at, started_at = execution["queuedAt"], execution["startedAt"]
     assert queued_at <= started_at <= started["timestamp"]
     assert abs(started["timestamp"] - time.time()) < 60, "seconds, not milliseconds"
-    assert 0 < execution.pop("approximateSecondsBeforeTimedOut", 1) <= 300, "which not every client hands on"
+    assert 0 < execution.pop("approximateSecondsBeforeTimedOut", 1) <= 300, "some clients drop it"
     assert execution == {
         "jobId": one, "status": "IN_PROGRESS", "statusDetails": {"step": "1"}, "queuedAt": queued_at,
         "startedAt": started_at, "lastUpdatedAt": started_at, "versionNumber": 2, "executionNumber": 1,
         "jobDocument": DOCUMENT,
     }
     plain = client.ask("UpdateJobExecution", jobId=one, status="IN_PROGRESS", expectedVersion=2)
-    assert plain.keys() == {"clientToken", "timestamp"}, "neither state nor document without being asked"
+    assert plain.keys() == {"clientToken", "timestamp"}, "neither state nor document unless requested"
     described = client.ask("DescribeJobExecution", jobId=one, executionNumber=1)["execution"]
     assert (described["status"], described["versionNumber"]) == ("IN_PROGRESS", 3)
-    assert described["statusDetails"] == {"step": "1"}, "an update without details leaves them"
+    assert described["statusDetails"] == {"step": "1"}, "an update without details keeps them"
     assert described["jobDocument"] == DOCUMENT
     updated = client.ask(
         "UpdateJobExecution", jobId=one, status="IN_PROGRESS", statusDetails={"progress": "40/100"}, expectedVersion=3,
@@ -118,7 +118,7 @@ def test_jobs_from_the_first_notification_to_the_last(device: Device) -> None:
     assert "execution" not in client.notifications("notify-next", 3)[2]
     pending = client.ask("GetPendingJobExecutions")
     assert (pending["inProgressJobs"], pending["queuedJobs"]) == ([], [])
-    # Whatever had been sent besides would have come before this last reply.
+    # Any other message would have arrived before this last reply.
     assert (len(client.notifications("notify", 4)), len(client.notifications("notify-next", 3))) == (4, 3)
 
     ended = device.iot.describe_job_execution(thingName=device.thing.name, jobId=two)["execution"]
@@ -134,7 +134,7 @@ def test_a_description_without_the_document(device: Device) -> None:
     assert device.rejection("StartNextPendingJobExecution", stepTimeoutInMinutes=0) == {"code": "InvalidRequest"}
 
 
-def test_every_rejection_that_a_well_formed_request_can_meet(device: Device) -> None:
+def test_every_rejection_of_a_well_formed_request(device: Device) -> None:
     device.offer("queued")
     device.offer("done")
     queued, done = device.named("queued"), device.named("done")
@@ -158,10 +158,10 @@ def test_every_rejection_that_a_well_formed_request_can_meet(device: Device) -> 
         assert device.rejection(**update | invalid) == {"code": "InvalidRequest"}, invalid
     assert device.rejection("StartNextPendingJobExecution", stepTimeoutInMinutes=-1) == {"code": "InvalidRequest"}
     execution = device.client.ask("DescribeJobExecution", jobId=queued)["execution"]
-    assert (execution["status"], execution["versionNumber"]) == ("QUEUED", 1), "none of them changed anything"
+    assert (execution["status"], execution["versionNumber"]) == ("QUEUED", 1), "no rejected request changed anything"
 
 
-def test_what_a_device_sees_of_its_job_being_cancelled_and_deleted(device: Device) -> None:
+def test_a_device_is_notified_of_cancelled_and_deleted_jobs(device: Device) -> None:
     client, job_id = device.client, device.named("one")
     device.offer("one")
     assert client.ask("StartNextPendingJobExecution")["execution"]["jobId"] == job_id
@@ -190,4 +190,4 @@ def test_a_thing_that_joins_the_group_of_a_continuous_job(device: Device) -> Non
     assert "execution" not in client.notifications("notify-next", 2)[1]
     assert client.notifications("notify", 2)[1]["jobs"] == {}
     assert client.ask("GetPendingJobExecutions")["inProgressJobs"] == []
-    assert iot.describe_job(jobId=job_id)["job"]["status"] == "IN_PROGRESS", "whoever joins later gets it, too"
+    assert iot.describe_job(jobId=job_id)["job"]["status"] == "IN_PROGRESS", "things that join later get it, too"

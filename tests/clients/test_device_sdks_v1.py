@@ -1,6 +1,6 @@
 """The AWS IoT Device SDKs v1 for Python and JavaScript, over mutual TLS, in the flows of their samples.
 
-They send numbers as text, and numbers in status details, and read replies off the topics they have subscribed to."""
+They send numbers as strings, put numbers into status details, and receive replies on topics they subscribe to."""
 
 import json
 import os
@@ -32,14 +32,14 @@ REJECTED = jobExecutionTopicReplyType.JOB_REJECTED_REPLY_TYPE
 
 
 def offer(iot: Any, thing: Thing, job_id: str, document: dict[str, Any]) -> str:
-    """A job for the thing alone; its id."""
+    """Create a job for this thing only; returns its id."""
     name = f"{thing.name}-{job_id}"
     iot.create_job(jobId=name, targets=[thing.arn], document=json.dumps(document))
     return name
 
 
 def ended(iot: Any, thing: Thing, job_id: str) -> tuple[str, dict[str, str]]:
-    """Status and details of the thing's execution of the job, once it has ended."""
+    """Wait until the thing's execution of the job ends; returns its status and details."""
     while True:
         found = iot.describe_job_execution(thingName=thing.name, jobId=job_id)["execution"]
         if found["status"] in TERMINAL:
@@ -47,9 +47,9 @@ def ended(iot: Any, thing: Thing, job_id: str) -> tuple[str, dict[str, str]]:
 
 
 class PythonProcessor:
-    """Does every job as soon as it comes, and says so: starts the next one when notified and after each it has ended.
+    """Runs each job as soon as it is notified, and the next one after each that has ended.
 
-    updates: gets each accepted update; rejected: must stay empty.
+    updates: receives each accepted update. rejected: must stay empty.
     """
 
     def __init__(self, thing: Thing) -> None:
@@ -57,7 +57,7 @@ class PythonProcessor:
         self.described: queue.Queue[dict[str, Any]] = queue.Queue()
         self.idle = threading.Event()
         self.rejected: list[str] = []
-        self._work: queue.Queue[Any] = queue.Queue()  # The SDK's callbacks may not publish.
+        self._work: queue.Queue[Any] = queue.Queue()  # the SDK's callbacks must not publish
         self.client = AWSIoTMQTTThingJobsClient(thing.name, thing.name, QoS=1)
         self.client.configureEndpoint(thing.host, thing.port)
         self.client.configureCredentials(*(str(thing.directory / f"{part}.pem") for part in ("ca", "key", "cert")))
@@ -131,7 +131,7 @@ def processor(thing: Thing) -> Iterator[PythonProcessor]:
 
 
 def test_python_jobs_run_one_after_the_other(processor: PythonProcessor, iot: Any, thing: Thing) -> None:
-    assert processor.idle.wait(PATIENCE), "accepted, with nothing to do"
+    assert processor.idle.wait(PATIENCE), "accepted, but no job is pending"
     for name in ("one", "two"):
         job_id = offer(iot, thing, name, {"operation": name})
         seen = processor.described.get(timeout=PATIENCE)
@@ -144,7 +144,7 @@ def test_python_jobs_run_one_after_the_other(processor: PythonProcessor, iot: An
 
 
 class JavaScriptAgent:
-    """A running jobs_agent_v1.js; see there for what it prints."""
+    """A running jobs_agent_v1.js, which documents its output."""
 
     def __init__(self, thing: Thing) -> None:
         node = shutil.which("node") and (javascript_sdk.PACKAGES / "aws-iot-device-sdk").exists()

@@ -1,5 +1,5 @@
-"""Fleet provisioning by the AWS IoT Device SDK for Python v2, at `ujobs serve` and at MiniStack: the same client has to
-get the same answers from both, and from a claim that `ujobs claim create` made."""
+"""Fleet provisioning with the AWS IoT Device SDK for Python v2 and a claim from `ujobs claim create`: `ujobs serve` and
+MiniStack must give the same replies."""
 
 import contextlib
 import dataclasses
@@ -30,7 +30,7 @@ _numbers = itertools.count(1)
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A production line: where its boards claim things, and with what."""
+    """A production line: its cloud and its claim."""
 
     cloud: clouds.Cloud
     claim: Thing
@@ -98,7 +98,7 @@ CLIENTS = {"IotIdentityClient": PublishAndSubscribe, "IotIdentityClientV2": Requ
 
 @pytest.fixture(params=CLIENTS)
 def client(request: pytest.FixtureRequest, line: Line) -> Iterator[Client]:
-    """Each of the SDK's clients, connected with the claim."""
+    """Each of the SDK's clients in turn, connected with the claim."""
     with connected(line.claim, f"claim-{next(_numbers)}") as connection:
         yield CLIENTS[request.param](connection, line.template)
 
@@ -157,7 +157,7 @@ def test_rejections(client: Client, token: str | None, parameters: dict[str, str
     assert caught.value.error == {"statusCode": 400, "errorCode": code}
 
 
-def test_a_template_that_is_gone(line: Line, client: Client, tmp_path: Path) -> None:
+def test_a_deleted_template(line: Line, client: Client, tmp_path: Path) -> None:
     iot = line.cloud.iot()
     found = iot.describe_provisioning_template(templateName="line")
     token = create(client)["certificateOwnershipToken"]
@@ -168,7 +168,7 @@ def test_a_template_that_is_gone(line: Line, client: Client, tmp_path: Path) -> 
     iot.create_provisioning_template(
         **{name: found[name] for name in ("templateName", "templateBody", "enabled", "provisioningRoleArn")}
     )
-    # The token is good still: what failed can be tried again.
+    # The token is still valid, so the request can be repeated.
     serial = f"s{next(_numbers)}"
     assert register(client, token, SerialNumber=serial)["thingName"] == f"line-{serial}"
 
@@ -180,7 +180,7 @@ def test_a_template_that_is_gone(line: Line, client: Client, tmp_path: Path) -> 
         ("publish", "$aws/provisioning-templates/other/provision/json"), ("publish", "application"),
     ],
 )
-def test_a_claim_can_do_nothing_else(line: Line, action: str, topic: str) -> None:
+def test_a_claim_has_no_other_permissions(line: Line, action: str, topic: str) -> None:
     line.cloud.iot().create_thing(thingName="claim-jobs")
     events: queue.Queue[str] = queue.Queue()
     client = paho.Client(CallbackAPIVersion.VERSION2, "claim-jobs", protocol=paho.MQTTv311, reconnect_on_failure=False)

@@ -1,7 +1,7 @@
-"""mosquitto's command-line clients over mutual TLS: jobs done from a shell, and what MQTT 3.1.1 promises them.
+"""mosquitto's command-line clients over mutual TLS: jobs run from a shell, and the guarantees of MQTT 3.1.1.
 
-A subscriber first makes a persistent session and leaves (`-E`); what comes meanwhile waits for it. So no test has to
-know when a subscriber is ready."""
+A subscriber first creates a persistent session and disconnects (`-E`); later messages wait for it. So tests need not
+wait for subscribers to be ready."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ PATIENCE = 10  # seconds
 
 
 class Shell:
-    """Runs mosquitto's clients as one thing. jobs: the beginning of its Jobs topics."""
+    """Runs mosquitto's clients as one thing. jobs: the prefix of its Jobs topics."""
 
     def __init__(self, thing: Thing) -> None:
         self.thing = thing
@@ -34,15 +34,15 @@ class Shell:
         return [str(path), *self.connection, *options]
 
     def run(self, program: str, *options: str) -> subprocess.CompletedProcess[str]:
-        """What became of a client that ends by itself."""
+        """Run a client until it ends."""
         return subprocess.run(self.command(program, *options), capture_output=True, text=True, timeout=PATIENCE)
 
     def publish(self, topic: str, message: str, *options: str) -> int:
-        """The exit code of mosquitto_pub at QoS 1; 0: acknowledged."""
+        """Publish at QoS 1; returns the exit code of mosquitto_pub, 0 if acknowledged."""
         return self.run("mosquitto_pub", "-q", "1", "-t", topic, "-m", message, *options).returncode
 
     def ask(self, suffix: str, outcome: str, message: str) -> dict[str, Any]:
-        """The reply to a request that is published and waited for over the same connection."""
+        """Send a request and wait for its reply on the same connection."""
         topic = self.jobs + suffix
         options = ["-V", "mqttv311", "-q", "1", "-W", str(PATIENCE), "-t", topic, "-e", f"{topic}/{outcome}"]
         asked = self.run("mosquitto_rr", *options, "-m", message)
@@ -62,7 +62,7 @@ class Subscriber:
         assert shell.run("mosquitto_sub", *self._options, "-E").returncode == 0
 
     def messages(self, count: int, *options: str) -> list[tuple[str, str, int, int]]:
-        """Topic, payload, QoS and retain flag of as many messages, waited for if need be."""
+        """Wait for this many messages; returns topic, payload, QoS and retain flag of each."""
         how = ["-F", "%j", "-C", str(count), "-W", str(PATIENCE), *options]
         received = self._shell.run("mosquitto_sub", *self._options, *how)
         assert received.returncode == 0, received.stderr
@@ -76,7 +76,7 @@ def shell(open_thing: Thing) -> Shell:
     return Shell(open_thing)
 
 
-def test_a_job_done_from_the_shell(shell: Shell, iot: Any) -> None:
+def test_a_job_runs_from_the_shell(shell: Shell, iot: Any) -> None:
     job_id = f"{shell.thing.name}-one"
     watcher = Subscriber(shell, "watcher", shell.jobs + "#")
     iot.create_job(jobId=job_id, targets=[shell.thing.arn], document='{"operation": "x"}')
@@ -87,7 +87,7 @@ def test_a_job_done_from_the_shell(shell: Shell, iot: Any) -> None:
     assert shell.publish(f"{shell.jobs}{job_id}/update", json.dumps(update)) == 0
     ended = iot.describe_job_execution(thingName=shell.thing.name, jobId=job_id)["execution"]
     assert (ended["status"], ended["statusDetails"]["detailsMap"]) == ("SUCCEEDED", {"by": "mosquitto_pub"})
-    # Replies go to who asked and to nobody else, whatever he has subscribed.
+    # Replies go only to the client that sent the request, whatever others have subscribed to.
     messages = watcher.messages(4)
     assert [topic.removeprefix(shell.jobs) for topic, *_ in messages] == ["notify", "notify-next"] * 2
     first, following, last, nothing = (json.loads(payload) for _, payload, *_ in messages)
@@ -97,7 +97,7 @@ def test_a_job_done_from_the_shell(shell: Shell, iot: Any) -> None:
     assert nothing.keys() == {"timestamp"}
 
 
-def test_messages_at_qos_1_wait_for_who_is_away(shell: Shell) -> None:
+def test_qos_1_messages_wait_for_a_disconnected_client(shell: Shell) -> None:
     topic = f"{shell.thing.name}/queue"
     reader = Subscriber(shell, "reader", f"{shell.thing.name}/+")
     for number in range(3):
@@ -107,7 +107,7 @@ def test_messages_at_qos_1_wait_for_who_is_away(shell: Shell) -> None:
     assert reader.messages(4) == [(topic, str(number), 1, 0) for number in range(4)]
 
 
-def test_a_retained_message_greets_who_comes_later(shell: Shell) -> None:
+def test_a_retained_message_is_sent_to_later_subscribers(shell: Shell) -> None:
     topic = f"{shell.thing.name}/state"
     assert shell.publish(topic, "old", "-r") == 0
     assert shell.publish(topic, "new", "-r") == 0
@@ -118,7 +118,7 @@ def test_a_retained_message_greets_who_comes_later(shell: Shell) -> None:
     assert later.messages(1) == [(topic, "after", 1, 0)]
 
 
-def test_a_will_speaks_for_who_is_killed(shell: Shell) -> None:
+def test_the_will_of_a_killed_client_is_published(shell: Shell) -> None:
     here, gone = f"{shell.thing.name}/here", f"{shell.thing.name}/gone"
     watcher = Subscriber(shell, "watcher", f"{shell.thing.name}/#")
     will = ["--will-topic", gone, "--will-payload", "no more", "--will-qos", "1", "--will-retain"]

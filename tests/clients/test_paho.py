@@ -1,4 +1,4 @@
-"""paho-mqtt over mutual TLS: requests and replies, and what only a library can try of sessions and AWS's own rules."""
+"""paho-mqtt over mutual TLS: requests, replies and resent messages."""
 
 import json
 import queue
@@ -16,7 +16,7 @@ PATIENCE = 60.0  # seconds
 
 
 class Client:
-    """A connected client with a thread of its own. session_present: as CONNACK had it. Options: of paho's Client."""
+    """A connected client with its own thread. session_present: from CONNACK. Options: of paho's Client."""
 
     def __init__(self, thing: Thing, client_id: str, will: str | None = None, **options: Any) -> None:
         self._events: dict[str, queue.Queue[Any]] = {
@@ -39,11 +39,11 @@ class Client:
         self.session_present: bool = self.wait_for("connected").session_present
 
     def wait_for(self, event: str) -> Any:
-        """What "connected", "subscribed", "message" or "disconnected" brings, waited for. Raises queue.Empty."""
+        """Wait for "connected", "subscribed", "message" or "disconnected"; returns its data. Raises queue.Empty."""
         return self._events[event].get(timeout=PATIENCE)
 
     def subscribe(self, *filters: str, qos: int = 1) -> list[int]:
-        """The QoS granted for each filter."""
+        """Subscribe; returns the QoS granted for each filter."""
         self.mqtt.subscribe([(name, qos) for name in filters])
         return [code.value for code in self.wait_for("subscribed")]
 
@@ -62,14 +62,14 @@ class Client:
         return topic.partition("/jobs/")[2], json.loads(payload)
 
     def heard_nothing_else(self) -> bool:
-        """Whether no other message has come; one to itself shows that all before it has been delivered."""
+        """Whether no other message arrives before one that the client sends to itself."""
         topic = f"echo/{self._client_id}"
         self.subscribe(topic)
         self.publish(topic, "")
         return self.message()[0] == topic
 
     def lose_connection(self) -> None:
-        """As a network would, without DISCONNECT."""
+        """Break the connection without DISCONNECT."""
         self.mqtt.socket().shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
         self.wait_for("disconnected")
 
@@ -84,7 +84,7 @@ MakeClient = Callable[..., Client]
 
 @pytest.fixture
 def client(open_thing: Thing) -> Iterator[MakeClient]:
-    """Connects clients of one thing, by the end of their client ids."""
+    """Connects clients of one thing; called with the end of the client id."""
     made: list[Client] = []
 
     def connect(client_id: str, **options: Any) -> Client:
@@ -97,7 +97,7 @@ def client(open_thing: Thing) -> Iterator[MakeClient]:
 
 
 @pytest.mark.parametrize("subscribed", [False, True])
-def test_a_reply_comes_once_subscribed_or_not(
+def test_a_reply_arrives_once_with_and_without_subscription(
     client: MakeClient, thing: Thing, iot: Any, subscribed: bool
 ) -> None:
     jobs, job_id = f"$aws/things/{thing.name}/jobs/", f"{thing.name}-one"
@@ -113,10 +113,10 @@ def test_a_reply_comes_once_subscribed_or_not(
     device.publish(f"{jobs}{job_id}/update", '{"status": "SUCCEEDED", "expectedVersion": 2}')
     assert device.reply()[0] == f"{job_id}/update/accepted"
     assert device.heard_nothing_else()
-    assert other.heard_nothing_else(), "replies are for who asks"
+    assert other.heard_nothing_else(), "replies only go to the client that asked"
 
 
-def test_what_was_not_acknowledged_comes_again_as_a_duplicate(client: MakeClient) -> None:
+def test_unacknowledged_messages_are_resent_as_duplicates(client: MakeClient) -> None:
     options = {"clean_session": False, "manual_ack": True}
     first = client("reader", **options)
     assert not first.session_present
@@ -130,6 +130,6 @@ def test_what_was_not_acknowledged_comes_again_as_a_duplicate(client: MakeClient
     repeated = second.wait_for("message")
     assert (repeated.payload, repeated.dup, repeated.mid) == (b"x", True, lost.mid)
     second.mqtt.ack(repeated.mid, repeated.qos)
-    second.publish("nobody/listens", "")  # which cannot be acknowledged before the other has been
+    second.publish("nobody/listens", "")  # acknowledged only after the other message's PUBACK is processed
     second.lose_connection()
     assert client("reader", clean_session=False).heard_nothing_else()

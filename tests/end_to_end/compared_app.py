@@ -1,14 +1,14 @@
-"""The application on the board that two clouds are compared by (MicroPython).
+"""The application of the boards that compare two clouds (MicroPython).
 
-Nothing in it depends on time: a progress update is sent when a handler says so, and a handler that waits does so for a
-message. What it does is printed as "app: ..."."""
+It does not depend on time: handlers send progress updates explicitly, and wait for messages only. It prints its steps
+as "app: ..."."""
 
 import asyncio
 import json
 
 from ujobs import Reject
 
-_STEP_TIMEOUT = 5  # minutes: no progress update of the agent's own comes within the seconds that a scenario takes
+_STEP_TIMEOUT = 5  # minutes: long enough that the agent sends no progress update of its own during a scenario
 
 
 def setup(agent):
@@ -34,14 +34,14 @@ class _Work:
         print("app: the journal is clear of", self._journal.job_id)
 
     async def _progress_update(self, job):
-        # One now, and whatever it takes until it is accepted.
+        # Send one now, and repeat it until it is accepted.
         version = self._journal.version
         self._agent._wake.set()
         while self._journal.version == version:
             await asyncio.sleep(0.01)
 
     async def quick(self, job):
-        """{"say": text}: says it."""
+        """{"say": text}: prints the text."""
         print("app: says", job.document["say"])
         return {"said": job.document["say"]}
 
@@ -75,7 +75,7 @@ class _Work:
         link = self._agent.link
         wanted = f"$aws/things/{self._agent.thing}/jobs/notify".encode()
         route = (wanted, notified)
-        # In front of the agent's own.
+        # Called before the agent's own function.
         link.routes.insert(0, route)
         await link.subscribe(wanted, 1)
         print("app: holds")
@@ -89,7 +89,7 @@ class _Work:
         return {"waited_for": str(job.document["until"])}
 
     async def count(self, job):
-        """{"to": n}: never counts a number twice; with {"wait_at": k} the first attempt gets no further than that."""
+        """{"to": n}: counts each number once; with {"wait_at": k} the first attempt stops there."""
         start = job.checkpoint or 0
         for number in range(start + 1, job.document["to"] + 1):
             job.save(number)

@@ -1,5 +1,5 @@
-"""For each gap of MiniStack's that no scenario shows: a probe that is tried on both clouds, and what each of them must
-show. A probe whose result is AWS's at MiniStack has found a gap closed."""
+"""A probe for each of MiniStack's gaps that no scenario shows. It runs on both clouds and has an expected result for
+each. If MiniStack gives AWS's result, the gap is closed."""
 
 import contextlib
 import json
@@ -37,12 +37,12 @@ class Place:
     def device(
         self, *filters: str, client_id: str | None = None, certificate: bool = True
     ) -> contextlib.AbstractContextManager[PlainDevice]:
-        """The thing's device, connected for as long as a `with` lasts. client_id: by default the thing's name."""
+        """A context manager with the thing's connected device. client_id: by default the thing's name."""
         return plain_device(self.cloud, self.thing, client_id or self.thing.name, *filters, certificate=certificate)
 
     @contextlib.contextmanager
     def everything_allowed(self) -> Iterator[None]:
-        """Let the thing's certificate do everything: for probes that ask what a board of ours never does."""
+        """Allow everything to the thing's certificate, for probes that send what a ujobs board never sends."""
         document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
         fleet.make_policy(self.iot, "everything", json.dumps(document))
         self.iot.attach_policy(policyName="everything", target=self.thing.certificate_arn)
@@ -53,7 +53,7 @@ class Place:
 
     @contextlib.contextmanager
     def jobs(self, *names: str, **options: Any) -> Iterator[None]:
-        """Jobs for the thing, deleted at the end."""
+        """A context manager with jobs for the thing, which it deletes."""
         try:
             for name in names:
                 self.iot.create_job(jobId=name, targets=[self.thing.arn], document="{}", **options)
@@ -63,33 +63,33 @@ class Place:
                 self.iot.delete_job(jobId=name, force=True)
 
     def status(self, name: str) -> str:
-        """Of the thing's execution of a job."""
+        """The status of the thing's execution of a job."""
         found: str = self.iot.describe_job_execution(jobId=name, thingName=self.thing.name)["execution"]["status"]
         return found
 
     def run_out_of_time(self, device: PlainDevice, name: str) -> None:
-        """Start the execution, and let a timer of it run out."""
+        """Start the execution and let its timer expire."""
         if self.cloud.serve is not None:
             device.ask("start-next", stepTimeoutInMinutes=1)  # the clock runs fast
         else:
-            # No clock to turn, but it takes a step timeout of a few milliseconds over HTTP.
+            # MiniStack's clock cannot be accelerated, but over HTTP it accepts a step timeout of a few milliseconds.
             device.ask("start-next")
             self.update_over_http(name, stepTimeoutInMinutes=0.0001)
-        wait_until(lambda: self.status(name) == "TIMED_OUT", f"time-out of {name}", PATIENCE)
+        wait_until(lambda: self.status(name) == "TIMED_OUT", f"timeout of {name}", PATIENCE)
 
     def update_over_http(self, name: str, **members: Any) -> None:
         """UpdateJobExecution, IN_PROGRESS."""
         self.data.update_job_execution(jobId=name, thingName=self.thing.name, status="IN_PROGRESS", **members)
 
     def seconds_left_over_http(self, name: str) -> int | None:
-        """Until the execution times out."""
+        """Wait until the execution times out."""
         execution = self.data.describe_job_execution(jobId=name, thingName=self.thing.name)["execution"]
         return execution.get("approximateSecondsBeforeTimedOut")
 
 
 @dataclass(frozen=True)
 class Probe:
-    """try_on: what is tried; aws, ministack: what it has to give on `ujobs serve` and on MiniStack."""
+    """A probe. try_on: runs it. aws, ministack: the expected results with `ujobs serve` and with MiniStack."""
 
     try_on: Callable[[Place], Any]
     aws: Any
@@ -97,7 +97,7 @@ class Probe:
 
 
 PROBES: dict[str, Probe] = {}
-"""By the name of the gap."""
+"""Probes by the name of the gap."""
 
 
 def probe(gap: str, aws: Any, ministack: Any) -> Callable[[Callable[[Place], Any]], Callable[[Place], Any]]:

@@ -1,4 +1,4 @@
-"""An application whose handlers do what no handler should (MicroPython)."""
+"""An application with misbehaving handlers (MicroPython)."""
 
 import os
 
@@ -12,24 +12,24 @@ def setup(agent):
 
 
 def quick(job):
-    """Does what it should."""
+    """Behaves well."""
 
 
 def hang(job):
-    """Never comes back, and lets nothing else run."""
+    """Blocks the event loop forever."""
     while True:
         pass
 
 
 def exhaust(job):
-    """Takes all the memory there is."""
+    """Allocates all memory."""
     taken = []
     while True:
         taken.append(bytearray(1000))
 
 
 def vanish(job):
-    """Deletes the application that it belongs to, and the board's record of what it is doing."""
+    """Deletes its own application and the board's journal."""
     for folder in ("/app", "/ujobs-journal"):
         for name in os.listdir(folder):
             os.remove(folder + "/" + name)

@@ -1,6 +1,6 @@
-"""Where MiniStack does not do what AWS IoT does: the only accepted differences between it and `ujobs serve`.
+"""MiniStack's known deviations from AWS IoT: the only accepted differences between it and `ujobs serve`.
 
-docs/ministack.md has them as a table; a test keeps both the same."""
+docs/ministack.md has them as a table; a test compares both."""
 
 import re
 from dataclasses import dataclass
@@ -11,10 +11,9 @@ from scenarios import SCENARIOS
 
 @dataclass(frozen=True)
 class Seen:
-    """Where a gap shows in what the two boards' scenarios recorded, and in nothing else.
+    """The differences between the records of scenarios that a gap explains.
 
-    where: regular expression for Difference.where. lacks_it: the cloud that has nothing there; the other has something.
-    scenarios: by name.
+    where: regular expression for Difference.where. lacks_it: the cloud that has nothing there. scenarios: names.
     """
 
     where: str
@@ -22,7 +21,7 @@ class Seen:
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
 
     def explains(self, difference: Difference) -> bool:
-        """Whether that is this gap."""
+        """Whether the gap explains this difference."""
         return (
             difference.scenario in self.scenarios
             and re.fullmatch(self.where, difference.where) is not None
@@ -33,8 +32,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Gap:
-    """One of them. aws: what AWS does; source: who says so. ministack: what MiniStack does instead. seen: None for a
-    gap that no scenario shows; gap_probes.py has a probe for it then."""
+    """One gap. aws: AWS's behaviour. source: its documentation. ministack: MiniStack's behaviour. seen: None if no
+    scenario shows the gap; gap_probes.py then has a probe for it."""
 
     name: str
     aws: str
@@ -193,8 +192,8 @@ GAPS = (
 
 
 def closed(gap: str) -> str:
-    """What a test says that finds a gap closed."""
-    return f"MiniStack has closed the gap {gap!r}: take it out of ministack_gaps.py, its probe, and docs/ministack.md"
+    """The message of a test that finds a gap closed."""
+    return f"MiniStack has closed the gap {gap!r}: remove it from ministack_gaps.py, gap_probes.py, docs/ministack.md"
 
 
 def table() -> str:

@@ -1,4 +1,4 @@
-"""A thing's MQTT client on paho, without ujobs: what it takes to ask a cloud something directly."""
+"""A thing's MQTT client built on paho, without ujobs, for direct requests to a cloud."""
 
 import contextlib
 import itertools
@@ -21,13 +21,13 @@ Reply = tuple[str, dict[str, Any]]
 
 
 class PlainDevice:
-    """A connection; made by `plain_device`. messages: topic after `$aws/things/{thing}/`, and payload, of all that has
-    come, in order. connected: whether it is."""
+    """A connection, created by `plain_device`. messages: (topic after `$aws/things/{thing}/`, payload) of all received
+    messages, in order."""
 
     def __init__(self, thing: Thing, client_id: str) -> None:
         self.mqtt = paho.Client(CallbackAPIVersion.VERSION2, client_id, reconnect_on_failure=False)
         self.messages: list[Reply] = []
-        self.connected: bool | None = None  # None: it is not known yet
+        self.connected: bool | None = None  # None: not known yet
         self._prefix = f"$aws/things/{thing.name}/"
         self._changed = threading.Condition()
         self._subscribed = 0
@@ -44,12 +44,12 @@ class PlainDevice:
             self._changed.notify_all()
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Until the condition holds; AssertionError after a minute."""
+        """Wait until the condition holds. Raises AssertionError after a minute."""
         with self._changed:
             assert self._changed.wait_for(condition, PATIENCE), self.messages[-5:]
 
     def subscribe(self, *filters: str) -> None:
-        """Subscribe filters of the thing at QoS 1."""
+        """Subscribe to filters of the thing at QoS 1."""
         before = self._subscribed
         self.mqtt.subscribe([(self._prefix + name, 1) for name in filters])
         self.wait_for(lambda: self._subscribed > before)
@@ -59,7 +59,7 @@ class PlainDevice:
         self.mqtt.publish(self._prefix + topic, json.dumps(members))
 
     def ask(self, request: str, **members: Any) -> Reply:
-        """Publish a request to jobs/{request}; "accepted" or "rejected", and the reply."""
+        """Publish a request to jobs/{request}; returns "accepted" or "rejected", and the reply."""
         token = f"token-{next(_tokens)}"
         self.publish(f"jobs/{request}", clientToken=token, **members)
         replies = (f"jobs/{request}/accepted", f"jobs/{request}/rejected")
@@ -77,16 +77,16 @@ class PlainDevice:
         return reply.get("code", outcome)
 
     def settle(self) -> None:
-        """Return when all that was sent to this client so far has come."""
+        """Wait until everything sent to this client so far has arrived."""
         self.ask("get")
 
     def answered(self, *tokens: str) -> list[str]:
-        """The client tokens, of these, in the replies that have come, in order."""
+        """Those of the client tokens that are in the received replies, in order."""
         replies = [reply for topic, reply in self.messages if topic.endswith(("/accepted", "/rejected"))]
         return [reply["clientToken"] for reply in replies if reply.get("clientToken") in tokens]
 
     def notified(self, since: int = 0) -> list[Reply]:
-        """The notifications among the messages from that one on, once all that was sent has come."""
+        """The notifications from this message number on, once everything sent so far has arrived."""
         self.settle()
         return [message for message in self.messages[since:] if message[0] in ("jobs/notify", "jobs/notify-next")]
 
@@ -95,9 +95,9 @@ class PlainDevice:
 def plain_device(
     cloud: Cloud, thing: Thing, client_id: str, *filters: str, certificate: bool = True
 ) -> Iterator[PlainDevice]:
-    """Connect, subscribe these filters if any, and disconnect at the end. certificate: False connects without one.
+    """Connect, subscribe to these filters, and disconnect at the end. certificate: False: connect without one.
 
-    Raises OSError when the cloud refuses the connection."""
+    Raises OSError if the cloud refuses the connection."""
     device = PlainDevice(thing, client_id)
     context = ssl.create_default_context(cafile=thing.directory / "ca.pem")
     if certificate:

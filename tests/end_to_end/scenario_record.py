@@ -1,7 +1,7 @@
-"""Everything that can be seen of a board's jobs in a cloud, in a form in which two clouds can be compared.
+"""Records everything that can be observed of a board's jobs in a cloud, in a form that can be compared.
 
-Only what must differ from run to run is replaced: times, by whether they are whole seconds and in the right order;
-client tokens, by the number of their request; seconds left, by whether they are few enough for the timers in use."""
+Only values that must differ between runs are replaced: times by whether they are whole seconds and in the right order,
+client tokens by the number of their request, remaining seconds by whether they fit the timers in use."""
 
 import itertools
 import time
@@ -17,12 +17,12 @@ from wire_tap import Passed
 Record = dict[str, Any]
 
 _TIMES = ("queuedAt", "startedAt", "lastUpdatedAt", "timestamp", "createdAt", "completedAt")
-_LONGEST = 600  # seconds that a time may lie in the past, or a timer run
-_TOLD = ("app: ", "ujobs: job ", "ujobs: update ")  # what the board prints of its jobs, not of its connection
+_LONGEST = 600  # maximum seconds that a time lies in the past or a timer runs
+_TOLD = ("app: ", "ujobs: job ", "ujobs: update ")  # lines that the board prints about its jobs
 
 
 class Recorder:
-    """Of one scenario, which begins now. jobs: the ids of the jobs that the control plane is asked about."""
+    """Records one scenario from now on. jobs: ids of the jobs to look up on the control plane."""
 
     def __init__(self, board: BoardAtWork) -> None:
         self._board = board
@@ -32,15 +32,15 @@ class Recorder:
         self.jobs: list[str] = []
 
     def messages(self) -> list[Passed]:
-        """What has passed so far."""
+        """The MQTT messages so far."""
         return self._board.tap.messages[self._first_message :]
 
     def said(self) -> str:
-        """What the board has printed so far."""
+        """The board's console output so far."""
         return self._board.said()[self._said_before :]
 
     def look(self, moment: str) -> None:
-        """Note what the control plane shows now."""
+        """Record the control plane's current data."""
         self._views[moment] = {job_id: self._view(job_id) for job_id in self.jobs}
 
     def _view(self, job_id: str) -> Record:
@@ -54,7 +54,7 @@ class Recorder:
         }
 
     def finish(self) -> Record:
-        """All that has been seen; returns when the cloud has said all it had to say."""
+        """The complete record, once the cloud sends no more messages."""
         self._board.tap.settle()
         self.look("at the end")
         messages = self.messages()
@@ -83,7 +83,7 @@ def _message(message: Passed, tokens: dict[str, str]) -> Record:
 
 
 def _shown(operation: Callable[..., dict[str, Any]], **parameters: str) -> Record:
-    """What boto3 returns, or the error it raises, without the text for people."""
+    """The reply of a boto3 call, or its error without the message."""
     try:
         reply = operation(**parameters)
     except ClientError as error:
@@ -95,7 +95,7 @@ def _shown(operation: Callable[..., dict[str, Any]], **parameters: str) -> Recor
 
 
 def _comparable(value: Any, now: float, kind: type) -> Any:
-    """kind: what a time is, whole seconds over MQTT."""
+    """kind: the type of times; int for whole seconds over MQTT."""
     if isinstance(value, list):
         return [_comparable(item, now, kind) for item in value]
     if not isinstance(value, dict):
@@ -115,7 +115,7 @@ def _comparable(value: Any, now: float, kind: type) -> Any:
 
 
 def _order(times: dict[str, Any], version: int | None) -> str:
-    """What is true of the times of an execution."""
+    """The relations that hold between the times of an execution."""
     known = [name for name in ("queuedAt", "startedAt", "lastUpdatedAt") if name in times]
     true = [f"{a} <= {b}" for a, b in itertools.pairwise(known) if times[a] <= times[b]]
     if version == 1:

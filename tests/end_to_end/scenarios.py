@@ -1,6 +1,6 @@
-"""What the board goes through in each of the two clouds; each function is one scenario, with jobs of its own.
+"""The scenarios that the board runs with each of the two clouds; each function is one scenario with its own jobs.
 
-A scenario is the same from run to run, whatever the timing: every step waits for what the one before it leads to."""
+Scenarios do not depend on timing: every step waits for the effect of the previous one."""
 
 import json
 from collections.abc import Callable
@@ -18,9 +18,9 @@ FOR_EVER = 99  # more pending jobs than a scenario has
 
 
 class Site:
-    """A board behind a WireTap in one of the clouds, idle, and about to go through one scenario.
+    """An idle board behind a WireTap in one of the clouds, ready for one scenario.
 
-    tap, iot, thing: the board's. recorder: what is compared.
+    tap, iot, thing: of the board. recorder: records what is compared.
     """
 
     def __init__(self, board: BoardAtWork, scenario: str) -> None:
@@ -32,7 +32,7 @@ class Site:
         self.recorder = Recorder(board)
 
     def job(self, name: str) -> str:
-        """The job id that stands for a name in this scenario."""
+        """The id of the job with this name in this scenario."""
         return f"{self._prefix}-{name}"
 
     def create(self, name: str, operation: str, **arguments: Any) -> None:
@@ -42,18 +42,18 @@ class Site:
         self.recorder.jobs.append(self.job(name))
 
     def holds(self, name: str, until: int = FOR_EVER) -> None:
-        """Create a job that keeps the board busy until so many jobs are pending; return when it does."""
+        """Create a job that keeps the board busy until this many jobs are pending; wait until it runs."""
         self.create(name, "hold", until=until)
         self.until_said("app: holds")
 
     def ends(self, name: str, status: str, **details: str) -> None:
-        """Wait until the execution is over; it has to have this status and these details, and the board to know."""
+        """Wait until the execution has ended with this status and these details, and the board knows it."""
         execution = self._board.wait_for(self.job(name))
         assert (execution["status"], execution["details"]) == (status, details)
         self.lets_go_of(name)
 
     def lets_go_of(self, name: str) -> None:
-        """Wait until the board's journal is clear of the job."""
+        """Wait until the job is no longer in the board's journal."""
         self.until_said(f"app: the journal is clear of {self.job(name)}\n")
 
     def until_said(self, text: str) -> None:
@@ -61,7 +61,7 @@ class Site:
         wait_until(lambda: text in self.recorder.said(), f"{text!r} in {self.recorder.said()}", PATIENCE)
 
     def asks_in_vain(self) -> None:
-        """Wait until the board has asked for a job and been told that there is none."""
+        """Wait until the board has asked for a job and the reply was that none is pending."""
 
         def told() -> bool:
             return any(
@@ -72,16 +72,16 @@ class Site:
         self.tap.wait_for(told, "start-next without a job")
 
     def cut_power(self) -> None:
-        """The board loses power."""
+        """Cut the board's power."""
         self._board.cut_power()
         self.tap.wait_for_end()
 
     def start(self) -> None:
-        """And has it again."""
+        """Restore the board's power."""
         self._board.start()
 
     def update_as_somebody_else(self, name: str, **details: str) -> None:
-        """UpdateJobExecution over HTTP, without the board knowing."""
+        """UpdateJobExecution over HTTP, not by the board."""
         device = cloud.client("iot-jobs-data", self._board.cloud.endpoint_url)
         device.update_job_execution(
             jobId=self.job(name), thingName=self.thing, status="IN_PROGRESS", statusDetails=details
@@ -89,7 +89,7 @@ class Site:
 
 
 def quick(site: Site) -> None:
-    """A job that is done at once."""
+    """A job that ends at once."""
     site.create("job", "quick", say="hello")
     site.ends("job", "SUCCEEDED", said="hello")
 
@@ -107,7 +107,7 @@ def failing(site: Site) -> None:
 
 
 def rejected(site: Site) -> None:
-    """A handler rejects its job; then one comes that there is no handler for."""
+    """A handler rejects its job; the next job has no handler."""
     site.create("job", "refuse")
     site.ends("job", "REJECTED", reason="not on a Sunday")
     site.create("unknown", "dance")
@@ -125,7 +125,7 @@ def several_queued(site: Site) -> None:
 
 
 def cancelled_while_queued(site: Site) -> None:
-    """CancelJob for one of the jobs that wait."""
+    """CancelJob for one of the waiting jobs."""
     site.holds("first", until=3)
     site.create("cancelled", "quick", say="never")
     site.iot.cancel_job(jobId=site.job("cancelled"), reasonCode="CHANGED", comment="not wanted any more")
@@ -135,7 +135,7 @@ def cancelled_while_queued(site: Site) -> None:
 
 
 def cancelled_while_it_runs(site: Site) -> None:
-    """CancelJob with force; the board goes on with another job."""
+    """CancelJob with force; the board continues with another job."""
     site.holds("job")
     site.iot.cancel_job(jobId=site.job("job"), force=True)
     site.ends("job", "CANCELED")
@@ -164,7 +164,7 @@ def deleted_while_it_runs(site: Site) -> None:
 
 
 def version_mismatch(site: Site) -> None:
-    """Somebody else updates the execution that the board works at."""
+    """Another client updates the execution that the board is running."""
     site.holds("job", until=2)
     site.update_as_somebody_else("job", by="somebody else")
     site.create("next", "quick", say="next")
@@ -173,7 +173,7 @@ def version_mismatch(site: Site) -> None:
 
 
 def reply_lost(site: Site) -> None:
-    """The link breaks when the reply to the result is on its way."""
+    """The link breaks while the reply to the result is on its way."""
     site.tap.lose(f"{site.job('job')}/update/accepted")
     site.create("job", "quick", say="hello")
     site.ends("job", "SUCCEEDED", said="hello")
@@ -190,7 +190,7 @@ def power_cut_while_it_runs(site: Site) -> None:
 
 
 def power_cut_while_idle(site: Site) -> None:
-    """A job comes while the board has no power."""
+    """A job is created while the board has no power."""
     site.create("before", "quick", say="before")
     site.ends("before", "SUCCEEDED", said="before")
     site.tap.settle()
@@ -201,7 +201,7 @@ def power_cut_while_idle(site: Site) -> None:
 
 
 def cancelled_while_the_power_is_off(site: Site) -> None:
-    """The board loses power in the middle of a job, which is cancelled before it is back."""
+    """The board loses power in the middle of a job, which is cancelled before the power returns."""
     site.holds("job")
     site.cut_power()
     site.iot.cancel_job(jobId=site.job("job"), force=True)
@@ -211,7 +211,7 @@ def cancelled_while_the_power_is_off(site: Site) -> None:
 
 
 def reboot(site: Site) -> None:
-    """The job is to reset the board."""
+    """The job resets the board."""
     site.create("job", "reboot")
     site.ends("job", "SUCCEEDED", reset_cause="HARD_RESET")
 

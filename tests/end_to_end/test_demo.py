@@ -1,5 +1,5 @@
-"""`ujobs demo`, as `make demo` runs it: it succeeds, shows every execution, leaves nothing running, and would notice a
-job that did not end as it should."""
+"""`ujobs demo`, as `make demo` runs it: it succeeds, shows every execution, leaves no process, and detects a job that
+does not end as expected."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def processes_with(mark: str) -> list[str]:
             if mark.encode() in environment.read_bytes():
                 found.append(environment.with_name("cmdline").read_text())
         except OSError:
-            continue  # it has just ended, or is not ours
+            continue  # the process has ended or belongs to another user
     return found
 
 
@@ -46,21 +46,21 @@ def test_demo() -> None:
 
 
 def job(job_id: str) -> DemoJob:
-    """One of the demo's jobs, by the end of its id."""
+    """The demo's job whose id ends with this."""
     return next(job for job in JOBS if job.job_id.endswith(job_id))
 
 
 @pytest.mark.parametrize("wanted", JOBS, ids=lambda job: job.job_id)
-def test_a_job_that_timed_out_would_be_noticed(wanted: DemoJob) -> None:
+def test_a_job_that_timed_out_is_detected(wanted: DemoJob) -> None:
     assert "TIMED_OUT" in wanted.verdict({"status": "TIMED_OUT"}, [])
 
 
-def test_wrong_details_would_be_noticed() -> None:
+def test_wrong_details_are_detected() -> None:
     execution = {"status": "FAILED", "statusDetails": {"detailsMap": {"reason": "MemoryError"}}}
     assert "MemoryError" in job("failing").verdict(execution, [])
 
 
-def test_a_long_job_that_was_too_short_would_be_noticed() -> None:
+def test_a_long_job_that_was_too_short_is_detected() -> None:
     execution = {"status": "SUCCEEDED", "statusDetails": {"detailsMap": {"points": "30"}}}
     entries = [{"status": "IN_PROGRESS", "at": 0.0}, {"status": "SUCCEEDED", "at": 59.0}]
     assert "should run longer" in job("long").verdict(execution, entries)

@@ -1,4 +1,4 @@
-"""One image for many boards: each gets a certificate and a name of its own by its line's claim, then does its jobs."""
+"""One image for many boards: each gets its own certificate and name with its line's claim, then runs its jobs."""
 
 import contextlib
 import itertools
@@ -21,7 +21,7 @@ from ujobs_tools.host.processes import NotReady, wait_until
 
 NOW = "this board is now "
 _numbers = itertools.count(1)
-# Put behind boot.py: at each start the board stops before that many renames of its claim, until its power is cut.
+# Appended to boot.py. /cuts has a number for each boot: the board stops before that rename until its power is cut.
 STAND_STILL = b"""
 import os, time
 import ujobs.trial
@@ -53,7 +53,7 @@ ujobs.trial.os = Os
 
 
 class Line:
-    """A production line called `name` at a cloud: its claim, and boards from its one image. claim: in the settings."""
+    """A production line in a cloud: its claim, and boards with the same image. claim: in the settings."""
 
     def __init__(self, cloud: clouds.Cloud, name: str, folder: Path, stack: contextlib.ExitStack) -> None:
         self.cloud, self.name, self.iot = cloud, name, cloud.iot()
@@ -63,7 +63,7 @@ class Line:
         self.claim: dict[str, Any] = {"template": name}
 
     def image(self, boot: bytes = b"", **files: bytes) -> Path:
-        """boot: put behind boot.py."""
+        """boot: code appended to boot.py."""
         settings = {
             "host": "localhost", "port": self.cloud.mqtts, "app": "app", "update_interval": 1,
             "handlers": ["reboot"], "claim": self.claim,
@@ -75,7 +75,7 @@ class Line:
         return path
 
     def board(self, image: Path, number: int = 1) -> BoardAtWork:
-        """A board with that image on it, which has just been switched on."""
+        """A board with this image, just switched on."""
         folder = self._folder / str(number)
         folder.mkdir()
         shutil.copy(image, folder / "flash.img")
@@ -84,7 +84,7 @@ class Line:
         return board
 
     def things(self) -> list[str]:
-        """The names of those that its boards have become."""
+        """The names of the things that its boards have become."""
         names = [thing["thingName"] for thing in self.iot.list_things()["things"]]
         return [name for name in names if name.startswith(self.name + "-")]
 
@@ -109,7 +109,7 @@ def says(board: BoardAtWork, text: str) -> None:
 
 
 def becomes_a_thing(board: BoardAtWork) -> str:
-    """The thing's name, once the board says that it is one."""
+    """Wait until the board prints its thing's name; returns the name."""
     says(board, NOW)
     name = board.said().rpartition(NOW)[2].split()[0]
     arn = board.iot.describe_thing(thingName=name)["thingArn"]
@@ -151,9 +151,9 @@ def test_one_image_serves_a_whole_line(line: Line) -> None:
 
 
 def test_power_cuts_at_every_stage(line: Line) -> None:
-    # Before: the answer with the certificate is in flash; the answer with the name is, by now for a second certificate,
-    # as the first one's token has been used; the key is; the certificate is; the record is without the key; the
-    # settings are.
+    # The power is cut before each of these is in flash: the reply with the certificate; the reply with the name (for a
+    # second certificate, because the first one's token is used up); the key; the certificate; the record without the
+    # key; the settings.
     cuts = ["1", "2", "3", "2", "3", "4"]
     image = line.image(STAND_STILL, cuts=" ".join(cuts).encode())
     board = line.board(image)
@@ -169,7 +169,7 @@ def test_power_cuts_at_every_stage(line: Line) -> None:
     assert len(line.iot.list_thing_principals(thingName=name)["principals"]) == 2
 
 
-def test_a_template_that_is_not_there_yet(line: Line) -> None:
+def test_a_template_that_is_created_later(line: Line) -> None:
     found = line.iot.describe_provisioning_template(templateName=line.name)
     line.iot.delete_provisioning_template(templateName=line.name)
     board = line.board(line.image())
@@ -178,7 +178,7 @@ def test_a_template_that_is_not_there_yet(line: Line) -> None:
     line.iot.create_provisioning_template(
         **{name: found[name] for name in ("templateName", "templateBody", "enabled", "provisioningRoleArn")}
     )
-    # Not to wait for its next try; it goes on with the certificate it has.
+    # A restart avoids waiting for its next attempt; it continues with the certificate it has.
     board.cut_power()
     board.start()
     name = becomes_a_thing(board)
@@ -186,7 +186,7 @@ def test_a_template_that_is_not_there_yet(line: Line) -> None:
     assert len(line.iot.list_thing_principals(thingName=name)["principals"]) == 1
 
 
-def test_a_template_that_the_claim_is_not_for(line: Line) -> None:
+def test_a_template_that_the_claim_has_no_permission_for(line: Line) -> None:
     line.claim = {"template": "other"}
     board = line.board(line.image())
     says(board, "no link to localhost")
@@ -214,7 +214,7 @@ def test_a_claim_cannot_do_jobs(line: Line) -> None:
         ({"template": "line", "key": "/settings.json"}, "not started: /settings.json: not an unencrypted private key"),
     ],
 )
-def test_a_claim_that_is_none(line: Line, claim: dict[str, Any], said: str) -> None:
+def test_invalid_claim_settings(line: Line, claim: dict[str, Any], said: str) -> None:
     image = line.image(**{"settings.json": json.dumps({"host": "localhost", "claim": claim}).encode()})
     board = line.board(image)
     says(board, said)

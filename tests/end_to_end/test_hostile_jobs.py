@@ -1,4 +1,4 @@
-"""Jobs that hang the board, take its memory, delete its program, or have secrets in them: the board goes on."""
+"""Jobs that hang the board, exhaust its memory, delete its program or contain secrets: the board continues."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ PRESIGNED = "/table?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0f1e2d3c"
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Path]]:
-    """`ujobs serve`, and where its log is."""
+    """`ujobs serve` and the path of its log."""
     folder = tmp_path_factory.mktemp("hostile")
     with ujobs_serve(folder) as found:
         yield found, folder / "serve.log"
@@ -54,7 +54,7 @@ def test_a_handler_that_takes_all_memory(victim: BoardAtWork) -> None:
 def test_a_handler_that_deletes_its_own_files(victim: BoardAtWork) -> None:
     assert victim.wait_for(victim.give("vanish"))["status"] == "SUCCEEDED"
     check_alive(victim)
-    # Without its application the board still takes the jobs that could mend it.
+    # Without its application the board still accepts jobs that can repair it.
     assert victim.wait_for(victim.give("reboot"))["status"] == "SUCCEEDED"
     assert victim.wait_for(victim.give("quick"))["status"] == "REJECTED"
     assert "app: not started" in victim.said()
@@ -73,7 +73,7 @@ def test_secrets_are_in_no_log_and_no_status_detail(victim: BoardAtWork, hostile
     ]
     statuses = [victim.wait_for(job_id)["status"] for job_id in jobs]
     assert statuses[:5] == ["SUCCEEDED", "REJECTED", "REJECTED", "REJECTED", "FAILED"]
-    assert statuses[5] == "REJECTED", "no port is named so"
+    assert statuses[5] == "REJECTED", "there is no port with this name"
     assert statuses[6] in ("REJECTED", "FAILED")
     told = "".join(str(victim.execution(job_id)["details"]) for job_id in jobs)
     for text in (victim.said(), hostile[1].read_text(), told):

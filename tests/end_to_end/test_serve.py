@@ -1,5 +1,4 @@
-"""What a board does with its jobs at `ujobs serve`: what MiniStack cannot show, and what can be seen only in an
-execution's history."""
+"""A board's jobs with `ujobs serve`: what MiniStack does not support, and what only an execution's history shows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +8,11 @@ import pytest
 import clouds
 from board_at_work import BoardAtWork, board_at_work
 
-CLOCK_SPEED = 20  # a minute of step timeout is over in three seconds
+CLOCK_SPEED = 20  # a step timeout of one minute expires after three seconds
 
 
 def check_history(board: BoardAtWork, job_id: str, last: str) -> None:
-    """Versions count up by one each; nothing follows a terminal status."""
+    """Check that versions increase by one and nothing follows a terminal status."""
     history = board.history(job_id)
     assert [entry["versionNumber"] for entry in history] == list(range(1, len(history) + 1))
     statuses = [entry["status"] for entry in history]
@@ -33,7 +32,7 @@ def test_cancelled_while_it_runs(board: BoardAtWork) -> None:
     job_id = board.give("long", seconds=600)
     board.wait_for_progress(job_id, 1)
     board.iot.cancel_job(jobId=job_id, force=True)
-    # Stopped, or this one would have to wait for ten minutes.
+    # If the handler had not been stopped, this job would wait for ten minutes.
     assert board.wait_for(board.give("quick", say="next"))["status"] == "SUCCEEDED"
     execution = board.execution(job_id)
     assert execution["status"] == "CANCELED"
@@ -69,7 +68,7 @@ def test_power_cut_while_nothing_runs(board: BoardAtWork) -> None:
 
 @pytest.fixture(scope="module")
 def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardAtWork]:
-    """A board at a service whose clock runs fast."""
+    """A board connected to a service with a fast clock."""
     with (
         clouds.ujobs_serve(tmp_path_factory.mktemp("fast"), "--clock-speed", str(CLOCK_SPEED)) as cloud,
         board_at_work(cloud, "hurried", tmp_path_factory.mktemp("board"), handlers=[]) as board,
@@ -84,20 +83,20 @@ def test_a_job_outlives_its_step_timeout(hurried: BoardAtWork, operation: str) -
     assert execution["status"] == "SUCCEEDED"
     history = hurried.history(job_id)
     started = next(entry["at"] for entry in history if entry["status"] == "IN_PROGRESS")
-    assert history[-1]["at"] - started > 75  # seconds of the service's clock, at a step timeout of 60
+    assert history[-1]["at"] - started > 75  # seconds of the service's clock; the step timeout is 60
     check_history(hurried, job_id, "SUCCEEDED")
 
 
-def test_a_job_that_gives_the_agent_no_turn_times_out(hurried: BoardAtWork) -> None:
+def test_a_job_that_blocks_the_event_loop_times_out(hurried: BoardAtWork) -> None:
     job_id = hurried.give("deaf", seconds=5)
     assert hurried.wait_for(job_id)["status"] == "TIMED_OUT"
-    # The board finds out when the handler is done, and goes on.
+    # The board learns of it when the handler has ended, and continues.
     assert hurried.wait_for(hurried.give("quick", say="next"))["status"] == "SUCCEEDED"
     assert hurried.execution(job_id)["status"] == "TIMED_OUT"
     check_history(hurried, job_id, "TIMED_OUT")
 
 
-def test_the_service_dies_and_comes_back_while_a_job_runs(tmp_path: Path) -> None:
+def test_the_service_is_killed_and_restarted_while_a_job_runs(tmp_path: Path) -> None:
     with clouds.ujobs_serve(tmp_path) as first, board_at_work(first, "patient", tmp_path) as board:
         job_id = board.give("long", seconds=3)
         board.wait_for_progress(job_id, 1)

@@ -1,5 +1,5 @@
-"""Rates, abort criteria and job templates give the same on `ujobs serve` and on MiniStack, whose texts were measured on
-AWS. Schedules do not: MiniStack keeps them and does nothing."""
+"""Rates, abort criteria and job templates behave the same with `ujobs serve` and with MiniStack, whose messages were
+measured on AWS. Schedules are not compared: MiniStack stores them without effect."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def growing(**members: Any) -> dict[str, Any]:
 
 
 class Stages:
-    """What is tried on a cloud."""
+    """The calls made to a cloud."""
 
     def __init__(self, cloud: clouds.Cloud) -> None:
         self.iot = cloud.iot()
@@ -44,7 +44,7 @@ class Stages:
         return {name: value for name, value in job.items() if name not in left_out}
 
     def refusal(self, **options: Any) -> tuple[str, str]:
-        """The code and text that a change of the job `plain` is refused with."""
+        """The code and message that refuse a change of the job `plain`."""
         with pytest.raises(ClientError) as caught:
             self.iot.update_job(jobId="plain", **options)
         error = caught.value.response["Error"]

@@ -1,5 +1,5 @@
-"""Streams as a board meets them: objects in S3 (MiniStack's), a stream made with boto3, blocks in CBOR over mutual TLS
-under the policy of `ujobs thing create`."""
+"""Streams as a board uses them: objects in MiniStack's S3, a stream created with boto3, blocks in CBOR over mutual TLS
+with the policy of `ujobs thing create`."""
 
 import hashlib
 import ssl
@@ -22,7 +22,7 @@ COUNT = -(-len(CONTENT) // BLOCK)
 
 
 class Device:
-    """A thing that fetches streams, over mutual TLS. messages: (kind, payload decoded) in the order they came."""
+    """A thing that fetches streams over mutual TLS. messages: (kind, decoded payload), in order of arrival."""
 
     def __init__(self, served: Cloud, folder: Path, thing: str, qos: int = 1) -> None:
         fleet.create_thing(thing, folder / thing, endpoint_url=served.endpoint_url)
@@ -54,14 +54,14 @@ class Device:
             assert self.changed.wait_for(condition, 20), self.messages[-3:]
 
     def ask(self, request: Any) -> tuple[str, Any]:
-        """Publish a request, bytes as they are; the first message that comes of it."""
+        """Publish a request (bytes are sent unchanged); returns the first message of the reply."""
         self.messages.clear()
         self.client.publish(f"{self.prefix}get/cbor", request if isinstance(request, bytes) else cbor2.dumps(request))
         self.wait(lambda: self.messages)
         return self.messages[0]
 
     def blocks(self, request: dict[str, Any], number: int) -> dict[int, bytes]:
-        """Publish a request that so many blocks come of."""
+        """Publish a request and wait for this many blocks."""
         self.ask(request)
         self.wait(lambda: len(self.messages) >= number)
         return {found["i"]: found["p"] for kind, found in self.messages if kind == "data"}
@@ -73,7 +73,7 @@ class Device:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Path]]:
-    """A service with S3 beside it, and the stream "table" of a file of 1 MB and a small one."""
+    """A service with an S3, and the stream "table" with a file of 1 MB and a small file."""
     folder = tmp_path_factory.mktemp("streams")
     with ministack_cloud() as storage:
         s3 = cloud.client("s3", storage.endpoint_url)
@@ -97,7 +97,7 @@ def device(served: tuple[Cloud, Path], request: pytest.FixtureRequest) -> Iterat
     found.close()
 
 
-def test_a_whole_file_with_blocks_asked_for_again(device: Device) -> None:
+def test_a_complete_file_with_repeated_requests_for_blocks(device: Device) -> None:
     missing = set(range(COUNT))
     content: dict[int, bytes] = {}
     lost = {3, 4, 40, COUNT - 1}
@@ -124,7 +124,7 @@ def test_another_things_streams_and_reply_topics_close_the_connection(served: tu
         device.close()
 
 
-def test_what_cannot_be_read_from_s3_is_told(served: tuple[Cloud, Path], tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_from_s3_are_reported(served: tuple[Cloud, Path], tmp_path: Path) -> None:
     iot = served[0].iot()
     for files, message in (
         ([location(0, "missing")], "files/missing cannot be read from S3"),

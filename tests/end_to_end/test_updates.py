@@ -43,7 +43,7 @@ def entry(path: str, content: bytes, **more: Any) -> dict[str, Any]:
 
 
 class Field:
-    """A board in the field, and where its files come from. board: with every handler allowed."""
+    """A board in the field, and the servers of its files. board: every handler is allowed."""
 
     def __init__(self, board: BoardAtWork, s3: Any, web: "Web") -> None:
         self.board = board
@@ -52,7 +52,7 @@ class Field:
         self._streams = 0
 
     def stream(self, *contents: bytes) -> str:
-        """A stream of these files, with ids from 0."""
+        """Create a stream of these files, with ids from 0."""
         self._streams += 1
         name = f"{self.board.thing.name}-{self._streams}"
         files = []
@@ -64,24 +64,24 @@ class Field:
         return name
 
     def flash(self) -> dict[str, bytes]:
-        """What the board has on flash."""
+        """The content of a file in the board's flash."""
         return read_files(self.board.image)
 
     def update(self, *contents: tuple[str, bytes]) -> dict[str, Any]:
-        """Give the board a new application by stream; the execution once it is over."""
+        """Send the board a new application by stream; returns the execution once it has ended."""
         stream = self.stream(*(content for _, content in contents))
         files = [entry(path, content, file=number) for number, (path, content) in enumerate(contents)]
         return self.board.wait_for(self.board.give("app", version="2", stream=stream, files=files))
 
     def version(self) -> str:
-        """What the application that runs says it is."""
+        """The version that the running application reports."""
         found = self.board.wait_for(self.board.give("call", function="version"))
         return str(found["details"]["result"])
 
 
 class Web:
-    """A web server over TLS, with ranges. content: by path. held: how much the next request of a path gets until go_on
-    is set, which then is all of it."""
+    """A web server over TLS that supports ranges. content: by path. held: by path, how many bytes the next request gets
+    before it waits for go_on."""
 
     def __init__(self, authority: Authority) -> None:
         self.content: dict[str, bytes] = {}
@@ -126,7 +126,7 @@ class Web:
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Any, Web]]:
-    """`ujobs serve` with S3 beside it, and a web server that the same authority speaks for."""
+    """`ujobs serve` with an S3, and a web server with a certificate of the same CA."""
     folder = tmp_path_factory.mktemp("updates")
     with ministack_cloud() as storage:
         s3 = clouds.client("s3", storage.endpoint_url)
@@ -166,7 +166,7 @@ def test_files_by_stream_and_over_https(field: Field) -> None:
     assert files["/data/streamed"] == files["/data/downloaded"] == TABLE
 
 
-def test_a_power_cut_during_a_download_costs_no_more_than_what_came_since_the_checkpoint(field: Field) -> None:
+def test_after_a_power_cut_a_download_resumes_from_its_checkpoint(field: Field) -> None:
     board = field.board
     content = TABLE * 8
     field.web.content["/large"] = content
@@ -218,7 +218,7 @@ def test_an_application_that_does_not_work_is_rolled_back(field: Field, broken: 
     assert field.version() == "1"
 
 
-def test_settings_that_do_not_work_are_taken_back(field: Field) -> None:
+def test_settings_that_do_not_work_are_rolled_back(field: Field) -> None:
     board = field.board
     assert field.version() == "1"
     before = json.loads(field.flash()["/settings.json"])
@@ -270,7 +270,7 @@ def sha256(content: bytes) -> bytes:
 
 
 def require_signatures(field: Field, signer: Signer) -> None:
-    """From now on the board takes only what this key has signed."""
+    """From now on the board only accepts files signed with this key."""
     board = field.board
     public = signer.public_der()
     fetched = [entry("/data/signing.der", public, stream=field.stream(public), file=0)]
@@ -278,7 +278,7 @@ def require_signatures(field: Field, signer: Signer) -> None:
         assert board.wait_for(job)["status"] == "SUCCEEDED", board.said()
 
 
-def test_a_board_with_a_signing_key_takes_only_what_is_signed(field: Field, tmp_path: Path) -> None:
+def test_a_board_with_a_signing_key_accepts_signed_files_only(field: Field, tmp_path: Path) -> None:
     board = field.board
     signer, other = (Signer(new_key("ec", tmp_path / f"{name}.pem")) for name in ("signing", "other"))
     require_signatures(field, signer)
@@ -292,7 +292,7 @@ def test_a_board_with_a_signing_key_takes_only_what_is_signed(field: Field, tmp_
         assert status == "SUCCEEDED" or "signature" in found["details"]["reason"]
         assert ("/data/table" in field.flash()) == (status == "SUCCEEDED")
 
-    # AWS's own document for over-the-air updates, which has a signature and no SHA-256.
+    # AWS's own document for over-the-air updates has a signature and no SHA-256.
     image = bytes([0xE9]) + bytes(23) + TABLE
     stream = field.stream(image)
     for made_by, status in ((other, "FAILED"), (signer, "SUCCEEDED")):
@@ -310,7 +310,7 @@ def test_a_board_with_a_signing_key_takes_only_what_is_signed(field: Field, tmp_
 def publish(
     field: Field, command: str, path: Path, name: str, *options: str | Path
 ) -> subprocess.CompletedProcess[str]:
-    """`ujobs publish-app` or `ujobs publish-firmware` for the board."""
+    """Run `ujobs publish-app` or `ujobs publish-firmware` for the board."""
     places = ("--endpoint-url", field.board.cloud.endpoint_url, "--s3-url", field.s3.meta.endpoint_url)
     what = ("--bucket", "files", "--role-arn", ROLE, "--thing", field.board.thing.name, "--name", name)
     command_line = ujobs(command, path, "--version", "2", *what, *places, *options)
@@ -335,7 +335,7 @@ def test_publishing_from_the_command_line(field: Field, tmp_path: Path) -> None:
     assert field.board.wait_for("firmware-2")["status"] == "SUCCEEDED", field.board.said()
 
 
-def test_what_is_published_with_a_key_is_signed(field: Field, tmp_path: Path) -> None:
+def test_publishing_with_a_key_signs_the_files(field: Field, tmp_path: Path) -> None:
     board = field.board
     keys = [tmp_path / f"{name}.pem" for name in ("signing", "other")]
     signer, _ = (Signer(new_key("rsa-2048", path)) for path in keys)
@@ -357,7 +357,7 @@ def test_what_is_published_with_a_key_is_signed(field: Field, tmp_path: Path) ->
             assert status == "SUCCEEDED" or "signature" in found["details"]["reason"]
     assert field.version() == "2"
 
-    # An old document does not bring the board back, even though it is signed; nor with a permission that is not.
+    # An old document cannot downgrade the board: neither as it is signed, nor with an unsigned permission added.
     (folder / "app.py").write_bytes(application("1.9"))
     for options, status, now in (([], "REJECTED", "2"), (["--downgrade"], "SUCCEEDED", "1.9")):
         name = f"lower-{status}"
@@ -372,7 +372,7 @@ def test_what_is_published_with_a_key_is_signed(field: Field, tmp_path: Path) ->
     again = json.loads(board.iot.get_job_document(jobId="publish-app-signed")["document"])
     assert board.wait_for(board.give(**again))["status"] == "SUCCEEDED"
 
-    # The same signature with other content, of which the document says the truth.
+    # The same signature with other content, whose size and hash in the document are correct.
     document = json.loads(board.iot.get_job_document(jobId="publish-app-signed")["document"])
     forged = application("3")
     document["files"][0] |= entry("app.py", forged) | {"file": 0}
@@ -381,7 +381,7 @@ def test_what_is_published_with_a_key_is_signed(field: Field, tmp_path: Path) ->
     assert field.version() == "2"
 
 
-def test_mistakes_in_publishing_are_told_in_one_line(field: Field, tmp_path: Path) -> None:
+def test_errors_in_publishing_are_reported_in_one_line(field: Field, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").write_text("text")
     (tmp_path / "whole").mkdir()

@@ -1,4 +1,4 @@
-"""A broker in a thread of its own, with what it was asked and told."""
+"""A broker in its own thread, with the requests that it received."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ from ujobs_tools.service.session_store import SessionStore
 
 
 class AnyClient:
-    """A client that may do whatever its BrokerService does not forbid."""
+    """A client that may do everything that its BrokerService does not forbid."""
 
     def __init__(self, service: "BrokerService", client_id: str) -> None:
         self.name = client_id
@@ -41,9 +41,9 @@ class AnyClient:
 
 
 class BrokerService:
-    """Listens on a free port without TLS. Topics with `forbidden` in them are; what is published on `$aws/` topics is
-    answered on `<topic>/accepted` with the same payload. unwelcome: client ids that may not be connected. unheard:
-    topics that nobody may receive. path, clock: of the broker's store, and its clock.
+    """A broker on a free port without TLS. It refuses topics that contain `forbidden`, and answers a message on an
+    `$aws/` topic on `<topic>/accepted` with the same payload. unwelcome: client ids that may not be connected. unheard:
+    topics that nobody may receive. path: of the broker's store. clock: of the broker.
     """
 
     def __init__(self, path: Path | str = ":memory:", clock: Callable[[], float] = time.time) -> None:
@@ -98,7 +98,7 @@ class BrokerService:
 
 
 def send_in_one_go(service: BrokerService, *sent: tuple[WireClient, bytes]) -> None:
-    """Send so that the broker finds all of it at once, and deals with it in this order."""
+    """Send data so that the broker receives all of it at once and handles it in this order."""
     held, go = threading.Event(), threading.Event()
 
     async def hold() -> None:

@@ -24,6 +24,6 @@ def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
 
 @pytest.fixture
 def server(running_server: Server) -> Server:
-    """The HTTP API without jobs and thing groups."""
+    """The HTTP API, without jobs and thing groups of earlier tests."""
     running_server.clear()
     return running_server

@@ -1,4 +1,4 @@
-"""An engine on a store in memory with a clock that a test turns, and what it notified."""
+"""An engine with a store in memory and a clock set by the test, and its notifications."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ NOTHING = '{"Version": "2012-10-17", "Statement": []}'  # a policy that allows n
 
 
 class Clock:
-    """Epoch seconds, moved by hand."""
+    """Epoch seconds, changed by the test only."""
 
     def __init__(self) -> None:
         self.now = START
@@ -43,7 +43,7 @@ class Service:
         self.changes += 1
 
     def reopen(self) -> None:
-        """As after a restart of the service."""
+        """Open the store again, as after a restart of the service."""
         self.engine.store.close()
         self.open()
 
@@ -54,7 +54,7 @@ class Service:
         return names
 
     def job(self, job_id: str, *things: str, document: Any = None, **options: Any) -> None:
-        """Create a job for these things, which are registered when they are not yet."""
+        """Create a job for these things, which are created if missing."""
         arns = [self.engine.create_thing(thing)["thingArn"] for thing in things or ("kiln",)]
         self.engine.create_job(job_id, arns, json.dumps(document or {"operation": "x"}), **options)
 
@@ -62,7 +62,7 @@ class Service:
         return self.execution(job_id, thing, number)["status"]
 
     def execution(self, job_id: str, thing: str = "kiln", number: int | None = None) -> dict[str, Any]:
-        """The execution as the control plane describes it."""
+        """The execution as in DescribeJobExecution of the control plane."""
         return self.engine.describe_job_execution(job_id, thing, number)["execution"]
 
     def job_status(self, job_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The HTTP API on a free port, with boto3 clients that prove every reply against the service models."""
+"""The HTTP API on a free port, with boto3 clients that check every reply against the service models."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from ujobs_tools.service.streams import Files
 
 
 class _Objects(Objects):
-    """Files of streams that a test has given."""
+    """Files of streams, supplied by a test."""
 
     def __init__(self, folder: Path, read: Callable[[Files], dict[int, bytes]]) -> None:
         super().__init__(folder, None)
@@ -36,10 +36,10 @@ class _Objects(Objects):
 
 
 class Server:
-    """The application on a free port in a thread of its own, with boto3 clients for it.
+    """The application on a free port in its own thread, with boto3 clients.
 
-    objects: what S3 holds, by (bucket, key). operations: (service, name) of all it has. answered: those whose replies
-    were proven against their models since the last `clear`.
+    objects: the content of S3 objects by (bucket, key). operations: (service, name) of all operations. answered: the
+    operations whose replies were checked against their models since the last `clear`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -71,7 +71,7 @@ class Server:
         }
 
     def run(self, function: Callable[[Service], Any]) -> Any:
-        """What function gives, called with the service in the thread that owns it."""
+        """Call the function with the service in the service's thread; returns its result."""
 
         async def call() -> Any:
             return function(self.service)
@@ -89,7 +89,7 @@ class Server:
         return client
 
     def _check_shape(self, model: Any, http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
-        """Every member of an accepted reply is one that the model has, of its type: boto3 drops others silently."""
+        """Check the members and types of an accepted reply against the model: boto3 silently drops unknown members."""
         if http_response.status_code != 200:
             return
         self.answered.add((model.service_model.service_name, model.name))
@@ -103,7 +103,7 @@ class Server:
         assert not report.has_errors(), report.generate_report()
 
     def clear(self) -> None:
-        """Forget all jobs and thing groups, and set the clock back."""
+        """Delete all jobs and thing groups, and reset the clock."""
 
         def clear(service: Service) -> None:
             engine = service.engine
@@ -146,7 +146,7 @@ def _unknown(sent: Any, shape: Any) -> list[str]:
 
 
 def refused(code: str, status: int) -> Any:
-    """A boto3 call in here is refused with this error code and HTTP status."""
+    """A context manager: a boto3 call inside must be refused with this error code and HTTP status."""
     return pytest.raises(ClientError, check=lambda error: _is(error, code, status))
 
 

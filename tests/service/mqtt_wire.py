@@ -1,6 +1,6 @@
-"""A client that speaks MQTT 3.1.1 byte by byte over a socket, so that a test can also say what no library would.
+"""An MQTT 3.1.1 client that sends any bytes, also packets that libraries refuse to build.
 
-Written from the standard, not with the service's own packets: each checks the other."""
+It is written from the standard and shares no code with `ujobs_tools.service.packets`, so that each checks the other."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ TIMEOUT = 10.0  # seconds
 
 @dataclass(frozen=True)
 class Received:
-    """A PUBLISH that came in."""
+    """A received PUBLISH."""
 
     topic: str
     payload: bytes
@@ -30,7 +30,7 @@ def field(data: bytes | str) -> bytes:
 
 
 def packet(first: int, body: bytes = b"") -> bytes:
-    """A packet with the remaining length in front of the body."""
+    """A packet: first byte, remaining length, body."""
     length = b""
     size = len(body)
     while True:
@@ -66,7 +66,7 @@ def subscribe_packet(*filters: str, qos: int = 1, packet_id: int = 1) -> bytes:
 
 
 class WireClient:
-    """One connection; with a TLS context over TLS. Every wait fails after 10 seconds."""
+    """One connection, over TLS if a context is given. Every wait fails after 10 seconds."""
 
     def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
@@ -81,14 +81,14 @@ class WireClient:
         self.drop()
 
     def drop(self) -> None:
-        """Cut the connection without a word."""
+        """Close the connection without DISCONNECT."""
         self._socket.close()
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
     def packet(self) -> tuple[int, bytes]:
-        """The next packet's first byte and body. Raises EOFError when the broker has closed the connection."""
+        """The next packet's first byte and body. Raises EOFError if the broker has closed the connection."""
         first = self._take(1)[0]
         size = shift = 0
         while True:
@@ -108,21 +108,21 @@ class WireClient:
         return taken
 
     def connect(self, client_id: str, **options: object) -> tuple[int, int]:
-        """CONNECT; what CONNACK says: session present, return code."""
+        """CONNECT; returns session present and return code of CONNACK."""
         self.send(connect_packet(client_id, **options))  # type: ignore[arg-type]
         first, body = self.packet()
         assert first == 0x20
         return body[0], body[1]
 
     def subscribe(self, *filters: str, qos: int = 1) -> list[int]:
-        """SUBSCRIBE; the codes of SUBACK."""
+        """SUBSCRIBE; returns the codes of SUBACK."""
         self.send(subscribe_packet(*filters, qos=qos, packet_id=77))
         first, body = self.packet()
         assert (first, body[:2]) == (0x90, b"\x00\x4d")
         return list(body[2:])
 
     def publish(self, topic: str, payload: bytes = b"", qos: int = 0, retain: bool = False) -> None:
-        """PUBLISH; returns when the broker has dealt with it. For clients that receive nothing meanwhile."""
+        """PUBLISH; returns when the broker has handled it. For clients that receive no other packet meanwhile."""
         self.send(publish_packet(topic, payload, qos, 78, retain))
         if qos:
             assert self.packet() == (0x40, b"\x00\x4e")
@@ -130,12 +130,12 @@ class WireClient:
             self.ping()
 
     def ping(self) -> None:
-        """PINGREQ; fails if anything but PINGRESP comes next: nothing was sent to this client."""
+        """PINGREQ; fails unless PINGRESP is the next packet, which shows that the broker sent nothing else."""
         self.send(b"\xc0\x00")
         assert self.packet() == (0xD0, b"")
 
     def message(self, acknowledge: bool = True) -> Received:
-        """The next packet, which has to be a PUBLISH."""
+        """The next packet, which must be a PUBLISH."""
         first, body = self.packet()
         assert first >> 4 == 3, f"packet {first:#04x} {body!r}"
         size = 2 + int.from_bytes(body[:2], "big")
@@ -151,18 +151,18 @@ class WireClient:
         self.send(packet(0x40, packet_id.to_bytes(2, "big")))
 
     def shut(self) -> None:
-        """Say that nothing more will come."""
+        """Close the sending side of the connection."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
     def wait_closed(self) -> None:
-        """Wait until the connection is closed by whatever serves it."""
+        """Wait until the server closes the connection."""
         with contextlib.suppress(ConnectionError):
             while self._socket.recv(65536):
                 pass
 
     def is_closed(self) -> bool:
-        """Whether the broker closes the connection; whatever it sends before does not matter."""
+        """Wait until the broker closes the connection, ignoring other packets; True then."""
         with contextlib.suppress(EOFError, ConnectionError, ssl.SSLError):
             while True:
                 self.packet()

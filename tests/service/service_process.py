@@ -1,4 +1,4 @@
-"""`ujobs serve` as a process, with what a test needs to be its clients."""
+"""`ujobs serve` as a process, with helpers for its clients."""
 
 import json
 import ssl
@@ -19,7 +19,7 @@ from ujobs_tools.keys.pki import Issued
 
 @dataclass
 class ServiceProcess:
-    """found: what the ready file says. folder: where its files are."""
+    """A running service. found: the content of its ready file. folder: of its files."""
 
     process: subprocess.Popen[bytes]
     found: dict[str, Any]
@@ -40,12 +40,12 @@ class ServiceProcess:
         return context
 
     def context_of(self, issued: Issued) -> ssl.SSLContext:
-        """The TLS context of who has what an authority issued."""
+        """The TLS context of a client with a certificate that an authority issued."""
         return self.context(issued.certificate_pem.decode(), issued.private_key_pem.decode())
 
     def context_of_thing(self, thing: str) -> ssl.SSLContext:
-        """The TLS context of a thing with a new certificate, which may do what `ujobs thing create` lets it do, and
-        publish and subscribe topics that begin with `workshop/`."""
+        """The TLS context of a thing with a new certificate. It has the policy of `ujobs thing create`, and may use
+        topics that begin with `workshop/`."""
         made, key = self.certificate()
         arn, principal = self.iot.create_thing(thingName=thing)["thingArn"], made["certificateArn"]
         for policy in (fleet.make_device_policy(self.iot, arn), self._workshop_policy(arn.partition(":thing/")[0])):
@@ -54,7 +54,7 @@ class ServiceProcess:
         return self.context(made["certificatePem"], key)
 
     def certificate(self) -> tuple[dict[str, Any], str]:
-        """An ACTIVE certificate, as the registry gives it, and its key as PEM; nothing is attached to it."""
+        """Create an ACTIVE certificate without attachments; returns the reply and the key as PEM."""
         key, request = credentials.key_and_request()
         return self.iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True), key
 
@@ -80,7 +80,7 @@ class ServiceProcess:
 
 
 class Device(WireClient):
-    """A connection that asks for jobs."""
+    """A device's connection with requests of the Jobs API."""
 
     thing = ""
 
@@ -91,12 +91,12 @@ class Device(WireClient):
         self.send(publish_packet(self.topic(suffix), json.dumps(members).encode()))
 
     def reply(self) -> tuple[str, dict[str, Any]]:
-        """The next message: what follows .../jobs/ in its topic, and its payload."""
+        """The next message: its topic after .../jobs/, and its payload."""
         message = self.message()
         return message.topic.removeprefix(self.topic("")), json.loads(message.payload)
 
     def ask(self, suffix: str, **members: Any) -> dict[str, Any]:
-        """A request's accepted reply, which has to come next."""
+        """Send a request; returns its accepted reply, which must be the next message."""
         self.request(suffix, **members)
         outcome, payload = self.reply()
         assert outcome == f"{suffix}/accepted", payload
@@ -113,7 +113,7 @@ def policy(actions: str | list[str], resources: str | list[str], **members: Any)
 def serving(folder: Path, *options: str | Path) -> Iterator[ServiceProcess]:
     """`ujobs serve` with its ready file and output in a folder, stopped at the end."""
     ready_file = folder / "ready.json"
-    # Left behind by a service that was killed; this one removes it only once it runs.
+    # A killed service leaves its ready file, which the next service removes only after it has started.
     ready_file.unlink(missing_ok=True)
     command = ujobs("serve", "--ready-file", ready_file, *options)
     with (folder / "serve.log").open("ab") as log, running(command, log) as process:

@@ -46,7 +46,7 @@ def test_a_job_is_cancelled_at_20_percent_failures(service: Service) -> None:
         "Total completed executions: 5, total FAILED executions: 1"
     )
     assert "forceCanceled" not in job
-    # What is in progress goes on; what is queued is over, and its things are told.
+    # Running executions continue; queued ones are cancelled, and their things are notified.
     assert [service.status("j", THINGS[number]) for number in (5, 8, 9)] == ["CANCELED", "CANCELED", "IN_PROGRESS"]
     assert service.heard() == [
         (THINGS[number], suffix) for number in (4, 5, 6, 7, 8) for suffix in ("notify", "notify-next")
@@ -54,7 +54,7 @@ def test_a_job_is_cancelled_at_20_percent_failures(service: Service) -> None:
     service.report("j", "SUCCEEDED", THINGS[9])
 
 
-def test_under_the_threshold_the_job_goes_on(service: Service) -> None:
+def test_under_the_threshold_the_job_continues(service: Service) -> None:
     service.job("j", *THINGS, abortConfig=config(criterion(threshold=20.01, least=1)))
     report(service, "SUCCEEDED", 0, 1, 2, 3)
     report(service, "FAILED", 4)
@@ -78,7 +78,7 @@ def test_each_failure_type_counts_its_own(service: Service, kind: str, status: s
 
 
 @pytest.mark.parametrize("kind", ["TIMED_OUT", "ALL"])
-def test_time_outs_count(service: Service, kind: str) -> None:
+def test_timeouts_count(service: Service, kind: str) -> None:
     service.job("j", *THINGS, abortConfig=config(criterion(kind, least=2)))
     for thing in THINGS[:2]:
         service.progress("j", thing, stepTimeoutInMinutes=1)

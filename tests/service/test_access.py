@@ -1,4 +1,4 @@
-"""Who a client is by certificate and client id, and what it may do, without a network."""
+"""The identity and permissions of a client with a certificate and a client id, without a network."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ Connect = Callable[..., Client]
 
 @pytest.fixture
 def client(engine: Engine, issued: Issued) -> Connect:
-    """Makes the client with the certificate, which is registered, and attached to these policies and things."""
+    """Creates a client whose certificate is registered and has these policies and things."""
 
     def make(client_id: str, *statements: dict[str, Any], things: tuple[str, ...] = ()) -> Client:
         certificate_id = hashlib.sha256(issued.certificate_der).hexdigest()
@@ -98,7 +98,7 @@ def test_how_it_connects_can_be_a_condition(client: Connect, persistent: bool, w
     assert bool(kiln.connect(not persistent, will)) == persistent
 
 
-def test_a_certificate_counts_while_it_is_registered_and_active(engine: Engine, client: Connect) -> None:
+def test_a_certificate_is_valid_while_it_is_registered_and_active(engine: Engine, client: Connect) -> None:
     kiln = client("kiln", *DEVICE, things=("kiln",))
     [principal] = engine.list_thing_principals("kiln")["principals"]
     certificate_id = principal.rpartition("/")[2]
@@ -111,7 +111,7 @@ def test_a_certificate_counts_while_it_is_registered_and_active(engine: Engine, 
     assert kiln.review() == "its certificate is not registered"
 
 
-def test_what_the_registry_says_now_counts(engine: Engine, client: Connect) -> None:
+def test_changes_of_the_registry_take_effect_at_once(engine: Engine, client: Connect) -> None:
     kiln = client("kiln", *DEVICE, things=("kiln",))
     topic = "$aws/things/kiln/jobs/get"
     assert kiln.publish(topic, False) == ""
@@ -136,7 +136,7 @@ def test_attributes_of_the_thing_and_the_certificate(engine: Engine, client: Con
     assert kiln.publish("8/Kilns Ltd/127.0.0.1", False)
 
 
-def test_a_policy_of_a_thing_group_counts(engine: Engine, client: Connect) -> None:
+def test_a_policy_of_a_thing_group_applies(engine: Engine, client: Connect) -> None:
     kiln = client("kiln", things=("kiln",))
     engine.create_thing_group("kilns")
     engine.create_policy("group", json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", **EVERYTHING}}))

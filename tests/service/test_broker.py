@@ -1,7 +1,7 @@
-"""The broker, MQTT 3.1.1 to the letter: delivery, sessions, wills, retained messages, keep-alive, take-over.
+"""The broker and MQTT 3.1.1: delivery, sessions, wills, retained messages, keep-alive, take-over of a client id.
 
-That nothing was sent is shown by a PINGREQ whose answer comes next: the broker deals with a publish before it
-acknowledges it, and writes to each client in order."""
+A PINGREQ whose reply comes next shows that nothing else was sent: the broker handles a publish before it acknowledges
+it, and writes to each client in order."""
 
 import threading
 
@@ -69,12 +69,12 @@ def test_a_clean_session_ends_the_persistent_one(service: BrokerService) -> None
         assert client.connect("kiln") == (0, 0)
         sender.publish("a", b"x", qos=1)
         client.ping()
-        assert not service.run(lambda broker: broker._tree.find("a")), "nothing waits for it any more"
+        assert not service.run(lambda broker: broker._tree.find("a")), "no message waits for it"
     with WireClient(service.port) as client:
         assert client.connect("kiln", clean=False) == (0, 0)
 
 
-def test_who_comes_back_gets_only_what_it_may_receive_now(service: BrokerService) -> None:
+def test_after_a_reconnect_only_permitted_messages_are_delivered(service: BrokerService) -> None:
     with service.client("sender") as sender:
         first = service.client("kiln", clean=False)
         first.subscribe("a", "b")
@@ -92,7 +92,7 @@ def test_who_comes_back_gets_only_what_it_may_receive_now(service: BrokerService
     assert service.run(lambda broker: service.store.messages("kiln")) == []
 
 
-def test_a_client_that_may_not_be_connected_any_more_is_cut_off(
+def test_a_client_that_loses_its_permission_is_disconnected(
     service: BrokerService, caplog: pytest.LogCaptureFixture
 ) -> None:
     with service.client("kiln") as kiln, service.client("lathe") as lathe:
@@ -105,7 +105,7 @@ def test_a_client_that_may_not_be_connected_any_more_is_cut_off(
         assert again.connect("kiln") == (0, 7)
 
 
-def test_a_persistent_session_is_forgotten_in_time(
+def test_a_persistent_session_expires(
     service: BrokerService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broker_module, "SESSION_LIFE", 0.0)
@@ -114,7 +114,7 @@ def test_a_persistent_session_is_forgotten_in_time(
     first.send(b"\xe0\x00")
     assert first.is_closed()
     with service.client("other") as other:
-        # The session of a client that never comes back has gone, too.
+        # Sessions of clients that do not reconnect are deleted, too.
         assert service.run(lambda broker: list(broker._sessions)) == ["other"]
         other.publish("a", b"x", qos=1)
         with WireClient(service.port) as again:
@@ -122,7 +122,7 @@ def test_a_persistent_session_is_forgotten_in_time(
             again.ping()
 
 
-def test_what_was_not_acknowledged_comes_again_with_dup_and_the_same_identifier(service: BrokerService) -> None:
+def test_unacknowledged_messages_are_resent_with_dup_and_the_same_identifier(service: BrokerService) -> None:
     first = service.client("kiln", clean=False)
     first.subscribe("a")
     with service.client("sender") as sender:
@@ -143,7 +143,7 @@ def test_what_was_not_acknowledged_comes_again_with_dup_and_the_same_identifier(
         third.ping()
 
 
-def test_the_newcomer_takes_over_a_client_id(service: BrokerService) -> None:
+def test_a_new_connection_takes_over_the_client_id(service: BrokerService) -> None:
     with service.client("watcher") as watcher:
         watcher.subscribe("will")
         first = service.client("kiln", clean=False, will=("will", b"gone", 1, False))
@@ -176,12 +176,12 @@ def test_a_will_is_sent_when_the_connection_is_lost_and_not_after_disconnect(ser
 
 
 @pytest.mark.parametrize("topic", ["$aws/things/kiln/jobs/start-next", "forbidden", "a/#"])
-def test_a_will_that_could_not_be_published_is_refused(service: BrokerService, topic: str) -> None:
+def test_a_will_with_a_forbidden_topic_is_refused(service: BrokerService, topic: str) -> None:
     with WireClient(service.port) as client:
         assert client.connect("kiln", will=(topic, b"", 0, False)) == (0, 7)
 
 
-def test_retained_messages_greet_each_new_subscription(service: BrokerService) -> None:
+def test_retained_messages_are_sent_to_each_new_subscription(service: BrokerService) -> None:
     with service.client("sender") as sender, service.client("early") as early, service.client("late") as late:
         early.subscribe("state/a")
         sender.publish("state/a", b"old", qos=1, retain=True)
@@ -223,7 +223,7 @@ def test_a_silent_client_is_closed_and_a_pinging_one_is_not(
 
 @pytest.mark.parametrize(("filters", "qos"), [((), 0), (("$aws/things/kiln/jobs/+/accepted",), 0),
                                               (("$aws/things/kiln/jobs/#", "$aws/things/kiln/jobs/get/+"), 1)])
-def test_who_asks_gets_one_reply_subscribed_or_not(
+def test_a_client_gets_one_reply_with_and_without_subscription(
     service: BrokerService, filters: tuple[str, ...], qos: int
 ) -> None:
     with service.client("kiln") as client, service.client("other") as other:
@@ -247,7 +247,7 @@ def test_close_ends_every_connection() -> None:
         assert half_open.is_closed()
 
 
-def test_whoever_shows_it_learns_who_is_connected_and_why_a_connection_ended(service: BrokerService) -> None:
+def test_presence_reports_connections_and_why_they_ended(service: BrokerService) -> None:
     told: list[tuple[str, str | None]] = []
     service.broker.on_presence = lambda session, why: told.append((session.client_id, why))
     leaving = service.client("leaving")

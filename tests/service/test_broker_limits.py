@@ -1,4 +1,4 @@
-"""What the broker refuses: AWS IoT's own rules, its limits, and clients that are broken or hostile. It goes on."""
+"""Requests that the broker refuses: AWS IoT's own rules, limits, and invalid data. The broker continues."""
 
 import logging
 import random
@@ -43,7 +43,7 @@ KILOBYTE = 1024
         ("packet of 268435455 bytes", b"\x30\xff\xff\xff\x7f"),
     ],
 )
-def test_what_closes_the_connection(
+def test_packets_that_close_the_connection(
     service: BrokerService, caplog: pytest.LogCaptureFixture, why: str, sent: bytes
 ) -> None:
     with service.client("watcher") as watcher, service.client("kiln") as client:
@@ -55,7 +55,7 @@ def test_what_closes_the_connection(
     assert f"kiln closed: {why}" in caplog.text
 
 
-def test_what_is_just_allowed(service: BrokerService) -> None:
+def test_values_at_the_limits(service: BrokerService) -> None:
     with service.client("kiln") as client:
         assert client.subscribe(*"abcdefgh") == [1] * 8
         for first in range(0, 40, 8):
@@ -86,7 +86,7 @@ def test_connect_is_refused_with_a_code(
         assert client.is_closed()
 
 
-def test_clients_without_an_id_are_told_apart(service: BrokerService) -> None:
+def test_clients_without_an_id_get_different_sessions(service: BrokerService) -> None:
     with service.client("") as one, service.client("") as two:
         one.subscribe("a")
         two.publish("a", b"x", qos=1)
@@ -100,7 +100,7 @@ def test_only_connect_may_come_first(service: BrokerService, sent: bytes) -> Non
         assert client.is_closed()
 
 
-def test_who_says_nothing_is_closed(service: BrokerService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_without_connect_is_closed(service: BrokerService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_module, "PATIENCE", 0.1)
     with WireClient(service.port) as mute, WireClient(service.port) as half:
         half.send(connect_packet("kiln")[:9])
@@ -174,7 +174,7 @@ def test_a_long_backlog_reaches_a_client_that_reads_slowly(
         assert [kiln.message().payload[0] for _ in range(80)] == list(range(80))
 
 
-def test_a_client_that_does_not_read_is_cut_off(service: BrokerService) -> None:
+def test_a_client_that_does_not_read_is_disconnected(service: BrokerService) -> None:
     def flood(broker: Broker) -> None:
         for _ in range(200):
             broker.publish("a", bytes(100_000), 0)
@@ -237,7 +237,7 @@ def _mutations(chance: random.Random) -> Callable[[], bytes]:
     return make
 
 
-def test_garbage_harms_nobody_else(service: BrokerService, caplog: pytest.LogCaptureFixture) -> None:
+def test_garbage_does_not_affect_other_clients(service: BrokerService, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     chance = random.Random(4)
     mutated = _mutations(chance)

@@ -1,6 +1,6 @@
-"""What the broker has acknowledged at QoS 1 is there after a restart: sessions, what waits in them, retained messages.
+"""Everything that the broker has acknowledged at QoS 1 survives a restart: sessions, their messages, retained messages.
 
-With `ujobs serve` killed by SIGKILL, and, where limits or the time matter, with a broker on the file of another one."""
+`ujobs serve` is killed with SIGKILL. Tests of limits and times open another broker on the same file instead."""
 
 import contextlib
 import queue
@@ -59,7 +59,7 @@ class Client:
         self._done.get(timeout=PATIENCE)
 
     def publish(self, topic: str, payload: str, qos: int = 1, retain: bool = False) -> None:
-        """Publish; at QoS 1 returns when it is acknowledged."""
+        """Publish; at QoS 1 wait for the acknowledgement."""
         sent = self.mqtt.publish(topic, payload, qos, retain)
         sent.wait_for_publish(PATIENCE)
         assert sent.is_published()
@@ -71,13 +71,13 @@ class Client:
         return message
 
     def payloads(self, count: int) -> list[bytes]:
-        """Of the next messages, none of them a repeated one."""
+        """The payloads of the next messages, none of which is a duplicate."""
         messages = [self.message() for _ in range(count)]
         assert not any(message.dup for message in messages)
         return [message.payload for message in messages]
 
     def heard_nothing_else(self) -> bool:
-        """Whether no other message has come: one to itself comes behind all others."""
+        """Whether no other message arrives before one that the client sends to itself."""
         self.subscribe("echo")
         self.publish("echo", "")
         heard = self.message().topic
@@ -90,7 +90,7 @@ Start = Callable[..., AbstractContextManager[ServiceProcess]]
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Start:
-    """Starts the service with what the last one kept, and kills it with SIGKILL at the end of the block."""
+    """Starts the service on the data of the previous one, and kills it with SIGKILL at the end of the block."""
 
     @contextmanager
     def start(*options: str) -> Iterator[ServiceProcess]:
@@ -118,7 +118,7 @@ def test_retained_messages_of_qos_1_are_kept(killed: Start) -> None:
         assert late.heard_nothing_else()
 
 
-def test_a_session_keeps_its_subscriptions_and_what_waits(killed: Start) -> None:
+def test_a_session_keeps_its_subscriptions_and_messages(killed: Start) -> None:
     with killed() as service:
         with Client(service, "reader") as reader:
             assert not reader.session_present
@@ -139,7 +139,7 @@ def test_a_session_keeps_its_subscriptions_and_what_waits(killed: Start) -> None
             assert reader.heard_nothing_else()
 
 
-def test_what_was_not_acknowledged_comes_again_with_dup(killed: Start) -> None:
+def test_unacknowledged_messages_are_resent_with_dup(killed: Start) -> None:
     with killed() as service, Client(service, "reader") as reader:
         reader.subscribe("a")
         with Client(service, "sender", clean=True) as sender:
@@ -148,7 +148,7 @@ def test_what_was_not_acknowledged_comes_again_with_dup(killed: Start) -> None:
         reader.message()
         lost = reader.message(acknowledge=False)
         assert (lost.payload, lost.dup) == (b"lost", False)
-        reader.publish("nobody/listens", "")  # which is acknowledged after what came before it was taken
+        reader.publish("nobody/listens", "")  # acknowledged only after the earlier PUBACK is processed
         service.process.kill()
     with killed() as service, Client(service, "reader") as reader:
         assert reader.session_present
@@ -160,7 +160,7 @@ def test_what_was_not_acknowledged_comes_again_with_dup(killed: Start) -> None:
         assert reader.heard_nothing_else()
 
 
-def test_what_the_service_itself_has_to_say_waits_too(killed: Start) -> None:
+def test_notifications_wait_for_a_disconnected_client_too(killed: Start) -> None:
     with killed() as service:
         context = service.context_of_thing("kiln")
         principal = service.iot.list_thing_principals(thingName="kiln")["principals"][0]
@@ -173,7 +173,7 @@ def test_what_the_service_itself_has_to_say_waits_too(killed: Start) -> None:
             service.create_job("one", "kiln")
             device.subscribe(device.topic("notify"), device.topic("notify-next"))
             device.send(publish_packet(device.topic("one/update"), b'{"status": "SUCCEEDED"}', 1))
-            # What it has caused is in the store before it is acknowledged.
+            # The messages that the update causes are stored before it is acknowledged.
             assert [device.reply()[0] for _ in range(3)] == ["one/update/accepted", "notify", "notify-next"]
             assert device.packet()[0] == 0x40
             service.process.kill()
@@ -213,7 +213,7 @@ def test_nothing_acknowledged_is_lost_wherever_the_kill_comes(killed: Start) -> 
     assert found == [b"%d" % number for number in range(len(found))]
 
 
-def test_a_clean_session_wipes_what_was_kept(killed: Start) -> None:
+def test_a_clean_session_deletes_the_persistent_one(killed: Start) -> None:
     with killed() as service, Client(service, "reader") as reader:
         reader.subscribe("a")
         with Client(service, "sender", clean=True) as sender:
@@ -244,7 +244,7 @@ def test_a_session_expires_by_the_services_clock(killed: Start) -> None:
 
 @contextmanager
 def broker(path: Path, clock: Callable[[], float]) -> Iterator[BrokerService]:
-    """A broker that goes on with what the last one kept."""
+    """A broker on the data of the previous one."""
     service = BrokerService(path, clock)
     try:
         yield service
@@ -253,17 +253,17 @@ def broker(path: Path, clock: Callable[[], float]) -> Iterator[BrokerService]:
 
 
 @pytest.mark.parametrize("connected", [False, True])
-def test_the_hour_of_a_session_runs_on_over_restarts(tmp_path: Path, connected: bool) -> None:
+def test_a_session_expires_after_an_hour_despite_restarts(tmp_path: Path, connected: bool) -> None:
     path, clock = tmp_path / "jobs.sqlite", Clock()
     with broker(path, clock) as service:
         service.client("kiln", clean=False).drop()
-    if connected:  # as a killed service leaves it
+    if connected:  # the state that a killed service leaves
         with sqlite3.connect(path) as database:
             database.execute("UPDATE sessions SET expires_at = NULL")
         database.close()
     for _ in range(4):
         with broker(path, clock) as service:
-            service.client("other").drop()  # All that have expired go when anyone connects.
+            service.client("other").drop()  # a connection deletes all expired sessions
             assert service.run(lambda broker: "kiln" in broker._sessions)
         clock.forward(SESSION_LIFE / 4)
     with broker(path, clock) as service, WireClient(service.port) as client:
@@ -303,7 +303,7 @@ def test_limits_and_order_stay_what_they_were(tmp_path: Path, monkeypatch: pytes
             messages = [kiln.message() for _ in range(3)]
             assert [(message.payload, message.duplicate) for message in messages] == [
                 (b"0", True), (b"1", False), (b"2", False),
-            ], "one in flight, two that waited, and no room for the others"
+            ], "one in flight, two waiting, and no room for the others"
             assert messages[0].packet_id == sent.packet_id
             kiln.ping()
 

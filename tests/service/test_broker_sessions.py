@@ -1,6 +1,6 @@
-"""What the broker keeps for a client, counted: take-over in the middle of a stream, what may wait, keep-alive times.
+"""The broker's limits and times for each client: take-over during a stream of messages, waiting messages, keep-alive.
 
-Exact where `test_broker` shows the behaviour as such."""
+`test_broker` tests the same behaviour without the exact numbers."""
 
 import time
 
@@ -17,7 +17,7 @@ PINGREQ = b"\xc0\x00"
 
 
 def wait_for_connections(service: BrokerService, count: int) -> None:
-    """Wait until the broker deals with so many connections."""
+    """Wait until the broker has this many connections."""
     deadline = time.monotonic() + TIMEOUT
     while service.run(lambda broker: len(broker._connections)) != count:
         assert time.monotonic() < deadline
@@ -29,7 +29,7 @@ def wait_for_connections(service: BrokerService, count: int) -> None:
     [PINGREQ, subscribe_packet("late"), publish_packet("late", b"", 1), publish_packet("$aws/late"), b"\xe0\x00"],
     ids=["ping", "subscribe", "publish", "request", "disconnect"],
 )
-def test_what_a_superseded_connection_still_had_to_say_is_void(
+def test_packets_of_a_superseded_connection_are_discarded(
     service: BrokerService, clean: bool, last: bytes
 ) -> None:
     with service.client("watcher") as watcher, service.client("kiln", clean=clean) as first:
@@ -40,10 +40,10 @@ def test_what_a_superseded_connection_still_had_to_say_is_void(
             send_in_one_go(service, (second, connect), (first, last))
             assert second.packet() == (0x20, bytes([not clean, 0]))
             assert first.is_closed()
-            # Closed is not done: the old connection's task ends when it finds out.
+            # The old connection's task ends a little after the connection is closed.
             wait_for_connections(service, 2)
             service.run(lambda broker: broker.publish("late", b"in time", 1))
-            second.subscribe("other")  # Whatever was sent to the newcomer before would come first.
+            second.subscribe("other")  # Any earlier message to the new connection would arrive first.
             assert service.published == []
         assert watcher.message().payload == b"in time", "nothing was published before"
         assert watcher.message().payload == b"gone", "the will is still the newcomer's"
@@ -52,7 +52,7 @@ def test_what_a_superseded_connection_still_had_to_say_is_void(
         )
 
 
-def test_a_session_goes_on_with_the_will_of_its_new_connection(service: BrokerService) -> None:
+def test_a_session_uses_the_will_of_its_new_connection(service: BrokerService) -> None:
     with service.client("watcher") as watcher:
         watcher.subscribe("will")
         first = service.client("kiln", clean=False, will=("will", b"first", 1, False))
@@ -82,7 +82,7 @@ def test_a_client_id_may_have_128_bytes(service: BrokerService) -> None:
         assert client.connect("ä" * 64 + "x") == (0, 2)
 
 
-def test_packet_identifiers_in_use_are_passed_over(service: BrokerService) -> None:
+def test_packet_identifiers_in_use_are_skipped(service: BrokerService) -> None:
     with service.client("kiln") as kiln:
         kiln.subscribe("a")
         for _ in range(2):
@@ -170,7 +170,7 @@ def test_packets_of_a_wrong_length_close_the_connection_and_send_the_will(servic
         assert watcher.message().payload == b"gone"
 
 
-# One broker for all examples: it has to survive them one after the other.
+# One broker must survive all examples.
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=st.integers(0, 255), body=st.binary(max_size=60), rest=st.binary(max_size=60))
 def test_any_packet_after_connect_leaves_the_others_alone(

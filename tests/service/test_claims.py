@@ -1,4 +1,4 @@
-"""Claims at `ujobs serve`: what they may do over MQTT, that they may do nothing else, and the permanent identity."""
+"""Claims with `ujobs serve`: their permissions over MQTT, and the permanent identity that they get."""
 
 import json
 import ssl
@@ -58,7 +58,7 @@ def connect(service: ServiceProcess, context: ssl.SSLContext, client_id: str) ->
 
 
 def ask(client: WireClient, topic: str, members: Any, outcome: str = "accepted") -> dict[str, Any]:
-    """The reply, which has to come next."""
+    """Send a request; returns its reply, which must be the next message."""
     encode, decode = FORMS[topic.rpartition("/")[2]]
     client.send(publish_packet(topic, b"" if members is None else encode(members)))
     message = client.message()
@@ -99,7 +99,7 @@ def test_a_certificate_connects_only_after_register_thing(service: ServiceProces
 @pytest.mark.parametrize(
     ("form", "payload"), [("json", b"{"), ("json", b"[]"), ("json", b""), ("cbor", b"\xff"), ("cbor", b"")]
 )
-def test_what_cannot_be_read_is_rejected(
+def test_invalid_payloads_are_rejected(
     service: ServiceProcess, claim: ssl.SSLContext, form: str, payload: bytes
 ) -> None:
     with connect(service, claim, "claim-garbled") as client:
@@ -120,7 +120,7 @@ def test_what_cannot_be_read_is_rejected(
         subscribe_packet("$aws/provisioning-templates/+/provision/json/accepted"),
     ],
 )
-def test_a_claim_may_do_nothing_else(service: ServiceProcess, claim: ssl.SSLContext, packet: bytes) -> None:
+def test_a_claim_has_no_other_permissions(service: ServiceProcess, claim: ssl.SSLContext, packet: bytes) -> None:
     with connect(service, claim, "claim-other") as client:
         client.send(packet)
         assert client.is_closed()
@@ -133,7 +133,7 @@ def test_a_thing_may_not_claim(service: ServiceProcess) -> None:
             assert device.is_closed()
 
 
-def test_a_claim_whose_policy_is_detached_is_cut_off(
+def test_a_claim_whose_policy_is_detached_is_disconnected(
     service: ServiceProcess, made: dict[str, Any], claim: ssl.SSLContext
 ) -> None:
     with connect(service, claim, "claim-over") as client:

@@ -1,4 +1,4 @@
-"""Connections: TLS in memory, packets in whatever pieces they come, and who has to wait for whom."""
+"""Connections: TLS in memory, packets in pieces, and fairness between clients."""
 
 import asyncio
 import logging
@@ -59,7 +59,7 @@ def test_large_messages_pass_through_tls_in_both_directions(secure: SecureServic
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_tls_ends_with_a_farewell_from_both_sides(
+def test_both_sides_send_close_notify(
     service: BrokerService, secure: SecureService, newest: ssl.TLSVersion
 ) -> None:
     with service.client("watcher") as watcher:
@@ -70,7 +70,7 @@ def test_tls_ends_with_a_farewell_from_both_sides(
                 client.sendall(connect_packet("kiln", will=("will", b"gone", 1, False)))
                 assert client.recv(4) == b"\x20\x02\x00\x00"
                 client.sendall(publish_packet("a") * 200 + farewell)
-                client.unwrap()  # fails unless the broker says farewell too
+                client.unwrap()  # fails unless the broker sends close_notify, too
             for _ in range(200):
                 assert watcher.message().topic == "a"
         assert watcher.message().payload == b"gone", "only the second ended without DISCONNECT"
@@ -100,7 +100,7 @@ def _told(first: int, body: bytes) -> str:
     [(b"GET / HTTP/1.1\r\n\r\n", "HTTP_REQUEST"), (connect_packet("kiln"), "WRONG_VERSION_NUMBER")],
     ids=["HTTP", "MQTT without TLS"],
 )
-def test_what_is_not_tls_is_closed_and_logged(
+def test_connections_without_tls_are_closed_and_logged(
     secure: SecureService, caplog: pytest.LogCaptureFixture, sent: bytes, why: str
 ) -> None:
     with WireClient(secure.port) as client:
@@ -109,7 +109,7 @@ def test_what_is_not_tls_is_closed_and_logged(
     assert f"connection closed: TLS: {why}" in caplog.text
 
 
-def test_a_client_without_a_certificate_is_told_so(secure: SecureService, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_without_certificate_gets_an_alert(secure: SecureService, caplog: pytest.LogCaptureFixture) -> None:
     context = ssl.create_default_context(cadata=secure.ca_pem)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLError, match="ALERT_HANDSHAKE_FAILURE"):
@@ -117,7 +117,7 @@ def test_a_client_without_a_certificate_is_told_so(secure: SecureService, caplog
     assert "connection closed: TLS: PEER_DID_NOT_RETURN_A_CERTIFICATE" in caplog.text
 
 
-def test_who_does_not_finish_the_handshake_is_closed(secure: SecureService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_handshake_is_closed(secure: SecureService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_module, "PATIENCE", 0.1)
     with WireClient(secure.port) as mute, WireClient(secure.port) as half:
         half.send(b"\x16\x03\x01\x01\x00")
@@ -135,7 +135,7 @@ def test_connections_count_from_before_their_handshake(
     assert "connection closed: more than 2 connections" in caplog.text
 
 
-def test_a_flood_from_one_client_does_not_hold_up_the_others(service: BrokerService) -> None:
+def test_many_messages_of_one_client_do_not_delay_others(service: BrokerService) -> None:
     with service.client("flood") as flood, service.client("kiln") as kiln:
         send_in_one_go(service, (flood, publish_packet("$aws/flood") * 2000), (kiln, publish_packet("$aws/kiln")))
         assert kiln.message().topic == "$aws/kiln/accepted"
@@ -147,7 +147,7 @@ def test_a_flood_from_one_client_does_not_hold_up_the_others(service: BrokerServ
     assert turn < 200
 
 
-def test_what_a_superseded_flood_still_had_to_say_is_void(
+def test_queued_packets_of_a_superseded_connection_are_discarded(
     service: BrokerService, caplog: pytest.LogCaptureFixture
 ) -> None:
     with service.client("kiln") as flood, WireClient(service.port) as newcomer:

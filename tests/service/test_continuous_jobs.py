@@ -1,4 +1,4 @@
-"""CONTINUOUS jobs: who joins gets an execution, who leaves loses one that is QUEUED, and the job goes on; UpdateJob."""
+"""CONTINUOUS jobs: things that join a target get an execution, things that leave lose a QUEUED one; UpdateJob."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ NO_RETRY = {"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 0}]}
 
 
 class Plant(Service):
-    """With the groups plant, plant/hall and spare, and the things kiln and oven, which are in none of them."""
+    """A service with the groups plant, plant/hall and spare, and the things kiln and oven without a group."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ def refused(code: str) -> Any:
 
 
 @pytest.mark.parametrize("joined", ["plant", "hall"])
-def test_who_joins_gets_an_execution_at_once(service: Plant, joined: str) -> None:
+def test_a_thing_that_joins_gets_an_execution_at_once(service: Plant, joined: str) -> None:
     service.join("plant", "oven")
     service.continuous("a", "thinggroup/plant")
     assert service.heard() == [("oven", "notify"), ("oven", "notify-next")]
@@ -64,7 +64,7 @@ def test_who_joins_gets_an_execution_at_once(service: Plant, joined: str) -> Non
     assert service.executions("a") == [(1, "IN_PROGRESS", 0)]
 
 
-def test_several_jobs_wait_for_who_joins_in_the_order_they_were_created(service: Plant) -> None:
+def test_a_thing_that_joins_gets_jobs_in_the_order_of_creation(service: Plant) -> None:
     for job_id in ("b", "a"):
         service.continuous(job_id, "thinggroup/plant")
     service.continuous("other", "thinggroup/spare")
@@ -82,7 +82,7 @@ def test_it_never_completes_by_itself(service: Plant) -> None:
     assert service.executions("a", "oven") == []
 
 
-def test_who_leaves_loses_what_is_queued(service: Plant) -> None:
+def test_a_thing_that_leaves_loses_its_queued_execution(service: Plant) -> None:
     service.join("hall")
     service.continuous("a", "thinggroup/plant")
     service.heard()
@@ -100,7 +100,7 @@ def test_who_leaves_loses_what_is_queued(service: Plant) -> None:
 
 
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED"])
-def test_who_leaves_keeps_what_is_started_or_over(service: Plant, status: str) -> None:
+def test_a_thing_that_leaves_keeps_started_and_ended_executions(service: Plant, status: str) -> None:
     service.join("plant")
     service.continuous("a", "thinggroup/plant")
     service.report("a", status)
@@ -109,7 +109,7 @@ def test_who_leaves_keeps_what_is_started_or_over(service: Plant, status: str) -
     assert (service.status("a"), service.heard()) == (status, [])
 
 
-def test_what_is_left_in_progress_can_be_ended(service: Plant) -> None:
+def test_an_execution_can_be_ended_after_leaving(service: Plant) -> None:
     service.join("plant")
     service.continuous("a", "thinggroup/plant")
     service.progress("a")
@@ -131,7 +131,7 @@ def test_a_thing_that_is_a_target_twice_has_one_execution_until_it_is_none(servi
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "REJECTED", "REMOVED"])
-def test_who_comes_back_after_the_end_gets_the_next_number(service: Plant, status: str) -> None:
+def test_a_thing_that_rejoins_after_the_end_gets_the_next_number(service: Plant, status: str) -> None:
     service.join("plant")
     service.continuous("a", "thinggroup/plant")
     if status != "REMOVED":
@@ -143,7 +143,7 @@ def test_who_comes_back_after_the_end_gets_the_next_number(service: Plant, statu
     assert service.executions("a") == [(1, status, 0), (2, "QUEUED", 0)]
 
 
-def test_who_finished_and_joins_another_target_group_gets_the_next_number(service: Plant) -> None:
+def test_a_thing_that_joins_another_target_group_gets_the_next_number(service: Plant) -> None:
     service.join("plant")
     service.continuous("a", "thinggroup/plant", "thinggroup/spare")
     service.report("a", "SUCCEEDED")
@@ -151,7 +151,7 @@ def test_who_finished_and_joins_another_target_group_gets_the_next_number(servic
     assert service.executions("a") == [(1, "SUCCEEDED", 0), (2, "QUEUED", 0)]
 
 
-def test_who_comes_back_while_it_works_goes_on(service: Plant) -> None:
+def test_a_thing_that_rejoins_while_it_works_continues(service: Plant) -> None:
     service.join("plant")
     service.continuous("a", "thinggroup/plant")
     service.progress("a")
@@ -173,7 +173,7 @@ def test_leaving_takes_the_retries_along_and_coming_back_brings_all_of_them(serv
     assert service.executions("a")[3:] == [(4, "FAILED", 1)]
 
 
-def test_who_fails_after_leaving_is_not_retried(service: Plant) -> None:
+def test_a_failure_after_leaving_is_not_retried(service: Plant) -> None:
     service.join("plant")
     service.continuous("a", "thinggroup/plant", jobExecutionsRetryConfig=ONE_RETRY)
     service.progress("a", stepTimeoutInMinutes=1)
@@ -235,7 +235,7 @@ def test_targets_cannot_be_added_to_other_jobs(service: Plant) -> None:
             service.engine.associate_targets_with_job(job_id, targets)
 
 
-def test_a_new_time_out_is_for_executions_that_start_later(service: Plant) -> None:
+def test_a_new_timeout_applies_to_executions_that_start_later(service: Plant) -> None:
     service.job("a", "kiln", "oven", timeoutConfig={"inProgressTimeoutInMinutes": 10})
     service.progress("a")
     service.clock.forward(1)
@@ -277,7 +277,7 @@ def test_updates_that_are_refused(service: Plant, change: dict[str, Any]) -> Non
     assert service.engine.describe_job("a") == before
 
 
-def test_a_job_that_is_over_is_not_updated(service: Plant) -> None:
+def test_an_ended_job_is_not_updated(service: Plant) -> None:
     service.job("a")
     service.report("a", "SUCCEEDED")
     with refused("InvalidRequest"):

@@ -1,4 +1,4 @@
-"""The four operations of a device, rule by rule: order, versions, states, limits, what replies carry."""
+"""The device's four operations, rule by rule: order, versions, states, limits, content of replies."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def refused(code: str) -> Any:
 
 
 def end(service: Service, job_id: str, status: str) -> None:
-    """Bring a QUEUED execution of kiln to a terminal status, by whoever sets it."""
+    """Bring a QUEUED execution of kiln to a terminal status."""
     if status == "CANCELED":
         service.engine.cancel_job_execution(job_id, "kiln")
     elif status == "TIMED_OUT":
@@ -31,7 +31,7 @@ def end(service: Service, job_id: str, status: str) -> None:
         service.report(job_id, status)
 
 
-def test_an_idle_thing_is_told_so_without_an_error(service: Service) -> None:
+def test_an_idle_thing_gets_an_empty_reply(service: Service) -> None:
     engine = service.engine
     assert engine.get_pending("kiln") == {"inProgressJobs": [], "queuedJobs": []}
     assert engine.start_next("kiln", {}) == {}
@@ -89,7 +89,7 @@ def test_status_details_are_absent_until_set(service: Service) -> None:
     assert "statusDetails" not in service.progress("a", includeJobExecutionState=True)["executionState"]
 
 
-def test_start_next_hands_out_the_one_in_progress_again_unchanged(service: Service) -> None:
+def test_start_next_returns_the_one_in_progress_unchanged(service: Service) -> None:
     service.job("a")
     first = service.engine.start_next("kiln", {"statusDetails": {"step": "1"}, "stepTimeoutInMinutes": 5})
     service.clock.forward(MINUTE)
@@ -128,7 +128,7 @@ def test_members_that_are_null_do_not_reach_the_device(service: Service) -> None
     assert document == {"operation": "x", "list": [None, {"kept": 0}]}
 
 
-def test_describe_of_what_is_not_there(service: Service) -> None:
+def test_describe_of_a_missing_execution(service: Service) -> None:
     service.job("a")
     for thing, job_id, request in (
         ("kiln", "b", {}), ("oven", "a", {}), ("kiln", "a", {"executionNumber": 2}),
@@ -138,7 +138,7 @@ def test_describe_of_what_is_not_there(service: Service) -> None:
 
 
 @pytest.mark.parametrize("status", TERMINAL)
-def test_describe_of_an_execution_that_is_over(service: Service, status: str) -> None:
+def test_describe_of_an_ended_execution(service: Service, status: str) -> None:
     service.job("a")
     end(service, "a", status)
     with refused("TerminalStateReached"):
@@ -171,7 +171,7 @@ def test_each_result_can_be_reported_from_queued_and_from_in_progress(
     assert execution["versionNumber"] == 2 + started
     assert execution["statusDetails"] == {"detailsMap": {"reason": "because"}}
     assert execution["lastUpdatedAt"] == START + 3
-    # Straight from QUEUED, a result is a start as well, but refusing the job is not.
+    # A result reported from QUEUED also counts as a start, except REJECTED.
     expected = START if started else None if status == "REJECTED" else START + 3
     assert execution.get("startedAt") == expected
 
@@ -198,7 +198,7 @@ def test_a_status_only_the_service_sets_is_refused_without_execution_state(servi
 
 
 @pytest.mark.parametrize("status", ["SUCCESS", "COMPLETED", "in_progress", "", 3, None])
-def test_a_status_that_is_none_is_an_invalid_request(service: Service, status: object) -> None:
+def test_an_unknown_status_is_an_invalid_request(service: Service, status: object) -> None:
     service.job("a")
     with refused("InvalidRequest"):
         service.engine.update("kiln", "a", {"status": status})
@@ -224,13 +224,13 @@ def test_expected_version_as_number_or_numeric_string(service: Service, expected
 
 
 @pytest.mark.parametrize("expected", ["two", "", 2.0, True, [2]])
-def test_expected_version_that_is_no_version(service: Service, expected: object) -> None:
+def test_invalid_expected_version(service: Service, expected: object) -> None:
     service.job("a")
     with refused("InvalidRequest"):
         service.progress("a", expectedVersion=expected)
 
 
-def test_a_stale_version_is_told_before_the_terminal_status(service: Service) -> None:
+def test_a_stale_version_is_reported_before_the_terminal_status(service: Service) -> None:
     service.job("a")
     service.report("a", "SUCCEEDED")
     with refused("VersionMismatch") as caught:
@@ -344,7 +344,7 @@ def test_members_of_another_type(service: Service, request_: dict[str, Any]) -> 
         service.progress("a", **request_)
 
 
-def test_members_that_are_null_count_as_left_out(service: Service) -> None:
+def test_null_members_are_treated_as_absent(service: Service) -> None:
     service.job("a")
     service.engine.update(
         "kiln", "a",
@@ -357,7 +357,7 @@ def test_members_that_are_null_count_as_left_out(service: Service) -> None:
 
 
 @pytest.mark.parametrize("job_id", ["$next", "a.b", "", "x" * 65])
-def test_update_and_describe_of_a_name_that_is_no_job_id(service: Service, job_id: str) -> None:
+def test_update_and_describe_with_an_invalid_job_id(service: Service, job_id: str) -> None:
     with refused("InvalidRequest"):
         service.progress(job_id)
 

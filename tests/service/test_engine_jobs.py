@@ -1,4 +1,4 @@
-"""Jobs from the control plane's side: creating, listing, canceling, deleting, and when a job is done."""
+"""Jobs on the control plane: creating, listing, cancelling, deleting, and completion."""
 
 from typing import Any
 
@@ -104,12 +104,12 @@ def test_a_job_id_is_used_once(service: Service) -> None:
         lambda engine: engine.delete_job_execution("a", "kiln", 1),
     ],
 )
-def test_what_does_not_exist(service: Service, call: Any) -> None:
+def test_missing_jobs_and_executions(service: Service, call: Any) -> None:
     with refused("ResourceNotFound"):
         call(service.engine)
 
 
-def test_a_snapshot_job_is_completed_when_its_last_execution_is_over(service: Service) -> None:
+def test_a_snapshot_job_is_completed_when_its_last_execution_ends(service: Service) -> None:
     service.job("a", "kiln", "oven", "press")
     service.report("a", "SUCCEEDED", thing="kiln")
     service.report("a", "REJECTED", thing="oven")
@@ -135,7 +135,7 @@ def test_deleting_the_last_pending_execution_completes_the_job(service: Service)
     assert service.job_status("a") == "COMPLETED"
 
 
-def test_cancel_job_leaves_what_is_in_progress_alone(service: Service) -> None:
+def test_cancel_job_does_not_affect_running_executions(service: Service) -> None:
     service.job("a", "kiln", "oven", "press")
     service.progress("a", thing="oven")
     service.report("a", "SUCCEEDED", thing="press")

@@ -1,6 +1,6 @@
-"""Any order of what device, operator, clock and restarts can do, against what must always hold: versions only grow,
-statuses move along legal ways to one terminal status, nothing is lost, notifications alone tell what is pending, and
-who is a target of a CONTINUOUS job has an execution of it."""
+"""Random sequences of actions by devices, operators, clock and restarts, and the rules that must always hold: versions
+only grow, statuses follow the allowed transitions to one terminal status, nothing is lost, notifications alone show
+what is pending, and each target of a CONTINUOUS job has an execution of it."""
 
 import tempfile
 from itertools import product

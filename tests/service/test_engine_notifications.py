@@ -1,4 +1,4 @@
-"""The trigger matrix of notify and notify-next, and what the two carry."""
+"""Which changes trigger notify and notify-next, and the content of both."""
 
 import pytest
 from engine_service import MINUTE, START, Service
@@ -9,7 +9,7 @@ NEXT = ("kiln", "notify-next")
 
 @pytest.fixture
 def service() -> Service:
-    """A service with job a queued for kiln, its notifications heard."""
+    """A service with job a queued for kiln; its notifications are already read."""
     service = Service()
     service.job("a")
     service.heard()
@@ -114,7 +114,7 @@ def test_canceled_and_deleted_like_ended(service: Service) -> None:
     assert service.heard() == [NOTIFY, NEXT]
 
 
-def test_deleting_what_is_over_tells_nobody(service: Service) -> None:
+def test_deleting_an_ended_execution_notifies_nobody(service: Service) -> None:
     service.report("a", "SUCCEEDED")
     service.heard()
     service.engine.delete_job("a")
@@ -145,7 +145,7 @@ def test_a_retry_is_another_execution_of_the_same_job() -> None:
     assert service.heard() == [NOTIFY, NEXT]
 
 
-def test_only_the_things_concerned_are_told() -> None:
+def test_only_the_affected_things_are_notified() -> None:
     service = Service()
     service.job("a", "kiln", "oven")
     assert service.heard() == [NOTIFY, NEXT, ("oven", "notify"), ("oven", "notify-next")]
@@ -160,7 +160,7 @@ def test_a_list_has_ten_executions_at_most(service: Service) -> None:
     assert len(payload["jobs"]["QUEUED"]) == 10
 
 
-def test_what_was_refused_notifies_nobody(service: Service) -> None:
+def test_refused_requests_notify_nobody(service: Service) -> None:
     changes = service.changes
     for request in ({"status": "SUCCESS"}, {"status": "SUCCEEDED", "expectedVersion": 7}):
         with pytest.raises(Exception, match=r"InvalidRequest|VersionMismatch"):
@@ -169,7 +169,7 @@ def test_what_was_refused_notifies_nobody(service: Service) -> None:
     assert service.changes == changes
 
 
-def test_told_after_the_change_is_stored(service: Service) -> None:
+def test_notifications_follow_the_stored_change(service: Service) -> None:
     seen: list[str] = []
     service.engine.on_notification = lambda thing, suffix, payload: seen.append(service.status("a"))
     service.engine.on_change = lambda: seen.append("change")

@@ -1,4 +1,4 @@
-"""Things, certificates, and which is attached to which."""
+"""Things, certificates and their attachments."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def test_deleting_things_keeps_their_executions() -> None:
     assert len(service.engine.list_job_executions_for_thing("kiln")["executionSummaries"]) == 1
 
 
-def test_what_changes_who_a_client_is_or_what_it_may_do_is_told(engine: Engine) -> None:
+def test_changes_of_identity_and_permissions_are_reported(engine: Engine) -> None:
     reviews: list[int] = []
     engine.on_identity_change = lambda: reviews.append(engine.rights_version)
     engine.create_thing("kiln")
@@ -90,8 +90,8 @@ def test_what_changes_who_a_client_is_or_what_it_may_do_is_told(engine: Engine) 
         version = engine.rights_version
         reviews.clear()
         change()
-        assert engine.rights_version > version, "a client asks anew"
-        assert bool(reviews) == (change in less), "only what takes a right away is worth asking every client about"
+        assert engine.rights_version > version, "clients read their permissions again"
+        assert bool(reviews) == (change in less), "only a loss of permissions triggers a review of all clients"
 
 
 def test_a_certificate_and_its_thing_are_deleted_in_order(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""What the database promises: nothing acknowledged is lost, one process at a time, and no scans for a device."""
+"""The database: nothing acknowledged is lost, one process at a time, and device requests need no table scans."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from ujobs_tools.service.database import StoreError
 from ujobs_tools.service.job_store import JobStore
 from ujobs_tools.service.store import Store
 
-# Acknowledges each update on standard output after the engine took it, until it is killed.
+# Prints the version of each update that the engine has accepted, until it is killed.
 _WRITER = """
 import sys
 from ujobs_tools.service.engine import Engine
@@ -28,7 +28,7 @@ while True:
 """
 
 
-def test_all_comes_back_after_a_restart(tmp_path: Path) -> None:
+def test_all_data_survive_a_restart(tmp_path: Path) -> None:
     service = Service(str(tmp_path / "jobs.db"))
     service.job("a", "kiln", "oven", document={"operation": "x"}, description="kept")
     service.progress("a", statusDetails={"progress": "1"}, stepTimeoutInMinutes=3)
@@ -69,7 +69,7 @@ def test_an_acknowledged_update_survives_a_kill_at_any_moment(tmp_path: Path) ->
     service.engine.store.close()
 
 
-def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
     store = Store(tmp_path / "jobs.db")
     with pytest.raises(StoreError, match=r"jobs\.db: is in use by another ujobs serve"):
         Store(tmp_path / "jobs.db")
@@ -105,7 +105,7 @@ def test_a_change_that_fails_midway_leaves_nothing_behind() -> None:
     assert service.heard() == []
 
 
-def test_what_a_device_asks_for_is_found_by_index(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_requests_use_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
     statements: set[str] = set()
     execute = JobStore._execute
 

@@ -26,7 +26,7 @@ def retry(**kinds: int) -> dict[str, Any]:
     return {"criteriaList": [{"failureType": kind, "numberOfRetries": number} for kind, number in kinds.items()]}
 
 
-def test_no_timer_runs_unless_one_was_asked_for(service: Service) -> None:
+def test_no_timer_runs_unless_requested(service: Service) -> None:
     service.job("a")
     service.engine.start_next("kiln", {})
     assert left(service) is None
@@ -95,8 +95,8 @@ def test_in_progress_timer_starts_with_the_execution_not_with_the_job(service: S
     assert service.status("a") == "TIMED_OUT"
 
 
-def test_the_timer_that_ends_first_counts_as_in_awss_own_example(service: Service) -> None:
-    # 20 minutes in all from 12:00; steps of 7 at :05, 5 at :10, 9 at :13.
+def test_the_timer_that_expires_first_applies_as_in_awss_example(service: Service) -> None:
+    # In-progress timer: 20 minutes from 12:00. Step timers: 7 minutes at :05, 5 at :10, 9 at :13.
     service.job("a", timeoutConfig={"inProgressTimeoutInMinutes": 20})
     service.progress("a")
     deadlines = []
@@ -140,7 +140,7 @@ def test_expire_with_nothing_due_changes_nothing(service: Service) -> None:
     assert service.changes == changes
 
 
-def test_timers_run_on_over_a_restart(tmp_path: Any) -> None:
+def test_timers_continue_after_a_restart(tmp_path: Any) -> None:
     service = Service(str(tmp_path / "jobs.db"))
     service.job("a")
     service.progress("a", stepTimeoutInMinutes=3)

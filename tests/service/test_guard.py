@@ -1,4 +1,4 @@
-"""No web page drives the HTTP API: what browsers send for a page of another origin is refused, and changes nothing."""
+"""Foreign web pages cannot use the HTTP API: what browsers send for them is refused and changes nothing."""
 
 import http.client
 import json
@@ -15,7 +15,7 @@ JSON = {"Content-Type": "application/json"}
 def send(
     server: Server | str, method: str, path: str, headers: dict[str, str], body: str | None = None
 ) -> tuple[int, str]:
-    """Status and message of the reply. server: or its "host:port". headers: Host is the server's own unless given."""
+    """Send a request; returns status and message. server: or its "host:port". headers: default Host is the server's."""
     netloc = server if isinstance(server, str) else urlsplit(server.url).netloc
     connection = http.client.HTTPConnection(netloc, timeout=10)
     try:
@@ -50,7 +50,7 @@ def things(server: Server) -> list[str]:
         ({"Host": "10.1.2.3"}, "Host"),
     ],
 )
-def test_what_another_origins_page_sends_is_refused(server: Server, headers: dict[str, str], named: str) -> None:
+def test_requests_of_foreign_pages_are_refused(server: Server, headers: dict[str, str], named: str) -> None:
     for method, path in (("POST", "/things/stolen"), ("GET", "/things"), ("OPTIONS", "/things")):
         status, message = send(server, method, path, JSON | headers, "{}" if method == "POST" else None)
         assert status == 403
@@ -97,14 +97,14 @@ def test_programs_and_its_own_page_are_served(server: Server, headers: dict[str,
 SIGNED = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
 
 
-def test_what_no_form_can_send_may_have_any_content_type(server: Server) -> None:
-    # PutObject has the type of the object, and so has a presigned URL.
+def test_requests_that_no_form_can_send_may_have_any_content_type(server: Server) -> None:
+    # PutObject sends the object's content type, and so does a presigned URL.
     plain = {"Content-Type": "text/plain"}
     assert send(server, "POST", "/things/kiln", plain | {"Authorization": SIGNED.format("iot")}, "{}")[0] == 200
     assert send(server, "PATCH", "/things/kiln", plain, "{}")[0] == 200
 
 
-def test_a_signature_opens_the_service_to_no_page(server: Server) -> None:
+def test_a_signature_does_not_admit_a_page(server: Server) -> None:
     signed = JSON | {"Authorization": SIGNED.format("iot")}
     for headers in ({"Origin": "https://page.example"}, {"Host": "page.example"}, {"Sec-Fetch-Site": "cross-site"}):
         assert send(server, "POST", "/things/stolen", signed | headers, "{}")[0] == 403
@@ -143,7 +143,7 @@ def test_the_names_given_to_serve_are_its_own(tmp_path: Path) -> None:
             assert send(server, "GET", "/things", {"Host": host})[0] == status
 
 
-def test_what_the_service_keeps_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_the_data_folder_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / "jobs.sqlite").touch(0o644)

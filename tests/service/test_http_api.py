@@ -1,4 +1,4 @@
-"""The HTTP API with boto3's own clients: control plane and data plane on one port, typed errors, modelled shapes."""
+"""The HTTP API with boto3's clients: control plane and data plane on one port, typed errors, modelled shapes."""
 
 import hashlib
 import json
@@ -159,7 +159,7 @@ def test_requests_without_a_signature_find_the_service_that_has_the_path(server:
     assert server.get("/jobs?maxResults=many")[0] == 400
 
 
-def test_what_happens_over_http_notifies_devices(server: Server, kiln: str) -> None:
+def test_requests_over_http_notify_devices(server: Server, kiln: str) -> None:
     create(server, kiln)
     assert server.run(Service.heard) == [("kiln", "notify"), ("kiln", "notify-next")]
     server.data.start_next_pending_job_execution(thingName="kiln")
@@ -194,7 +194,7 @@ def test_a_thing_gets_its_certificate(server: Server, kiln: str) -> None:
     server.iot.delete_thing(thingName="kiln")
 
 
-def test_where_devices_connect_and_whom_they_trust(server: Server) -> None:
+def test_the_endpoint_and_the_ca_certificate(server: Server) -> None:
     assert server.iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"] == "localhost:8883"
     with refused("InvalidRequestException", 400):
         server.iot.describe_endpoint(endpointType="iot:Jobs")
@@ -240,7 +240,7 @@ def test_clients_that_sign_the_control_plane_as_execute_api(server: Server, kiln
         server.iot.meta.events.unregister("before-send.iot", unique_id="sign-as-before")
 
 
-def test_parameters_that_ask_for_nothing_are_ignored(server: Server, kiln: str) -> None:
+def test_parameters_without_effect_are_ignored(server: Server, kiln: str) -> None:
     create(
         server, kiln, tags=[], presignedUrlConfig={}, schedulingConfig={},
         jobExecutionsRolloutConfig={"maximumPerMinute": 1}, destinationPackageVersions=[],

@@ -1,4 +1,4 @@
-"""Every operation that the HTTP API has answers in the shape that its service model gives it."""
+"""Every operation of the HTTP API replies in the shape of its service model."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Job templates: made of a document or of a job, and jobs made of them."""
+"""Job templates: created from a document or a job, and jobs created from them."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def make(service: Service, template: str = "weekly", **members: Any) -> str:
 
 
 def job_of(service: Service, arn: str, job_id: str = "j", **members: Any) -> dict[str, Any]:
-    """The job that is made of a template, as it is described."""
+    """Create a job from a template; returns its description."""
     service.engine.create_job(job_id, [service.engine.arn("thing", "kiln")], jobTemplateArn=arn, **members)
     return service.engine.describe_job(job_id)["job"]
 
@@ -47,7 +47,7 @@ def test_a_job_has_the_templates_document_and_configurations(service: Service) -
     assert service.engine.start_next("kiln", {})["execution"]["jobDocument"] == {"operation": "x"}
 
 
-def test_what_the_job_is_given_comes_first(service: Service) -> None:
+def test_the_jobs_own_parameters_take_precedence(service: Service) -> None:
     arn = make(service, **CONFIGURATIONS)
     job = job_of(service, arn, document='{"operation": "y"}', jobExecutionsRolloutConfig={"maximumPerMinute": 9})
     assert job["jobExecutionsRolloutConfig"] == {"maximumPerMinute": 9}

@@ -40,7 +40,7 @@ def test_every_job_succeeds_once_though_the_service_is_killed_again_and_again(tm
         assert [line for job_id in jobs for line in control.problems(job_id, names)] == []
 
 
-def test_more_connections_than_most_systems_let_a_program_have_files(tmp_path: Path) -> None:
+def test_more_connections_than_the_usual_limit_on_open_files(tmp_path: Path) -> None:
     count = 1100
     needed = count + broker.SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

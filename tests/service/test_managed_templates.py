@@ -1,4 +1,4 @@
-"""AWS managed job templates: what there is, and jobs made from them with parameters."""
+"""AWS managed job templates, and jobs created from them with parameters."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from ujobs_tools.service.managed_templates import TEMPLATES
 REBOOT = "arn:aws:iot:eu-west-1::jobtemplate/AWS-Reboot:1.0"
 DOWNLOAD = "arn:aws:iot:us-east-1::jobtemplate/AWS-Download-File:1.0"
 COMMAND = "arn:aws:iot:us-east-1::jobtemplate/AWS-Run-Command"
-# The table in the developer guide: handler, and the required parameters in the order of the handler's arguments.
+# From the developer guide: handler, and the required parameters in the order of the handler's arguments.
 HANDLERS = {
     "AWS-Download-File": ("download-file.sh", ["downloadUrl", "filePath"]),
     "AWS-Install-Application": ("install-packages.sh", ["packages"]),
@@ -64,7 +64,7 @@ def test_the_template_that_runs_a_command(service: Service) -> None:
     assert set(TEMPLATES) == {*HANDLERS, "AWS-Run-Command"}
 
 
-def test_what_the_job_tells_of_its_template(service: Service) -> None:
+def test_a_job_shows_its_template(service: Service) -> None:
     parameters = {"downloadUrl": "https://example.com/é", "filePath": 'a "quoted" \\ path'}
     reply = create(service, DOWNLOAD, parameters)
     assert reply["description"] == TEMPLATES["AWS-Download-File"].description

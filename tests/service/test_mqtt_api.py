@@ -1,4 +1,4 @@
-"""The Jobs operations over MQTT: topics, envelope, encoding, and an answer to whatever is sent."""
+"""The Jobs operations over MQTT: topics, envelope, encoding, and a reply to every request."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ def service() -> Service:
 
 
 def ask(service: Service, suffix: str, request: Any = None, **members: Any) -> tuple[str, dict[str, Any]]:
-    """(what follows the prefix in the reply's topic, the reply)."""
+    """Send a request; returns the reply's topic after the prefix, and the reply."""
     payload = request if isinstance(request, bytes) else json.dumps(request or members).encode()
     replies = mqtt_api.handle(service.engine, "kiln", suffix, payload)
     assert len(replies) == 1
@@ -103,7 +103,7 @@ def test_each_error_code(service: Service, suffix: str, request_: dict[str, Any]
     "payload",
     [b"{", b"\xff\xfe", b"[1]", b"3", b"null", b'"text"', b'{"a":NaN}', b"[" * 100_000, b'{"n":' + b"9" * 5000 + b"}"],
 )
-def test_what_is_no_json_object_is_rejected_without_a_token(service: Service, payload: bytes) -> None:
+def test_payloads_that_are_not_json_objects_are_rejected_without_a_token(service: Service, payload: bytes) -> None:
     topic, reply = ask(service, "start-next", payload)
     assert topic == "start-next/rejected"
     assert reply["code"] == "InvalidJson"
@@ -123,7 +123,7 @@ def test_notifications(service: Service) -> None:
     )
 
 
-def test_a_fault_of_the_service_itself_is_an_internal_error(
+def test_a_failure_of_the_service_is_an_internal_error(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.engine.store.close()
@@ -150,7 +150,7 @@ suffixes = st.sampled_from(["get", "start-next", "a/get", "$next/get", "a/update
 
 
 @given(suffix=suffixes, payload=st.binary(max_size=20) | members.map(lambda value: json.dumps(value).encode()))
-def test_whatever_is_sent_gets_one_reply(suffix: str, payload: bytes) -> None:
+def test_any_payload_gets_one_reply(suffix: str, payload: bytes) -> None:
     service = Service()
     service.job("a")
     [(topic, reply)] = mqtt_api.handle(service.engine, "kiln", suffix, payload)

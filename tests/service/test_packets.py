@@ -1,4 +1,4 @@
-"""MQTT packets, against bytes written by hand from the standard and against any bytes at all."""
+"""MQTT packets, compared with bytes from the standard, and decoded from random bytes."""
 
 import contextlib
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from ujobs_tools.service.packets import Connect, Message, PacketError
 
 
 def body_of(packet: bytes) -> bytes:
-    """Without the fixed header of a short packet."""
+    """A short packet without its fixed header."""
     return packet[2:]
 
 
@@ -23,12 +23,12 @@ def test_connect_is_read_with_its_will() -> None:
     assert packets.read_connect(body) == Connect("A1", True, 60, expected, 4)
 
 
-def test_user_name_and_password_are_read_past() -> None:
+def test_user_name_and_password_are_skipped() -> None:
     body = field("MQTT") + b"\x04\xc2\x00\x00" + field("A1") + field("user") + field(b"\x00secret")
     assert packets.read_connect(body) == Connect("A1", True, 0, None, 4)
 
 
-def test_of_another_protocol_level_only_the_level_is_read() -> None:
+def test_after_another_protocol_level_nothing_is_read() -> None:
     assert packets.read_connect(field("MQTT") + b"\x05\x02\x00\x3c\x00").protocol_level == 5
 
 

@@ -1,4 +1,4 @@
-"""Policies in the registry: their versions, and what they are attached to."""
+"""Policies in the registry: their versions and attachments."""
 
 import json
 from typing import Any
@@ -45,7 +45,7 @@ def test_a_policy(engine: Engine) -> None:
         engine.get_policy("connect")
 
 
-def test_a_policy_that_could_not_be_evaluated_says_why_when_it_is_made(engine: Engine) -> None:
+def test_an_unsupported_policy_is_refused_with_a_reason(engine: Engine) -> None:
     condition = {"NumericLessThan": {"a": "1"}}
     statement = {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*", "Condition": condition}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -106,7 +106,7 @@ def test_a_policy_of_a_thing_group_is_for_the_things_in_it_and_below(engine: Eng
     engine.delete_policy("hall")
 
 
-def test_what_a_policy_is_attached_to(engine: Engine, certificate: str) -> None:
+def test_attachments_of_a_policy(engine: Engine, certificate: str) -> None:
     group = engine.create_thing_group("kilns")["thingGroupArn"]
     engine.create_policy("connect", NOTHING)
     for target in (certificate, group, certificate):

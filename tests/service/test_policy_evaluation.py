@@ -1,4 +1,4 @@
-"""What policies allow, without a service: AWS IoT's rules for statements, wildcards, variables and conditions."""
+"""Evaluation of policies without a service: AWS IoT's rules for statements, wildcards, variables and conditions."""
 
 import itertools
 import json
@@ -89,13 +89,13 @@ def test_actions(action: Any, matches: bool) -> None:
         (f"{ARN}:topic/a?c*", "topic/abcd", True),
         (f"{ARN}:topic/a?c", "topic/a\nc", True),
         (f"{ARN}:topic/A", "topic/a", False),
-        # MQTT's wildcards are characters like any others.
+        # MQTT's wildcards are ordinary characters.
         (f"{ARN}:topicfilter/a/+", "topicfilter/a/b", False),
         (f"{ARN}:topicfilter/a/+", "topicfilter/a/+", True),
         (f"{ARN}:topicfilter/a/#", "topicfilter/a/#", True),
         (f"{ARN}:topicfilter/a/#", "topicfilter/a/b", False),
         (f"{ARN}:topicfilter/a/*", "topicfilter/a/#", True),
-        # Characters that mean something to regular expressions do not here.
+        # Special characters of regular expressions are ordinary characters.
         (f"{ARN}:topic/a.c?", "topic/abcd", False),
         (f"{ARN}:topic/(a)?", "topic/(a)b", True),
         # Escapes.
@@ -130,7 +130,7 @@ def test_wildcards_as_a_regular_expression_has_them(pattern: str, text: str) -> 
         (f"{ARN}:topic/${{IOT:clientid}}", "topic/kiln", True),
         (f"{ARN}:topic/${{iot:Connection.Thing.Attributes[line]}}/x", "topic/7/x", True),
         (f"{ARN}:topic/${{iot:Connection.Thing.Attributes[none]}}", "topic/", False),
-        # A variable without a value is not the text that stands for it, either.
+        # A variable without a value does not match its own text, either.
         (f"{ARN}:topic/${{none}}", "topic/${none}", False),
         ("*${none}", "topic/a", False),
     ],
@@ -140,7 +140,7 @@ def test_variables(resource: str, name: str, matches: bool) -> None:
 
 
 @pytest.mark.parametrize("client_id", ["*", "a?", "kiln*"])
-def test_a_value_with_a_wildcard_in_it_is_none(client_id: str) -> None:
+def test_a_value_with_a_wildcard_is_treated_as_missing(client_id: str) -> None:
     resource = f"{ARN}:topic/${{iot:ClientId}}"
     for name in ("topic/kiln", "topic/ab", f"topic/{client_id}"):
         assert not allowed(statement(resource=resource), name=name, values={"iot:clientid": client_id})
@@ -263,7 +263,7 @@ def test_malformed_policies(wrong: str) -> None:
         parse(wrong)
 
 
-def test_what_is_not_evaluated_is_refused() -> None:
+def test_unsupported_policies_are_refused() -> None:
     for operator in ("NumericEquals", "DateGreaterThan", "Null", "BinaryEquals"):
         with pytest.raises(Unsupported, match=operator):
             parse(document(statement(Condition={operator: {"a": "1"}})))

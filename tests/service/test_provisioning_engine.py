@@ -1,4 +1,4 @@
-"""Provisioning templates, ownership tokens, and what RegisterThing makes of them."""
+"""Provisioning templates, ownership tokens and RegisterThing."""
 
 import json
 from typing import Any
@@ -60,7 +60,7 @@ def test_a_certificate_waits_for_register_thing_and_is_then_the_things(line: Lin
     assert line.engine.store.things_of(ID) == ["kiln-1-77"]
 
 
-def test_a_token_does_for_one_success_only(line: Line) -> None:
+def test_a_token_is_valid_for_one_success(line: Line) -> None:
     line.template()
     token = line.token()
     with refused("InvalidTemplate"):
@@ -81,7 +81,7 @@ def test_a_token_outlives_a_restart_but_not_its_hour(tmp_path: Any) -> None:
     line.clock.forward(3600)
     with refused("InvalidCertificateOwnershipToken", "is invalid"):
         line.register(late)
-    # The certificate that nothing came of has gone with it; the other one has not.
+    # The unused certificate is deleted with its token; the other one stays.
     with refused("ResourceNotFound"):
         line.status_of(ID.upper())
     assert line.status_of() == "ACTIVE"
@@ -90,7 +90,7 @@ def test_a_token_outlives_a_restart_but_not_its_hour(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("token", "text"), [(None, "cannot be empty"), ("", "cannot be empty"), ("x", "is invalid"), (5, "is invalid")]
 )
-def test_tokens_that_are_none(line: Line, token: Any, text: str) -> None:
+def test_invalid_tokens(line: Line, token: Any, text: str) -> None:
     line.template()
     with refused("InvalidCertificateOwnershipToken", text):
         line.register(token)
@@ -106,7 +106,7 @@ def test_parameters(line: Line) -> None:
     assert line.register(token, Line="2", Unknown="x")["thingName"] == "kiln-2-77"
 
 
-def test_all_that_a_template_can_say(line: Line) -> None:
+def test_all_features_of_a_template(line: Line) -> None:
     attributes = {"serial": {"Ref": "SerialNumber"}}
     body = template(
         Thing={"Properties": {"ThingName": NAME, "AttributePayload": attributes, "ThingGroups": ["kilns"]}},
@@ -138,7 +138,7 @@ def test_a_template_without_a_thing_activates_the_certificate(line: Line) -> Non
     assert line.status_of() == "ACTIVE"
 
 
-def test_what_cannot_be_made_leaves_the_token_good(line: Line) -> None:
+def test_the_token_stays_valid_after_a_failure(line: Line) -> None:
     thing = {"Properties": {"ThingName": NAME, "ThingGroups": ["kilns"]}}
     line.template(template(Thing=thing, Policy={"Properties": {"PolicyName": "boards"}}))
     token = line.token()
@@ -205,7 +205,7 @@ def test_templates_as_the_control_plane_has_them(line: Line) -> None:
         template() | {"Parameters": {"A": {"Default": 5}}}, template() | {"DeviceConfiguration": []},
     ],
 )
-def test_bodies_that_are_none(line: Line, body: Any) -> None:
+def test_invalid_template_bodies(line: Line, body: Any) -> None:
     with refused("InvalidRequest", "The template body is invalid"):
         line.engine.create_provisioning_template("line", json.dumps(body), ROLE)
 
@@ -220,6 +220,6 @@ def test_bodies_that_are_none(line: Line, body: Any) -> None:
         (template(Rule={"Properties": {}}), "AWS::IoT::Rule"),
     ],
 )
-def test_what_it_lacks_it_says_when_the_template_is_made(line: Line, body: Any, text: str) -> None:
+def test_unsupported_templates_are_refused_with_a_reason(line: Line, body: Any, text: str) -> None:
     with refused("NotImplemented", text):
         line.engine.create_provisioning_template("line", json.dumps(body), ROLE)

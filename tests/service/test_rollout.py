@@ -1,4 +1,4 @@
-"""Jobs that go to so many things a minute, at a constant or a growing rate; and the rates themselves."""
+"""Jobs that are rolled out at a constant or growing number of things per minute, and the rates themselves."""
 
 from typing import Any
 
@@ -18,17 +18,17 @@ def growing(criterion: str = "numberOfNotifiedThings", step: int = 2, base: int 
 
 
 class Fleet(Service):
-    """With a job for seven things, and a rate."""
+    """A service with a job for seven things and a rate."""
 
     def roll_out(self, config: dict[str, Any], **options: Any) -> None:
         self.job("j", *THINGS, jobExecutionsRolloutConfig=config, **options)
 
     def notified(self) -> int:
-        """How many things the job has come to."""
+        """How many things the job has been rolled out to."""
         return sum(self.engine.store.counts("j").values())
 
     def minute(self) -> int:
-        """A minute passes; how many things the job came to at its end."""
+        """Advance the clock by a minute; returns how many things the job was then rolled out to."""
         before = self.notified()
         self.clock.forward(MINUTE)
         self.engine.expire()
@@ -102,7 +102,7 @@ def test_a_rate_that_grows_with_things_succeeded() -> None:
     assert fleet.minute() == 4
 
 
-def test_a_clock_that_jumps_makes_up_for_nothing() -> None:
+def test_missed_minutes_are_not_made_up_for() -> None:
     fleet = Fleet()
     fleet.roll_out({"maximumPerMinute": 2})
     fleet.clock.forward(60 * MINUTE)
@@ -111,7 +111,7 @@ def test_a_clock_that_jumps_makes_up_for_nothing() -> None:
     assert fleet.engine.next_deadline() == fleet.clock.now + MINUTE
 
 
-def test_a_rollout_goes_on_after_a_restart(tmp_path: Any) -> None:
+def test_a_rollout_continues_after_a_restart(tmp_path: Any) -> None:
     fleet = Fleet(str(tmp_path / "jobs.sqlite"))
     fleet.roll_out({"maximumPerMinute": 4})
     fleet.reopen()
@@ -130,7 +130,7 @@ def test_the_job_is_not_completed_before_all_things_have_it() -> None:
     assert fleet.job_status("j") == "COMPLETED"
 
 
-def test_who_is_gone_is_left_out() -> None:
+def test_deleted_things_are_left_out() -> None:
     fleet = Fleet()
     fleet.roll_out({"maximumPerMinute": 6})
     fleet.engine.delete_thing(THINGS[6])
@@ -141,7 +141,7 @@ def test_who_is_gone_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("end", ["cancel", "delete"])
-def test_a_job_that_is_over_goes_to_nobody_else(end: str) -> None:
+def test_an_ended_job_is_not_rolled_out_further(end: str) -> None:
     fleet = Fleet()
     fleet.roll_out({"maximumPerMinute": 3})
     if end == "cancel":
@@ -152,7 +152,7 @@ def test_a_job_that_is_over_goes_to_nobody_else(end: str) -> None:
     assert fleet.engine.store.waiting("j") == []
 
 
-def test_who_joins_a_continuous_job_gets_it_at_once() -> None:
+def test_things_that_join_a_continuous_job_get_it_at_once() -> None:
     fleet = Fleet()
     fleet.engine.create_thing_group("plant")
     for thing in THINGS:

@@ -1,4 +1,4 @@
-"""What a request costs does not grow with what the service holds. Costs are instructions of SQLite's machine."""
+"""The cost of a request does not grow with the amount of data. Costs are instructions of SQLite's virtual machine."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ PAGE = 250
 
 
 class Work:
-    """done: instructions that SQLite has executed while it counted."""
+    """Counts instructions. done: how many SQLite has executed."""
 
     def __init__(self) -> None:
         self.done = 0
@@ -41,7 +41,7 @@ def cost(service: Service, function: Callable[[], Any]) -> int:
 
 
 def service_with(jobs: int) -> Service:
-    """kiln with so many jobs in its queue, the first of which has been started."""
+    """A service whose thing kiln has this many jobs in its queue, the first of them started."""
     service = Service()
     engine = service.engine
     arn = engine.create_thing("kiln")["thingArn"]
@@ -54,7 +54,7 @@ def service_with(jobs: int) -> Service:
 
 @pytest.fixture(scope="module")
 def short() -> Service:
-    """A queue that fills every list of pending executions, which hold at most 10."""
+    """A queue that is longer than a list of pending executions, which has at most 10."""
     return service_with(20)
 
 

@@ -1,5 +1,5 @@
-"""Jobs that begin and end at a time, and go out in maintenance windows only; the clock begins on Monday, 21 September
-2026, at 14:13:20."""
+"""Jobs with a start time, an end time or maintenance windows. The clock starts on Monday, 21 September 2026, at
+14:13:20."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ def at(text: str) -> float:
 
 
 class Plant(Service):
-    """With the group plant, kiln in it, and a job for it."""
+    """A service with the group plant, kiln in it, and a job for the group."""
 
     def __init__(self, path: str = ":memory:") -> None:
         super().__init__(path)
@@ -33,7 +33,7 @@ class Plant(Service):
         self.engine.create_job("j", [target], "{}", targetSelection=selection, schedulingConfig=config)
 
     def until(self, moment: str) -> None:
-        """Let time pass, with all that is due meanwhile."""
+        """Advance the clock, and carry out everything that becomes due."""
         while (deadline := self.engine.next_deadline()) is not None and deadline <= at(moment):
             self.clock.now = deadline
             self.engine.expire()
@@ -73,13 +73,13 @@ def test_cron_expressions(expression: str, moments: list[str]) -> None:
         "cron(5-1 2 ? * * *)", "cron(*/0 22 ? * * *)", "cron(0 22 ? * MON- *)", "cron(0 22 ? * * 1960)",
     ],
 )
-def test_expressions_that_are_none(expression: str) -> None:
+def test_invalid_expressions(expression: str) -> None:
     with pytest.raises(ApiError, match=r"^InvalidRequest: startTime"):
         cron.parse(expression, "startTime")
 
 
 @pytest.mark.parametrize("expression", ["cron(0 22 L * ? *)", "cron(0 22 15W * ? *)", "cron(0 22 ? * 6#3 *)"])
-def test_what_is_not_implemented_of_cron_is_named(expression: str) -> None:
+def test_unsupported_cron_features_are_named(expression: str) -> None:
     with pytest.raises(ApiError, match=r"^NotImplemented: startTime: [L156W#3]+ as day of"):
         cron.parse(expression, "startTime")
 
@@ -118,12 +118,12 @@ def test_a_job_begins_at_its_time(plant: Plant, selection: str) -> None:
     assert plant.job_status("j") == ("COMPLETED" if selection == "SNAPSHOT" else "IN_PROGRESS")
 
 
-def test_a_job_goes_out_in_its_windows_only(plant: Plant) -> None:
+def test_a_job_is_rolled_out_in_its_windows_only(plant: Plant) -> None:
     plant.begin(maintenanceWindows=NIGHTS)
     assert (plant.job_status("j"), plant.pending()) == ("SCHEDULED", 0)
     plant.until("2026-09-21T22:00")
     assert (plant.job_status("j"), plant.heard()) == ("IN_PROGRESS", BOTH)
-    # What is not begun by its end is out of the thing's sight until the next one.
+    # An execution that has not started when the window closes is hidden until the next window.
     plant.until("2026-09-21T23:00")
     assert (plant.job_status("j"), plant.heard(), plant.pending()) == ("SCHEDULED", BOTH, 0)
     assert (plant.engine.start_next("kiln", {}), plant.status("j")) == ({}, "QUEUED")
@@ -136,7 +136,7 @@ def test_a_job_goes_out_in_its_windows_only(plant: Plant) -> None:
     assert plant.job_status("j") == "SCHEDULED"
 
 
-def test_who_joins_between_windows_waits(plant: Plant) -> None:
+def test_a_thing_that_joins_between_windows_waits(plant: Plant) -> None:
     plant.begin(maintenanceWindows=NIGHTS)
     plant.engine.add_thing_to_thing_group("plant", thingName="oven")
     assert plant.pending("oven") == 0
@@ -144,7 +144,7 @@ def test_who_joins_between_windows_waits(plant: Plant) -> None:
     assert plant.pending("oven") == 1
 
 
-def test_who_leaves_between_windows_is_left_out(plant: Plant) -> None:
+def test_a_thing_that_leaves_between_windows_is_left_out(plant: Plant) -> None:
     plant.begin(maintenanceWindows=NIGHTS)
     plant.engine.remove_thing_from_thing_group("plant", thingName="kiln")
     plant.until("2026-09-21T22:00")
@@ -191,7 +191,7 @@ def test_the_next_seven_windows_are_described(plant: Plant) -> None:
         ("FORCE_CANCEL", "CANCELED", "CANCELED", "CANCELED"),
     ],
 )
-def test_what_the_end_does(plant: Plant, behavior: str, status: str, queued: str, in_progress: str) -> None:
+def test_end_behaviors(plant: Plant, behavior: str, status: str, queued: str, in_progress: str) -> None:
     plant.begin(endTime="2026-09-22T00:00", endBehavior=behavior)
     plant.engine.add_thing_to_thing_group("plant", thingName="oven")
     plant.progress("j")
@@ -208,7 +208,7 @@ def test_a_continuous_job_is_completed_when_its_end_has_come_and_all_is_done(pla
     assert plant.job_status("j") == "COMPLETED"
 
 
-def test_what_waits_for_a_window_at_the_end_is_cancelled(plant: Plant) -> None:
+def test_executions_that_wait_for_a_window_at_the_end_are_cancelled(plant: Plant) -> None:
     plant.begin(maintenanceWindows=NIGHTS, endTime="2026-09-22T12:00")
     plant.until("2026-09-22T12:00")
     assert (plant.status("j"), plant.job_status("j")) == ("CANCELED", "COMPLETED")
@@ -227,7 +227,7 @@ def test_a_rate_pauses_between_windows(plant: Plant) -> None:
     assert counts == [2, 4, 5]
 
 
-def test_a_schedule_goes_on_after_a_restart(tmp_path: Any) -> None:
+def test_a_schedule_continues_after_a_restart(tmp_path: Any) -> None:
     plant = Plant(str(tmp_path / "jobs.sqlite"))
     plant.begin(maintenanceWindows=NIGHTS)
     plant.clock.forward(8 * 60 * MINUTE)

@@ -1,4 +1,4 @@
-"""`ujobs serve` as a process: started, refused, stopped, killed and started again; its clock and its timers."""
+"""`ujobs serve` as a process: start, failure to start, stop, kill and restart; its clock and timers."""
 
 import asyncio
 import signal
@@ -19,7 +19,7 @@ from ujobs_tools.service.server import Address, Clock, Service, serve
 
 
 def run(*options: str | Path) -> subprocess.CompletedProcess[str]:
-    """`ujobs serve` that ends by itself."""
+    """Run `ujobs serve` until it ends."""
     return subprocess.run(ujobs("serve", *options), capture_output=True, text=True, timeout=30)
 
 
@@ -87,7 +87,7 @@ def test_ports_can_be_chosen(tmp_path: Path) -> None:
         assert service.found["mqtts"] == port
 
 
-def test_with_data_its_ports_are_those_that_boards_and_people_know(
+def test_with_data_the_default_ports_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[Address] = []
@@ -102,7 +102,7 @@ def test_with_data_its_ports_are_those_that_boards_and_people_know(
     assert [(one.http_port, one.mqtts_port) for one in taken] == [(8080, 8883), (0, 8883), (8080, 9883), (0, 0)]
 
 
-def test_what_else_keeps_it_from_starting(tmp_path: Path) -> None:
+def test_other_reasons_not_to_start(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with serving(tmp_path, "--data", data):
         ended = run("--data", data)
@@ -118,7 +118,7 @@ def test_what_else_keeps_it_from_starting(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["info", "warning"])
-def test_what_is_logged_depends_on_the_level(tmp_path: Path, level: str) -> None:
+def test_the_log_depends_on_the_level(tmp_path: Path, level: str) -> None:
     with serving(tmp_path, "--log-level", level) as service:
         with service.device("kiln", service.context_of_thing("kiln")) as device:
             device.subscribe("workshop/a")
@@ -128,7 +128,7 @@ def test_what_is_logged_depends_on_the_level(tmp_path: Path, level: str) -> None
         assert "WARNING kiln closed: publish to +" in service.output()
 
 
-def test_everything_is_kept_across_a_kill(tmp_path: Path) -> None:
+def test_everything_survives_a_kill(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with serving(tmp_path, "--data", data) as first:
         context = first.context_of_thing("kiln")
@@ -139,7 +139,7 @@ def test_everything_is_kept_across_a_kill(tmp_path: Path) -> None:
         first.process.kill()
         first.process.wait()
     with serving(tmp_path, "--data", data) as second:
-        # The certificate of then and the authority of then.
+        # The certificate and the CA are those of the first service.
         with second.device("kiln", context) as device:
             started = device.ask("start-next")["execution"]
             assert (started["jobId"], started["versionNumber"]) == ("one", 2)
@@ -163,7 +163,7 @@ def test_a_fast_clock_times_out_by_itself_and_says_so(tmp_path: Path) -> None:
                 assert service.execution(job_id, "kiln")["status"] == "TIMED_OUT"
 
 
-def test_timers_run_on_while_the_service_is_down(tmp_path: Path) -> None:
+def test_timers_continue_while_the_service_is_stopped(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with serving(tmp_path, "--data", data, "--clock-speed", "60") as first:
         first.create_job("one", "kiln")
@@ -175,7 +175,7 @@ def test_timers_run_on_while_the_service_is_down(tmp_path: Path) -> None:
         wait_until(lambda: second.execution("one", "kiln")["status"] == "TIMED_OUT", "TIMED_OUT", 10)
 
 
-def test_the_clock_goes_on_from_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_continues_from_the_stored_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 1000.0)
     assert Clock(1.0, 5000.0)() >= 5000
     assert 1000 <= Clock(1.0, 500.0)() < 1001
@@ -184,7 +184,7 @@ def test_the_clock_goes_on_from_what_is_stored(monkeypatch: pytest.MonkeyPatch) 
     assert clock.real_seconds_until(0) == 0
 
 
-def test_time_does_not_run_backwards_when_a_fast_clock_is_given_up(tmp_path: Path) -> None:
+def test_time_does_not_run_backwards_after_a_fast_clock(tmp_path: Path) -> None:
     async def work(speed: float) -> float:
         service = Service(tmp_path, speed)
         began = service.engine.clock()
@@ -198,7 +198,7 @@ def test_time_does_not_run_backwards_when_a_fast_clock_is_given_up(tmp_path: Pat
     assert asyncio.run(work(1)) > before + 60
 
 
-def test_without_its_timers_the_service_does_not_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_stops_if_its_timers_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service(tmp_path)
 
     def fail() -> float:
@@ -213,7 +213,7 @@ def test_without_its_timers_the_service_does_not_go_on(tmp_path: Path, monkeypat
         asyncio.run(run_service())
 
 
-def test_boards_elsewhere_reach_it_by_a_name_of_its_own(tmp_path: Path) -> None:
+def test_boards_on_the_network_use_the_given_name(tmp_path: Path) -> None:
     with serving(tmp_path, "--data", tmp_path / "data", "--host", "127.0.0.2", "--name", "127.0.0.2") as service:
         endpoint = service.iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
         assert endpoint == f"127.0.0.2:{service.found['mqtts']}"
@@ -224,13 +224,13 @@ def test_boards_elsewhere_reach_it_by_a_name_of_its_own(tmp_path: Path) -> None:
             context.wrap_socket(connection, server_hostname="127.0.0.2") as secure,
         ):
             assert secure.version() is not None
-        # Without TLS a client is who it says it is, so that is for this machine alone.
+        # MQTT without TLS does not authenticate clients, so it only listens on the loopback interface.
         socket.create_connection(("127.0.0.1", service.found["mqtt"]), timeout=10).close()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.2", service.found["mqtt"]), timeout=10)
 
 
-def test_its_log_tells_the_story_of_a_job(tmp_path: Path) -> None:
+def test_the_log_shows_the_course_of_a_job(tmp_path: Path) -> None:
     with serving(tmp_path, "--data", tmp_path / "data") as service:
         iot, data = (cloud.client(name, service.found["http"]) for name in ("iot", "iot-jobs-data"))
         arn = iot.create_thing(thingName="kiln")["thingArn"]

@@ -1,4 +1,4 @@
-"""`ujobs serve` as things meet it: over mutual TLS, each allowed its own topics only, every request answered once."""
+"""`ujobs serve` and its things: mutual TLS, each thing limited to its own topics, one reply to every request."""
 
 import ssl
 import urllib.request
@@ -89,7 +89,7 @@ def test_a_job_from_notification_to_success(
     ],
     ids=lambda sent: sent.strip(b"\x00\x01")[2:].decode(errors="ignore").strip("\x00\x01\x02{}'"),
 )
-def test_a_thing_touches_only_its_own_topics(service: ServiceProcess, kiln: ssl.SSLContext, sent: bytes) -> None:
+def test_a_thing_may_use_its_own_topics_only(service: ServiceProcess, kiln: ssl.SSLContext, sent: bytes) -> None:
     with service.device("kiln", kiln) as device:
         device.send(sent)
         assert device.is_closed()
@@ -128,8 +128,8 @@ def test_which_certificates_connect(service: ServiceProcess) -> None:
         assert f"refused with code 7: {line}" in service.output()
 
 
-def test_a_certificate_that_was_deleted_is_nobodys(service: ServiceProcess) -> None:
-    """Though this authority has signed it, and it names a thing."""
+def test_a_deleted_certificate_is_refused(service: ServiceProcess) -> None:
+    """Even if this CA has signed it and it names a thing."""
     service.iot.create_thing(thingName="sander")
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sander")])
@@ -149,7 +149,7 @@ def test_a_request_for_a_certificate_that_cannot_be_read_is_refused(service: Ser
             service.iot.create_certificate_from_csr(certificateSigningRequest=wrong)
 
 
-def test_a_certificate_of_several_things_acts_for_the_one_its_client_id_names(service: ServiceProcess) -> None:
+def test_a_certificate_of_several_things_acts_for_the_one_named_by_its_client_id(service: ServiceProcess) -> None:
     context = service.context_of_thing("left")
     [principal] = service.iot.list_thing_principals(thingName="left")["principals"]
     service.iot.create_thing(thingName="right")
@@ -163,7 +163,7 @@ def test_a_certificate_of_several_things_acts_for_the_one_its_client_id_names(se
 
 
 @pytest.mark.parametrize("undo", ["deactivate", "detach the thing", "detach the policy"])
-def test_a_client_whose_certificate_is_no_longer_good_is_cut_off(service: ServiceProcess, undo: str) -> None:
+def test_a_client_whose_certificate_becomes_invalid_is_disconnected(service: ServiceProcess, undo: str) -> None:
     context, saw = service.context_of_thing("lathe"), service.context_of_thing("saw")
     principal = service.iot.list_thing_principals(thingName="lathe")["principals"][-1]
     with service.device("lathe", context) as device, service.device("saw", saw) as other:
@@ -219,7 +219,7 @@ def test_without_tls_the_client_id_names_the_thing(service: ServiceProcess, kiln
 
 
 @pytest.mark.parametrize("port", ["mqtts", "mqtt", "http"])
-def test_garbage_on_a_port_harms_nobody(service: ServiceProcess, kiln: ssl.SSLContext, port: str) -> None:
+def test_garbage_on_a_port_does_not_affect_clients(service: ServiceProcess, kiln: ssl.SSLContext, port: str) -> None:
     number = int(service.found["http"].rpartition(":")[2]) if port == "http" else service.found[port]
     with service.device("kiln", kiln) as device:
         with WireClient(number) as client:

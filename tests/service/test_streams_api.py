@@ -14,7 +14,7 @@ FORMS = pytest.mark.parametrize("form", ["json", "cbor"])
 
 
 def ask(form: str, operation: str, request: Any) -> list[tuple[str, Any]]:
-    """(kind, payload decoded) of the messages that a request gives; bytes are sent as they are."""
+    """(kind, decoded payload) of the messages that answer a request; bytes are sent unchanged."""
     if not isinstance(request, bytes):
         request = cbor2.dumps(request) if form == "cbor" else json.dumps(request).encode()
     found = []

@@ -1,4 +1,4 @@
-"""Streams without any transport: what they hold, and which blocks a device gets of them."""
+"""Streams without any transport: their content, and the blocks that a device gets."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def test_a_device_sees_version_description_and_sizes() -> None:
     assert found == {"s": 1, "d": "text", "r": [{"f": 0, "z": 0}, {"f": 3, "z": 300_000}]}
 
 
-def test_one_request_gives_at_most_128_kilobytes() -> None:
+def test_one_request_returns_at_most_128_kilobytes() -> None:
     engine = engine_with_stream()
     for size in (256, 4096, 5000, MAX_REPLY):
         given = blocks(engine, l=size)
@@ -70,7 +70,7 @@ def test_the_developer_guides_bitmap() -> None:
     size=st.integers(0, 40_000), block=st.integers(256, 3000), first=st.integers(0, 160), bitmap=st.binary(max_size=12),
     count=st.none() | st.integers(0, 40),
 )
-def test_every_block_asked_for_comes_once(
+def test_every_requested_block_arrives_once(
     size: int, block: int, first: int, bitmap: bytes, count: int | None
 ) -> None:
     engine = engine_with_stream(CONTENT[:size])
@@ -102,12 +102,12 @@ def test_every_block_asked_for_comes_once(
         ({"f": 4, "l": 4096}, "ResourceNotFound"),
     ],
 )
-def test_requests_out_of_bounds_say_which(request_members: dict[str, Any], code: str) -> None:
+def test_requests_out_of_bounds_are_refused(request_members: dict[str, Any], code: str) -> None:
     assert refusal(engine_with_stream(), **request_members) == code
     assert refusal(engine_with_stream(), "other", f=3, l=4096) == "ResourceNotFound"
 
 
-def test_streams_outlive_the_service(tmp_path: Path) -> None:
+def test_streams_survive_a_restart(tmp_path: Path) -> None:
     path = str(tmp_path / "jobs.db")
     engine_with_stream(path=path).store.close()
     engine = Service(path).engine

@@ -1,4 +1,4 @@
-"""Static thing groups: their hierarchies, who is in them, and SNAPSHOT jobs for them; UpdateThing."""
+"""Static thing groups: hierarchies, members, and SNAPSHOT jobs for them; UpdateThing."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ ARN = "arn:aws:iot:us-east-1:000000000000"
 
 @pytest.fixture
 def engine() -> Engine:
-    """With the groups plant, plant/hall, plant/hall/line, and spare."""
+    """An engine with the groups plant, plant/hall, plant/hall/line and spare."""
     found = Service().engine
     found.create_thing_group("plant")
     found.create_thing_group("hall", "plant")
@@ -143,7 +143,7 @@ def test_groups_whose_names_begin_alike_are_not_below_each_other(engine: Engine)
     assert engine.list_things_in_thing_group("plant", recursive=True)["things"] == []
 
 
-def test_who_is_in_a_group(engine: Engine) -> None:
+def test_members_of_a_group(engine: Engine) -> None:
     join(engine, "plant", "kiln")
     join(engine, "line", "oven", "press")
     join(engine, "spare", "kiln")
@@ -199,7 +199,7 @@ def test_a_deleted_thing_leaves_its_groups(engine: Engine) -> None:
     assert engine.list_things_in_thing_group("plant", recursive=True)["things"] == ["oven"]
 
 
-def test_a_snapshot_job_is_for_who_is_in_the_groups_when_it_is_created() -> None:
+def test_a_snapshot_job_is_for_the_members_at_its_creation() -> None:
     service = Service()
     engine = service.engine
     engine.create_thing_group("plant")
@@ -216,7 +216,7 @@ def test_a_snapshot_job_is_for_who_is_in_the_groups_when_it_is_created() -> None
     assert (service.status("a", "kiln"), service.heard()) == ("QUEUED", [])
 
 
-def test_a_snapshot_job_for_nobody_is_done(engine: Engine) -> None:
+def test_a_snapshot_job_without_things_is_completed(engine: Engine) -> None:
     engine.create_job("a", [f"{ARN}:thinggroup/spare"], "{}")
     assert engine.describe_job("a")["job"]["status"] == "COMPLETED"
     with refused("ResourceNotFound"):
@@ -243,7 +243,7 @@ def test_jobs_by_thing_group(engine: Engine) -> None:
             engine.list_jobs(**wrong)
 
 
-def test_groups_come_back_after_a_restart(tmp_path: Any) -> None:
+def test_groups_survive_a_restart(tmp_path: Any) -> None:
     service = Service(str(tmp_path / "jobs.db"))
     service.engine.create_thing_group("plant")
     service.engine.create_thing_group("hall", "plant")

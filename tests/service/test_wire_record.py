@@ -1,4 +1,4 @@
-"""The record of MQTT messages: requests joined to replies, and its bounds."""
+"""The record of MQTT messages: requests joined to replies, and its limits."""
 
 import json
 
@@ -42,7 +42,7 @@ def test_a_reply_belongs_to_the_request_with_its_topic_and_token() -> None:
     ]
 
 
-def test_without_tokens_replies_come_in_turn_and_others_belong_to_nobody() -> None:
+def test_without_tokens_replies_are_joined_in_order() -> None:
     wire = Wire()
     wire.asks()
     wire.asks()
@@ -51,7 +51,7 @@ def test_without_tokens_replies_come_in_turn_and_others_belong_to_nobody() -> No
     assert wire.told() == [(True, "", 3), (True, "no reply", None), (False, "", None), (False, "", None)]
 
 
-def test_a_request_that_is_sent_again_is_marked() -> None:
+def test_a_repeated_request_is_marked() -> None:
     wire = Wire()
     wire.asks(clientToken="1")
     wire.asks(clientToken="1")
@@ -60,14 +60,14 @@ def test_a_request_that_is_sent_again_is_marked() -> None:
     assert wire.told() == [(True, "", 3), (True, "repeated", 4), (False, "", None), (False, "", None)]
 
 
-def test_other_things_and_topics_of_applications_are_apart() -> None:
+def test_other_things_and_topics_are_not_joined() -> None:
     wire = Wire()
     wire.asks(thing="other")
     wire.asks("kilns/temperature")
     assert wire.told() == [(True, "", None)]
 
 
-def test_payloads_are_shown_whatever_they_are() -> None:
+def test_any_payload_is_shown() -> None:
     wire = Wire()
     for payload in (b"", b"\xff\xfe", b"[1]", b'{"clientToken": 7}', b"[" * 20_000, "Wärme".encode()):
         wire.record.add("kiln", True, TOPIC, payload)
@@ -77,7 +77,7 @@ def test_payloads_are_shown_whatever_they_are() -> None:
     assert wire.record.of("kiln")[4].message.text.endswith("(20000 bytes)")
 
 
-def test_the_record_is_bounded_in_messages_and_bytes() -> None:
+def test_the_record_is_limited_in_messages_and_bytes() -> None:
     wire = Wire()
     for _ in range(wire_record.MAX_MESSAGES + 10):
         wire.record.add("kiln", True, TOPIC, b"{}")

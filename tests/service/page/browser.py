@@ -1,4 +1,4 @@
-"""The live page in headless Chromium, with what a person does there."""
+"""The live page in headless Chromium, with a user's actions."""
 
 import importlib.util
 from collections.abc import Callable
@@ -13,19 +13,19 @@ PATIENCE = 30.0  # seconds
 
 
 def available() -> bool:
-    """Whether Chromium, its driver, Selenium and axe-core are all there."""
+    """Whether Chromium, its driver, Selenium and axe-core are all installed."""
     found = [chromium.find("chromium"), chromium.find("chromedriver"), importlib.util.find_spec("selenium")]
     return all(found) and AXE.exists()
 
 
 class Page:
-    """A browser's one tab. driver: Selenium's."""
+    """A browser's only tab. driver: of Selenium."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
     def open(self, url: str, route: str = "jobs") -> None:
-        """Load the page at a view, and wait until it is live."""
+        """Load a view of the page and wait until it is connected."""
         self.driver.get("about:blank")
         self.driver.get_log("browser")
         self.driver.get(f"{url}/#/{route}")
@@ -42,11 +42,11 @@ class Page:
             raise AssertionError(f"{error}; the page shows:\n{self.text()}") from None
 
     def text(self) -> str:
-        """What the main part shows."""
+        """The text of the main part."""
         return self.script("return document.getElementById('main').innerText")
 
     def sees(self, *texts: str) -> None:
-        """Wait until the main part shows all of these."""
+        """Wait until the main part contains all of these texts."""
         self.until(lambda: all(text in self.text() for text in texts), f"{texts}")
 
     def rows(self) -> list[str]:
@@ -60,7 +60,7 @@ class Page:
         return self.driver.find_element("css selector", selector)
 
     def press(self, text: str) -> None:
-        """Click on a button or link with this text, in the dialog if one is open."""
+        """Click the button or link with this text, in the dialog if one is open."""
         where = "dialog[@open]" if self.script("return document.getElementById('dialog').open") else "body"
         xpath = f"//{where}//*[self::button or self::a][normalize-space()='{text}']"
         self.until(lambda: self.driver.find_elements("xpath", xpath), f"button {text!r}")
@@ -79,11 +79,11 @@ class Page:
         )
 
     def complaints(self) -> list[str]:
-        """What the browser logged as warnings and errors since the page was opened."""
+        """The warnings and errors that the browser has logged since the page was opened."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
     def violations(self) -> list[str]:
-        """What axe-core finds wrong: labels, contrast, roles, structure."""
+        """Accessibility errors found by axe-core: labels, contrast, roles, structure."""
         self.script(AXE.read_text())
         found = self.driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
         return [
@@ -92,7 +92,7 @@ class Page:
         ]
 
     def prefer(self, scheme: str, width: int = 1280) -> None:
-        """Set "dark" or "light", and the width of the window."""
+        """Set the colour scheme, "dark" or "light", and the width of the window."""
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}

@@ -21,7 +21,7 @@ def served(tmp_path: Path) -> Iterator[PageService]:
 
 @pytest.fixture(scope="session")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Page]:
-    """A browser. Without one the test is skipped or, where UJOBS_ALL_CLIENTS is set, as in CI, fails."""
+    """A browser. Without one the test is skipped, or fails if UJOBS_ALL_CLIENTS is set, as in CI."""
     if not browser.available():
         text = "Chromium, its driver, selenium or axe-core is missing: make clients"
         if os.environ.get("UJOBS_ALL_CLIENTS"):

@@ -1,4 +1,4 @@
-"""`ujobs serve` in a thread of this process, so that a test reaches its parts as well as its pages."""
+"""The service in a thread of this process, so that tests can access its parts as well as its pages."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ PATIENCE = 20.0  # seconds
 
 
 class PageService:
-    """service: to be used through `run` only."""
+    """A running service. service: use it only through `run`."""
 
     def __init__(self, folder: Path, options: Options | None = None, port: int = 0, **more: Any) -> None:
         self._loop = asyncio.new_event_loop()
@@ -39,7 +39,7 @@ class PageService:
         return service
 
     def run(self, function: Callable[[Service], Any]) -> Any:
-        """What function gives, called in the service's thread."""
+        """Call the function in the service's thread; returns its result."""
 
         async def call() -> Any:
             return function(self.service)
@@ -53,17 +53,17 @@ class PageService:
         self._loop.close()
 
     def job(self, job_id: str, *things: str, document: Any = None, **options: Any) -> None:
-        """Create a job for things, which are registered when they are not yet."""
+        """Create a job for things, which are created if missing."""
         arns = [self.iot.create_thing(thingName=thing)["thingArn"] for thing in things]
         self.iot.create_job(jobId=job_id, targets=arns, document=json.dumps(document or {"operation": "x"}), **options)
 
     def report(self, job_id: str, thing: str, status: str, **details: str) -> None:
-        """Start the thing's execution, and report a status for it."""
+        """Start the thing's execution and report a status."""
         self.data.start_next_pending_job_execution(thingName=thing)
         self.data.update_job_execution(jobId=job_id, thingName=thing, status=status, statusDetails=details)
 
     def post(self, path: str, body: Any, **headers: str) -> tuple[int, Any]:
-        """The status and the JSON of the answer to an action of the page."""
+        """Send an action of the page; returns the HTTP status and the JSON of the reply."""
         request = urllib.request.Request(
             f"{self.url}/_ujobs/page/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"} | headers
         )
@@ -83,7 +83,7 @@ class PageService:
 
 
 class Stream:
-    """Server-sent events as they come."""
+    """A stream of server-sent events."""
 
     def __init__(self, response: Any) -> None:
         self.headers = response.headers
@@ -101,7 +101,7 @@ class Stream:
         raise EOFError("the stream ended")
 
     def until(self, condition: Callable[[Any], bool]) -> Any:
-        """The first state that meets the condition."""
+        """Wait for a state that meets the condition; returns it."""
         while True:
             name, data = self.event()
             if name == "state" and condition(data):

@@ -1,4 +1,4 @@
-"""The live page in a real browser: what it shows, what can be done on it, and that everybody can use it."""
+"""The live page in a real browser: its content, its actions and its accessibility."""
 
 import json
 import os
@@ -19,7 +19,7 @@ VIEWS = ("jobs", "jobs/j", "jobs/j/kiln-1/1", "things", "things/kiln-1", "wire",
 
 
 def run_all(served: PageService) -> None:
-    """A job with executions of several statuses."""
+    """Create a job with executions in several statuses."""
     served.job("j", *(f"kiln-{number}" for number in range(6)), document={"operation": "x"}, description="All kilns")
     served.report("j", "kiln-0", "SUCCEEDED", progress="3/3")
     served.report("j", "kiln-1", "FAILED", reason="no sensor answers")
@@ -47,7 +47,7 @@ def test_an_execution_shows_its_versions_and_its_timer(served: PageService, page
     assert page.complaints() == []
 
 
-def test_what_a_board_says_is_text(served: PageService, page: Page) -> None:
+def test_board_output_is_shown_as_text(served: PageService, page: Page) -> None:
     served.job("j", "kiln")
     served.report("j", "kiln", "FAILED", reason=MARKUP)
     board = served.run(lambda service: service.page.presence.add_board("kiln"))
@@ -61,7 +61,7 @@ def test_what_a_board_says_is_text(served: PageService, page: Page) -> None:
 
 
 def create_in_form(page: Page, served: PageService, job_id: str, kind: str, **fields: str) -> dict[str, Any]:
-    """The document of a job that is made on the page, in the form for its kind of document."""
+    """Create a job with the page's form for its kind of document; returns the document."""
     served.iot.create_thing(thingName="kiln")
     page.open(served.url, "new")
     page.fill("#job-id", job_id)
@@ -89,7 +89,7 @@ def test_a_job_is_made_from_a_managed_template(served: PageService, page: Page) 
     assert url in json.dumps(document)
 
 
-def test_mistakes_in_a_document_are_named_with_their_line(served: PageService, page: Page) -> None:
+def test_errors_in_a_document_are_shown_with_their_line(served: PageService, page: Page) -> None:
     served.iot.create_thing(thingName="kiln")
     page.open(served.url, "new")
     page.fill("#document", '{\n  "operation": "x",\n  "times": nine\n}')
@@ -102,7 +102,7 @@ def test_mistakes_in_a_document_are_named_with_their_line(served: PageService, p
     page.until(lambda: "jobId" in page.element("#wrong").text, "what the service says")
 
 
-def test_what_is_typed_stays_while_the_page_changes(served: PageService, page: Page) -> None:
+def test_input_is_kept_while_the_page_changes(served: PageService, page: Page) -> None:
     served.iot.create_thing(thingName="kiln")
     page.open(served.url, "new")
     page.fill("#job-id", "half-typed")
@@ -113,7 +113,7 @@ def test_what_is_typed_stays_while_the_page_changes(served: PageService, page: P
     assert page.script("return document.activeElement.id") == "job-id"
 
 
-def test_the_same_is_taught_for_the_aws_cli_and_boto3(served: PageService, page: Page) -> None:
+def test_the_page_shows_the_same_call_for_the_aws_cli_and_boto3(served: PageService, page: Page) -> None:
     served.iot.create_thing(thingName="kiln")
     page.open(served.url, "new")
     page.fill("#job-id", "it-s")
@@ -136,7 +136,7 @@ def test_the_same_is_taught_for_the_aws_cli_and_boto3(served: PageService, page:
     assert words[words.index("--targets") + 1] == calls[0]["targets"][0]
 
 
-def test_cancel_force_and_delete_ask_first_and_then_do_it(served: PageService, page: Page) -> None:
+def test_cancel_force_and_delete_need_a_confirmation(served: PageService, page: Page) -> None:
     served.job("j", "kiln", "other")
     served.report("j", "kiln", "IN_PROGRESS", progress="1/3")
     page.open(served.url, "jobs/j")
@@ -158,7 +158,7 @@ def test_cancel_force_and_delete_ask_first_and_then_do_it(served: PageService, p
     assert page.complaints() == []
 
 
-def test_a_refusal_is_shown_where_it_was_asked_for(served: PageService, page: Page) -> None:
+def test_a_refusal_is_shown_next_to_its_button(served: PageService, page: Page) -> None:
     served.job("j", "kiln")
     page.open(served.url, "jobs/j")
     page.press("Cancel…")
@@ -183,7 +183,7 @@ def test_the_stream_survives_a_restart_of_the_service(tmp_path: Path, page: Page
         second.stop()
 
 
-def test_a_thousand_executions_are_no_trouble(served: PageService, page: Page) -> None:
+def test_the_page_can_show_a_thousand_executions(served: PageService, page: Page) -> None:
     def fill(service: Any) -> None:
         engine = service.engine
         arn = engine.create_thing_group("all")["thingGroupArn"]
@@ -215,7 +215,7 @@ def test_a_board_in_the_same_process_has_its_console_and_its_power(served: PageS
     page.until(lambda: cut == ["kiln"], "the power cut")
 
 
-def test_only_those_with_the_password_act(tmp_path: Path, page: Page) -> None:
+def test_actions_need_the_password(tmp_path: Path, page: Page) -> None:
     served = PageService(tmp_path / "data", Options(password="größer"))
     try:
         served.job("j", "kiln")
@@ -232,7 +232,7 @@ def test_only_those_with_the_password_act(tmp_path: Path, page: Page) -> None:
         served.stop()
 
 
-def test_a_read_only_page_has_no_buttons_for_what_it_refuses(tmp_path: Path, page: Page) -> None:
+def test_a_read_only_page_has_no_action_buttons(tmp_path: Path, page: Page) -> None:
     served = PageService(tmp_path / "data", Options(read_only=True))
     try:
         served.job("j", "kiln")
@@ -245,12 +245,12 @@ def test_a_read_only_page_has_no_buttons_for_what_it_refuses(tmp_path: Path, pag
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_use_every_view(tmp_path: Path, page: Page, scheme: str) -> None:
+def test_every_view_is_accessible(tmp_path: Path, page: Page, scheme: str) -> None:
     served = PageService(tmp_path / "data", faults=True)
     try:
         run_all(served)
         served.run(lambda service: service.record.add("kiln-1", True, "$aws/things/kiln-1/jobs/get", b"{}"))
-        # Colours are all that differs in the dark.
+        # The dark scheme only changes colours.
         for width in (1280, 360) if scheme == "light" else (1280,):
             page.prefer(scheme, width)
             for view in VIEWS:
@@ -280,7 +280,7 @@ def test_the_keyboard_reaches_everything_and_focus_follows_the_view(served: Page
     page.until(lambda: not page.script("return document.getElementById('dialog').open"), "a closed dialog")
 
 
-def test_a_mosquitto_command_of_the_wire_view_does_the_same_again(served: PageService, page: Page) -> None:
+def test_the_mosquitto_command_of_a_message_repeats_it(served: PageService, page: Page) -> None:
     program = mosquitto.find("mosquitto_pub")
     if program is None:
         pytest.skip("mosquitto_pub is not there: make clients")

@@ -1,4 +1,4 @@
-"""What the live page shows, from the engine and from who is connected."""
+"""The content of the live page, from the state of the engine and of the connections."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ NOW = 1_790_000_000.0
 
 
 class Desk:
-    """An engine on a store in memory, with the page's model of it; `now` is its clock."""
+    """An engine with a store in memory, and the page's model of it; `now` is the clock."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -89,7 +89,7 @@ def test_reasons_are_grouped_by_text_and_status_the_most_frequent_first(desk: De
     assert sorted(reasons[0]["things"]) == ["b", "c"]
 
 
-def test_executions_in_progress_and_failed_ones_come_first_and_can_be_had_alone(desk: Desk) -> None:
+def test_running_and_failed_executions_come_first_and_can_be_filtered(desk: Desk) -> None:
     desk.job("j", *"abcd")
     desk.report("a", "j", "SUCCEEDED")
     desk.report("b", "j", "FAILED", reason="no sensor", progress="2/5")
@@ -114,7 +114,7 @@ def test_a_thousand_executions_are_one_page_of_rows_and_right_counts(desk: Desk)
     assert len(desk.view("job", job="j", limit="5000")["executions"]) == 1000
 
 
-def test_the_time_line_says_who_made_each_version(desk: Desk) -> None:
+def test_the_time_line_shows_the_origin_of_each_version(desk: Desk) -> None:
     desk.job("j", "a", timeoutConfig={"inProgressTimeoutInMinutes": 10})
     desk.now += 5
     desk.engine.start_next("a", {"stepTimeoutInMinutes": 1})
@@ -154,7 +154,7 @@ def test_a_thing_says_since_when_it_is_connected_and_why_its_last_connection_end
     assert (thing["connected"], thing["since"], thing["why"]) == (False, NOW + 9, "the client disconnected")
 
 
-def test_what_is_remembered_of_a_thing_is_bounded(desk: Desk) -> None:
+def test_the_data_kept_for_a_thing_is_limited(desk: Desk) -> None:
     desk.job("j", "a")
     board = desk.presence.add_board("a")
     for number in range(MAX_LINES + 5):
@@ -199,7 +199,7 @@ def test_a_new_job_can_have_things_groups_and_managed_templates(desk: Desk) -> N
         ({"view": "jobs", "limit": "many"}, "InvalidRequest"),
     ],
 )
-def test_what_is_not_there_is_an_error(desk: Desk, asked: dict[str, str], error: str) -> None:
+def test_a_missing_object_is_an_error(desk: Desk, asked: dict[str, str], error: str) -> None:
     with pytest.raises(ApiError, match=error):
         desk.model.view(asked)
 

@@ -1,4 +1,4 @@
-"""The live page over HTTP, without a browser: files and their headers, the event stream, actions and who may act."""
+"""The live page over HTTP, without a browser: files, headers, event streams, actions and permissions."""
 
 import json
 import re
@@ -31,20 +31,20 @@ def serving(folder: Path, options: Options) -> Iterator[PageService]:
 
 
 @pytest.mark.parametrize("path", ["/", "/_ujobs/page/page.js", "/_ujobs/page/page.css", "/_ujobs/page/forms.json"])
-def test_files_of_the_page_may_load_nothing_from_elsewhere(served: PageService, path: str) -> None:
+def test_the_page_loads_nothing_from_other_servers(served: PageService, path: str) -> None:
     with urllib.request.urlopen(served.url + path) as response:
         policy = response.headers["Content-Security-Policy"]
         text = response.read().decode()
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    # The names of namespaces are no addresses.
+    # The URL of a namespace is not fetched.
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
     for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
         assert forbidden not in text
 
 
-def test_a_stream_begins_with_what_the_service_is_and_the_state_of_the_view(served: PageService) -> None:
+def test_a_stream_begins_with_the_service_and_the_state_of_the_view(served: PageService) -> None:
     served.job("j", "kiln")
     with served.stream(view="jobs") as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
@@ -71,7 +71,7 @@ def test_things_and_connections_come_as_well(served: PageService) -> None:
         stream.until(lambda state: state["things"][0]["connected"])
 
 
-def test_a_view_of_what_is_not_there_says_so_and_lives_on(served: PageService) -> None:
+def test_a_view_of_a_missing_object_shows_it_once_it_exists(served: PageService) -> None:
     with served.stream(view="job", job="j") as stream:
         stream.until(lambda state: "j" in state.get("error", ""))
         served.job("j", "kiln")
@@ -89,7 +89,7 @@ def test_a_service_that_stops_ends_its_streams(tmp_path: Path) -> None:
         stopping.join()
 
 
-def test_a_browser_that_has_gone_leaves_nothing_behind(served: PageService) -> None:
+def test_a_closed_browser_leaves_no_stream(served: PageService) -> None:
     with served.stream(view="jobs") as stream:
         stream.until(lambda state: True)
         assert served.run(lambda service: len(service.page.changes.streams)) == 1
@@ -134,7 +134,7 @@ def test_a_job_is_created_canceled_and_deleted_as_boto3_does_it(served: PageServ
         ("trouble/throttle", {"thing": "kiln"}, 404, "--faults"),
     ],
 )
-def test_an_action_that_cannot_be_done_says_why(
+def test_a_refused_action_has_a_reason(
     served: PageService, path: str, body: Any, status: int, says: str
 ) -> None:
     answered, reply = served.post(path, body)
@@ -149,7 +149,7 @@ def test_an_action_that_cannot_be_done_says_why(
         {"Origin": "http://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "elsewhere.example"},
     ],
 )
-def test_no_page_of_somebody_else_acts(served: PageService, headers: dict[str, str]) -> None:
+def test_foreign_pages_cannot_act(served: PageService, headers: dict[str, str]) -> None:
     served.job("j", "kiln")
     assert served.post("do/CancelJob", {"jobId": "j"}, **headers)[0] == 403
     assert served.iot.describe_job(jobId="j")["job"]["status"] == "IN_PROGRESS"
@@ -164,7 +164,7 @@ def test_a_link_on_another_site_may_lead_to_the_page_but_no_script_there_reads_i
         urllib.request.urlopen(stream)
 
 
-def test_read_only_means_that_nobody_acts_and_everybody_sees_why(tmp_path: Path) -> None:
+def test_a_read_only_page_refuses_actions_and_says_why(tmp_path: Path) -> None:
     with serving(tmp_path / "data", Options(read_only=True)) as served:
         served.job("j", "kiln")
         status, reply = served.post("do/CancelJob", {"jobId": "j"})
@@ -174,7 +174,7 @@ def test_read_only_means_that_nobody_acts_and_everybody_sees_why(tmp_path: Path)
             assert "--page-password" in stream.event()[1]["readOnly"]
 
 
-def test_a_password_lets_those_act_who_know_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_actions_need_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "_WRONG_PASSWORD_DELAY", 0.0)
     with serving(tmp_path / "data", Options(password="größer")) as served:
         served.job("j", "kiln")
@@ -206,13 +206,13 @@ def test_the_power_of_a_board_in_this_process_can_be_cut(served: PageService) ->
         ("{}", {}),
     ],
 )
-def test_text_that_is_not_json_is_said_to_be_wrong_where(served: PageService, text: str, found: dict[str, Any]) -> None:
+def test_invalid_json_is_reported_with_its_line(served: PageService, text: str, found: dict[str, Any]) -> None:
     assert served.post("check", {"text": text}) == (200, found)
 
 
 def test_forms_are_there_for_the_built_in_handlers_with_members_that_their_pages_have() -> None:
     handlers = {path.stem for path in (REPOSITORY / "lib" / "ujobs" / "handlers").glob("[a-z]*.py")}
-    # AWS's own documents come from its managed templates.
+    # The page creates AWS's own documents from managed templates.
     assert {form["operation"] for form in FORMS} == handlers - {"steps"}
     for form in FORMS:
         page = (REPOSITORY / "docs" / "handlers" / f"{form['operation']}.md").read_text()

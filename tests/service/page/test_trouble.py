@@ -1,4 +1,4 @@
-"""Wire and Trouble of the live page with a device on the other end of the wire."""
+"""The views "wire" and "trouble" of the live page, with a connected device."""
 
 import json
 import queue
@@ -18,7 +18,7 @@ HOLD = 0.3  # seconds
 
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageService]:
-    """The service with `--faults`, which holds replies back for a moment only."""
+    """The service with `--faults`; it holds back replies for a moment only."""
     monkeypatch.setattr(trouble, "_HOLD", HOLD)
     found = PageService(tmp_path / "data", faults=True)
     yield found
@@ -56,7 +56,7 @@ class Device:
 
 @pytest.fixture
 def device(served: PageService) -> Iterator[Device]:
-    """The thing "kiln", which has a job."""
+    """The thing "kiln" with one job."""
     served.job("j", "kiln")
     found = Device(served.service.ports["mqtt"], "kiln")
     yield found
@@ -67,7 +67,7 @@ def cause(served: PageService, fault: str) -> None:
     assert served.post(f"trouble/{fault}", {"thing": "kiln"}) == (200, {})
 
 
-def test_the_wire_shows_requests_with_their_replies_and_what_was_refused(served: PageService, device: Device) -> None:
+def test_the_wire_view_shows_requests_with_replies_and_refusals(served: PageService, device: Device) -> None:
     device.ask("start-next", clientToken="1")
     device.hear()
     device.ask("j/update", clientToken="2", status="SUCCEEDED", expectedVersion=7)
@@ -104,7 +104,7 @@ def test_throttled_requests_are_rejected_three_times(served: PageService, device
     assert heard[0][1]["clientToken"] == "0"
 
 
-def test_a_lost_reply_was_to_a_request_that_counts(served: PageService, device: Device) -> None:
+def test_a_request_whose_reply_is_lost_is_carried_out(served: PageService, device: Device) -> None:
     cause(served, "lose")
     device.ask("start-next", clientToken="1")
     device.ask("get", clientToken="2")
@@ -114,7 +114,7 @@ def test_a_lost_reply_was_to_a_request_that_counts(served: PageService, device: 
         assert [message["mark"] for message in stream.until(lambda state: True)["messages"]] == ["no reply", "", ""]
 
 
-def test_held_replies_come_late_and_in_order(served: PageService, device: Device) -> None:
+def test_held_replies_arrive_late_and_in_order(served: PageService, device: Device) -> None:
     cause(served, "hold")
     device.ask("start-next", clientToken="1")
     device.ask("get", clientToken="2")
@@ -134,7 +134,7 @@ def test_a_step_can_be_timed_out_now(served: PageService, device: Device) -> Non
     assert execution["status"] == "TIMED_OUT"
 
 
-def test_the_page_learns_what_each_fault_is_and_should_lead_to(served: PageService) -> None:
+def test_each_fault_has_a_title_and_an_expected_reaction(served: PageService) -> None:
     with served.stream(view="things") as stream:
         _, hello = stream.event()
     assert set(hello["faults"]) == {"hold", "lose", "throttle", "cut", "time-out"}

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -29,6 +30,7 @@ LOCAL_REGION = "us-east-1"
 LOCAL_KEY = "test"  # access key and secret; of MiniStack's root user, if it checks them
 _CA_PATHS = ("/ca.pem", "/_ministack/iot/ca.pem")  # of `ujobs serve`, of MiniStack
 _TIMEOUT = 10  # seconds
+_MODELS = botocore.session.Session().get_component("data_loader")  # shared, because loading models takes longest
 
 
 class CloudError(Exception):
@@ -44,7 +46,9 @@ def client(
     profile: as in boto3; None for the defaults of its configuration. Raises CloudError.
     """
     with one_line_errors():
-        session = boto3.Session(profile_name=profile, region_name=region)
+        core = botocore.session.Session(profile=profile)
+        core.register_component("data_loader", _MODELS)
+        session = boto3.Session(botocore_session=core, region_name=region)
         options: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 3}, "connect_timeout": _TIMEOUT}
         local: dict[str, Any] = {}
         if endpoint_url is not None and is_local(endpoint_url):

@@ -16,7 +16,7 @@ from ujobs_tools.service import limits
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.guard import guard
-from ujobs_tools.service.http_model import Operations, service_of
+from ujobs_tools.service.http_model import all_operations, service_of
 from ujobs_tools.service.http_operations import handlers, not_implemented, says_nothing, unsupported
 from ujobs_tools.service.objects import Objects
 from ujobs_tools.service.page.routes import Page
@@ -40,7 +40,7 @@ def make_app(
 ) -> web.Application:
     """The aiohttp application. endpoint: returns the "host:port" that devices connect to, for DescribeEndpoint.
     objects: the files of streams. page: the live page. names: this server's host names, see `guard`."""
-    operations = Operations()
+    operations = all_operations()
     table = handlers(engine, authority, endpoint, objects.contents)
 
     async def aws(request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 Both services use the rest-json protocol. `iot` and `iot-jobs-data` share some paths; the credential scope in a
 request's signature says which service is meant. Signatures are not checked."""
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -140,3 +141,9 @@ class Operations:
                 if in_path is not None:
                     return operation, in_path
         raise ApiError("UnknownOperation", f"{method} {path} is not an operation of {service or 'any service here'}.")
+
+
+@functools.cache
+def all_operations() -> Operations:
+    """The operations; their models take a while to load, so this happens once."""
+    return Operations()

@@ -23,7 +23,7 @@ from aiohttp import web
 from ujobs_tools.service import limits
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError, invalid, not_found
-from ujobs_tools.service.http_model import CONTROL, Operations
+from ujobs_tools.service.http_model import CONTROL, all_operations
 from ujobs_tools.service.http_operations import not_implemented
 from ujobs_tools.service.page.presence import Presence
 from ujobs_tools.service.page.read_model import ReadModel
@@ -96,7 +96,7 @@ class Page:
         self._options = options
         self._about = about
         self._faults = faults
-        self._operations = Operations()
+        self._operations = all_operations()
         self._handlers: Mapping[tuple[str, str], Callable[..., Any]] = {}
         self._stopping = False
 
