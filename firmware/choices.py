@@ -1,4 +1,4 @@
-"""Several Wi-Fi networks and hosts: tried in the order of the settings, but the one that worked last comes first.
+"""Several Wi-Fi networks and hosts: tried in the order of the settings, but the last one that worked comes first.
 
 `/wifi.last` and `/host.last` name that one; they are written only when it changes.
 """
@@ -29,7 +29,7 @@ def joined(network: "tuple[str, str]") -> None:
 
 
 def take_turns(link, hosts: "list[str]") -> None:
-    """Make an ujobs Link try these hosts in turn, beginning with the first: the next one after each failure."""
+    """Make an ujobs Link try these hosts in turn, starting with the first; each failure selects the next one."""
     connect = link.connect
     at = 0
 

@@ -23,7 +23,7 @@ class Watchdog:
         self._timer = machine.WDT(timeout=int(seconds * 1000))
 
     async def run(self) -> None:
-        """Feed it, forever."""
+        """Feed the watchdog forever."""
         while True:
             self._timer.feed()
             await asyncio.sleep(self._period)

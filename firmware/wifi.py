@@ -1,4 +1,4 @@
-"""Wi-Fi: join with a timeout, and rejoin after the access point was away.
+"""Wi-Fi: join with a timeout, and rejoin after an outage of the access point.
 
 Built on MicroPython's `network`. The ESP32 retries automatically and reports "connecting" meanwhile, whatever the last
 failure was. The status at the end of the wait therefore says little: the most specific reason seen during the wait is

@@ -1,1 +1,1 @@
-"""Breaks what the promises of docs/reliability.md must survive; `python -m ujobs_lab.faults`, see __main__."""
+"""Fault injection: checks the promises of docs/reliability.md; run by `python -m ujobs_lab.faults`, see __main__."""

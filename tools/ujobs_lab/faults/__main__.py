@@ -1,4 +1,4 @@
-"""`python -m ujobs_lab.faults`: what `make faults` runs; one command a kind of fault."""
+"""`python -m ujobs_lab.faults`, run by `make faults`: one command for each type of fault."""
 
 from typing import Annotated
 
@@ -10,16 +10,16 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def main() -> None:
-    """Break what must not break, and say how often it was tried and what came of it."""
+    """Inject faults, and print the number of test cases and failures."""
 
 
 @app.command()
 def power(
-    sample: Annotated[int | None, typer.Option(help="Do only so many of all tries, chosen at random.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything that is chosen at random.")] = 1,
-    only: Annotated[str | None, typer.Option(help="Tries by first words; prints all of a single one.")] = None,
+    sample: Annotated[int | None, typer.Option(help="Number of test cases, chosen at random. Default: all.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 1,
+    only: Annotated[str | None, typer.Option(help="First words of test cases; one alone prints its log.")] = None,
 ) -> None:
-    """Cut the power at every flash operation and message of a session of jobs; exit code 0 only if all is kept."""
+    """Cut the power at every flash operation and message of a session. Exit code 0: all promises were kept."""
     from .power import run
 
     raise typer.Exit(run(Console(), sample, seed, only))

@@ -19,9 +19,9 @@ _RESTARTS = 2  # of the service
 
 
 def run(seed: int, boards: int, span: float = 8.0) -> list[Outcome]:
-    """One round with so many boards; return what became of each. The faults of each are told in words.
+    """Run one round with so many boards; return their outcomes, with the faults of each in words.
 
-    span: seconds in which everything is killed that will be.
+    span: seconds within which boards and service are killed.
     """
     chosen = random.Random(seed)
     names = [f"{'tls' if number % 3 == 0 else 'plain'}-{number}" for number in range(boards)]

@@ -41,13 +41,13 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 """Random faults by name; the seed of each session decides when and where they occur."""
 
-_SEEDS = 200  # sessions of each profile without a sample
-_ROUNDS = 5  # of power and link at once on real sockets, 6 boards each
+_SEEDS = 200  # sessions of each profile, unless a sample is given
+_ROUNDS = 5  # rounds of power and link faults on real sockets, 6 boards each
 _SHOWN = 5  # failures shown in full
 
 
 def cuts(up: int, down: int) -> dict[str, list[dict[str, Any]]]:
-    """Every cut of a session of so many bytes, by kind."""
+    """Every cut of a session of so many bytes, by type of cut."""
     kinds = {}
     for direction, size, name in (("up", up, "from the board"), ("down", down, "to the board")):
         for noticed, how in ((True, "reset"), (False, "half-open")):
@@ -56,7 +56,7 @@ def cuts(up: int, down: int) -> dict[str, list[dict[str, Any]]]:
 
 
 def plan(sample: int | None, seed: int) -> dict[str, list[dict[str, Any]]]:
-    """The sessions to run in memory, by kind; see `run`."""
+    """The sessions to run in memory, by type of fault; see `run`."""
     chosen = random.Random(seed)
     whole = sessions.run([{"seed": seed}])[0]
     plans = {"nothing wrong": [whole.faults]}
@@ -72,10 +72,9 @@ def plan(sample: int | None, seed: int) -> dict[str, list[dict[str, Any]]]:
 
 
 def run(sample: int | None, seed: int) -> int:
-    """Try everything, print a table; return the number of failures.
+    """Run all sessions and print a table; return the number of failures.
 
-    sample: sessions of each kind; None: every cut, and 200 sessions of each profile. seed: which ones, and of what
-    happens in each profile.
+    sample: sessions of each type; None: every cut, and 200 sessions of each profile. seed: of all random choices.
     """
     table = Table("the link", "tried", "failed", "seconds")
     failures: list[sessions.Outcome | real.Outcome] = []
@@ -103,10 +102,10 @@ def run(sample: int | None, seed: int) -> int:
 
 
 def main(
-    sample: Annotated[int | None, typer.Option(min=1, help="Sessions of each kind; all when left out.")] = None,
-    seed: Annotated[int, typer.Option(help="Which of them, and what happens in them.")] = 1,
+    sample: Annotated[int | None, typer.Option(min=1, help="Sessions of each type. Default: all.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 1,
 ) -> None:
-    """Break the link in every way and print what failed."""
+    """Inject link faults of every type, and print the failures."""
     sys.exit(bool(run(sample, seed)))
 
 

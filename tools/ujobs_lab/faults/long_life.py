@@ -1,7 +1,7 @@
-"""`make long-life`, `python -m ujobs_lab.faults.long_life`: a year of a board's life on MicroPython, in fast time.
+"""`make long-life`, `python -m ujobs_lab.faults.long_life`: a soak test that simulates a year of a board.
 
-The life is on_board/long_life.py. What the program holds at the end must be what it held after its first jobs. A month
-of it is lived with 32-bit words as well, where ticks_ms() and asyncio's clock wrap around every 12.4 days.
+The program is on_board/long_life.py, on MicroPython. The memory in use at the end must be what it was after the first
+jobs. A month also runs with 32-bit words, with which ticks_ms() and asyncio's clock wrap around every 12.4 days.
 """
 
 import json
@@ -28,19 +28,19 @@ _HEAP = "4m"
 _NAMES = ("days", "jobs", "progress_updates", "reconnects", "wraps", "held")
 _ON_32_BITS = Path(__file__).parents[1] / "bench" / "javascript" / "life.mjs"
 
-# Figures after the first jobs, after each month and at the end, by name; `held`: bytes of heap.
+# Results after the first jobs, after each month and at the end, by name; `held`: bytes of heap.
 Figures = list[dict[str, float]]
 
 
 def live(days: int) -> Figures:
-    """Live on the Linux port. Raises subprocess.CalledProcessError when the board did not survive."""
+    """Run on the unix port. Raises subprocess.CalledProcessError if the program fails."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
     environment["MICROPYPATH"] = ":".join(map(str, (umqtt.find()[0], REPOSITORY / "lib", ON_BOARD, DEVICE, ".frozen")))
     return _figures([find_micropython(), "-X", f"heapsize={_HEAP}", ON_BOARD / "long_life.py", str(days)], environment)
 
 
 def live_on_32_bits(days: int) -> Figures:
-    """Live on the webassembly port. Raises subprocess.CalledProcessError as well."""
+    """Run on the webassembly port. Raises subprocess.CalledProcessError if the program fails."""
     with tempfile.TemporaryDirectory(prefix="ujobs-long-life-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
@@ -50,7 +50,7 @@ def live_on_32_bits(days: int) -> Figures:
 
 
 def _figures(command: list[str | Path], environment: dict[str, str]) -> Figures:
-    # What goes wrong for the jobs is on stderr, too: only of use when the life itself ends early.
+    # stderr also has the errors of jobs, so show it only if the program fails.
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
         if result.returncode:
@@ -61,20 +61,20 @@ def _figures(command: list[str | Path], environment: dict[str, str]) -> Figures:
 
 
 def main(
-    days: Annotated[int, typer.Option(help="How long, in the board's time.")] = 365,
-    days_on_32_bits: Annotated[int, typer.Option(help="The same with 32-bit words, which are slow; 0: not.")] = 30,
+    days: Annotated[int, typer.Option(help="Simulated days.")] = 365,
+    days_on_32_bits: Annotated[int, typer.Option(help="Simulated days with 32-bit words, a slow run. 0: none.")] = 30,
 ) -> None:
-    """Live, show the figures, and end with exit code 0 only if nothing has grown."""
+    """Run, and print the results. Exit code 0: the memory in use did not grow."""
     grown = _show("64-bit words", live(days))
     if not days_on_32_bits or not shutil.which("node") or not PACKAGES.exists():
-        print("not lived with 32-bit words: that needs Node.js with npm, and `make long-life`")
+        print("no run with 32-bit words: install Node.js with npm, then run `make long-life`")
     else:
         grown = max(grown, _show("32-bit words", live_on_32_bits(days_on_32_bits)))
     raise typer.Exit(1 if grown > _MARGIN else 0)
 
 
 def _show(title: str, found: Figures) -> float:
-    """Show the figures; return by how many bytes the memory in use has grown."""
+    """Print the results; return the growth of the memory in use, bytes."""
     table = Table("days", "jobs", "progress updates", "connections", "packet id wrapped", "bytes held", title=title)
     for figures in found:
         table.add_row(*(f"{figures[name]:.0f}" for name in _NAMES))

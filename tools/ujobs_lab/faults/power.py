@@ -26,15 +26,15 @@ from ujobs_tools.board.interpreter import compile_module, find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
 
 _PROGRAMS = Path(__file__).parent / "on_board"
-_HEAP = "48m"  # also the memory that a misbehaving handler exhausts
+_HEAP = "48m"  # a misbehaving handler exhausts this memory
 _SILENCE = 60  # seconds without output after which a process counts as hung; a case takes some 20 ms
-_ROUNDS = 2  # of the session, on one flash
-_PAIRS = 100  # pairs of cuts for each kind of job
-_SHOWN = 10  # failed cases that are shown in full
+_ROUNDS = 2  # rounds of the session on the same flash
+_PAIRS = 100  # pairs of cuts for each type of job
+_SHOWN = 10  # failed cases shown in full
 _CHECKS = ("once", "twice", "late", "damaged", "hostile", "cancel")
-_WEAR_BLOCKS = 512  # 2 MB, what a 4 MB ESP32 has for files
+_WEAR_BLOCKS = 512  # 2 MB, as a 4 MB ESP32 has for files
 _WEAR_JOBS = 1000
-_CYCLES = 100_000  # erases that NOR flash is specified for
+_CYCLES = 100_000  # specified number of erases of NOR flash
 _JOBS_A_YEAR = 60 * 24 * 365
 
 
@@ -71,7 +71,7 @@ def run(console: Console, sample: int | None, seed: int, only: str | None) -> in
 
 
 def compile_library(folder: Path) -> None:
-    """Put lib/ujobs and umqtt.simple into a folder as .mpy, as a board has them: a reset imports them again."""
+    """Compile lib/ujobs and umqtt.simple into a folder as .mpy, because every reset imports them again."""
     library = REPOSITORY / "lib"
     client = umqtt.find()[0]
     for root, path in [*((library, path) for path in library.rglob("*.py")), (client, client / "umqtt" / "simple.py")]:
@@ -129,7 +129,7 @@ def _run_part(folder: Path, options: dict[str, object]) -> list[Try]:
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Yield the lines that a process prints. Raises TimeoutError when it prints nothing for too long."""
+    """Yield the lines that a process prints. Raises TimeoutError if it prints nothing for too long."""
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
     rest = b""

@@ -1,4 +1,4 @@
-"""A TCP proxy on 127.0.0.1 that spoils what passes through it."""
+"""A TCP proxy on 127.0.0.1 that injects faults into its connections."""
 
 import contextlib
 import socket
@@ -10,11 +10,11 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Profile:
-    """What happens to connections; nothing by default.
+    """The faults of connections; none by default.
 
-    up, down: bytes from and to the client after which a connection breaks, None for never. connections: how many of the
-    first ones are affected by that. silent: they break without notice: they stay open, but nothing passes any more.
-    piece: most bytes passed on at a time. pause: seconds between two pieces.
+    up, down: bytes from and to the client after which a connection breaks, None: never. connections: number of the
+    first connections that this affects. silent: connections break without notice: they stay open, but pass no more
+    bytes. piece: maximum bytes passed on at a time. pause: seconds between two pieces.
     """
 
     up: int | None = None
@@ -26,7 +26,7 @@ class Profile:
 
 
 class Proxy:
-    """Passes connections on to a port of this machine, in threads of its own, between `with` and its end.
+    """Forwards connections to a port of this machine, in its own threads, until the end of `with`.
 
     port: where it listens.
     """
@@ -44,7 +44,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The first thread is the one that adds to both lists.
+        # The first thread adds to both lists, so join it first.
         _break(self._listener)
         self._threads[0].join()
         for connection in self._sockets:
@@ -78,7 +78,7 @@ class Proxy:
                 thread.start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, budget: int | None, silence: threading.Event) -> None:
-        """Pass bytes on in one direction until there are no more, or `budget` of them have passed."""
+        """Forward bytes in one direction until the connection ends, or `budget` bytes have passed."""
         with contextlib.suppress(OSError):
             while data := source.recv(self._profile.piece):
                 if silence.is_set():
@@ -96,6 +96,6 @@ class Proxy:
 
 
 def _break(connection: socket.socket) -> None:
-    """End a connection in both directions, also for a thread that waits for it."""
+    """End a connection in both directions; threads that wait for it continue."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

@@ -1,6 +1,6 @@
-"""Real processes to break: `ujobs serve`, and agents on MicroPython behind proxies; and who judges them afterwards.
+"""Real processes for fault injection: `ujobs serve`, agents on MicroPython behind proxies, and their checker.
 
-The judge is the service's own record of every execution, and the files in which the handlers note what they did.
+The checker uses the service's own record of every execution, and the files in which handlers record their effects.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _EFFECTS = {"quick": [""], "long": [""], "steps": [" 0", " 1", " 2", " 3", " 4"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """faults: what was done to the board, in words. wrong: broken promises. log: what the board printed."""
+    """faults: the injected faults, in words. wrong: broken promises. log: what the board printed."""
 
     faults: str
     wrong: list[str]
@@ -35,7 +35,7 @@ class Outcome:
 
 
 class Service:
-    """`ujobs serve` on a folder, always on the same ports, between `with` and its end. found: what its ready file says.
+    """`ujobs serve` on a folder, always on the same ports, until the end of `with`. found: content of its ready file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,7 +53,7 @@ class Service:
         self._stack.close()
 
     def restart(self) -> None:
-        """Kill it at once, and start it again on its data."""
+        """Kill it, and start it again with its data."""
         assert self._process is not None
         kill_group(self._process)
         self._start()
@@ -71,10 +71,10 @@ class Service:
 
 
 class Board:
-    """An agent on MicroPython with its four jobs, between `with` and its end.
+    """An agent on MicroPython with its four jobs, until the end of `with`.
 
-    name: thing name; one that begins with "tls" connects with TLS. folder: where all that is its own is kept.
-    kills: how often its power was cut.
+    name: thing name; names that begin with "tls" connect with TLS. folder: for all its files. kills: number of power
+    cuts.
     """
 
     def __init__(self, name: str, folder: Path, service: Service, profile: Profile) -> None:
@@ -100,22 +100,22 @@ class Board:
         self._stack.close()
 
     def cut_power(self) -> None:
-        """Kill it at once, and switch it on again."""
+        """Cut its power, and switch it on again."""
         assert self._process is not None
         kill_group(self._process)
         self.kills += 1
         self._start()
 
     def worked(self) -> bool:
-        """Whether a handler has done something."""
+        """Whether a handler has had an effect."""
         return (self.folder / "effects").exists()
 
     def ended(self) -> bool:
-        """Whether all of its jobs have."""
+        """Whether all of its jobs have ended."""
         return all(self._status(operation) in TERMINAL for operation in _STATUSES)
 
     def judge(self, faults: str) -> Outcome:
-        """What the service and the handlers say of it. faults: for the Outcome."""
+        """Compare the records of the service and of the handlers. faults: for the Outcome."""
         wrong = []
         for operation, expected in _STATUSES.items():
             status = self._status(operation)
@@ -127,7 +127,7 @@ class Board:
                 wrong.append(f"{operation} went through {history}")
         done = (self.folder / "effects").read_text().splitlines() if self.worked() else []
         wanted = {f"{self.name}-{operation}{step}" for operation, steps in _EFFECTS.items() for step in steps}
-        # What a handler was at when the power was cut is done once more, and nothing else.
+        # Only the step that a power cut interrupted may be repeated.
         if set(done) != wanted or len(done) > len(wanted) + self.kills:
             wrong.append(f"with {self.kills} power cuts handlers did {done}")
         return Outcome(faults, wrong, (self.folder / "log").read_text(errors="replace").splitlines())

@@ -1,6 +1,6 @@
-"""Link faults on real sockets: boards under each fault profile, and the service killed while they work.
+"""Link faults on real sockets: boards under each fault profile, while the service is killed.
 
-`ujobs serve` is killed with SIGKILL and started again on its data; what came of it, real.Board.judge() says.
+`ujobs serve` is killed with SIGKILL and started again with its data; real.Board.judge() checks the results.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ PROFILES = {
 
 
 def run(names: Sequence[str]) -> list[Outcome]:
-    """Let the things named, some of PROFILES, work at the same time; return what became of each."""
+    """Run one thing for each of these PROFILES at the same time; return their outcomes."""
     with tempfile.TemporaryDirectory(prefix="ujobs-link-") as place, contextlib.ExitStack() as stack:
         service = stack.enter_context(Service(Path(place)))
         boards = [stack.enter_context(Board(name, Path(place) / name, service, PROFILES[name])) for name in names]
-        # When the first work is done, which is early for some and late for others.
+        # Kill it after the first effect, which is early for some boards and late for others.
         with contextlib.suppress(NotReady):
             wait_until(lambda: any(board.worked() for board in boards), "work", _PATIENCE)
         service.restart()

@@ -17,15 +17,15 @@ from ujobs_tools.testing.on_micropython import DEVICE
 PROGRAMS = Path(__file__).with_name("on_board")
 """Programs that run on MicroPython."""
 
-_HEAP = "8m"  # broker, cloud and their notes are on it as well
-_BATCH = 100  # sessions a process: one that hangs or dies takes no more of them along
-_TIMEOUT = 120  # seconds a batch
+_HEAP = "8m"  # includes broker, cloud and their records
+_BATCH = 100  # sessions per process: the loss if one hangs or crashes
+_TIMEOUT = 120  # seconds per batch
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """faults: the session's arguments, which replay it. wrong: broken promises. up, down: bytes from and to the board.
-    log: what the board said, when something is wrong."""
+    """faults: the session's arguments, with which it can be repeated. wrong: broken promises. up, down: bytes from and
+    to the board. log: the board's output, if something is wrong."""
 
     faults: dict[str, Any]
     wrong: list[str]
@@ -57,6 +57,6 @@ def _run_batch(plan: Sequence[dict[str, Any]]) -> list[Outcome]:
     answers = [json.loads(line[2:]) for line in printed.splitlines() if line.startswith("= ")]
     outcomes = [Outcome(faults, **answer) for faults, answer in zip(plan, answers, strict=False)]
     if len(answers) < len(plan):
-        # The first without an answer is the one to blame; the others of its batch were not tried, which counts too.
+        # The first session without a result failed. The others of its batch did not run, which is a failure as well.
         outcomes += [Outcome(faults, [f"MicroPython: {end}"]) for faults in plan[len(answers) :]]
     return outcomes

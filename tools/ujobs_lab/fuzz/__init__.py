@@ -1,1 +1,1 @@
-"""The tests of tests/fuzz with input that is chosen by coverage, by atheris, for as long as one likes."""
+"""Runs the tests of tests/fuzz with inputs that atheris chooses by coverage, for any length of time."""

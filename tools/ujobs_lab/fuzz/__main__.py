@@ -1,4 +1,4 @@
-"""`python -m ujobs_lab.fuzz`: what `make fuzz` runs; the tests of tests/fuzz, one process each, on all processors."""
+"""`python -m ujobs_lab.fuzz`, run by `make fuzz`: the tests of tests/fuzz, one process each, on all processors."""
 
 import ast
 import os
@@ -22,18 +22,18 @@ from ujobs_lab import REPOSITORY
 
 _TESTS = REPOSITORY / "tests" / "fuzz"
 _KEPT = REPOSITORY / "build" / "fuzz"
-_SLOWEST = 30  # seconds for one input, after which it counts as hung
+_SLOWEST = 30  # seconds after which an input counts as hung
 _MEMORY = 1024  # MB
-_GRACE = 60  # seconds for start and end of a process
-_SEEDS = 20  # random inputs to begin with
+_GRACE = 60  # seconds for the start and end of a process
+_SEEDS = 20  # random inputs at the start
 _SEED_BYTES = 2000
-_SHOWN = 40  # lines of a process that failed
+_SHOWN = 40  # lines shown of a failed process
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one test. inputs: how many it was given. coverage: branches of the library that they reached.
-    failed: what it printed, when it failed."""
+    """The outcome of one test. inputs: their number. coverage: branches of the library that they reached. failed: the
+    output, if the test failed."""
 
     test: str
     inputs: int
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def find_tests() -> list[str]:
-    """All fuzz tests, as MODULE::TEST."""
+    """The names of all fuzz tests, as MODULE::TEST."""
     return [
         f"{file.stem}::{node.name}"
         for file in sorted(_TESTS.glob("test_*.py"))
@@ -57,7 +57,7 @@ def _is_given(function: ast.FunctionDef) -> Iterator[bool]:
 
 
 def fuzz(test: str, seconds: int, seed: int) -> Outcome:
-    """Give a test inputs for so many seconds, or until it fails; the input that did is kept."""
+    """Run a test for so many seconds, or until it fails; the failing input is kept."""
     corpus = _KEPT / test.replace("::", "-")
     corpus.mkdir(parents=True, exist_ok=True)
     source = random.Random(seed)
@@ -71,7 +71,7 @@ def fuzz(test: str, seconds: int, seed: int) -> Outcome:
 
 def _run(test: str, *options: str, timeout: int) -> Outcome:
     command = [sys.executable, "-m", "ujobs_lab.fuzz.target", *test.split("::"), *options]
-    # What the tests put into temporary folders goes with this one: libFuzzer does not let them clean up.
+    # A folder for the temporary files of the tests, because libFuzzer does not let them clean up.
     with tempfile.TemporaryDirectory() as folder:
         try:
             result = subprocess.run(
@@ -91,12 +91,12 @@ def _run(test: str, *options: str, timeout: int) -> Outcome:
 
 
 def main(
-    seconds: Annotated[int, typer.Option(help="How long each test is given inputs.")] = 60,
-    only: Annotated[str, typer.Option(help="Only tests whose name has this in it.")] = "",
-    seed: Annotated[int, typer.Option(help="Of the random choices.")] = 1,
-    again: Annotated[Path | None, typer.Option(help="A kept input, for the one test that `--only` names.")] = None,
+    seconds: Annotated[int, typer.Option(help="Seconds for each test.")] = 60,
+    only: Annotated[str, typer.Option(help="Only tests whose name contains this.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed of the random choices.")] = 1,
+    again: Annotated[Path | None, typer.Option(help="Repeat this kept input with the test that --only names.")] = None,
 ) -> None:
-    """Fuzz everything that comes from outside; exit code 0 only when no test failed."""
+    """Run the fuzz tests. Exit code 0: no test failed."""
     console = Console()
     tests = [test for test in find_tests() if only in test]
     if not tests or (again and len(tests) > 1):

@@ -1,9 +1,9 @@
-"""One fuzz test in a process of its own; ujobs_lab.fuzz starts it. Arguments: MODULE, TEST, then libFuzzer's own.
+"""One fuzz test in its own process; ujobs_lab.fuzz starts it. Arguments: MODULE, TEST, then libFuzzer's options.
 
-The library is loaded with atheris's instruments in it, everything else without. The process ends at the first input
-that fails the test, as libFuzzer does, after printing what the test was given.
+Only the library is loaded with atheris's instrumentation. As usual with libFuzzer, the process ends at the first input
+that fails the test, after printing that input.
 """
-# Only `make fuzz` installs atheris, and what it is made of is not all in Python.
+# Only `make fuzz` installs atheris, and parts of it are not Python.
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 
 import importlib
@@ -16,7 +16,7 @@ import atheris
 
 from ujobs_lab import REPOSITORY
 
-_SHOWN = 2000  # characters of each value
+_SHOWN = 2000  # characters shown of each value
 _FOLDERS = (
     "lib", "tests/shims", "tests/device", "tools/ujobs_lab/on_board", "tools/ujobs_tools/testing/device",
     "tests/fuzz", "",
@@ -26,7 +26,7 @@ _FOLDERS = (
 def fuzz(module_name: str, test_name: str, options: list[str]) -> None:
     """Never returns: libFuzzer ends the process. options: libFuzzer's."""
     sys.path[:0] = [str(REPOSITORY / folder) for folder in _FOLDERS]
-    # Makes CPython look like the board.
+    # The shims that make CPython behave like a board.
     runpy.run_path(str(REPOSITORY / "tests" / "conftest.py"))
     _load_library()
     module = importlib.import_module(module_name)
@@ -56,7 +56,7 @@ def fuzz(module_name: str, test_name: str, options: list[str]) -> None:
 
 
 def _load_library() -> None:
-    # All of it: the agent lets go of modules that it loads itself, and would load them instrumented ever again.
+    # Load everything now: the agent unloads some modules, and would instrument them again at each import.
     with atheris.instrument_imports(include=["ujobs", "firmware"]):
         for found in pkgutil.walk_packages(importlib.import_module("ujobs").__path__, "ujobs."):
             importlib.import_module(found.name)

@@ -1,1 +1,1 @@
-"""Puts faults into the library and the firmware, one at a time, and counts those that the tests notice."""
+"""Mutation testing: puts faults into the library and the firmware, and counts those that the tests detect."""

@@ -1,9 +1,9 @@
-"""`make mutants`: puts faults into the library and the firmware, one at a time, chosen by a seed, and prints those that
-the tests do not notice, and the share noticed in each module.
+"""`make mutants`: puts faults into the library and the firmware, one at a time, chosen by a seed. Prints the faults
+that the tests do not detect, and the share of detected faults in each module.
 
-Tests of the library run on CPython, only those that run the faulty line, nearest first. Tests of the firmware run on
-the virtual board. A fault in a line that no test runs is not noticed. Faults that break no promise are in
-harmless.toml, with the reason."""
+Tests of the library run on CPython: only those that run the faulty line, the nearest first. Tests of the firmware run
+on the virtual board. A fault in a line that no test runs counts as not detected. Faults that break no promise are
+listed in harmless.toml, with the reason."""
 
 import random
 import tempfile
@@ -29,11 +29,11 @@ _PLACES = ("lib/ujobs", "firmware", "boot.py", "main.py")
 
 def main(
     count: Annotated[int, typer.Option(help="Faults to try.")] = 120,
-    seed: Annotated[int, typer.Option(help="Chooses other faults.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of faults.")] = 1,
     only: Annotated[str, typer.Option(help="Only in modules whose path contains this.")] = "",
     workers: Annotated[int, typer.Option(help="Faults tried at the same time.")] = 2,
 ) -> None:
-    """Exit with 1 when less than 95 % of the faults are noticed."""
+    """Exit code 1: less than 95 % of the faults are detected."""
     console = Console(highlight=False)
     chosen = choose(count, seed, only)
     with tempfile.TemporaryDirectory(prefix="ujobs-mutants-") as temporary:
@@ -74,7 +74,7 @@ def _row(name: str, tried: int, noticed: int) -> tuple[str, ...]:
 
 
 def choose(count: int, seed: int, only: str = "") -> list[tuple[str, Mutation]]:
-    """So many faults, by module, out of all that are not harmless."""
+    """A random sample of the faults that are not harmless, by module."""
     harmless = {
         (one["module"], one["line"], one["what"]) for one in tomllib.loads(_HARMLESS.read_text()).get("fault", ())
     }

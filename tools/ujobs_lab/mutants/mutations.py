@@ -1,4 +1,4 @@
-"""The faults that can be put into a file of Python: each a small change of its text."""
+"""The possible faults of a Python file: each is a small change of its text."""
 
 import ast
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ _COMPARISONS = {
     ast.NotIn: ("not in", "in"),
 }  # fmt: skip
 _ARITHMETIC = {ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "//"), ast.FloorDiv: ("//", "*")}
-# A line less on the console, or a later collection of garbage, breaks no promise.
+# A missing console line or a later garbage collection breaks no promise.
 _HARMLESS_CALLS = frozenset(("log", "print", "print_exception", "collect"))
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """One fault. line: of its beginning, from 1. start, end: what of the text it replaces, in bytes. what: for a
-    reader."""
+    """One fault. line: its first line, from 1. start, end: the range of the text that it replaces, bytes. what: its
+    description."""
 
     line: int
     start: int
@@ -28,7 +28,7 @@ class Mutation:
 
 
 def mutations(source: bytes) -> list[Mutation]:
-    """All faults for a file, in the order of the text."""
+    """All faults of a file, in the order of the text."""
     tree = ast.parse(source)
     found = set(_Finder(source).of(tree))
     return sorted(found, key=lambda one: (one.start, one.end, one.replacement))
@@ -54,7 +54,7 @@ class _Finder:
             yield from self.of(child)
 
     def _children(self, node: Any) -> Iterator[ast.AST]:
-        # Annotations and docstrings are not run.
+        # Annotations and docstrings do not run.
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from (value for value in (*node.args.defaults, *node.args.kw_defaults) if value is not None)
             yield from node.decorator_list

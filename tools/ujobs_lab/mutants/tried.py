@@ -1,4 +1,4 @@
-"""A copy of the repository in which one fault at a time is tried with the tests that run the faulty line."""
+"""A copy of the repository in which the tests run with one fault at a time."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from ujobs_lab.mutants.mutations import Mutation, mutated
 
 TESTS = ("tests/device", "tests/library")
 _COPIED = ("lib", "firmware", "tests", "tools", "boot.py", "main.py", "pyproject.toml", "examples")
-# Hypothesis takes longer to import than most tests take. The tests of tests/device are not run again on MicroPython.
+# Importing Hypothesis takes longer than most tests. The tests of tests/device do not run again on MicroPython.
 _PYTEST = (
     sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--timeout=120",
     "--ignore=tests/library/test_on_micropython.py",
@@ -23,7 +23,7 @@ _PYTEST = (
 _OUTPUT = "output.txt"
 _PATIENCE = 900.0  # seconds for all tests of one fault
 
-# These run on the virtual board, where no coverage is measured: they count as running every line.
+# These run on the virtual board without coverage, so they count as running every line.
 _ON_VIRTUAL_BOARD = {
     "boot.py": ("test_main.py", "test_safe_mode.py"),
     "main.py": ("test_main.py", "test_safe_mode.py"),
@@ -39,16 +39,16 @@ _ON_VIRTUAL_BOARD = {
 
 @dataclass
 class Runs:
-    """What a run of all tests of the library has shown. lines: module and line -> the tests that run it. seconds: of
-    each test, by its function's name."""
+    """The result of a run of all tests of the library. lines: module and line -> the tests that run it. seconds: of
+    each test, by the name of its function."""
 
     lines: dict[tuple[str, int], set[str]]
     seconds: dict[str, float]
 
     def tests_for(self, module: str, one: Mutation) -> list[str]:
-        """The tests that run the line with a fault, those near the module first, then the quick ones.
+        """The tests that run the line with a fault: those near the module first, then by duration.
 
-        For a line that is run at import: the tests of the module's other lines.
+        For a line that runs at import: the tests of the module's other lines.
         """
         found = self.lines.get((module, one.line), set())
         if not found and (module, one.line) in self.lines:
@@ -63,7 +63,7 @@ class Runs:
 
 
 class Copy:
-    """folder: for the copy, which is made at once."""
+    """folder: for the copy, which is created here."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -75,7 +75,7 @@ class Copy:
                 shutil.copy2(source, folder / name)
 
     def notices(self, module: str, one: Mutation, tests: list[str]) -> bool:
-        """Whether a test fails, or does not end, with the fault in the module."""
+        """Whether a test fails or does not end with the fault."""
         path = self._folder / module
         source = path.read_bytes()
         path.write_bytes(mutated(source, one))
@@ -85,7 +85,7 @@ class Copy:
             path.write_bytes(source)
 
     def runs(self) -> Runs:
-        """Run all tests of the library once, without a fault. Raises RuntimeError when one fails."""
+        """Run all tests of the library once, without a fault. Raises RuntimeError if one fails."""
         data = self._folder / "coverage.data"
         report = self._folder / "report.xml"
         settings = self._folder / "coverage.ini"
@@ -108,14 +108,14 @@ class Copy:
         return Runs(lines, {case.get("name", ""): float(case.get("time", 0)) for case in cases})
 
     def _test(self, context: str) -> str:
-        # "test_link.test_ping" is what coverage calls it.
+        # coverage names a test "test_link.test_ping".
         module, _, name = context.rpartition(".")
         file = module.rpartition(".")[2] + ".py"
         folder = next(folder for folder in TESTS if (self._folder / folder / file).exists())
         return f"{folder}/{file}::{name}"
 
     def _run(self, command: list[str], patience: float = _PATIENCE) -> int:
-        # Also for the programs that tests start.
+        # This also affects the programs that tests start.
         environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self._folder / "tools")}
         with (
             (self._folder / _OUTPUT).open("wb") as output,

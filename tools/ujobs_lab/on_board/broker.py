@@ -1,7 +1,7 @@
-"""An MQTT broker in memory for device tests, on both interpreters: it takes the place of asyncio.open_connection.
+"""An MQTT broker in memory for device tests, on both interpreters: it replaces asyncio.open_connection.
 
-No sockets, so nothing depends on ports or on how bytes happen to be cut up: a test says what the board gets, in which
-pieces, and when. `Broker` answers as a good broker does unless it is told to stay mute.
+Without sockets, nothing depends on ports or on random fragmentation: a test decides which bytes the board gets, in
+which pieces, and when. `Broker` replies as a normal broker does unless a test mutes it.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Wire:
         self._sent = b""
 
     async def readinto(self, view):
-        # MicroPython's takes a turn of the loop even if bytes are there.
+        # MicroPython's readinto() yields to the loop even if bytes are there.
         await asyncio.sleep(0)
         while not self.arrived and not self.ended:
             self._event.clear()
@@ -46,7 +46,7 @@ class Wire:
         return self.take(view)
 
     def take(self, view):
-        """What a socket that does not block gives: None when nothing is there."""
+        """Read like a non-blocking socket: None if there are no bytes."""
         if not self.arrived:
             return 0 if self.ended else None
         count = min(len(view), len(self.arrived), self.broker.piece)
@@ -71,12 +71,12 @@ class Wire:
                 self.write(data)
 
     def give(self, data):
-        """Let bytes arrive at the board."""
+        """Deliver bytes to the board."""
         self.arrived += data
         self._event.set()
 
     def end(self):
-        """Close from the broker's side."""
+        """Close the connection from the broker's side."""
         self.ended = True
         self._event.set()
 
@@ -111,10 +111,9 @@ def filters(body):
 
 
 class Broker:
-    """mute: set of packet kinds ("connect", "subscribe", "ping", "publish") that get no answer. connack: its code.
-    suback: the code granted. piece: most bytes the board gets at a time. stuck: writes do not get through.
-    refuse: exceptions to raise at the next connects.
-    filters: what is subscribed. on_publish(topic, payload) is called for each publish."""
+    """mute: set of packet types ("connect", "subscribe", "ping", "publish") that get no reply. connack: its code.
+    suback: its code. piece: maximum bytes that the board gets at a time. stuck: writes block. refuse: exceptions to
+    raise at the next connects. filters: the subscriptions. on_publish(topic, payload): called for each publish."""
 
     def __init__(self):
         self.mute = set()
@@ -190,7 +189,7 @@ class Broker:
 
 
 async def until(condition, seconds=8):
-    """Wait until condition() holds; AssertionError when it does not in time."""
+    """Wait until condition() holds; AssertionError if it does not in time."""
     for _ in range(int(seconds * 100)):
         if condition():
             return
@@ -199,7 +198,7 @@ async def until(condition, seconds=8):
 
 
 def raises(kind, function, *args, **named):
-    """Call, and return the exception of that kind; AssertionError when there is none."""
+    """Call a function, and return its exception of that type; AssertionError if there is none."""
     try:
         function(*args, **named)
     except kind as error:

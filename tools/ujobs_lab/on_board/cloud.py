@@ -1,6 +1,6 @@
-"""An agent beside a Jobs service and a broker in memory, for tests on both interpreters.
+"""An agent with a Jobs service and a broker in memory, for tests on both interpreters.
 
-A test can make the service lose replies, lose requests, refuse, or change an execution behind the board's back.
+A test can make the service lose replies or requests, reject requests, or change an execution without notice.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from ujobs.link import Link
 
 
 class Cloud(JobsService):
-    """lose_replies, lose_requests: how many of the next ones to lose. refuse: error codes to answer the next requests
-    with."""
+    """lose_replies, lose_requests: number of the next ones to lose. refuse: error codes for the replies to the next
+    requests."""
 
     def __init__(self):
         self.broker = Broker()
         self.broker.on_publish = self._published
         self.lose_replies = self.lose_requests = 0
         self.refuse = []
-        # The broker's method is looked up each time: a test may replace it.
+        # Look up the broker's method each time, because a test may replace it.
         super().__init__(lambda topic, payload, qos: self.broker.send(topic, payload, qos), lambda: 1000)
 
     def statuses(self):
@@ -60,12 +60,12 @@ class Cloud(JobsService):
 
 
 def idle(agent):
-    """Whether the agent waits for a notification: it has no job, and none is pending as far as it knows."""
+    """Whether the agent waits for a notification: it has no job, and knows of none pending."""
     return agent.link.up.is_set() and agent._patience > 600
 
 
 def remove(directory):
-    """Remove a folder of files; none is fine too."""
+    """Remove a folder of files if it exists."""
     try:
         for name in os.listdir(directory):
             os.remove(directory + "/" + name)
@@ -78,7 +78,7 @@ _running = []  # the agent's task
 
 
 def lose_power():
-    """End the running agent without a word, as a reset does; nothing after this runs."""
+    """End the running agent at once, as a reset does; no code after this call runs."""
     for task in _running:
         if task is not asyncio.current_task():
             task.cancel()
@@ -86,9 +86,9 @@ def lose_power():
 
 
 async def beside(agent, broker, scenario):
-    """Run scenario(task) beside an agent whose connections end at this broker, and return what that does.
+    """Run scenario(task) concurrently with an agent that connects to this broker; return the result of scenario().
 
-    task: of the agent. Raises what the agent ended with, if it did.
+    task: of the agent. Raises the exception that ended the agent, if any.
     """
     asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
     task = asyncio.create_task(agent.run())
@@ -110,9 +110,9 @@ DIRECTORY = "/tmp/ujobs-device-test-%s" % os.urandom(4).hex()
 
 
 def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, update_interval=None):
-    """Run scenario(agent, cloud) beside a running agent, whose handlers setup(agent) registers. Return the cloud.
+    """Run scenario(agent, cloud) concurrently with an agent; setup(agent) registers handlers. Return the cloud.
 
-    keep: start from the journal the previous run left, as after a reset, and leave it there. AssertionError when the
+    keep: start with the journal of the previous run, as after a reset, and keep it afterwards. AssertionError if the
     agent has broken a rule of the service.
     """
     if not keep:

@@ -1,6 +1,6 @@
-"""The cloud's side of AWS IoT Jobs for one thing: in memory, strict, and independent of lib/ujobs; both interpreters.
+"""The service's side of AWS IoT Jobs for one thing: in memory, strict, independent of lib/ujobs, on both interpreters.
 
-It outlives the board's resets, enforces every rule that a device can break, and records each violation. Rules: AWS IoT
+It survives the board's resets, enforces every rule that a device can break, and records each violation. Rules: AWS IoT
 Developer Guide, "Jobs device MQTT API"; limits: API model of AWS IoT Jobs Data.
 """
 
@@ -30,8 +30,8 @@ def _refusal(code, message, execution=None):
 
 
 class JobsService:
-    """executions: in the order they were queued, each a dict of the API's field names, and `deadline`, seconds, of the
-    step timer. requests: (end of the topic, body) of every request. wrong: rules that the board has broken.
+    """executions: in the order of the queue, each a dict with the API's field names and `deadline`, the end of the step
+    timer in seconds. requests: (end of the topic, body) of every request. wrong: rules that the board has broken.
     progress_updates: accepted IN_PROGRESS updates. quiet: send no notifications.
 
     send(topic, payload, qos) publishes to the board; now() is the time in seconds.
@@ -48,7 +48,7 @@ class JobsService:
         self.quiet = False
 
     def queue(self, job_id: str, document: dict, number: int = 1, queued_at: "int | None" = None) -> dict:
-        """Add an execution; return it."""
+        """Queue an execution; return it."""
         execution = {
             "jobId": job_id, "executionNumber": number, "versionNumber": 1, "status": "QUEUED",
             "queuedAt": int(self._now()) if queued_at is None else queued_at, "jobDocument": document, "deadline": None,
@@ -63,7 +63,7 @@ class JobsService:
         return all([execution["status"] in TERMINAL for execution in self.executions])
 
     def end(self, execution: dict, status: str = "CANCELED") -> bool:
-        """End an execution as the service or its user does; return whether it had not ended yet."""
+        """End an execution as the service or its user does; return False if it had already ended."""
         if execution["status"] in TERMINAL:
             return False
         execution["status"] = status
@@ -79,7 +79,7 @@ class JobsService:
                 self.end(execution, "TIMED_OUT")
 
     def received(self, topic: bytes, payload: bytes) -> None:
-        """Take in a message from the board and answer it."""
+        """Receive a message from the board and reply to it."""
         self.expire()
         body = json.loads(payload)
         suffix = topic[len(PREFIX) :].decode()
@@ -113,7 +113,7 @@ class JobsService:
             self._publish(PREFIX + b"notify-next", json.dumps(payload).encode(), 1)
 
     def _notify_change(self):
-        # Of the whole list; nobody here has subscribed to it.
+        # notify, for the whole list, has no subscriber here.
         pass
 
     def _summaries(self, status):
@@ -132,7 +132,7 @@ class JobsService:
         known = suffix in ("start-next", "get") or (job_id and operation in ("get", "update"))
         wrong = self._fault(operation, body) if known else "topic " + suffix
         if wrong:
-            # No fault of the link or of the power excuses these.
+            # These errors are never caused by link faults or power loss.
             self.wrong.append(wrong)
             return _refusal("InvalidRequest" if known else "InvalidTopic", wrong)
         if suffix == "start-next":
@@ -194,7 +194,7 @@ class JobsService:
         return found
 
     def _fault(self, operation, body):
-        # What is wrong with a request; "" when nothing is.
+        # Return the error of a request, "" if there is none.
         for name in body:
             if name not in _FIELDS[operation]:
                 return "unknown field " + name

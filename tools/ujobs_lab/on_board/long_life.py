@@ -1,6 +1,6 @@
-"""A soak test in fast time: jobs of all kinds, messages of the application, broken links; both interpreters.
+"""A soak test in fast time: jobs of all types, messages of the application, broken links; on both interpreters.
 
-As a program it lives for as many days as its first argument says, and prints a line of JSON a month.
+As a program it simulates the number of days of its first argument, and prints a line of JSON for each month.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from ujobs.link import Link
 ROUND = 3600  # seconds
 KINDS = ("quick", "long", "fail", "reject", "unknown", "checkpoint")
 ENDS = ["SUCCEEDED", "SUCCEEDED", "FAILED", "REJECTED", "REJECTED", "SUCCEEDED"]
-_MESSAGES = 10  # of the application, with QoS 1, a round
+_MESSAGES = 10  # of the application, with QoS 1, per round
 _TOPIC = b"measured"
 _MONTH = 730  # rounds
 _collect = gc.collect  # which fast_time does without on CPython
@@ -27,13 +27,13 @@ _MICROPYTHON = sys.implementation.name == "micropython"
 
 
 def held():
-    """What the program holds: bytes of the heap on MicroPython, allocated blocks on CPython."""
+    """The memory in use: bytes of the heap on MicroPython, allocated blocks on CPython."""
     _collect()
     return gc.mem_alloc() if _MICROPYTHON else sys.getallocatedblocks()
 
 
 class Life:
-    """jobs, reconnects, progress_updates: how many there were; wraps: how often the packet id wrapped around."""
+    """jobs, reconnects, progress_updates: their numbers; wraps: how often the packet id wrapped around."""
 
     def __init__(self, clock, first_packet_id=0):
         self.jobs = self.reconnects = self.progress_updates = self.wraps = 0
@@ -70,7 +70,7 @@ class Life:
             return {"text": job.checkpoint["text"]}
 
     async def live(self, rounds, told):
-        """Live for so many rounds; told(round) is called after each."""
+        """Run so many rounds; told(round) is called after each."""
 
         async def scenario(task):
             for number in range(rounds):
@@ -103,7 +103,7 @@ class Life:
             self.wraps += self._link.pid < before
         await asyncio.sleep(end - self._clock.seconds())
         await self._until(self._link.up.is_set)
-        # What the helpers have noted.
+        # The records of the helpers.
         for notes in (cloud.executions, cloud.requests, broker.packets, broker.published):
             notes.clear()
         del broker.wires[:-1]
@@ -116,8 +116,8 @@ class Life:
 
 
 def run(rounds, told, first_packet_id=0):
-    """Live for so many rounds; told(life, round, held) is called after each with the same random numbers every time.
-    Return the Life."""
+    """Run so many rounds, with the same random numbers every time. told(life, round, held) is called after each. Return
+    the Life."""
     random.seed(1)
     remove(DIRECTORY)
 
@@ -130,7 +130,7 @@ def run(rounds, told, first_packet_id=0):
 
 
 def _figures(life, number, rounds):
-    # After the second round, every month and in the end; None in between.
+    # Results after the second round, every month and at the end; otherwise None.
     if number == 1 or number % _MONTH == _MONTH - 1 or number == rounds - 1:
         return {
             "days": (number + 1) * ROUND / 86400, "jobs": life.jobs, "progress_updates": life.progress_updates,
@@ -139,7 +139,7 @@ def _figures(life, number, rounds):
 
 
 def main(days):
-    """Live for so many days, quietly but for a line of figures after the second round and every month."""
+    """Simulate so many days; print only a line of results after the second round and every month."""
     write = sys.stdout.write
     builtins.print = lambda *words: None
     rounds = days * 86400 // ROUND
@@ -154,7 +154,7 @@ def main(days):
 
 
 class _SimulatedClock:
-    # Where the interpreter's own time is simulated.
+    # For an interpreter with simulated time.
     def __init__(self):
         self._start = time.time()
 
@@ -163,13 +163,13 @@ class _SimulatedClock:
 
 
 def begin(days):
-    """Begin such a life where the interpreter's own time is simulated.
+    """Start the same on an interpreter with simulated time.
 
-    Returns two functions: the next figures as JSON, "" while there are none; and whether the life has ended.
+    Returns two functions: the next results as JSON, "" if there are none yet; and whether the run has ended.
     """
     builtins.print = lambda *words: None
     random.seed(1)
-    asyncio.open_connection = None  # this interpreter may have none
+    asyncio.open_connection = None  # some interpreters do not have it
     rounds = days * 86400 // ROUND
     life = Life(_SimulatedClock())
     told = []

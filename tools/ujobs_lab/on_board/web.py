@@ -1,6 +1,6 @@
-"""An HTTP server in memory for device tests, on both interpreters: it takes the place of asyncio.open_connection.
+"""An HTTP server in memory for device tests, on both interpreters: it replaces asyncio.open_connection.
 
-A test says what each request is answered with, cut into which pieces, and whether the connection then ends or stalls.
+A test decides the reply to each request, its pieces, and whether the connection then ends or stalls.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class Connection:
         self.web = web
         self.s = _Socket(self)
         self.target = (host, port, secure)
-        self.name = name  # that the server's certificate has to have
+        self.name = name  # that the server's certificate must have
         self.out_buf = b""
         self.closed = False
         self.request = b""
@@ -46,7 +46,7 @@ class Connection:
         return self.take(view)
 
     def take(self, view):
-        """What a socket that does not block gives: None when nothing is there."""
+        """Read like a non-blocking socket: None if there are no bytes."""
         if not self.answer and not self.ends:
             return None
         count = min(len(view), len(self.answer), self.web.piece)
@@ -55,7 +55,7 @@ class Connection:
         return count
 
     def header(self, name):
-        """The value of a request header, None when there is none."""
+        """The value of a request header, None if it is missing."""
         for line in self.request.split(b"\r\n")[1:]:
             if line.lower().startswith(name.lower().encode() + b": "):
                 return line.split(b": ", 1)[1].decode()
@@ -63,8 +63,8 @@ class Connection:
 
 
 class Web:
-    """answer(connection) returns the bytes of the answer and whether the connection ends after them; piece: the most
-    bytes that arrive at once. connections: all there were."""
+    """answer(connection): returns the bytes of the reply, and whether the connection then ends. piece: maximum bytes
+    that arrive at once. connections: all connections so far."""
 
     def __init__(self, answer, piece=1 << 20):
         self._answer = answer
@@ -83,8 +83,7 @@ class Web:
 
 
 class File:
-    """Answers requests for one file, with ranges: content, how many bytes it gives before it hangs up, and how often
-    that has happened so far."""
+    """Answers requests for one file, with ranges. breaks_at: close the next connections after so many body bytes."""
 
     def __init__(self, content, ranges=True):
         self.content = content
@@ -106,6 +105,6 @@ class File:
 
 
 def head(status, headers):
-    """The head of an answer."""
+    """The headers of a reply."""
     lines = ["HTTP/1.1 %d Some words" % status] + ["%s: %s" % pair for pair in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()

@@ -1,8 +1,8 @@
-"""A link on which everything goes wrong that can, byte by byte and message by message; in memory, both interpreters.
+"""A link with every type of fault, for single bytes and for whole messages; in memory, on both interpreters.
 
-Bytes: a cut after the n-th one in a direction, with notice (the connection is reset) or without (half-open), stalls,
-and delivery one by one. Messages: lost, late, twice, in another order across topics, or from before a reconnect.
-What a TCP connection and a broker promise stays true: bytes in order, messages of one topic in order unless sent twice.
+Bytes: a cut after the n-th byte in a direction, with notice (connection reset) or without (half-open), stalls, and
+delivery one by one. Messages: lost, late, twice, reordered across topics, or from before a reconnect. The guarantees of
+TCP and of a broker hold: bytes in order, messages of one topic in order unless sent twice.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from broker import Broker, Wire
 
 
 class Faults:
-    """What goes wrong; nothing by default.
+    """The faults of a link; none by default.
 
-    cut: (direction "up" from or "down" to the board, number of bytes of the whole session that still get through, True
-    when both sides are told). piece: most bytes the board gets at a time. lose: probability that a message
-    of QoS 0 vanishes. delay: most seconds that one is under way. reorder: different topics may overtake each other.
-    shuffle: messages of one topic may, too, which AWS does not rule out. twice: probability that one comes a second
-    time. stale: replies of the last connection come again on the next, when it waits for one. outages: how often the
-    broker is away, stalls: how often nothing gets through for a while, half_open: how often for good; each at a random
-    moment of the first five minutes.
+    cut: (direction: "up" from or "down" to the board; bytes of the session until then; True: both sides are notified).
+    piece: maximum bytes that the board gets at a time. lose: probability that a QoS 0 message is lost. delay: maximum
+    seconds until a message arrives. reorder: messages of different topics may overtake each other. shuffle: so may
+    messages of one topic, which AWS does not exclude. twice: probability that a message arrives twice. stale: replies
+    of the last connection arrive again while the next one waits for a reply. outages, stalls, half_open: how often the
+    broker is unreachable, no bytes pass for a while, or no bytes pass any more; at random times of the first five
+    minutes.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class BadWire(Wire):
 
     def write(self, data):
         if self._dead:
-            return  # into a buffer that nobody empties
+            return  # into a buffer that is never read
         if self.ended:
             raise OSError(104)
         if self._stalled:
@@ -75,14 +75,14 @@ class BadWire(Wire):
             self.fail(self.broker.faults.cut[2])
 
     def fail(self, noticed):
-        """The connection breaks; noticed: both sides are told."""
+        """Break the connection; noticed: both sides are notified."""
         if noticed:
             self.end()
         else:
             self._dead = True
 
     async def stall(self, seconds):
-        """Nothing gets through for so long, then all that was written meanwhile."""
+        """Hold all bytes for so long, then deliver them."""
         self._stalled = True
         await asyncio.sleep(seconds)
         self._stalled = False
@@ -102,17 +102,17 @@ class BadBroker(Broker):
         self.piece = faults.piece
         self.passed = {"up": 0, "down": 0}
         self._away = False
-        self._last = {}  # when the last message of a topic arrives: the next must not come before it
-        self._replies = []  # of the connection at hand
+        self._last = {}  # when the last message of a topic arrives: the next one must not overtake it
+        self._replies = []  # of the current connection
         self._old_replies = []
         self._tasks = []
 
     def count_bytes(self, direction, count):
-        """How many of these bytes get through."""
+        """The number of these bytes that pass."""
         cut = self.faults.cut
         if cut and cut[0] == direction and self.passed[direction] <= cut[1] < self.passed[direction] + count:
             count = cut[1] - self.passed[direction]
-            # That was the cut: no other.
+            # There is only one cut.
             self.passed[direction] += count + 1
             return count
         self.passed[direction] += count
@@ -131,14 +131,14 @@ class BadBroker(Broker):
         if kind >> 4 == 1:
             wire.welcome = True
         elif kind >> 4 == 3 and self.faults.stale:
-            # At the worst moment: a reply is waited for.
+            # The worst moment is while the board waits for a reply.
             for packet in self._old_replies:
                 wire.give(packet)
             self._old_replies = []
         super().received(wire, kind, body)
 
     def deliver(self, clock, topic, qos, act):
-        """Do what a message does at its end, as often and as late as the faults want it."""
+        """Deliver a message as often and as late as the faults require."""
         faults = self.faults
         if not qos and random.random() < faults.lose:
             return
@@ -157,7 +157,7 @@ class BadBroker(Broker):
         act()
 
     def push(self, topic, payload, qos):
-        """Publish to the board if it is connected: a clean session keeps nothing for it."""
+        """Publish to the board if it is connected: a clean session stores nothing."""
         wire = self.wires[-1] if self.wires else None
         if wire and wire.welcome:
             packet = self.packet(topic, payload, qos)
@@ -166,7 +166,7 @@ class BadBroker(Broker):
             wire.give(packet)
 
     async def misbehave(self):
-        """Outages, stalls and half-open links at random moments; runs until all have been."""
+        """Cause outages, stalls and half-open links at random times, until all have happened."""
         faults = self.faults
         plan = ["outage"] * faults.outages + ["stall"] * faults.stalls + ["half-open"] * faults.half_open
         plan = sorted([(random.random() * 300, what) for what in plan])
@@ -187,6 +187,6 @@ class BadBroker(Broker):
                 wire.fail(False)
 
     def stop(self):
-        """Forget all messages still under way."""
+        """Discard all messages not yet delivered."""
         for task in self._tasks:
             task.cancel()

@@ -1,7 +1,7 @@
 """A board whose power can be cut: the real agent and the real littlefs on simulated flash, network and time.
 
-A reset drops all modules, tasks and open files; only the flash, the cloud and the time survive it. Time stands still
-while code runs and jumps when all tasks wait. Runs on MicroPython only.
+A reset drops all modules, tasks and open files; only flash, cloud and time survive. Time stops while code runs, and
+jumps ahead when all tasks wait. Runs on MicroPython only.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from broker import Broker
 from jobs_service import JobsService
 
 _HEADROOM = 1000000  # milliseconds
-_LOG = 80  # lines kept
+_LOG = 80  # lines of the log
 FLASH = "/flash"
 
 
@@ -37,25 +37,25 @@ class Stuck(Exception):
 
 
 class _Clock(Ticks):
-    # What the library gets for the module `time`; counts from somewhere else after each reset, as a board's does.
+    # The module `time` for the library. As on a board, its ticks start at another value after each reset.
     def __init__(self, board):
         self._board = board
-        # MicroPython's scheduler notes the real time for tasks that are ready: it must not be in this clock's future.
+        # MicroPython's scheduler uses the real time for ready tasks: it must not be ahead of this clock.
         self._offset = time.ticks_ms() + _HEADROOM - board.now
 
     def ticks(self):
-        """What MicroPython's scheduler here gets, whose ticks wrap around far later than a board's."""
+        """The ticks for MicroPython's scheduler, which wrap around much later here than on a board."""
         return self._offset + self._board.now
 
     def sleep_ms(self, milliseconds):
         self._board.now += milliseconds
 
     def advance(self, milliseconds):
-        # The event loop is idle; without power it never gets here.
+        # The event loop is idle. Without power, it does not get here.
         if self._board.power.off:
             raise PowerCut
         if self._board.on_step():
-            return  # and what that has caused comes first
+            return  # and its effects come first
         if milliseconds < 0:
             raise Stuck
         self._board.now += milliseconds
@@ -88,12 +88,12 @@ class _Network(Broker):
 
 
 class Board:
-    """content: of the flash, a bytearray that is used in place. now: milliseconds; time goes on from there. sectors: of
-    the application partitions, see OtaFlash.
+    """content: of the flash, a bytearray that is used in place. now: start of the time, milliseconds. sectors: of the
+    application partitions, see OtaFlash.
 
-    power: of the present start. service: the cloud. log: the last lines that the board printed. flash: the device of
-    the present start. starts: how many there were. on_step(): called whenever something from outside can reach the
-    board, which is before each of its waits and of its messages; returns whether it has done something.
+    power, flash: of the current boot. service: the cloud. log: the last lines that the board printed. starts: number of
+    boots. on_step(): called before each wait and each message of the board, when events from outside can reach it;
+    returns whether it has done something.
     """
 
     def __init__(self, content: bytearray, now: int = 0, sectors: "dict | None" = None):
@@ -119,16 +119,16 @@ class Board:
         return self.now / 1000
 
     def start(self, before, setup, over, limit: int = 4 * 3600) -> str:
-        """Start once; return "over", "cut" (the power failed), "reset", or what went wrong.
+        """Boot once; return "over", "cut" (power loss), "reset", or the error.
 
         before(): called once the flash is mounted. setup(agent): registers handlers. over(agent): whether all is done,
-        asked every second. limit: seconds of the board's time.
+        called every second. limit: seconds of the board's time.
         """
         self.starts += 1
         self.flash = NorFlash(self.content, self.power)
         self._network = _Network(self)
         try:
-            # The bootloader writes, too.
+            # The bootloader writes to flash as well.
             partitions.Partition.bootloader = partitions.Bootloader(OtaFlash(self.sectors, self, PowerCut))
         except PowerCut:
             return "cut"

@@ -1,5 +1,4 @@
-"""The program that counts what a downloaded file of 1 MB costs the flash, by littlefs's cache and the distance of
-checkpoints.
+"""Counts the flash operations for a downloaded file of 1 MB, by littlefs's cache size and the distance of checkpoints.
 
 Argument: folders to import from, separated by ":". Prints a JSON list of [cache in bytes, KB between checkpoints,
 programs, erases]. Runs on MicroPython only.

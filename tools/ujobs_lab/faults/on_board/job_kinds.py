@@ -1,7 +1,6 @@
-"""The jobs of the scripted session: what each document says, what its handler does, and how it must end.
+"""The job types of the scripted session: their documents, their handlers, and their expected results.
 
-`register()` gives an agent all handlers; what they do to the world they do through the witness. Runs on MicroPython
-only.
+`register()` gives an agent all handlers; they have effects only through the witness. Runs on MicroPython only.
 """
 
 import asyncio
@@ -25,9 +24,9 @@ _CONTENT = b"".join([b"%d reading\n" % number for number in range(2700)])  # mor
 
 
 class Kind:
-    """status: how the job ends; cut: the other statuses it may end with when the power failed while it ran. details:
-    status details it must have in the end. repeats: how often one of its effects may happen without a power cut.
-    crashes: whether the program may end with a MemoryError, which a board's main.py answers with a reset."""
+    """status: the expected final status; cut: other final statuses allowed after a power loss. details: expected status
+    details. repeats: how often one of its effects may happen without a power cut. crashes: whether the program may end
+    with a MemoryError, after which a board's main.py resets it."""
 
     def __init__(
         self, document: dict, status: str = "SUCCEEDED", details: "dict | None" = None, cut: tuple = (),
@@ -42,7 +41,7 @@ class Kind:
 
 
 def _source(number, name):
-    # Another content for every job: a file that is there already would not be fetched.
+    # Each job has other content, because a file that already exists is not fetched again.
     content = b"%d\n" % number + (b"pass\n" if name.endswith(".py") else _CONTENT)
     if name == "image":
         content = image_header() + content
@@ -53,7 +52,7 @@ def _source(number, name):
 
 
 def make(name: str, number: int) -> Kind:
-    """Return the Kind of this name for the job of this number."""
+    """Return the Kind with this name for the job with this number."""
     if name == "files":
         source = _source(number, "table")[1]
         source["path"] = FLASH + "/data/table"
@@ -67,7 +66,7 @@ def make(name: str, number: int) -> Kind:
         document = {"operation": "firmware", "version": str(number)}
         document.update(_source(number, "image")[1])
         del document["path"]
-        # A power cut before the new firmware is confirmed makes the bootloader go back.
+        # After a power cut before the new firmware is confirmed, the bootloader rolls back.
         return Kind(document, details={"version": str(number)}, cut=("FAILED",))
     if name == "steps":
         return Kind({"version": "1.0", "steps": [
@@ -101,25 +100,25 @@ _PLAIN = {
     "forget": Kind({"operation": "forget"}, repeats=2),
 }
 
-# In the order of the session: each starts on the flash that the one before left.
+# In the order of the session: each job starts with the flash that the previous one left.
 SESSION = (
     "quick", "long", "fail", "resume", "large", "reject", "plain", "unknown", "once", "reboot", "steps", "settings",
     "nothing", "files", "app", "firmware",
 )
-# What a handler keeps of the board's memory until the next reset.
+# Memory that a handler holds until the next reset.
 hoarded = []
 HOSTILE = ("hang", "exhaust", "hoard", "fill", "forget")
 
 
 def first_files() -> None:
-    """Put on a fresh flash what the session's jobs find there."""
+    """Write the files that the session's jobs need to an empty flash."""
     os.mkdir(FLASH + "/data")
     with open(FLASH + "/settings.json", "w") as file:
         json.dump({"number": 0}, file)
 
 
 def web() -> Web:
-    """The server that files come from."""
+    """The file server."""
 
     def answer(connection):
         _, number, name = connection.request.split()[1].decode().split("/")
@@ -129,7 +128,7 @@ def web() -> Web:
 
 
 def installed(name: str) -> object:
-    """Return what a kind of job changes on flash, as it is now; None for a kind that changes nothing."""
+    """Return the current state of the flash content that a job type changes; None: it changes nothing."""
     if name == "settings":
         return json.loads(read("/settings.json"))["number"]
     if name == "files":
@@ -147,7 +146,7 @@ def installed(name: str) -> object:
 
 
 def new(name: str, number: int) -> object:
-    """Return what it is once that job has succeeded."""
+    """Return that state after the job has succeeded."""
     if name == "settings":
         return number
     if name == "files":
@@ -162,13 +161,13 @@ def new(name: str, number: int) -> object:
 
 
 def settled() -> bool:
-    """Whether nothing is in its trial: what runs now will run after the next reset."""
+    """Whether no trial is active: the running version will also run after the next reset."""
     loader = Partition.bootloader
     return not read("/trial") and loader.next_to_boot == loader.running and not loader.unproven
 
 
 def register(agent, witness: Witness) -> None:
-    """Give the agent a handler for each kind of job."""
+    """Register a handler for each job type."""
     agent.use(
         "app", "files", "firmware", "reboot", "settings", "steps", check_settings=lambda settings: None,
         roots=(FLASH + "/data",),
@@ -204,7 +203,7 @@ _NOT_ASYNC = ("nothing", "plain", "reject", "hang", "hoard", "forget")
 
 
 def _ordinary(on, witness):
-    # Imported at each start of the board: both are of that start.
+    # Imported again at each boot: both belong to that boot.
     import time
 
     from ujobs.agent import Reject
@@ -258,7 +257,7 @@ def _ordinary(on, witness):
             witness.effect(job.job_id, step)
             witness.deposit(job.job_id, step)
             await asyncio.sleep(5)
-            # Longer than littlefs keeps in the directory block, every other time.
+            # Every other time, longer than littlefs stores in the directory block.
             job.save((step + 1, "x" * (step % 2 * 200)))
             witness.checkpointed(job.job_id, step)
             step += 1
@@ -269,7 +268,7 @@ def _hostile(on, witness):
     @on()
     def hang(job):
         witness.effect(job.job_id)
-        # What an endless loop comes to on a board with a watchdog.
+        # On a board, the watchdog ends an endless loop.
         raise Reset
 
     @on()

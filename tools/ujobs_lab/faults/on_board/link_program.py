@@ -1,7 +1,7 @@
-"""An agent on real sockets, to be spoilt by a proxy. Runs on MicroPython only.
+"""An agent on real sockets, behind a proxy that injects faults. Runs on MicroPython only.
 
-Arguments: folders to import from (separated by ':'), thing name, host, port, folder of its own, and the thing's folder
-of certificates or "" for a connection without TLS. What handlers do is appended to `effects` in its folder.
+Arguments: folders to import from (separated by ':'), thing name, host, port, its folder, and the thing's folder of
+certificates or "" for a connection without TLS. Handlers append their effects to `effects` in its folder.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from ujobs.agent import Agent  # noqa: E402
 from ujobs.certificates import tls_context  # noqa: E402
 from ujobs.link import Link  # noqa: E402
 
-TIMEOUT = 1  # seconds; short, so that the tests are
-ATTEMPTS = 50  # of a handler; more than the board is ever killed
+TIMEOUT = 1  # seconds; short, to keep the tests short
+ATTEMPTS = 50  # of a handler; more than the number of kills
 
 
 class Hasty:
-    """No random part in the pauses between connections, for the same reason."""
+    """Removes the random part of the pauses between connections, to keep the tests short."""
 
     @staticmethod
     def random():
@@ -29,7 +29,7 @@ class Hasty:
 
 
 def main(thing, host, port, folder, certificates):
-    """Take jobs until killed."""
+    """Run jobs until killed."""
     context = None
     if certificates:
         context = tls_context(*[certificates + "/" + name for name in ("ca.der", "cert.der", "key.der")])

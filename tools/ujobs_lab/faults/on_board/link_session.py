@@ -1,9 +1,9 @@
-"""One session of an agent with all kinds of jobs over a bad link, in fast time, and what must be true afterwards.
+"""One session of an agent with all job types over a bad link, in fast time, and the checks afterwards.
 
-Reads from stdin one JSON object a line: the arguments of Faults, a `seed` and a number of `resets`; answers each with a
-line "= " and a JSON object: `wrong` (list of texts, empty when all promises were kept), `up` and `down` (bytes of the
-session), `log` (what the board said, when something is wrong). Runs on MicroPython as a program and on both
-interpreters as a module.
+Reads one JSON object per line from stdin: the arguments of Faults, a `seed` and a number of `resets`. Answers each with
+a line "= " and a JSON object: `wrong` (list of strings, empty if all promises were kept), `up` and `down` (bytes of the
+session), `log` (the board's output, if something is wrong). Runs on MicroPython as a program, and on both interpreters
+as a module.
 """
 
 import asyncio
@@ -28,9 +28,9 @@ from jobs_service import TERMINAL
 from ujobs.agent import Agent, Reject
 from ujobs.link import Link
 
-# Where there is no disk to wait for, if there is such a place: the journal is not what is tested here.
+# Use a folder in memory if there is one, to avoid waiting for the disk: the journal is not tested here.
 DIRECTORY = f"{'/dev/shm' if 'shm' in os.listdir('/dev') else '/tmp'}/ujobs-link-{os.urandom(4).hex()}"
-LIMIT = 3000  # seconds after which a session counts as stuck; less than the hour after which the agent asks anyway
+LIMIT = 3000  # seconds after which a session counts as stuck; less than the hour after which an idle agent asks
 JOBS = ("quick", "long", "steps", "broken", "unwilling", "unknown", "cancelled", "plain", "soon", "late")
 EXPECTED = {
     "quick": "SUCCEEDED", "long": "SUCCEEDED", "steps": "SUCCEEDED", "broken": "FAILED", "unwilling": "REJECTED",
@@ -44,7 +44,7 @@ EFFECTS = [
 
 
 class Judge(Cloud):
-    """The cloud behind the bad link. ends, claims: (job id, status) of each end, and of each the board reported."""
+    """The cloud behind the bad link. ends, claims: (job id, status) of each end, and of each end the board reported."""
 
     def __init__(self, broker, clock):
         super().__init__()
@@ -77,12 +77,12 @@ class Judge(Cloud):
     def _notify(self):
         super()._notify()
         if self.executions[-1]["jobId"] == JOBS[-3] and self.done():
-            # The board is told that there is nothing more, and in the same moment that there is.
+            # The board is notified that the queue is empty, and at the same moment that it is not.
             self.queue(JOBS[-2], {"operation": "late"})
 
 
 def add_handlers(agent, cloud, clock, effects):
-    """Handlers that note in `effects` what they did."""
+    """Register handlers that record their effects in `effects`."""
 
     @agent.on("quick")
     async def quick(job):
@@ -134,7 +134,7 @@ def add_handlers(agent, cloud, clock, effects):
 
 
 async def session(current, cloud, clock):
-    """Give the current agent its work and wait until it is done; return what is wrong."""
+    """Queue jobs for the current agent and wait until they have ended; return the errors."""
     for job_id in JOBS[:-2]:
         cloud.queue(job_id, {"operation": job_id})
     while not cloud.done():
@@ -142,7 +142,7 @@ async def session(current, cloud, clock):
             return [f"stuck: {cloud.statuses()}"]
         await asyncio.sleep(5)
     await asyncio.sleep(60)
-    # The agent is idle and has to hear of this one.
+    # The agent is idle, so it needs a notification of this job.
     cloud.queue(JOBS[-1], {"operation": JOBS[-1]})
     while not (cloud.done() and current[0].journal.acknowledged):
         if clock.seconds() > 2 * LIMIT:
@@ -152,7 +152,7 @@ async def session(current, cloud, clock):
 
 
 def judge(cloud, effects, resets):
-    """Return in words which promises were broken: one end each, nothing done twice but by resets, no two reports that
+    """Return the broken promises in words: each job ends once, only resets cause repeated effects, and no two reports
     differ."""
     wrong = []
     ends = dict(cloud.ends)
@@ -166,7 +166,7 @@ def judge(cloud, effects, resets):
             wrong.append(f"the board reported {job_id} as {claims}")
     done = effects
     if resets:
-        # A handler may start once more for each reset; what it did before that comes again, at its place.
+        # A handler may start once more for each reset, and then repeats its effects in the same order.
         done = [effect for at, effect in enumerate(effects) if effect not in effects[:at]]
     if done != EFFECTS or len(effects) > len(EFFECTS) + resets:
         wrong.append(f"handlers did {effects}")
@@ -174,7 +174,7 @@ def judge(cloud, effects, resets):
 
 
 async def board(make, resets):
-    """Run agents one after the other, each for a while: a reset ends all tasks and leaves the journal."""
+    """Run agents one after the other: a reset ends all tasks and keeps the journal."""
     while True:
         agent = make()
         task = asyncio.create_task(agent.run())
@@ -183,12 +183,12 @@ async def board(make, resets):
                 await task
             await asyncio.sleep(random.random() * 150 / resets)
             while agent._job and agent._job.document["operation"] == "plain":
-                # It runs the event loop itself: its task cannot be ended from within.
+                # This task runs the event loop, so it cannot be cancelled from inside.
                 await asyncio.sleep(1)
         finally:
             task.cancel()
         try:
-            # There is one board: the next life begins when the last one is over.
+            # There is only one board: the next agent starts when the last one has ended.
             await task
         except asyncio.CancelledError:
             pass
@@ -196,7 +196,7 @@ async def board(make, resets):
 
 
 def run(seed=0, resets=0, **faults):
-    """Run one session, the board being reset so many times. Return the answer described above as a dict."""
+    """Run one session with so many resets of the board. Return the result described above as a dict."""
     random.seed(seed)
     remove(DIRECTORY)
     log = []
@@ -244,7 +244,7 @@ def run(seed=0, resets=0, **faults):
 
 
 class Quiet:
-    """`sys` without tracebacks: handlers here fail on purpose."""
+    """A `sys` without tracebacks, because handlers fail on purpose."""
 
     modules = sys.modules
 

@@ -1,8 +1,8 @@
-"""NOR flash in memory, and the power that can fail at any of its operations. Runs on MicroPython only.
+"""NOR flash in memory, with a power supply that can fail at any operation. Runs on MicroPython only.
 
-Programming can clear bits but not set them; erasing sets a block to 0xFF. Once the power is off, every operation
-fails and changes nothing. The block device never raises and needs no heap, as on a board: littlefs would be left in the
-middle of a call, and files are closed also while garbage is collected.
+Programming can clear bits but not set them; erasing sets a block to 0xFF. Once the power is off, every operation fails
+and changes nothing. As on a board, the block device never raises, because that would leave littlefs in the middle of a
+call, and it allocates nothing, because garbage collection also closes files.
 """
 # The types of MicroPython's viper code.
 # ruff: noqa: F821
@@ -16,11 +16,11 @@ _FAILED = const(-5)  # -EIO
 
 
 class Power:
-    """The supply of one start of the board.
+    """The power supply of one boot.
 
-    fails_at: the number, from 1, of the moment at which it goes off; 0: never. lands: how much of the operation of that
-    moment still happens: NOTHING, HALF or ALL. moments: how many there were; whole: those whose operation happens or
-    does not, never by half. off: whether it has failed.
+    fails_at: number of the moment of the power loss, from 1; 0: never. lands: how much of that operation still happens:
+    NOTHING, HALF or ALL. moments: their number so far; whole: moments whose operation cannot happen by half. off:
+    whether the power has failed.
     """
 
     def __init__(self, fails_at: int = 0, lands: int = ALL):
@@ -31,7 +31,7 @@ class Power:
         self.off = False
 
     def lasts(self, whole: bool = False) -> int:
-        """Note a moment at which it could fail; return how much of what happens then does happen."""
+        """Count a moment at which the power could fail; return how much of its operation happens."""
         if self.off:
             return NOTHING
         self.moments += 1
@@ -46,7 +46,7 @@ class Power:
 class NorFlash:
     """MicroPython's block device, of the extended kind that littlefs needs, over a bytearray.
 
-    content: what is on the flash, whole blocks of 4096 bytes. programs, erases: operations so far; worn: erases of each
+    content: of the flash, whole blocks of 4096 bytes. programs, erases: operations so far; worn: erases of each
     block, counted while it is a list.
     """
 
@@ -58,7 +58,7 @@ class NorFlash:
         self.worn = None
 
     def let_go(self) -> None:
-        """Do nothing from here on: files that a reset left open are closed when they are collected as garbage."""
+        """Do nothing from now on: the garbage collector closes files that a reset left open."""
         self._let_go = True
 
     def readblocks(self, block: int, buffer: bytearray, offset: int = 0) -> "int | None":

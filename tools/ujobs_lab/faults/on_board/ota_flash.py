@@ -8,9 +8,9 @@ from partitions import SECTOR, image_header, slot_address
 
 
 class OtaFlash:
-    """What `partitions.Bootloader` needs of a flash. Once the power is off, the processor stops: PowerCut.
+    """The flash operations for `partitions.Bootloader`. Once the power is off, they raise PowerCut.
 
-    sectors: content by number, used in place; what is missing is erased. board: whose power it is. stopped: the
+    sectors: content by number, used in place; missing sectors are erased. board: whose power can fail. stopped: the
     exception.
     """
 
@@ -37,7 +37,7 @@ class OtaFlash:
         self._stop()
 
     def program(self, address: int, data: bytes) -> None:
-        """Clear bits, within a sector."""
+        """Clear bits within a sector."""
         begin = address % SECTOR
         sector = self._sector(address)
         for at in range(len(data) * self._lasts() // ALL):

@@ -1,11 +1,10 @@
-"""The program that tries power cuts on MicroPython; ujobs_lab.faults.power starts it and reads what it prints.
+"""Runs the test cases with power cuts on MicroPython; ujobs_lab.faults.power starts it and reads its output.
 
 Arguments: folders to import from, separated by ":", and a JSON object: `rounds` of the session, `pairs` of cuts for
-each kind of job, `sample` (how many of all tries to do, as many of each check, null for all), `seed`, `part` and
-`parts` (this process does every parts-th try), `only` (the text of one try, or the words that tries begin with; null
-for all).
+each job type, `sample` (number of test cases, and of each check; null: all), `seed`, `part` and `parts` (this process
+runs every parts-th case), `only` (the name of a case, or its first words; null: all).
 
-Prints a line "> TRY" before each try, "! WHAT" for each thing that was wrong and "| LOG" with it, "= DONE" in the end.
+Prints a line "> NAME" before each test case, "! ERROR" for each error and "| LOG" with it, and "= DONE" at the end.
 """
 
 import json
@@ -28,11 +27,11 @@ _HOSTILE = 1000  # number of the first of them
 _HOSTILE_CUTS = 60  # of each kind
 _LATE_CUTS = 30  # of each kind
 _LATE = 40 * 60  # seconds; more than any step timeout of the session's handlers
-_RECOVERY = 40  # moments from the start of a recovering board, about
+_RECOVERY = 40  # approximate number of moments from the boot of a recovering board
 
 
 class Baseline:
-    """A job without a cut: what flash and time were before it, and the moments at which the power could go.
+    """A job without a cut: flash and time before it, and the moments at which the power could fail.
 
     sectors: of the application partitions before it. steps: at which it could be cancelled.
     """
@@ -49,29 +48,29 @@ class Baseline:
         self.steps = self._finished.steps
 
     def leave(self) -> "tuple[bytearray, int, dict]":
-        """Return the flash, the time and the partitions after the job, once: nothing of the run is kept in memory."""
+        """Return flash, time and partitions after the job, once: they are not kept in memory."""
         board, self._finished = self._finished.board, None
         return board.content, board.now, board.sectors
 
     def again(self, cuts: list = (), damage: "tuple | None" = None, off: int = 0, cancel: int = 0) -> Try:
-        """Return the same job as a try with cuts, cancelled at a step."""
+        """Return a test case: the same job with cuts, cancelled at a step."""
         return Try(self.name, self.number, self.before, self.began, cuts, damage, off, cancel, self.sectors)
 
     def text(self, check: str, cuts: list = (), rest: str = "", cancel: int = 0) -> str:
-        """Return how this try is called."""
+        """Return the name of the test case."""
         rest = " @%d" % cancel + rest if cancel else rest
         cuts = ["%d:%s" % (moment, _LANDS[lands]) for moment, lands in cuts]
         return " ".join([check, self.name, str(self.number)] + cuts) + rest
 
     def cuts(self):
-        """Yield every moment with each extent to which its operation can happen."""
+        """Yield every moment with each possible extent of its operation."""
         for moment in range(1, self.moments + 1):
             for lands in (NOTHING, ALL) if moment in self.whole else (NOTHING, HALF, ALL):
                 yield moment, lands
 
 
 def fresh_flash(blocks: int = _BLOCKS) -> bytearray:
-    """Return a formatted flash with what the session's jobs need."""
+    """Return a formatted flash with the files that the session's jobs need."""
     content = bytearray(b"\xff" * (BLOCK_SIZE * blocks))
     device = NorFlash(content, Power())
     vfs.VfsLfs2.mkfs(device)
@@ -83,8 +82,8 @@ def fresh_flash(blocks: int = _BLOCKS) -> bytearray:
 
 
 def session(rounds: int) -> "tuple[list[Baseline], list[Baseline]]":
-    """Return the baselines of a session, each on the flash that the one before left, and those of misbehaving handlers,
-    each on the flash after the first round."""
+    """Return the baselines of a session, each with the flash that the previous one left; and those of misbehaving
+    handlers, each with the flash after the first round."""
     content, now, sectors, ordinary, hostile = fresh_flash(), 0, {}, [], []
     for number in range(rounds * len(job_kinds.SESSION)):
         baseline = Baseline(job_kinds.SESSION[number % len(job_kinds.SESSION)], number, content, now, sectors)
@@ -108,7 +107,7 @@ def once(baselines: list):
 
 
 def twice(baselines: list, pairs: int):
-    """Each kind of job, cut at a random moment, and at another while the board recovers."""
+    """Each job type, cut at a random moment, and again while the board recovers."""
     for baseline in baselines:
         for _ in range(pairs):
             cuts = [(random.randint(1, most), random.randint(NOTHING, ALL)) for most in (baseline.moments, _RECOVERY)]
@@ -116,14 +115,14 @@ def twice(baselines: list, pairs: int):
 
 
 def late(baselines: list):
-    """Each kind of job, cut at random moments; the step timer has expired when the power returns."""
+    """Each job type, cut at random moments; the step timer has expired when the power returns."""
     for baseline in baselines:
         for cut in random_cuts(baseline, _LATE_CUTS):
             yield baseline.text("late", (cut,)), baseline, (cut,), None, 0
 
 
 def random_cuts(baseline: Baseline, most: int) -> list:
-    """Return at most so many of the cuts that there are."""
+    """Return at most so many of all cuts."""
     return choose(list(baseline.cuts()), most)
 
 
@@ -136,7 +135,7 @@ def hostile(baselines: list):
 
 
 def damaged(baselines: list):
-    """Every bit of each of the journal's files turned over, and each file cut short, in each state they can be in."""
+    """Each bit of the journal's files flipped, and each file truncated, in every state that they can have."""
     seen = set()
     for baseline in baselines:
         if baseline.name not in ("fail", "resume"):
@@ -165,7 +164,7 @@ def cancelled(baselines: list):
 
 
 def choose(tries: list, most: int) -> list:
-    """Return at most so many of the tries."""
+    """Return at most so many of the test cases."""
     while len(tries) > most:
         # Their order does not matter.
         tries[random.randrange(len(tries))] = tries[-1]
@@ -174,7 +173,7 @@ def choose(tries: list, most: int) -> list:
 
 
 def parse(text: str, baselines: list) -> tuple:
-    """Return the try that is called so."""
+    """Return the test case with this name."""
     words = text.split(" ")
     baseline = next(one for one in baselines if [one.name, str(one.number)] == words[1:3])
     cancel = sum([int(word[1:]) for word in words[3:] if word[0] == "@"])
@@ -187,8 +186,8 @@ def parse(text: str, baselines: list) -> tuple:
 
 
 def choose_all(ordinary: list, hostiles: list, options: dict) -> list:
-    """Return the tries that this process is to do."""
-    # Seeded here, since each start of a board seeds it, too: nothing may run between this and the choices.
+    """Return the test cases of this process."""
+    # Seed immediately before the choices, because each boot of a board also seeds the generator.
     random.seed(options["seed"])
     first = ordinary[: len(job_kinds.SESSION)]
     checks = [list(once(ordinary)), list(twice(first, options["pairs"])), list(late(first)), list(hostile(hostiles))]

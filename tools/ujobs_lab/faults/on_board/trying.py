@@ -1,5 +1,5 @@
-"""One try: a job and a quick one after it, on a given flash, with the power cut at given moments, and what must be true
-in the end. Runs on MicroPython only."""
+"""One test case: a job and a quick one after it, with a given flash and power cuts at given moments, and the checks at
+the end. Runs on MicroPython only."""
 
 import os
 
@@ -12,21 +12,20 @@ from board import FLASH, Board
 _RESTART = 2000  # milliseconds
 _MOST_STARTS = 20
 _JOURNAL = "/ujobs-journal/"
-_TOO_LATE = 4  # steps before a reset, from which on the board has asked for the last time whether the job has ended
+_TOO_LATE = 4  # last steps before a reset: the board does not ask again whether the job was cancelled
 _WITH_TRIAL = ("app", "firmware", "settings")
 
 
 class Try:
-    """name: kind of job; number: of the job, which makes its id. content: of the flash, left as it is; now: in
-    milliseconds. cuts: list of (moment, how much of it lands), each counted from when the power came back. damage:
-    (file of the journal, position, bit), done before the second start; bit None: the file ends at that position. off:
-    seconds more than usual that the power stays off after a cut.
+    """name: job type; number: of the job, for its id. content: of the flash, not changed; now: milliseconds. cuts: list
+    of (moment, how much of it lands), counted from the return of the power. damage: (file of the journal, position,
+    bit), before the second boot; bit None: truncate the file there. off: additional seconds without power after a cut.
+    cancel: the step (see Board.on_step) at which the job is cancelled, 0: never; the first cut is counted from there.
+    sectors: of the application partitions.
 
-    wrong: what should not have happened. board, witness: afterwards. failures: power cuts that took place. moments: at
-    which the power could have failed after the last of them, and whole: which of these have no half. journal: the
-    content of its files, by name, at the second start. cancel: the step, see Board.on_step, at which the job is
-    cancelled; 0: never. The first of the cuts is then counted from there. steps: how many there were. sectors: of the
-    application partitions.
+    wrong: errors. board, witness: their final states. failures: number of power cuts that happened. moments: at which
+    the power could have failed after the last cut; whole: those that cannot happen by half. journal: the content of its
+    files, by name, at the second boot. steps: their number.
     """
 
     def __init__(
@@ -50,15 +49,15 @@ class Try:
         self._off = off
         self._cancel = cancel
         self._cancelled = False
-        self._noticed_by = None  # the start and the step by which the board can know that the job was cancelled
-        self._restarted = False  # by a reset of its own
+        self._noticed_by = None  # the boot and the step by which the board can know of the cancellation
+        self._restarted = False  # by its own reset
         self.steps = 0
         self._old = None
         self._job = self.board.service.queue("%s-%d" % (name, number), self.kind.document)
         self._next = self.board.service.queue("next-%d" % number, job_kinds.make("quick", number).document)
 
     def run(self) -> "list[str]":
-        """Try; return what was wrong."""
+        """Run the test case; return the errors."""
         end = self._live()
         self.moments, self.whole = self.board.power.moments, self.board.power.whole
         if end:
@@ -157,13 +156,13 @@ class Try:
                     self.wrong.append("%s says %s=%s" % (execution["jobId"], key, details.get(key)))
 
     def _look(self):
-        # What is on flash after all is done.
+        # The content of the flash at the end.
         found = job_kinds.installed(self.name)
         new = job_kinds.new(self.name, self.number)
         allowed = (new,) if self._job["status"] == "SUCCEEDED" else (self._old, new)
         if self._cancelled and self.name in _WITH_TRIAL and not self._restarted:
             allowed = (self._old,)
-        # Only `resume` writes piece by piece.
+        # Only `resume` writes its effects one by one.
         if found not in allowed and (self.name != "resume" or len(allowed) == 1):
             self.wrong.append("the flash holds %s and not %s" % (str(found)[:60], str(new)[:60]))
         if not job_kinds.settled():

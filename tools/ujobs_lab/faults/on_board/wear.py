@@ -1,8 +1,8 @@
-"""The program that counts what jobs cost the flash; ujobs_lab.faults.power starts it and reads what it prints.
+"""Counts the flash operations of jobs; ujobs_lab.faults.power and ujobs_lab.bench.wear start it and read its output.
 
-Arguments: folders to import from, separated by ":", and a JSON object: `blocks` of the flash, `jobs` of each kind.
-Prints one JSON object: for each kind of job `programs`, `erases`, `busiest` (erases of the block that had most) and
-`progress_updates`, all of them together for `jobs` jobs. Runs on MicroPython only.
+Arguments: folders to import from, separated by ":", and a JSON object: `blocks` of the flash, `jobs` of each type.
+Prints one JSON object with the sums for `jobs` jobs of each type: `programs`, `erases`, `busiest` (erases of the most
+erased block) and `progress_updates`. Runs on MicroPython only.
 """
 
 import json
@@ -21,7 +21,7 @@ _KINDS = ("nothing", "quick", "large", "long")
 
 
 class _Wear:
-    # Job after job of one kind on a board that is never switched off.
+    # Jobs of one type in a row, on a board that stays switched on.
     def __init__(self, name: str, blocks: int, jobs: int):
         self._left = jobs
         self._document = job_kinds.make(name, 0).document
@@ -59,7 +59,7 @@ class _Wear:
 
 
 def main(options: dict) -> None:
-    # All flashes first: each needs memory in one piece.
+    # Allocate all flashes first: each needs contiguous memory.
     boards = [(name, _Wear(name, options["blocks"], options["jobs"])) for name in _KINDS]
     print(json.dumps({name: board.measure() for name, board in boards}))
 

@@ -1,6 +1,6 @@
-"""`Witness`: what really happened on a board, kept where no power cut reaches it, and what of it was wrong.
+"""`Witness`: records what happened on a board, where no power cut reaches it, and checks it.
 
-It reads the journal's record by its documented layout, without the library's help. Runs on MicroPython only.
+It parses the journal's record from its documented layout, without using the library. Runs on MicroPython only.
 """
 
 import binascii
@@ -14,7 +14,7 @@ _STATES = ("", "IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")
 
 
 def read(name: str) -> bytes:
-    """The content of a file on flash, b"" when there is none."""
+    """The content of a file on flash; b"" if it does not exist."""
     try:
         with open(FLASH + name, "rb") as file:
             return file.read()
@@ -23,7 +23,7 @@ def read(name: str) -> bytes:
 
 
 def read_record() -> "tuple[str, str, int]":
-    """The job id, status and attempt in the journal's record; empty ones when there is none that is sound."""
+    """The job id, status and attempt in the journal's record; empty values if there is no valid record."""
     data = read("/ujobs-journal/record")
     if len(data) < _HEAD or struct.pack("<I", binascii.crc32(data[:-4])) != data[-4:]:
         return "", "", 0
@@ -32,8 +32,8 @@ def read_record() -> "tuple[str, str, int]":
 
 
 class Witness:
-    """wrong: texts. starts: of handlers, by job id. effects: how often each (job id, step) was done. forgetful: the
-    journal was damaged on purpose, so that jobs may run again."""
+    """wrong: errors in words. starts: of handlers, by job id. effects: number of each (job id, step). forgetful: the
+    journal was damaged on purpose, so jobs may run again."""
 
     def __init__(self, board: Board):
         self._board = board
@@ -47,7 +47,7 @@ class Witness:
         self.effects = {}
 
     def powered(self) -> None:
-        """Before the board's program starts: see what the flash says."""
+        """Read the flash before the board's program starts."""
         self._running = None
         self._now = set()
         job_id, status, _ = read_record()
@@ -55,7 +55,7 @@ class Witness:
             self._finished[job_id] = status
 
     def started(self, job) -> None:
-        """A handler's first instruction."""
+        """Called by a handler's first instruction."""
         self._alive()
         name = job.job_id
         self.starts[name] = self.starts.get(name, 0) + 1
@@ -71,11 +71,11 @@ class Witness:
         self._now.add(name)
 
     def ended(self) -> None:
-        """A handler's last instruction."""
+        """Called by a handler's last instruction."""
         self._running = None
 
     def effect(self, job_id: str, step: int = 0) -> None:
-        """A handler does what a job is for."""
+        """Record an effect of a handler."""
         self._alive()
         key = (job_id, step)
         self.effects[key] = self.effects.get(key, 0) + 1
@@ -83,12 +83,12 @@ class Witness:
             self.wrong.append("%s does step %d again, which was checkpointed" % key)
 
     def checkpointed(self, job_id: str, step: int) -> None:
-        """job.save() has returned after this step."""
+        """Record that job.save() has returned after this step."""
         self._alive()
         self._checkpoints.add((job_id, step))
 
     def deposit(self, job_id: str, step: int) -> None:
-        """An effect that is itself in flash: done exactly once, however often a handler gets here."""
+        """Record an effect that is itself in flash: it happens exactly once, however often the handler runs."""
         self._alive()
         done = read("/effects").decode().split()
         if done != [job_id, str(step + 1)]:
@@ -102,7 +102,7 @@ class Witness:
 
 
 def write(name: str, text: str) -> None:
-    """Put a file on flash, whole or not at all."""
+    """Write a file to flash, completely or not at all."""
     import os
 
     with open(FLASH + name + ".tmp", "w") as file:
