@@ -71,7 +71,7 @@ def _roots(value):
 def _unsafe(root, given):
     # Return why jobs must not write below a folder, "" when they may.
     try:
-        lend("flash", "check_root", root)
+        lend("sources", "check_root", root)
     except ValueError as error:
         return str(error)
     claim = given.get("claim")

@@ -5,6 +5,7 @@ import random
 from binascii import unhexlify
 
 from . import lend
+from .agent import Reject
 from .link import explain, log
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
@@ -18,6 +19,14 @@ if _TYPING:
 
 _EVERY = const(32768)  # bytes between two checkpoints: a flash erase or two
 _ATTEMPTS = const(5)  # in a row that bring no data
+
+
+def checked(check: str, *arguments: object) -> "Any":
+    """Call a check of `sources`, which is forgotten again, and return its result. Raises Reject saying what is wrong."""
+    try:
+        return lend("sources", check, *arguments)
+    except ValueError as error:
+        raise Reject(str(error))
 
 
 class _Progress:
@@ -47,12 +56,11 @@ class _Progress:
             self.position = 0
             raise OSError("the file has changed")
         self.etag = etag
-        if self.size is None:
-            self.limit = total
         if not offset:
             self.flash(self.sink.restart)
-        if total is not None:
-            self.flash(self.sink.room, total - offset)
+        if self.size is None:
+            self.limit = total
+            self.flash(self.sink.room, (total or offset) - offset)
 
     def write(self, offset, data):
         if self.limit is not None and offset + len(data) > self.limit:
@@ -89,7 +97,8 @@ async def fetch(
     """
     size = source.get("size")
     # Otherwise only an ETag proves that two parts belong to one version, and none is kept across a reset.
-    checked = bool("sha256" in source or means[1])
+    context, key = means
+    checked = "sha256" in source or key
     progress = _Progress(job, mark, sink, size, position if checked else 0, checked)
     if size is not None:
         sink.room(size - progress.position)
@@ -110,7 +119,7 @@ async def fetch(
                 from .download import download
 
                 start = progress.position if checked or progress.etag else 0
-                await download(source["url"], progress.begin, progress.in_order, start, progress.etag, means[0])
+                await download(source["url"], progress.begin, progress.in_order, start, progress.etag, context)
             break
         except OSError as error:
             failures = failures + 1 if progress.position <= furthest else 0
@@ -136,7 +145,7 @@ async def fetch(
         raise ValueError("the file has %d bytes, not %d" % (sink.size, size))
     digest = await check_digest(source, sink)
     # Imported after the download, which needs the memory.
-    if means[1] and not lend("verify", "signed", source, means[1], unhexlify(digest)):
+    if key and not lend("verify", "signed", source, key, unhexlify(digest)):
         raise ValueError("the file's signature does not match signing_key")
 
 
@@ -144,21 +153,22 @@ async def fetch_file(
     job: "Job", source: dict, locate: "Callable[[dict, Any], dict]", mark: tuple, path: str, position: int,
     means: tuple,
 ) -> None:
-    """Fetch a file to its place in flash, whole or not at all. Other arguments and errors are those of fetch()."""
+    """Fetch a file to its place in flash, whole or not at all, unless it is there. For the rest see fetch()."""
     # Imported here: firmware is not written to files.
-    from .flash import Part
+    from .flash import Part, is_there
 
+    if await is_there(path, source):
+        return
     part = Part(path, position > 0)
     try:
         await fetch(job, source, locate, mark, part, min(position, part.size), means)
         part.install()
-    except (Exception, asyncio.CancelledError) as error:
+    except BaseException as error:
+        part.close()
         # A handler that is stopped, but not by the service, leaves the part behind for the next attempt.
         if job.cancelled or isinstance(error, Exception):
             part.discard()
         raise
-    finally:
-        part.close()
 
 
 async def check_digest(source: dict, sink: "Any") -> str:

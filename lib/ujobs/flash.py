@@ -1,4 +1,4 @@
-"""Files that jobs write: which paths are allowed, and how a file is installed whole or not at all."""
+"""Files in flash: folders and free room, and how a file is installed whole or not at all."""
 
 import asyncio
 import hashlib
@@ -11,72 +11,18 @@ if __debug__:
 
 _PIECE = const(1024)  # bytes read at a time
 _TURN = const(32768)  # bytes hashed before it yields to other tasks
-_MAX_PATH = const(255)
 _SPARE = const(8192)  # bytes of flash kept free for the journal and for littlefs itself
-# Also every name that begins with app, ujobs or trial.
-_RESERVED = ("lib", "firmware", "cert", "main", "boot", "umqtt")
-
-
-def check_root(path: str) -> None:
-    """Check that jobs may write below a folder, given as an absolute path. Raises ValueError naming the folder.
-
-    Closed to jobs, because they guard the board or let it boot: the library, application, firmware glue, certificates,
-    journal, settings and trial, and any new folder that would hide a module, since MicroPython treats a folder in the
-    root as a package. Case is ignored, as on a FAT file system.
-    """
-    name = path.split("/")[1]
-    low = name.lower()
-    if "." not in low and low not in _RESERVED and low[:3] != "app" and low[:5] not in ("ujobs", "trial"):
-        try:
-            os.stat("/" + name)
-            return
-        except OSError:
-            pass
-        try:
-            __import__(name)
-        except ImportError:
-            return
-    raise ValueError("folder /" + name + " is closed to jobs")
-
-
-def check_plain(path: object) -> str:
-    """Return a path that a job document gives, if it is plain and absolute.
-
-    Raises ValueError unless it is a string of 2 to 255 characters without "..", ".", "//", backslashes, control
-    characters, and names that end with a dot or blank, which a FAT file system drops.
-    """
-    if not isinstance(path, str) or not 1 < len(path) <= _MAX_PATH:
-        raise ValueError("a path must be text of 2 to %d characters" % _MAX_PATH)
-    names = path.split("/")
-    if names[0] or "\\" in path or min(path.encode()) < 32 or not all([n and n.rstrip(". ") == n for n in names[1:]]):
-        raise ValueError("path " + repr(path) + " is not plain and absolute")
-    return path
-
-
-def check_paths(paths: "list | tuple", roots: "list[str] | tuple[str, ...]", guarded: "list | tuple" = ()) -> None:
-    """Check all paths that one job writes, reads or removes. Raises ValueError naming the path and what is wrong.
-
-    roots: folders, absolute and without a slash at the end, below which jobs may write. guarded: files that no job may
-    touch, wherever they are. No path may be another one with ".part" behind it: a file arrives under that name.
-    """
-    for path in paths:
-        check_plain(path)
-        if path in guarded or not any([path.startswith(root + "/") for root in roots]):
-            raise ValueError("path " + path + " is outside roots")
-        check_root(path)
-        if path + ".part" in paths:
-            raise ValueError("two of the files need " + path + ".part")
 
 
 def make_folders(path: str) -> None:
     """Make the folders that a file at this path needs. Raises OSError."""
-    at = path.find("/", 1)
-    while at > 0:
+    folder = ""
+    for name in path.split("/")[1:-1]:
+        folder += "/" + name
         try:
-            os.stat(path[:at])
+            os.stat(folder)
         except OSError:
-            os.mkdir(path[:at])
-        at = path.find("/", at + 1)
+            os.mkdir(folder)
 
 
 def remove(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a job document says of the files it brings: checked before anything is fetched, then let go of.
+"""What a job document says of the files it brings or touches: checked before anything is changed, then let go of.
 
 A source: {"url": "https://…"} or {"stream": "name", "file": 0}, with "size" in bytes (needed for a stream), "sha256" in
 hexadecimal, and "signature" in base64 where the board requires one, with "scheme" for RSA-PSS, see verify.check(). With
@@ -9,13 +9,23 @@ version of what is in that folder or partition. On a board with a signing key th
 go back are signed together, so an old document cannot be used again.
 """
 
+import os
 from binascii import a2b_base64
 from hashlib import sha256
 
 from . import lend, trial
 from .agent import Reject
+from .checks import check_name, check_number
 
-_MAX_VERSION = 64  # characters
+# Not in a .mpy at -O2, whose compiler knows const.
+if __debug__:
+    from micropython import const
+
+# Folders that are closed to jobs; also every name that begins with app, ujobs or trial.
+_RESERVED = ("lib", "firmware", "cert", "main", "boot", "umqtt")
+_MAX_FILES = const(64)
+_MAX_PATH = const(255)
+_MAX_VERSION = const(64)  # characters
 
 
 def check(sources: "list[dict] | tuple[dict, ...]", options: dict, trusted: bool = False) -> tuple:
@@ -24,38 +34,36 @@ def check(sources: "list[dict] | tuple[dict, ...]", options: dict, trusted: bool
     options: of Agent.use(). `ca`: verifies HTTPS servers; `signing_key`: file or bytes of the public key, see
     verify.load_key(); every file then needs a signature, which replaces the SHA-256. trusted: whether HTTPS replaces
     the SHA-256, since AWS's own document for downloads has none.
-    Raises ValueError naming the field, or for a `ca` that cannot be used; Reject without `ca`; OSError.
+    Raises ValueError naming the file and the field, or for a `ca` that cannot be used; Reject without `ca`; OSError.
     """
     key = options.get("signing_key")
     https = False
     for source in sources:
-        if not isinstance(source, dict) or ("url" in source) == ("stream" in source):
-            raise ValueError("a file needs either url or stream")
-        name = source.get("url", source.get("stream"))
-        if not isinstance(name, str):
-            raise ValueError("url and stream must be strings")
-        if "url" in source:
-            from .download import split_url
-
-            try:
-                secure = split_url(name)[0]
-            except ValueError as error:
-                raise ValueError("url: %s" % error)
-            https = https or secure
-        else:
-            secure = False
-            # It becomes part of a topic.
-            if not name or any([mark in name for mark in "/+#"]):
-                raise ValueError("stream is not a name")
-            number = source.get("file", 0)
-            if not isinstance(number, int) or not 0 <= number <= 255:
-                raise ValueError("file must be 0 to 255")
-        if key:
-            _check_signature(source)
+        name = source.get("path", "firmware")
+        url = str(source.get("url"))
+        secure = url[:6].lower() == "https:"
+        https = https or secure
+        streamed = "stream" in source
         packed = "deflate" in source
-        _check_content(source, packed or "stream" in source, not key and not (trusted and secure))
-        if packed:
-            _check_content(source["deflate"], True, True)
+        try:
+            if ("url" in source) == streamed:
+                raise ValueError("either url or stream is needed")
+            if key:
+                _check_signature(source)
+            _check_content(source, packed or streamed, not key and not (trusted and secure))
+            if packed:
+                _check_content(source["deflate"], True, True)
+            if streamed:
+                # It becomes part of a topic.
+                check_name("stream", source["stream"], 128)
+                check_number("file", source.get("file", 0), 0, 255)
+            else:
+                from .download import split_url
+
+                name += ": url"
+                split_url(url)
+        except ValueError as error:
+            raise ValueError("%s: %s" % (name, error))
     context = None
     if https:
         if not options.get("ca"):
@@ -64,6 +72,35 @@ def check(sources: "list[dict] | tuple[dict, ...]", options: dict, trusted: bool
 
         context = tls_context(options["ca"])
     return context, key
+
+
+def check_files(document: dict, options: dict) -> tuple:
+    """Check all that the handler `files` is asked for. Returns and raises the same as check()."""
+    for name in ("fetch", "delete"):
+        entries = document.get(name, [])
+        if not isinstance(entries, list) or len(entries) > _MAX_FILES:
+            raise ValueError("%s must be a list of at most %d" % (name, _MAX_FILES))
+    sources = document.get("fetch", [])
+    paths = [isinstance(source, dict) and source.get("path") for source in sources] + document.get("delete", [])
+    for name in ("list", "read"):
+        if document.get(name) is not None:
+            paths.append(document[name])
+    if not paths:
+        raise ValueError("nothing to fetch, delete, list or read")
+    roots = options.get("roots", ("/data",))
+    if document.get("list") in roots:
+        # Only a list may be of a root itself.
+        check_root(document["list"])
+        paths.remove(document["list"])
+    roots = tuple([root + "/" for root in roots])
+    for path in paths:
+        check_plain(path)
+        guarded = path in (options.get("ca"), options.get("cert"), options.get("key"), options.get("signing_key"))
+        if guarded or not path.startswith(roots):
+            raise ValueError("path " + path + " is outside roots")
+        check_root(path)
+        _check_part(path + ".part", paths)
+    return check(sources, options, True)
 
 
 def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place: str, options: dict) -> tuple:
@@ -95,6 +132,60 @@ def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place
     return means
 
 
+def check_app(document: dict, sources: "list[dict]", active: str, options: dict) -> tuple:
+    """Check the files of an application, and its version. active: its folder. Otherwise see check_update()."""
+    paths = [source["path"] for source in sources]
+    for path, source in zip(paths, sources):
+        check_plain("/" + path)
+        if "sha256" not in source:
+            raise ValueError(path + ": sha256 is missing")
+        _check_part(path + ".part", paths)
+        if "deflate" in source:
+            _check_part(path + ".z", paths)
+            _check_part(path + ".z.part", paths)
+            try:
+                import deflate  # noqa: F401
+            except ImportError:
+                raise ValueError("this board has no deflate: publish without compression")
+    return check_update(document, sources, active, options)
+
+
+def check_root(path: str) -> None:
+    """Check that jobs may write below a folder, given as an absolute path. Raises ValueError naming the folder.
+
+    Closed to jobs, because they guard the board or let it boot: the library, application, firmware glue, certificates,
+    journal, settings and trial, and any new folder that would hide a module, since MicroPython treats a folder in the
+    root as a package. Case is ignored, as on a FAT file system.
+    """
+    name = path.split("/")[1]
+    low = name.lower()
+    if "." not in low and low not in _RESERVED and low[:3] != "app" and low[:5] not in ("ujobs", "trial"):
+        try:
+            os.stat("/" + name)
+            return
+        except OSError:
+            pass
+        try:
+            __import__(name)
+        except ImportError:
+            return
+    raise ValueError("folder /" + name + " is closed to jobs")
+
+
+def check_plain(path: object) -> str:
+    """Return a path that a job document gives, if it is plain and absolute.
+
+    Raises ValueError unless it is a string of 2 to 255 characters without "..", ".", "//", backslashes, control
+    characters, and names that end with a dot or blank, which a FAT file system drops.
+    """
+    if not isinstance(path, str) or not 1 < len(path) <= _MAX_PATH:
+        raise ValueError("a path must be text of 2 to %d characters" % _MAX_PATH)
+    names = path.split("/")
+    if names[0] or "\\" in path or min(path.encode()) < 32 or not all([n and n.rstrip(". ") == n for n in names[1:]]):
+        raise ValueError("path " + repr(path) + " is not plain and absolute")
+    return path
+
+
 def numbers(version: str) -> "list[int]":
     """Return what a version is compared by: the numbers at its start, without zeros at the end.
 
@@ -120,9 +211,8 @@ def _check_content(holder, needs_size, needs_digest):
             raise ValueError("sha256 is missing")
     elif not isinstance(digest, str) or len(digest) != 64:
         raise ValueError("sha256 must be 64 hex digits")
-    size = holder.get("size", None if needs_size else 0)
-    if not isinstance(size, int) or size < 0:
-        raise ValueError("size must be a number of bytes")
+    if needs_size or "size" in holder:
+        check_number("size", holder.get("size"))
 
 
 def _check_signature(holder):
@@ -133,3 +223,8 @@ def _check_signature(holder):
         a2b_base64(holder["signature"])
     except ValueError:
         raise ValueError("signature is not base64")
+
+
+def _check_part(name, paths):
+    if name in paths:
+        raise ValueError("two of the files need " + name)

@@ -12,7 +12,7 @@ from cloud import PREFIX, Cloud, remove, run
 from restarts import remove_all
 from test_streams import CONTENT as STREAMED
 from test_streams import Service
-from ujobs.flash import check_paths, check_root
+from ujobs.sources import check_paths, check_root
 from web import File, Web, head
 
 FOLDER = "/tmp/ujobs-files-%s" % os.urandom(4).hex()

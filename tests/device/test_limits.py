@@ -10,7 +10,8 @@ from agent_handlers import all_done, handlers
 from broker import raises
 from cloud import Cloud, run
 from restarts import ROOT, remove_all
-from ujobs.flash import check_plain, make_folders
+from ujobs.flash import make_folders
+from ujobs.sources import check_plain
 
 # The last one just fits into the receive limit; CPython's own parser does not accept that depth.
 DEEPEST = 7000

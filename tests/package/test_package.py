@@ -43,7 +43,9 @@ def imported(module: str) -> set[str]:
             # An import for one call only.
             found.add(_file("ujobs", ast.literal_eval(node.args[0])))
     found.discard("")
-    if module != "ujobs/handlers/__init__.py" and "__import__(" in (ROOT / "lib" / module).read_text():
+    if module != "ujobs/handlers/__init__.py" and re.search(
+        r"__import__\(|handlers\.run\(", (ROOT / "lib" / module).read_text()
+    ):
         # Imported by name: the application names the handlers.
         texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
         found |= {name for name in modules() if Path(name).parent == Path(module).parent and Path(name).stem in texts}

@@ -12,11 +12,10 @@ compressed by zlib (see sources). Options of Agent.use(): ca and signing_key, se
 import asyncio
 import os
 
-from .. import lend, trial
+from .. import trial
 from ..agent import Reject
-from ..checks import clean
-from ..fetch import check_digest, fetch_file
-from ..flash import Part, check_plain, is_there, remove, room
+from ..fetch import check_digest, checked, fetch_file
+from ..flash import Part, is_there, remove, room
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
@@ -36,23 +35,19 @@ async def run(job: "Job", options: dict) -> "dict | None":
     active = trial.slot()
     folder, index, position = job.checkpoint or (trial.other_slot(), 0, 0)
     if active == folder:
-        return {"version": clean(version)}
+        return {"version": version}
     files = document.get("files")
     if not isinstance(files, list) or not 0 < len(files) <= _MAX_FILES:
         raise Reject("files must be a list of 1 to %d" % _MAX_FILES)
     sources = [_source(document, entry) for entry in files]
-    try:
-        means = lend("sources", "check_update", document, sources, active, options)
-        _check(sources)
-    except ValueError as error:
-        raise Reject(str(error))
+    means = checked("check_app", document, sources, active, options)
     if job.checkpoint is None:
         for source in sources:
             if not await is_there(_path(active, source), source):
                 break
         else:
             trial.write(active + ".version", version)
-            return {"version": clean(version)}
+            return {"version": version}
         _clear(trial.root + folder, [_path(folder, source) for source in sources])
         sizes = [source.get("size", 0) + source.get("deflate", {}).get("size", 0) for source in sources]
         room(trial.root + folder, sum(sizes))
@@ -74,25 +69,6 @@ def _source(document, entry):
         elif "base" in document:
             source["url"] = str(document["base"]) + source["path"]
     return source
-
-
-def _check(sources):
-    paths = [source["path"] for source in sources]
-    for source in sources:
-        path = source["path"]
-        check_plain("/" + path)
-        if "sha256" not in source:
-            raise ValueError("sha256 is missing")
-        others = (".part",)
-        if "deflate" in source:
-            others = (".part", ".z", ".z.part")
-            try:
-                import deflate  # noqa: F401
-            except ImportError:
-                raise ValueError("this board has no deflate: publish without compression")
-        for other in others:
-            if path + other in paths:
-                raise ValueError("two of the files need " + path + other)
 
 
 def _path(folder, source):
@@ -132,9 +108,7 @@ async def _bring(job, number, source, folder, position, means):
         if packed:
             # Only these: the rest of it was not checked.
             sent = dict(source, size=source["deflate"]["size"], sha256=source["deflate"]["sha256"])
-        # A reset may have come while it was unpacked.
-        if not await is_there(origin, sent):
-            await fetch_file(job, sent, _entry, (folder, number), origin, position, means)
+        await fetch_file(job, sent, _entry, (folder, number), origin, position, means)
         if not packed:
             return
     await _copy(origin, path, source, packed)

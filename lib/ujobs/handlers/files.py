@@ -11,10 +11,8 @@ and signing_key, see sources.check().
 
 import os
 
-from .. import lend
-from ..agent import Reject
-from ..fetch import fetch_file
-from ..flash import check_paths, is_there, remove
+from ..fetch import checked, fetch_file
+from ..flash import remove
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
@@ -23,41 +21,24 @@ _TYPING = const(0)
 if _TYPING:
     from ..job import Job
 
-_MAX_FILES = const(64)
 _READ = const(1000)  # bytes of a file that fit in a status detail
 
 
 async def run(job: "Job", options: dict) -> "dict | None":
     """Do what the document says. Returns how many files were fetched and deleted, and what was listed and read."""
     document = job.document
+    means = checked("check_files", document, options)
     sources = document.get("fetch", ())
     deleted = document.get("delete", ())
     listed = document.get("list")
     shown = document.get("read")
-    try:
-        for name, entries in (("fetch", sources), ("delete", deleted)):
-            if not isinstance(entries, (list, tuple)) or len(entries) > _MAX_FILES:
-                raise ValueError("%s must be a list of at most %d" % (name, _MAX_FILES))
-        if not sources and not deleted and listed is None and shown is None:
-            raise ValueError("nothing to fetch, delete, list or read")
-        paths = [isinstance(source, dict) and source.get("path") for source in sources] + list(deleted)
-        if listed is not None:
-            paths.append(str(listed) + "/-")
-        if shown is not None:
-            paths.append(shown)
-        guarded = [options.get(name) for name in ("ca", "cert", "key", "signing_key")]
-        check_paths(paths, options.get("roots", ("/data",)), guarded)
-        means = lend("sources", "check", sources, options, True)
-    except ValueError as error:
-        raise Reject(str(error))
     result = {}
     if sources:
         checkpoint = job.checkpoint or (0, 0)
         for index in range(checkpoint[0], len(sources)):
             source = sources[index]
-            if not await is_there(source["path"], source):
-                position = checkpoint[1] if index == checkpoint[0] else 0
-                await fetch_file(job, source, _entry, (index,), source["path"], position, means)
+            position = checkpoint[1] if index == checkpoint[0] else 0
+            await fetch_file(job, source, _entry, (index,), source["path"], position, means)
             job.save((index + 1, 0))
         result["fetched"] = str(len(sources))
     if deleted:

@@ -14,10 +14,9 @@ import asyncio
 import hashlib
 from binascii import hexlify
 
-from .. import lend, trial
+from .. import trial
 from ..agent import Reject
-from ..checks import clean
-from ..fetch import fetch
+from ..fetch import checked, fetch
 from ..link import explain, log
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
@@ -43,7 +42,7 @@ async def run(job: "Job", options: dict) -> "dict | None":
     version = str(document.get("version", ""))
     checkpoint = job.checkpoint
     if checkpoint and running.info()[4] == checkpoint[0]:
-        return {"version": clean(version), "partition": checkpoint[0]}
+        return {"version": version, "partition": checkpoint[0]}
     if checkpoint and checkpoint[1] < 0:
         raise OSError("rolled back: by the bootloader")
     try:
@@ -52,17 +51,15 @@ async def run(job: "Job", options: dict) -> "dict | None":
         raise Reject("this board has one application partition")
     label, position = checkpoint or (target.info()[4], 0)
     position = position // _SECTOR * _SECTOR
+    if "afr_ota" in document and not options.get("signing_key"):
+        raise Reject("afr_ota needs a signing_key on the board")
     try:
-        if "afr_ota" in document and not options.get("signing_key"):
-            raise ValueError("afr_ota needs a signing_key on the board")
         source = _source(document, label)
-        means = lend("sources", "check_update", document, (source,), "/" + running.info()[4], options)
-        if not 0 < source.get("size", 0) <= target.info()[3]:
-            raise ValueError("size must be 1 to %d bytes" % target.info()[3])
-    except (LookupError, TypeError):
+    except (LookupError, TypeError, ValueError):
         raise Reject("afr_ota is malformed")
-    except ValueError as error:
-        raise Reject(str(error))
+    means = checked("check_update", document, (source,), "/" + running.info()[4], options)
+    if not 0 < source.get("size", 0) <= target.info()[3]:
+        raise Reject("size must be 1 to %d bytes" % target.info()[3])
     if checkpoint is None:
         job.save((label, 0))
     image = _Image(target, source["size"], running, position)

@@ -10,6 +10,7 @@ ca, as for `files`.
 conditions.
 """
 
+from .. import handlers
 from ..agent import Reject
 from ..link import explain, log
 
@@ -62,8 +63,8 @@ async def run(job: "Job", options: dict) -> "dict | None":
                     raise OSError("the board was reset each time")
                 checkpoint = (checkpoint or 0) + 1
                 job.save((number, checkpoint))
-            handler = __import__("ujobs.handlers." + module, None, None, (module,))
-            result.update(await handler.run(_Step(job, number, document, checkpoint, options), options) or {})
+            step = _Step(job, number, document, checkpoint, options)
+            result.update(await handlers.run(module, step, options) or {})
         except Exception as error:
             if str(actions[number].get("ignoreStepFailure", "")).lower() != "true":
                 raise
