@@ -47,11 +47,11 @@ async def download(
     when the link or the server fails: the caller may then continue from where it stopped.
     """
     what = "url"
-    response = _Response(begin, write, start, etag)
+    response = _Response()
     guard = asyncio.create_task(response.guard(asyncio.current_task(), timeout))
     try:
         for _ in range(_MAX_REDIRECTS + 1):
-            location = await response.get(url, context)
+            location = await response.get(url, context, begin, write, start, etag)
             if location is None:
                 return
             what = "redirect"
@@ -130,19 +130,15 @@ def _number(text, base=10):
 
 
 class _Response:
-    def __init__(self, begin, write, start, etag):
-        self._announce = begin
-        self._write = write
-        self._start = start
-        self._etag = etag
+    def __init__(self):
         try:
             buffer = bytearray(_BUFFER)
         except MemoryError:
             # The heap of a busy board may have no larger free block.
             buffer = bytearray(_SHORT)
-        self._view = memoryview(buffer)
-        self._begin = self._end = self._reads = self._offset = 0
-        self._stream = None
+        self.view = memoryview(buffer)
+        self.begin = self.end = self.reads = self.offset = 0
+        self.stream = None
         self.rounds = 0  # of the guard before it gives up; -1 once it has
 
     async def guard(self, task, timeout):
@@ -154,29 +150,29 @@ class _Response:
         task.cancel()
 
     def close(self):
-        if self._stream:
-            self._stream.s.close()
+        if self.stream:
+            self.stream.s.close()
 
-    async def get(self, url, context):
+    async def get(self, url, context, begin, write, start, etag):
         """Return the location of a redirect, None once the whole body has been written."""
         secure, authority, host, port, path = split_url(url)
         if secure and not context:
             raise ValueError("https needs a TLS context")
         self.close()
         self.rounds = 3
-        self._begin = self._end = 0
-        self._stream, _ = await asyncio.open_connection(
+        self.begin = self.end = 0
+        self.stream, _ = await asyncio.open_connection(
             host, port, ssl=context if secure else None, server_hostname=host if secure else None
         )
         request = "GET %s HTTP/1.1\r\nHost: %s\r\nAccept-Encoding: identity\r\nConnection: close\r\n" % (
             path, authority
         )
-        if self._start:
-            request += "Range: bytes=%d-\r\n" % self._start
-            if self._etag:
-                request += "If-Range: %s\r\n" % self._etag
-        self._stream.write((request + "\r\n").encode())
-        await self._stream.drain()
+        if start:
+            request += "Range: bytes=%d-\r\n" % start
+            if etag:
+                request += "If-Range: %s\r\n" % etag
+        self.stream.write((request + "\r\n").encode())
+        await self.stream.drain()
         self.rounds = 1
         while True:
             line = await self._line(_BUFFER)
@@ -219,70 +215,72 @@ class _Response:
         if transfer not in (b"", b"chunked"):
             raise ValueError("Transfer-Encoding " + transfer.decode())
         total = length
-        self._offset = 0
+        self.offset = 0
         if status == 206:
             # "bytes 100-199/200"
-            first, _, total = span.split()[-1].partition(b"/")
-            self._offset = _number(first.split(b"-")[0])
-            if self._offset != self._start:
+            span, _, total = span.split()[-1].partition(b"/")
+            first, _, last = span.partition(b"-")
+            self.offset = _number(first)
+            if self.offset != start:
                 raise ValueError("not the range requested")
-            total = None if total == b"*" else _number(total)
-        self._announce(self._offset, total, etag)
+            # Without the file's size the range, which was asked for to the end, says where that is.
+            total = _number(last) + 1 if total == b"*" else _number(total)
+        begin(self.offset, total, etag)
         if not transfer:
-            await self._pass_on(length)
+            await self._pass_on(length, write)
         while transfer:
             length = _number((await self._line(_MAX_CHUNK_LINE)).split(b";")[0], 16)
             if not length:
                 break
-            await self._pass_on(length)
+            await self._pass_on(length, write)
             await self._line(_MAX_CHUNK_LINE)
-        if total is not None and self._offset < total:
+        if total is not None and self.offset < total:
             raise OSError(ECONNRESET)
         return None
 
-    async def _pass_on(self, size):
+    async def _pass_on(self, size, write):
         while size != 0:
-            if self._begin == self._end:
+            if self.begin == self.end:
                 self.rounds = 1
                 if not await self._more():
                     if size is None:
                         return
                     raise OSError(ECONNRESET)
-            piece = self._view[self._begin : self._end]
+            piece = self.view[self.begin : self.end]
             if size is not None:
                 piece = piece[:size]
                 size -= len(piece)
-            self._write(self._offset, piece)
-            self._offset += len(piece)
-            self._begin += len(piece)
+            write(self.offset, piece)
+            self.offset += len(piece)
+            self.begin += len(piece)
 
-    async def _line(self, most):
-        """Return the next line without its end; of a longer one only the first `most` bytes, the rest is discarded."""
+    async def _line(self, size):
+        """Return the next line without its end; of a longer one only the first `size` bytes, the rest is discarded."""
         line = b""
         while True:
             # In small pieces: a copy of the whole buffer for each line is more than a small heap has in one piece.
-            text, end, _ = bytes(self._view[self._begin : min(self._end, self._begin + 128)]).partition(b"\n")
-            self._begin += len(text) + len(end)
-            line = (line + text)[:most]
+            text, end, _ = bytes(self.view[self.begin : min(self.end, self.begin + 128)]).partition(b"\n")
+            self.begin += len(text) + len(end)
+            line = (line + text)[:size]
             if end:
                 return line.strip()
-            if self._begin == self._end and not await self._more():
+            if self.begin == self.end and not await self._more():
                 raise OSError(ECONNRESET)
 
     async def _more(self):
         """Read more after the unused bytes; return how many arrived, 0 when the server has closed."""
-        view = self._view
-        left = self._end - self._begin
-        view[:left] = view[self._begin : self._end]
-        self._begin = 0
-        self._end = left
-        self._reads += 1
-        count = self._stream.s.readinto(view[left:])
+        view = self.view
+        left = self.end - self.begin
+        view[:left] = view[self.begin : self.end]
+        self.begin = 0
+        self.end = left
+        self.reads += 1
+        count = self.stream.s.readinto(view[left:])
         while count is None:
-            self._reads = 0
-            count = await self._stream.readinto(view[left:])
-        if self._reads == _READS:
-            self._reads = 0
+            self.reads = 0
+            count = await self.stream.readinto(view[left:])
+        if self.reads == _READS:
+            self.reads = 0
             await asyncio.sleep(0)
-        self._end += count
+        self.end += count
         return count

@@ -31,12 +31,12 @@ def checked(check: str, *arguments: object) -> "Any":
 
 class _Progress:
     # Tracks how much of the file has arrived, reports it as progress, and saves checkpoints.
-    def __init__(self, job, mark, sink, size, position, checked):
+    def __init__(self, job, mark, sink, size, start, checked):
         self.job = job
         self.mark = mark
         self.sink = sink
         self.size = self.limit = size
-        self.position = self.saved = position
+        self.start = self.saved = start
         self.checked = checked
         self.etag = None
         self.failed = False
@@ -53,11 +53,11 @@ class _Progress:
         if self.size is not None and total not in (None, self.size):
             raise ValueError("the file has %d bytes, not %d" % (total, self.size))
         if offset and not self.checked and etag != self.etag:
-            self.position = 0
+            self.start = 0
             raise OSError("the file has changed")
         self.etag = etag
         if not offset:
-            self.flash(self.sink.restart)
+            self.flash(self.sink.clear)
         if self.size is None:
             self.limit = total
             self.flash(self.sink.room, (total or offset) - offset)
@@ -72,18 +72,18 @@ class _Progress:
         self.write(offset, data)
         self.arrived(offset + len(data))
 
-    def arrived(self, position):
-        self.position = position
-        if not 0 <= position - self.saved < _EVERY:
+    def arrived(self, start):
+        self.start = start
+        if not 0 <= start - self.saved < _EVERY:
             if self.limit is None:
                 self.flash(self.sink.room, _EVERY)
             self.flash(self.sink.flush)
-            self.flash(self.job.save, self.mark + (position,))
-            self.saved = position
+            self.flash(self.job.save, self.mark + (start,))
+            self.saved = start
 
 
 async def fetch(
-    job: "Job", source: dict, locate: "Callable[[dict, Any], dict]", mark: tuple, sink: "Any", position: int,
+    job: "Job", source: dict, locate: "Callable[[dict, Any], dict]", mark: tuple, sink: "Any", start: int,
     means: tuple,
 ) -> None:
     """Fetch a file into a sink, and check its size, SHA-256 and signature there.
@@ -91,7 +91,7 @@ async def fetch(
     source: as sources.check() has checked it. locate: called as locate(document, mark[-1]), returns the source in a job
     document, which is fetched again when a presigned URL has expired; only the URL is taken from that one, which nobody
     has checked. mark: the job's checkpoint without its last element, the position that is safe in flash. sink: has
-    restart(), room(size), write(offset, data), flush(), size and the coroutine sha256(), see flash.Part. position:
+    clear(), room(size), write(offset, data), flush(), size and the coroutine sha256(), see flash.Part. start:
     where to continue. means: from sources.check().
     Raises ValueError for a URL that is refused or a file that does not match its source, OSError.
     """
@@ -99,30 +99,30 @@ async def fetch(
     # Otherwise only an ETag proves that two parts belong to one version, and none is kept across a reset.
     context, key = means
     checked = "sha256" in source or key
-    progress = _Progress(job, mark, sink, size, position if checked else 0, checked)
+    progress = _Progress(job, mark, sink, size, start if checked else 0, checked)
     if size is not None:
-        sink.room(size - progress.position)
+        sink.room(size - progress.start)
     renewed = -1  # position at which a presigned URL was last renewed
     failures = furthest = 0
     # After a reset the file may be complete and only unchecked.
-    while progress.position != size:
-        furthest = max(furthest, progress.position)
+    while progress.start != size:
+        furthest = max(furthest, progress.start)
         try:
             if "stream" in source:
                 from .streams import BLOCK, receive
 
                 await receive(
                     job.client.link, job.client.thing, source["stream"], source.get("file", 0), source["size"],
-                    progress.write, progress.arrived, progress.position // BLOCK * BLOCK,
+                    progress.write, progress.arrived, progress.start // BLOCK * BLOCK,
                 )
             else:
                 from .download import download
 
-                start = progress.position if checked or progress.etag else 0
+                start = progress.start if checked or progress.etag else 0
                 await download(source["url"], progress.begin, progress.in_order, start, progress.etag, context)
             break
         except OSError as error:
-            failures = failures + 1 if progress.position <= furthest else 0
+            failures = failures + 1 if progress.start <= furthest else 0
             if progress.failed or failures == _ATTEMPTS:
                 raise
             log("download:", explain(error))
@@ -130,10 +130,10 @@ async def fetch(
             await job.progress()
         except ValueError as error:
             status = getattr(error, "status", 0)
-            if status == 416 and progress.position:
-                progress.position = 0
-            elif status == 403 and progress.position > renewed:
-                renewed = progress.position
+            if status == 416 and progress.start:
+                progress.start = 0
+            elif status == 403 and progress.start > renewed:
+                renewed = progress.start
                 await job.renew()
                 url = str(locate(job.document, mark[-1]).get("url"))
                 if source["url"][:5].lower() == "https" != url[:5].lower():
@@ -150,7 +150,7 @@ async def fetch(
 
 
 async def fetch_file(
-    job: "Job", source: dict, locate: "Callable[[dict, Any], dict]", mark: tuple, path: str, position: int,
+    job: "Job", source: dict, locate: "Callable[[dict, Any], dict]", mark: tuple, path: str, start: int,
     means: tuple,
 ) -> None:
     """Fetch a file to its place in flash, whole or not at all, unless it is there. For the rest see fetch()."""
@@ -159,15 +159,15 @@ async def fetch_file(
 
     if await is_there(path, source):
         return
-    part = Part(path, position > 0)
+    part = Part(path, start > 0)
     try:
-        await fetch(job, source, locate, mark, part, min(position, part.size), means)
+        await fetch(job, source, locate, mark, part, min(start, part.size), means)
         part.install()
     except BaseException as error:
         part.close()
         # A handler that is stopped, but not by the service, leaves the part behind for the next attempt.
         if job.cancelled or isinstance(error, Exception):
-            part.discard()
+            part.remove()
         raise
 
 

@@ -97,7 +97,7 @@ class Part:
         """Raise OSError when the file system has not that many bytes free, and some to spare."""
         room(self.path, size)
 
-    def restart(self) -> None:
+    def clear(self) -> None:
         """Discard the content so far. Raises OSError."""
         self._file.close()
         self._file = open(self.name, "w+b")
@@ -127,7 +127,7 @@ class Part:
         """Stop writing, and keep the part for a later attempt."""
         self._file.close()
 
-    def discard(self) -> None:
+    def remove(self) -> None:
         """Remove it."""
         self._file.close()
         remove(self.name)

@@ -132,8 +132,8 @@ def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place
     return means
 
 
-def check_app(document: dict, sources: "list[dict]", active: str, options: dict) -> tuple:
-    """Check the files of an application, and its version. active: its folder. Otherwise see check_update()."""
+def check_app(document: dict, sources: "list[dict]", place: str, options: dict) -> tuple:
+    """Check the files of an application, and its version. place: its folder. Otherwise see check_update()."""
     paths = [source["path"] for source in sources]
     for path, source in zip(paths, sources):
         check_plain("/" + path)
@@ -147,7 +147,7 @@ def check_app(document: dict, sources: "list[dict]", active: str, options: dict)
                 import deflate  # noqa: F401
             except ImportError:
                 raise ValueError("this board has no deflate: publish without compression")
-    return check_update(document, sources, active, options)
+    return check_update(document, sources, place, options)
 
 
 def check_root(path: str) -> None:
@@ -202,25 +202,25 @@ def numbers(version: str) -> "list[int]":
     return found
 
 
-def _check_content(holder, needs_size, needs_digest):
-    if not isinstance(holder, dict):
+def _check_content(source, sized, hashed):
+    if not isinstance(source, dict):
         raise ValueError("deflate must be an object")
-    digest = holder.get("sha256")
-    if "sha256" not in holder:
-        if needs_digest:
+    digest = source.get("sha256")
+    if "sha256" not in source:
+        if hashed:
             raise ValueError("sha256 is missing")
     elif not isinstance(digest, str) or len(digest) != 64:
         raise ValueError("sha256 must be 64 hex digits")
-    if needs_size or "size" in holder:
-        check_number("size", holder.get("size"))
+    if sized or "size" in source:
+        check_number("size", source.get("size"))
 
 
-def _check_signature(holder):
+def _check_signature(source):
     # That there is one, without its key.
-    if not isinstance(holder.get("signature"), str):
+    if not isinstance(source.get("signature"), str):
         raise ValueError("signature is missing: this board requires it")
     try:
-        a2b_base64(holder["signature"])
+        a2b_base64(source["signature"])
     except ValueError:
         raise ValueError("signature is not base64")
 

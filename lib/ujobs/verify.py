@@ -76,7 +76,7 @@ def load_key(source: "str | bytes") -> tuple:
     except IndexError:
         raise ValueError(name + ": not a certificate or public key, or damaged")
     except (OSError, ValueError) as error:
-        raise (ValueError if isinstance(error, ValueError) else OSError)("%s: %s" % (name, error))
+        raise type(error)("%s: %s" % (name, error))
 
 
 def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = None) -> bool:
@@ -228,18 +228,18 @@ def _double(x, y, z):
     return new_x, (alpha * (beta - new_x) - 8 * gamma * gamma) % _P, 2 * y * z % _P
 
 
-def _add(x1, y1, z1, x2, y2):
+def _add(x, y, z, x2, y2):
     # The second one with z = 1.
-    if not z1:
+    if not z:
         return x2, y2 % _P, 1
-    square = z1 * z1 % _P
-    h = (x2 * square - x1) % _P
-    r = (square * z1 % _P * y2 - y1) % _P
+    square = z * z % _P
+    h = (x2 * square - x) % _P
+    r = (square * z % _P * y2 - y) % _P
     if not h:
         # The same x: the same point, or its negative.
-        return (0, 1, 0) if r else _double(x1, y1, z1)
+        return (0, 1, 0) if r else _double(x, y, z)
     square = h * h % _P
-    v = x1 * square % _P
+    v = x * square % _P
     cube = h * square % _P
     new_x = (r * r - cube - 2 * v) % _P
-    return new_x, (r * (v - new_x) - y1 * cube) % _P, z1 * h % _P
+    return new_x, (r * (v - new_x) - y * cube) % _P, z * h % _P

@@ -12,7 +12,7 @@ from cloud import PREFIX, Cloud, remove, run
 from restarts import remove_all
 from test_streams import CONTENT as STREAMED
 from test_streams import Service
-from ujobs.sources import check_paths, check_root
+from ujobs.sources import check_files, check_root
 from web import File, Web, head
 
 FOLDER = "/tmp/ujobs-files-%s" % os.urandom(4).hex()
@@ -218,13 +218,13 @@ def test_invalid_documents_are_rejected_before_anything_changes():
 def test_paths_cannot_escape():
     roots = ("/data", "/log")
     for path in ("/data/a", "/data/a/b.txt", "/log/..a", "/data/\xe9"):
-        check_paths([path], roots)
+        check_files({"delete": [path]}, {"roots": roots})
     for path in (
         None, 5, "", "/", "data/a", "/data", "/data/", "/data//a", "/data/./a", "/data/../a", "/data/a/..", "/dataa/x",
         "/lib/a", "/data/a\0b", "/data/a\nb", "/data/" + "a" * 255, "//data/a", "/DATA/a", "/data/a\\..\\b",
     ):
         try:
-            check_paths([path], roots)
+            check_files({"delete": [path]}, {"roots": roots})
         except ValueError:
             continue
         raise AssertionError(path)
@@ -236,11 +236,12 @@ def test_files_that_protect_the_board_are_out_of_reach():
         "settings.json", "settings.old", "asyncio", "json",
     ):
         path = "/" + name + "/x"
-        assert "/" + name + " " in str(raises(ValueError, check_paths, [path], ["/" + name])), path
+        assert "/" + name + " " in str(raises(ValueError, check_files, {"read": path}, {"roots": ["/" + name]})), path
+        raises(ValueError, check_files, {"list": "/" + name}, {"roots": ["/" + name]})
         raises(ValueError, check_root, "/" + name)
     for name in ("data", "sd", "logs", "lib2", "certificates"):
         check_root("/" + name)
-        check_paths(["/" + name + "/x"], ["/" + name])
+        check_files({"read": "/" + name + "/x", "list": "/" + name}, {"roots": ["/" + name]})
 
 
 def test_keys_are_out_of_reach_in_every_folder():

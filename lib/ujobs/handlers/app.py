@@ -135,7 +135,7 @@ async def _copy(origin, path, source, packed):
         await check_digest(source, part)
         part.install()
     except Exception:
-        part.discard()
+        part.remove()
         if packed:
             remove(origin)
         raise

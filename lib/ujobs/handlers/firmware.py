@@ -98,10 +98,10 @@ def _source(document, _):
 class _Image:
     # The sink of fetch(): whole sectors go to flash, the last one filled up.
     def __init__(self, partition, size, running, position):
-        self._partition = partition
-        self._running = running
-        self._sector = bytearray(_SECTOR)
-        self._total = size
+        self.partition = partition
+        self.running = running
+        self.sector = bytearray(_SECTOR)
+        self.total = size
         self.size = position
 
     def write(self, offset, data):
@@ -109,28 +109,28 @@ class _Image:
         while done < len(data):
             number, begin = divmod(offset + done, _SECTOR)
             count = min(len(data) - done, _SECTOR - begin)
-            self._sector[begin : begin + count] = data[done : done + count]
+            self.sector[begin : begin + count] = data[done : done + count]
             done += count
             end = number * _SECTOR + begin + count
-            if begin + count == _SECTOR or end == self._total:
+            if begin + count == _SECTOR or end == self.total:
                 if not number:
                     mine = bytearray(_CHIP + 2)
-                    self._running.readblocks(0, mine, 0)
-                    if self._sector[0] != _MAGIC or self._sector[_CHIP : _CHIP + 2] != mine[_CHIP:]:
+                    self.running.readblocks(0, mine, 0)
+                    if self.sector[0] != _MAGIC or self.sector[_CHIP : _CHIP + 2] != mine[_CHIP:]:
                         raise ValueError("the image is not for this chip")
-                self._partition.writeblocks(number, self._sector)
+                self.partition.writeblocks(number, self.sector)
         self.size = max(self.size, offset + done)
 
     def flush(self, room=0):
         pass
 
-    room = restart = flush  # the size was checked; the next attempt overwrites
+    room = clear = flush  # the size was checked; the next attempt overwrites
 
     async def sha256(self):
         digest = hashlib.sha256()
-        view = memoryview(self._sector)
-        for number in range((self._total + _SECTOR - 1) // _SECTOR):
-            self._partition.readblocks(number, self._sector)
-            digest.update(view[: self._total - number * _SECTOR])
+        view = memoryview(self.sector)
+        for number in range((self.total + _SECTOR - 1) // _SECTOR):
+            self.partition.readblocks(number, self.sector)
+            digest.update(view[: self.total - number * _SECTOR])
             await asyncio.sleep(0)
         return hexlify(digest.digest()).decode()

@@ -29,22 +29,22 @@ _MAX_CALLS = const(3)  # of one step, whose function may crash the board
 class _Step:
     # The job of a step's handler: it has a document and a checkpoint of its own.
     def __init__(self, job, number, document, checkpoint, options):
-        self._job = job
-        self._number = number
-        self._options = options
+        self.job = job
+        self.number = number
+        self.options = options
         self.document = document
         self.checkpoint = checkpoint
 
     def save(self, value):
         self.checkpoint = value
-        self._job.save((self._number, value))
+        self.job.save((self.number, value))
 
     async def renew(self):
-        await self._job.renew()
-        self.document = _plan(_actions(self._job.document)[self._number], self._options)[1]
+        await self.job.renew()
+        self.document = _plan(_actions(self.job.document)[self.number], self.options)[1]
 
     def __getattr__(self, name):
-        return getattr(self._job, name)
+        return getattr(self.job, name)
 
 
 async def run(job: "Job", options: dict) -> "dict | None":
