@@ -4,12 +4,16 @@ Built on `ujobs.trial`, which keeps the record, and on the agent, whose connecti
 """
 
 import asyncio
+import sys
 
 import machine
 
-from ujobs import lend, trial
+from ujobs import lend, let_go, trial
 
 from .clock import Clock
+
+# What the next update imports, and a trial otherwise does not.
+_UPDATE = ("sources", "download", "streams", "verify", "handlers.app")
 
 
 async def prove(agent, by_application: bool, seconds: int) -> None:
@@ -36,12 +40,28 @@ async def _proof(agent, by_application):
 
 
 def check(config: dict) -> None:
-    """Check the settings in their trial that a connection does not test. Raises OSError, ValueError naming the file.
+    """Check of what is in its trial that which a connection does not test, but the next update needs.
 
-    Otherwise an unusable signing key would be noticed only when a later job fetches a signed file.
+    Otherwise an unusable signing key, or a module of the application that hides one of the board's, such as hashlib,
+    would be noticed too late. Raises OSError, ValueError naming the file or the module.
     """
     if trial.current() == trial.SETTINGS and config["signing_key"]:
         lend("verify", "load_key", config["signing_key"])
+    if trial.current() == trial.APP:
+        try:
+            _import_update()
+        except Exception as error:
+            raise ValueError("the next update would fail: " + repr(error))
+
+
+def _import_update():
+    # One at a time, so that it takes no more memory than the update.
+    for name in _UPDATE:
+        loaded = set(sys.modules)
+        try:
+            __import__("ujobs." + name)
+        finally:
+            let_go(loaded)
 
 
 async def time_known(clock: Clock) -> None:

@@ -221,10 +221,10 @@ class _Response:
             span, _, total = span.split()[-1].partition(b"/")
             first, _, last = span.partition(b"-")
             self.offset = _number(first)
-            if self.offset != start:
-                raise ValueError("not the range requested")
             # Without the file's size the range, which was asked for to the end, says where that is.
             total = _number(last) + 1 if total == b"*" else _number(total)
+            if not start == self.offset <= total:
+                raise ValueError("not the range requested")
         begin(self.offset, total, etag)
         if not transfer:
             await self._pass_on(length, write)

@@ -22,7 +22,7 @@ _ATTEMPTS = const(5)  # in a row that bring no data
 
 
 def checked(check: str, *arguments: object) -> "Any":
-    """Call a check of `sources`, which is forgotten again, and return its result. Raises Reject saying what is wrong."""
+    """Call a check of `sources`, which is then forgotten; return its result. Raises Reject saying what is wrong."""
     try:
         return lend("sources", check, *arguments)
     except ValueError as error:

@@ -132,7 +132,10 @@ class Claim:
             trial.write(self._cert, der_blocks(record[_CERTIFICATE].encode(), CERTIFICATE)[0])
             # No second copy of the private key stays in flash, even if the power fails now.
             trial.write(self._record, ujson.dumps({"installed": True, _NAME: record[_NAME]}))
-        settings = ujson.loads(trial.read(self._settings))
+        try:
+            settings = parse(trial.read(self._settings).encode())
+        except ValueError as error:
+            raise ValueError("%s: %s" % (self._settings, error))
         settings["thing"] = record[_NAME]
         # Last: a board with a name does not claim.
         trial.write(self._settings, ujson.dumps(settings))

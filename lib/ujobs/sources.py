@@ -60,7 +60,7 @@ def check(sources: "list[dict] | tuple[dict, ...]", options: dict, trusted: bool
             else:
                 from .download import split_url
 
-                name += ": url"
+                name = name + ": url"
                 split_url(url)
         except ValueError as error:
             raise ValueError("%s: %s" % (name, error))
@@ -81,7 +81,9 @@ def check_files(document: dict, options: dict) -> tuple:
         if not isinstance(entries, list) or len(entries) > _MAX_FILES:
             raise ValueError("%s must be a list of at most %d" % (name, _MAX_FILES))
     sources = document.get("fetch", [])
-    paths = [isinstance(source, dict) and source.get("path") for source in sources] + document.get("delete", [])
+    paths = list(document.get("delete", ()))
+    for source in sources:
+        paths.append(isinstance(source, dict) and source.get("path"))
     for name in ("list", "read"):
         if document.get(name) is not None:
             paths.append(document[name])
@@ -134,8 +136,11 @@ def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place
 
 def check_app(document: dict, sources: "list[dict]", place: str, options: dict) -> tuple:
     """Check the files of an application, and its version. place: its folder. Otherwise see check_update()."""
-    paths = [source["path"] for source in sources]
-    for path, source in zip(paths, sources):
+    paths = []
+    for source in sources:
+        paths.append(source["path"])
+    for source in sources:
+        path = source["path"]
         check_plain("/" + path)
         if "sha256" not in source:
             raise ValueError(path + ": sha256 is missing")
@@ -180,8 +185,9 @@ def check_plain(path: object) -> str:
     """
     if not isinstance(path, str) or not 1 < len(path) <= _MAX_PATH:
         raise ValueError("a path must be text of 2 to %d characters" % _MAX_PATH)
-    names = path.split("/")
-    if names[0] or "\\" in path or min(path.encode()) < 32 or not all([n and n.rstrip(". ") == n for n in names[1:]]):
+    names = path + "/"
+    wrong = "//" in names or "./" in names or " /" in names or "\\" in names
+    if wrong or not path.startswith("/") or min(path.encode()) < 32:
         raise ValueError("path " + repr(path) + " is not plain and absolute")
     return path
 

@@ -18,7 +18,7 @@ if _TYPING:
 
     from .job import Job
 
-_MAX_BOOTS = const(3)
+_MAX_BOOTS = const("3")
 
 # The root of the board's file system; tests have another.
 root = ""
@@ -119,11 +119,6 @@ def forget() -> None:
         _remove("/trial")
 
 
-def failure() -> str:
-    """Return why the last trial failed, "" when it did not."""
-    return read("/trial-failed")
-
-
 async def ended() -> None:
     """Wait until the trial is over. The firmware bounds it (firmware/proving.py)."""
     while _counted:
@@ -135,16 +130,17 @@ async def outcome(job: "Job") -> None:
     if job.checkpoint is None:
         forget()
     await ended()
-    if failure():
-        raise OSError("rolled back: " + failure())
+    reason = read("/trial-failed")
+    if reason:
+        raise OSError("rolled back: " + reason)
 
 
 async def restart(job: "Job", what: str, put: "Callable[[], None] | None" = None) -> None:
     """Restart the board with something in its trial. Never returns. Raises OSError, and nothing has changed then.
 
     job: whose agent's gate is asked first, which may raise Reject.
-    what: APP, which is in the other slot; SETTINGS, with the previous ones in /settings.old; or FIRMWARE, which the
-    bootloader rolls back. put: puts that in place. The last question to the service is whether the job has ended, and
+    what: APP, which is in the other slot; SETTINGS, which are in /settings.new, the previous ones in /settings.old; or
+    FIRMWARE, which put() has the bootloader boot. The last question to the service is whether the job has ended, and
     no task runs between its answer and the reset: a job that is cancelled before leaves no trial behind.
     """
     # Imported here: ujobs itself runs where there is no board.
@@ -158,6 +154,8 @@ async def restart(job: "Job", what: str, put: "Callable[[], None] | None" = None
     await job.check_in()
     begin(what)
     try:
+        if what == SETTINGS:
+            os.rename(root + "/settings.new", root + "/settings.json")
         if put:
             put()
     except OSError:
@@ -185,8 +183,8 @@ def boot() -> str:
         # A power cut interrupted confirm(): finish it.
         _remove("/trial")
         return folder
-    if boots >= str(_MAX_BOOTS):
-        fail("not confirmed in %d boots" % _MAX_BOOTS)
+    if boots >= _MAX_BOOTS:
+        fail("not confirmed in %s boots" % _MAX_BOOTS)
         return slot()
     try:
         write("/trial", "%d %s %s" % (int(boots) + 1, what, folder))

@@ -32,9 +32,15 @@ _RSA_KEY = const(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00")
 _P256_KEY = const(b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07")
 _DIGEST_INFO = const(b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20")
 
+
+
+def _int(data):
+    return int.from_bytes(data, "big")
+
+
 # P-256: y*y = x*x*x - 3*x + _B modulo _P; the point (_GX, _GY) has the order _N.
 _P, _N, _B, _GX, _GY = [
-    int.from_bytes(number, "big")
+    _int(number)
     for number in (
         b"\xff\xff\xff\xff\0\0\0\x01\0\0\0\0\0\0\0\0"
         b"\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
@@ -67,8 +73,8 @@ def load_key(source: "str | bytes") -> tuple:
                 raise ValueError("RSA needs 2048 to 3072 bits, a multiple of 8, and exponent 3 or 65537")
             return RSA, modulus, exponent
         if algorithm == _P256_KEY:
-            x = int.from_bytes(key[1:33], "big")
-            y = int.from_bytes(key[33:], "big")
+            x = _int(key[1:33])
+            y = _int(key[33:])
             if len(key) != 65 or key[0] != 4 or x >= _P or y >= _P or (y * y - x * x * x + 3 * x - _B) % _P:
                 raise ValueError("not an uncompressed point on P-256")
             return ECDSA, x, y
@@ -95,9 +101,10 @@ def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = No
     if kind == ECDSA:
         return scheme == ECDSA and _check_ecdsa(first, second, digest, signature)
     size = _bytes_in(first)
-    if len(signature) != size or int.from_bytes(signature, "big") >= first:
+    number = _int(signature)
+    if len(signature) != size or number >= first:
         return False
-    block = pow(int.from_bytes(signature, "big"), second, first).to_bytes(size, "big")
+    block = pow(number, second, first).to_bytes(size, "big")
     if scheme == RSA:
         # EMSA-PKCS1-v1_5: RFC 8017, section 9.2.
         filling = b"\xff" * (size - len(_DIGEST_INFO) - _HASH - 3)
@@ -119,7 +126,7 @@ def _element(data, tag):
     size = data[1]
     if size > 127:
         begin += size & 127
-        size = int.from_bytes(data[2:begin], "big")
+        size = _int(data[2:begin])
         # DER wants the shortest form; no key or certificate needs more than two bytes.
         if begin not in (3, 4) or not size >> (8 * begin - 24 or 7):
             raise IndexError
@@ -146,7 +153,7 @@ def _integer(data):
     # The highest bit is the sign, and DER wants the shortest form.
     if data[0] > 127 or (data[0] == 0 and len(data) > 1 and data[1] < 128):
         raise IndexError
-    return int.from_bytes(data, "big"), rest
+    return _int(data), rest
 
 
 def _public_key(data):
@@ -181,7 +188,7 @@ def _check_pss(block, digest):
     mask = b""
     for counter in range((size + _HASH - 1) // _HASH):
         mask += sha256(expected + counter.to_bytes(4, "big")).digest()
-    data = int.from_bytes(block[:size], "big") ^ int.from_bytes(mask[:size], "big")
+    data = _int(block[:size]) ^ _int(mask[:size])
     data &= (1 << (8 * size - 1)) - 1
     # What precedes the salt is zeros and a one.
     if block[0] > 127 or block[-1] != 0xBC or data >> (8 * _HASH) != 1:
@@ -195,7 +202,7 @@ def _check_ecdsa(x, y, digest, signature):
     if not 0 < r < _N or not 0 < s < _N:
         return False
     inverse = pow(s, _N - 2, _N)
-    first = int.from_bytes(digest, "big") * inverse % _N
+    first = _int(digest) * inverse % _N
     sum_x, _, z = _sum_of_products(((first, _GX, _GY), (r * inverse % _N, x, y)))
     # r is the sum's x modulo _N, which is a little less than _P. No z, no point.
     z = z * z % _P

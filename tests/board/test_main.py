@@ -233,6 +233,23 @@ def test_a_version_on_trial_that_hides_what_main_needs_is_taken_back(board_says,
     board_says("ujobs: no link", files={"trial": b"0 app /app-b"} | broken)
 
 
+@pytest.mark.parametrize(
+    ("module", "content", "missing"),
+    [
+        ("hashlib.py", b"md5 = 1\n", "sha256"),
+        ("binascii.py", b"from ubinascii import a2b_base64, crc32, hexlify\n", "unhexlify"),
+    ],
+)
+def test_a_version_on_trial_that_hides_what_the_next_update_needs_is_taken_back(
+    board_says, module: str, content: bytes, missing: str
+) -> None:
+    files = {"trial": b"0 app /app-b", "app-b/app.py": b"def setup(agent):\n    pass\n", f"app-b/{module}": content}
+    lines = board_says("ujobs: no link", files=files, app="app")
+    (said,) = [line for line in lines if line.startswith("trial: not started: ")]
+    assert missing in said
+    assert lines.count("board: start, HARD_RESET") == 1
+
+
 BOOT_FAILS = b"""
 import ujobs.trial
 def boot():

@@ -259,6 +259,25 @@ def test_invalid_compression_is_rejected():
         with_board(scenario, document, use, server, OLD)
 
 
+def test_the_file_that_is_described_wrongly_is_named():
+    for fields, missing, reason in (
+        ({}, "sha256", "lib/sensor.py: sha256 is missing"), ({"sha256": "0"}, "", "lib/sensor.py: sha256 must be 64 "),
+        ({"url": "ftp://files.example.com/"}, "", "lib/sensor.py: url: scheme must be "),
+        ({"stream": "s"}, "", "lib/sensor.py: either url or stream is needed"),
+    ):
+
+        def scenario(board, reason=reason):
+            assert board.finish() == "REJECTED"
+            assert board.reason().startswith(reason), board.reason()
+            assert not board.web.connections
+
+        document = job()
+        document["files"][1].update({"url": URL + "lib/sensor.py"})
+        document["files"][1].update(fields)
+        document["files"][1].pop(missing, None)
+        with_board(scenario, document, use, server, OLD)
+
+
 def test_the_temporary_name_of_a_compressed_file_is_reserved():
     def scenario(board):
         assert board.finish() == "REJECTED"

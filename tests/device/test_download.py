@@ -315,6 +315,21 @@ def test_a_partial_range_does_not_end_the_download():
     assert bytes(target.data[-3:]) == b"abc"
 
 
+def test_a_range_of_a_file_of_unknown_size_is_read_to_its_end():
+    for fields in ({}, {"Content-Length": 3}):
+        fields["Content-Range"] = "bytes 5-7/*"
+        for body in (b"abc", b"ab", b""):
+            answer = head(206, fields) + body
+            target, _, error = fetch(lambda connection, answer=answer: answer, start=5)
+            assert error is None if body == b"abc" else isinstance(error, OSError), (fields, body, error)
+            assert target.total == 8
+    for span in ("bytes 5-2/*", "bytes 5-*/*", "bytes 5/*", "bytes */*", "bytes 5-7/4"):
+        answer = head(206, {"Content-Range": span}) + b"abc"
+        target, _, error = fetch(lambda connection, answer=answer: answer, start=5)
+        assert isinstance(error, ValueError), span
+        assert not target.calls
+
+
 def test_only_strong_validators_are_used():
     for etag, found in (('"1"', '"1"'), ('W/"1"', None), (None, None)):
         headers = {"Content-Length": 4}

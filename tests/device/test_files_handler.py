@@ -283,6 +283,24 @@ def test_all_sources_are_checked_before_the_first_byte():
         assert names() == []
 
 
+def test_a_message_names_the_file_and_what_is_wrong_with_it():
+    path = FOLDER + "/b"
+    for fields, missing, reason in (
+        ({"stream": "s", "file": 256}, "url", "file must be an integer from 0 to 255"),
+        ({"stream": "s/x"}, "url", "stream must be 1 to 128 characters of A-Z a-z 0-9 : _ -"),
+        ({"sha256": "12"}, "", "sha256 must be 64 hex digits"), ({}, "sha256", "sha256 is missing"),
+        ({"size": "1"}, "", "size must be an integer from 0 to 9223372036854775807"),
+        ({}, "url", "either url or stream is needed"),
+    ):
+        wrong = source("b", **fields)
+        wrong.pop(missing, None)
+        execution = work({"fetch": [source("a"), wrong]}, Web(File(CONTENT)))
+        assert execution["statusDetails"]["reason"] == path + ": " + reason
+    for document, path in (({"list": "/etc"}, "/etc"), ({"list": FOLDER + "x"}, FOLDER + "x"), ({"read": "/x"}, "/x")):
+        assert work(document)["statusDetails"]["reason"] == "path " + path + " is outside roots"
+    assert work({"list": FOLDER})["status"] == "FAILED"  # it is allowed, but there is no such folder
+
+
 def test_names_and_strings_keep_their_characters():
     name = "caf\xe9 \U0001f600"
     content = "\U0001f600".encode() * 1000

@@ -301,6 +301,15 @@ def test_an_invalid_thing_name_is_not_kept():
         check_identity(service)
 
 
+def test_settings_that_cannot_be_read_are_named():
+    for content in ("{", "[]", ""):
+        fresh()
+        claim = claimed(lambda files: provisioning.Claim(config(), SETTINGS))
+        trial.write(SETTINGS, content)
+        error = raises(ValueError, claim._install, {"installed": True, "thingName": "kiln-77"})
+        assert str(error).startswith(SETTINGS + ": "), error
+
+
 def test_unrequested_messages_are_ignored():
     service = fresh()
 

@@ -202,3 +202,21 @@ def test_invalid_calls_are_rejected():
 
         document["operation"] = "call"
         run(document, check)
+
+
+def test_what_names_no_function_says_so():
+    def action(**members):
+        return {"version": "1.0", "steps": [{"action": dict({"name": "a", "input": {}}, **members)}]}
+
+    for document, reason in (
+        ({"operation": "call"}, "function is missing"), ({"operation": "call", "function": ""}, "function is missing"),
+        ({"operation": "call", "function": "none"}, "no function is named none"),
+        (action(type="runHandler"), "no function for action (missing)"),
+        (action(type="runCommand"), "no function for action (missing)"), (action(), "unknown action type (missing)"),
+    ):
+
+        def check(board, calls, reason=reason):
+            assert board.execution["status"] == "REJECTED"
+            assert board.reason() == reason
+
+        run(document, check)

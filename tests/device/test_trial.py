@@ -81,10 +81,10 @@ def cut_everywhere(prepare, step, check):
 def test_a_board_without_trials_starts_app():
     fresh()
     assert trial.boot() == "/app"
-    assert (trial.current(), trial.failure()) == ("", "")
+    assert (trial.current(), trial.read("/trial-failed")) == ("", "")
     trial.confirm()
     trial.fail("nothing to fail")
-    assert (trial.boot(), trial.failure()) == ("/app", "")
+    assert (trial.boot(), trial.read("/trial-failed")) == ("/app", "")
 
 
 def test_a_confirmed_application_starts_at_every_boot():
@@ -98,16 +98,16 @@ def test_a_confirmed_application_starts_at_every_boot():
         trial.confirm()
         assert trial.current() == ""
         assert [trial.boot() for _ in range(5)] == [expected] * 5
-        assert trial.failure() == ""
+        assert trial.read("/trial-failed") == ""
 
 
 def test_an_application_that_is_never_confirmed_is_rolled_back():
     fresh()
     trial.begin(trial.APP)
     assert [trial.boot() for _ in range(5)] == ["/app-b", "/app-b", "/app-b", "/app", "/app"]
-    assert "3 boots" in trial.failure()
+    assert "3 boots" in trial.read("/trial-failed")
     trial.begin(trial.APP)
-    assert trial.failure() == ""
+    assert trial.read("/trial-failed") == ""
 
 
 def test_an_application_that_fails_is_rolled_back_at_once():
@@ -116,7 +116,7 @@ def test_an_application_that_fails_is_rolled_back_at_once():
     assert trial.boot() == "/app-b"
     trial.fail("ImportError: no module named sensor")
     assert trial.boot() == "/app"
-    assert trial.failure() == "ImportError: no module named sensor"
+    assert trial.read("/trial-failed") == "ImportError: no module named sensor"
 
 
 def test_settings_that_are_never_confirmed_are_rolled_back():
@@ -127,7 +127,7 @@ def test_settings_that_are_never_confirmed_are_rolled_back():
         assert get("/settings.json") == "new"
     trial.boot()
     assert get("/settings.json") == "old"
-    assert trial.failure()
+    assert trial.read("/trial-failed")
 
 
 def test_confirmed_settings_are_kept():
@@ -150,7 +150,7 @@ def test_a_trial_not_counted_by_this_boot_is_discarded():
         # The next update discards it, so no later reset activates it.
         trial.forget()
         assert trial.boot() == "/app"
-        assert (trial.current(), trial.failure()) == ("", "")
+        assert (trial.current(), trial.read("/trial-failed")) == ("", "")
 
 
 def test_a_trial_in_this_boot_is_not_forgotten():
@@ -198,13 +198,10 @@ class Job:
 
 
 def test_an_update_that_cannot_be_installed_leaves_no_trial():
-    def put():
-        raise OSError(28)
-
-    fresh()
+    fresh()  # without new settings
     sys.modules["machine"] = trial  # any value: no reset follows
     try:
-        asyncio.run(trial.restart(Job(), trial.SETTINGS, put))
+        asyncio.run(trial.restart(Job(), trial.SETTINGS))
         raise AssertionError("no OSError")
     except OSError:
         pass
@@ -248,7 +245,7 @@ def test_a_power_cut_while_confirming_in_the_last_boot():
     def check(slot):
         # Without a confirmation it is rolled back. Afterwards, the running version and its reported state must agree.
         assert slot == trial.slot()
-        assert bool(trial.failure()) == (slot == "/app")
+        assert bool(trial.read("/trial-failed")) == (slot == "/app")
 
     assert cut_everywhere(prepare, trial.confirm, check) >= 2
 
@@ -258,7 +255,7 @@ def test_power_cuts_while_failing():
         if trial.current():
             trial.fail("again")
         assert (trial.boot(), get("/settings.json")) == ("/app", "old")
-        assert trial.failure()
+        assert trial.read("/trial-failed")
 
     def prepare():
         new_settings()

@@ -11,7 +11,7 @@ if _TYPING:
     from ..agent import Agent
     from ..job import Job
 
-_ATTEMPTS = 50
+_ATTEMPTS = const(50)
 # Step timeouts. Minutes: the board may take long to connect with what is in its trial.
 _MINUTES = {"app": 30, "call": 10, "files": 10, "firmware": 30, "reboot": 10, "report": 10, "settings": 30, "steps": 10}
 

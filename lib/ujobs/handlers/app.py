@@ -39,7 +39,9 @@ async def run(job: "Job", options: dict) -> "dict | None":
     files = document.get("files")
     if not isinstance(files, list) or not 0 < len(files) <= _MAX_FILES:
         raise Reject("files must be a list of 1 to %d" % _MAX_FILES)
-    sources = [_source(document, entry) for entry in files]
+    sources = []
+    for entry in files:
+        sources.append(_source(document, entry))
     means = checked("check_app", document, sources, active, options)
     if job.checkpoint is None:
         for source in sources:
@@ -48,9 +50,13 @@ async def run(job: "Job", options: dict) -> "dict | None":
         else:
             trial.write(active + ".version", version)
             return {"version": version}
-        _clear(trial.root + folder, [_path(folder, source) for source in sources])
-        sizes = [source.get("size", 0) + source.get("deflate", {}).get("size", 0) for source in sources]
-        room(trial.root + folder, sum(sizes))
+        kept = []
+        size = 0
+        for source in sources:
+            kept.append(_path(folder, source))
+            size += source.get("size", 0) + source.get("deflate", {}).get("size", 0)
+        _clear(trial.root + folder, kept)
+        room(trial.root + folder, size)
         job.save((folder, 0, 0))
     for number in range(index, len(sources)):
         await _bring(job, number, sources[number], folder, position if number == index else 0, means)

@@ -5,16 +5,22 @@ Arguments may also be a list, given in order. Option of Agent.use(): functions, 
 """
 
 from ..agent import Reject
-from ..job import Job
+
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
+_TYPING = const(0)
+if _TYPING:
+    from ..job import Job
 
 
-async def run(job: Job, options: dict) -> "dict | None":
+async def run(job: "Job", options: dict) -> "dict | None":
     """Call the function; its result becomes a status detail."""
-    name = job.document.get("function")
+    name = str(job.document.get("function", ""))
     arguments = job.document.get("arguments", {})
-    function = options.get("functions", {}).get(name) if isinstance(name, str) else None
+    function = options.get("functions", {}).get(name)
     if not function:
-        raise Reject("no function is named " + str(name))
+        raise Reject("no function is named " + name if name else "function is missing")
     if isinstance(arguments, dict):
         result = function(**arguments)
     elif isinstance(arguments, list):

@@ -42,10 +42,15 @@ async def run(job: "Job", options: dict) -> "dict | None":
             job.save((index + 1, 0))
         result["fetched"] = str(len(sources))
     if deleted:
-        result["deleted"] = str(sum([remove(path) for path in deleted]))
+        count = 0
+        for path in deleted:
+            count += remove(path)
+        result["deleted"] = str(count)
     try:
         if listed is not None:
-            entries = ["%s %d" % (name, os.stat(listed + "/" + name)[6]) for name in sorted(os.listdir(listed))]
+            entries = []
+            for name in sorted(os.listdir(listed)):
+                entries.append("%s %d" % (name, os.stat(listed + "/" + name)[6]))
             job.noted("list", ", ".join(entries))
         if shown is not None:
             listed = shown
@@ -62,10 +67,8 @@ def _entry(document, index):
 
 
 def _text(data):
-    # The first character may have been cut.
-    for cut in range(4):
-        try:
-            return str(data[cut:], "utf-8")
-        except UnicodeError:
-            pass
-    return str(bytes([byte if byte < 127 else 63 for byte in data]), "utf-8")
+    try:
+        # The first character may have been cut.
+        return str(data.lstrip(bytes(range(128, 192))), "utf-8")
+    except UnicodeError:
+        return str(bytes([byte if byte < 127 else 63 for byte in data]), "utf-8")

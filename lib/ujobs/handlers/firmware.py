@@ -40,11 +40,13 @@ async def run(job: "Job", options: dict) -> "dict | None":
     running = Partition(Partition.RUNNING)
     document = job.document  # as it is checked: a later one brings new URLs only
     version = str(document.get("version", ""))
+    in_use = running.info()[4]
     checkpoint = job.checkpoint
-    if checkpoint and running.info()[4] == checkpoint[0]:
-        return {"version": version, "partition": checkpoint[0]}
-    if checkpoint and checkpoint[1] < 0:
-        raise OSError("rolled back: by the bootloader")
+    if checkpoint:
+        if in_use == checkpoint[0]:
+            return {"version": version, "partition": in_use}
+        if checkpoint[1] < 0:
+            raise OSError("rolled back: by the bootloader")
     try:
         target = running.get_next_update()
     except OSError:
@@ -57,9 +59,10 @@ async def run(job: "Job", options: dict) -> "dict | None":
         source = _source(document, label)
     except (LookupError, TypeError, ValueError):
         raise Reject("afr_ota is malformed")
-    means = checked("check_update", document, (source,), "/" + running.info()[4], options)
-    if not 0 < source.get("size", 0) <= target.info()[3]:
-        raise Reject("size must be 1 to %d bytes" % target.info()[3])
+    means = checked("check_update", document, (source,), "/" + in_use, options)
+    most = target.info()[3]
+    if not 0 < source.get("size", 0) <= most:
+        raise Reject("size must be 1 to %d bytes" % most)
     if checkpoint is None:
         job.save((label, 0))
     image = _Image(target, source["size"], running, position)
@@ -89,9 +92,7 @@ def _source(document, _):
         source["stream"] = update["streamname"]
     else:
         source["url"] = entry["update_data_url"]
-    for scheme in ("ecdsa", "rsa"):
-        if "sig-sha256-" + scheme in entry:
-            source["signature"] = entry["sig-sha256-" + scheme]
+    source["signature"] = entry.get("sig-sha256-ecdsa") or entry.get("sig-sha256-rsa")
     return source
 
 

@@ -6,18 +6,22 @@ places; `roots` can only be narrowed. Options of Agent.use(): check_settings, ca
 it raises ValueError for a wrong one. Values, which may be passwords, appear in no log line and no status detail.
 """
 
-import os
-
 import ujson
 
 from .. import trial
 from ..agent import Reject
-from ..job import Job
 
-_ROOTS = ["/data"]  # as in the handler files
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
+if __debug__:
+    from micropython import const
+_TYPING = const(0)
+if _TYPING:
+    from ..job import Job
+
+_ROOT = const("/data")  # as in the handler files
 
 
-async def run(job: Job, options: dict) -> "dict | None":
+async def run(job: "Job", options: dict) -> "dict | None":
     """Put the settings in place and restart, or report how that went."""
     await trial.outcome(job)
     with open(trial.root + "/settings.json") as file:
@@ -35,15 +39,13 @@ async def run(job: Job, options: dict) -> "dict | None":
     trial.write("/settings.old", ujson.dumps(before))
     trial.write("/settings.new", ujson.dumps(after))
     job.save(True)
-    await trial.restart(
-        job, trial.SETTINGS, lambda: os.rename(trial.root + "/settings.new", trial.root + "/settings.json")
-    )
+    await trial.restart(job, trial.SETTINGS)
 
 
 def _changed(before, document):
     given = document.get("set", {})
     removed = document.get("remove", [])
-    if not isinstance(given, dict) or not isinstance(removed, list) or not all(isinstance(n, str) for n in removed):
+    if not isinstance(given, dict) or not isinstance(removed, list) or not all([isinstance(n, str) for n in removed]):
         raise Reject("set must be an object and remove a list of names")
     if not given and not removed:
         # AWS drops members that are null from a document, so an intended change may not arrive.
@@ -56,9 +58,10 @@ def _changed(before, document):
         # Where there is no signing key yet, a job may bring the first one.
         if before.get(name) != after.get(name) and (name != "signing_key" or before.get(name)):
             raise Reject(name + " cannot be changed by a job")
-    roots = after.get("roots", _ROOTS)
-    if roots != before.get("roots", _ROOTS):
-        kept = tuple([root + "/" for root in before.get("roots", _ROOTS)])
+    roots = after.get("roots", [_ROOT])
+    held = before.get("roots", [_ROOT])
+    if roots != held:
+        kept = tuple([root + "/" for root in held])
         if not isinstance(roots, list) or not all([(str(root) + "/").startswith(kept) for root in roots]):
             raise Reject("roots can only be narrowed by a job")
     if "settings" in before.get("handlers", ()) and "settings" not in (after.get("handlers") or ()):

@@ -50,7 +50,9 @@ class _Step:
 async def run(job: "Job", options: dict) -> "dict | None":
     """Run the steps in order, then the final one. Returns what they return."""
     actions = _actions(job.document)
-    plans = [_plan(action, options) for action in actions]
+    plans = []
+    for action in actions:
+        plans.append(_plan(action, options))
     number, checkpoint = job.checkpoint or (0, None)
     result = {}
     output = ""
@@ -96,15 +98,16 @@ def _actions(document):
 def _plan(action, options):
     """Return the module that does an action, and the document to give it."""
     given = action["input"]
-    kind = action.get("type")
+    kind = action.get("type", "(missing)")
     if kind == "runHandler":
-        name = str(given.get("handler"))
+        name = str(given.get("handler", "(missing)"))
         arguments = given.get("args", [])
     elif kind == "runCommand":
         # A comma separates arguments; "\\," is a comma.
-        words = str(given.get("command")).replace("\\,", "\0").split(",")
-        words = [word.replace("\0", ",").strip() for word in words]
-        name, arguments = words[0], words[1:]
+        arguments = []
+        for word in str(given.get("command", "(missing)")).replace("\\,", "\0").split(","):
+            arguments.append(word.replace("\0", ",").strip())
+        name = arguments.pop(0)
     else:
         raise Reject("unknown action type %s" % kind)
     if name.endswith(".sh"):
