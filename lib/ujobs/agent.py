@@ -13,7 +13,7 @@ from umqtt.simple import MQTTException
 
 from . import lend, let_go
 from .journal import Journal
-from .link import ETIMEDOUT, explain, log, until
+from .link import ETIMEDOUT, log, until
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
@@ -276,7 +276,7 @@ class Agent(Requests):
                         del process  # the name would keep the module in memory
                     retry = _RETRY
                 except EXPECTED as error:
-                    log(explain(error))
+                    log(error)
                     self._patience = 0
                     if link.up.is_set():
                         await asyncio.sleep(retry)

@@ -8,7 +8,7 @@ from .agent import JobsError as JobsError
 from .agent import Requests, parse
 from .checks import check_execution, check_name, check_number, details_of, field_of
 from .journal import STATES
-from .link import explain, log
+from .link import log
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
@@ -179,7 +179,7 @@ class JobsClient(Requests):
             try:
                 execution = _execution(parse(payload))
             except (MemoryError, ValueError) as error:
-                log("notify-next not understood:", explain(error))
+                log("notify-next not understood:", error)
             self.on_notify_next(execution)
 
 

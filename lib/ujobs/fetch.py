@@ -6,7 +6,7 @@ from binascii import unhexlify
 
 from . import lend
 from .agent import Reject
-from .link import explain, log
+from .link import log
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
@@ -125,7 +125,7 @@ async def fetch(
             failures = failures + 1 if progress.start <= furthest else 0
             if progress.failed or failures == _ATTEMPTS:
                 raise
-            log("download:", explain(error))
+            log("download:", error)
             await asyncio.sleep(random.random() * (2 << failures))
             await job.progress()
         except ValueError as error:
@@ -145,7 +145,7 @@ async def fetch(
         raise ValueError("the file has %d bytes, not %d" % (sink.size, size))
     digest = await check_digest(source, sink)
     # Imported after the download, which needs the memory.
-    if key and not lend("verify", "signed", source, key, unhexlify(digest)):
+    if key and not lend("verify", "signed", source, key, digest):
         raise ValueError("the file's signature does not match signing_key")
 
 
@@ -171,9 +171,9 @@ async def fetch_file(
         raise
 
 
-async def check_digest(source: dict, sink: "Any") -> str:
-    """Return the SHA-256 of what is in a sink, in hexadecimal. Raises ValueError unless it is the source's, if any."""
+async def check_digest(source: dict, sink: "Any") -> bytes:
+    """Return the SHA-256 of what is in a sink. Raises ValueError unless it is the source's, if any."""
     digest = await sink.sha256()
-    if source.get("sha256", digest).lower() != digest:
+    if "sha256" in source and unhexlify(source["sha256"]) != digest:
         raise ValueError("the file does not match its sha256")
     return digest

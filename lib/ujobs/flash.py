@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from binascii import hexlify
+from binascii import unhexlify
 
 # Not in a .mpy at -O2, whose compiler knows const.
 if __debug__:
@@ -51,15 +51,15 @@ def room(path: str, size: int) -> None:
         raise OSError("no room: %d bytes needed, %d free" % (size + _SPARE, left))
 
 
-async def sha256(path: str) -> str:
-    """Return the SHA-256 of a file in hexadecimal; yields to other tasks meanwhile. Raises OSError."""
+async def sha256(path: str) -> bytes:
+    """Return the SHA-256 of a file; yields to other tasks meanwhile. Raises OSError."""
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(_PIECE))
     with open(path, "rb") as file:
         while True:
             count = file.readinto(buffer)
             if not count:
-                return hexlify(digest.digest()).decode()
+                return digest.digest()
             digest.update(buffer[:count])
             # Not after each piece: yielding costs more than hashing one.
             if file.tell() % _TURN == 0:
@@ -69,7 +69,7 @@ async def sha256(path: str) -> str:
 async def is_there(path: str, source: dict) -> bool:
     """Return whether a file has the SHA-256 that a job document gives for it; False without one."""
     try:
-        return await sha256(path) == source["sha256"].lower()
+        return await sha256(path) == unhexlify(source["sha256"])
     except (OSError, KeyError):
         return False
 
@@ -113,8 +113,8 @@ class Part:
         """Make the content so far survive a reset. Raises OSError."""
         self._file.flush()
 
-    async def sha256(self) -> str:
-        """Return the SHA-256 of what is in flash, in hexadecimal."""
+    async def sha256(self) -> bytes:
+        """Return the SHA-256 of what is in flash."""
         self._file.flush()
         return await sha256(self.name)
 

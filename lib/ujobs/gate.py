@@ -11,7 +11,7 @@ import asyncio
 from .agent import JobsError, Reject
 from .checks import check_execution, clean, field_of
 from .job import ask
-from .link import explain, log
+from .link import log
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
@@ -51,7 +51,7 @@ async def _seconds(agent, waiting):
     except Reject:
         raise
     except Exception as error:
-        log("the gate failed:", explain(error))
+        log("the gate failed:", error)
         return _HOLD
 
 

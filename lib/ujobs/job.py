@@ -123,7 +123,7 @@ class Job:
         try:
             self.cancelled = self._stopped = await _update(self.client, _IN_PROGRESS, self.noted())
         except EXPECTED as error:
-            log("update not answered:", explain(error))
+            log("update not answered:", error)
         self._check()
 
     def tick(self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None) -> None:
@@ -324,7 +324,7 @@ async def _attend(agent, job, handler, hurry):
                 pause = min(pause, _LEAST_PAUSE)
             agent._wake.clear()
         except EXPECTED as error:
-            log("update not answered:", explain(error))
+            log("update not answered:", error)
     # Two handlers must never run at once. A plain one cannot be stopped: if it hangs, the watchdog resets the board.
     stuck = False
     if job._task:

@@ -32,8 +32,14 @@ _STEADY = const(30000)  # milliseconds after which a connection counts as stable
 
 
 def log(*words: object) -> None:
-    """Print one line on the board's console. Never give it a payload: documents may hold secrets."""
-    print("ujobs:", *words)
+    """Print one line on the board's console, of an exception what explain() returns.
+
+    Never give it a payload: documents may hold secrets.
+    """
+    line = "ujobs:"
+    for word in words:
+        line += " " + (explain(word) if isinstance(word, BaseException) else str(word))
+    print(line)
 
 
 def explain(error: BaseException) -> str:
@@ -64,7 +70,7 @@ def _call(callback, *args):
     try:
         callback(*args)
     except Exception as error:
-        log("callback failed:", explain(error))
+        log("callback failed:", error)
 
 
 def _octets(text):
@@ -465,5 +471,5 @@ class Link(MQTTClient):
                 self._stream.s.close()
             except OSError as error:
                 # The socket is gone in any case; the ESP32 port passes on lwIP's errors.
-                log("not closed:", explain(error))
+                log("not closed:", error)
             self._stream = None

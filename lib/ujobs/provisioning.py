@@ -17,7 +17,7 @@ from .agent import EXPECTED, JobsError, parse
 from .certificates import CERTIFICATE, KEY, der_blocks, secure_link, tls_context
 from .checks import check_name
 from .flash import make_folders, remove
-from .link import ETIMEDOUT, explain, log, until
+from .link import ETIMEDOUT, log, until
 
 # Not in a .mpy at -O2, whose compiler knows const.
 if __debug__:
@@ -90,7 +90,7 @@ class Claim:
                     log("this board is now", record[_NAME])
                     return record[_NAME]
                 except EXPECTED as error:
-                    log("no thing yet:", explain(error))
+                    log("no thing yet:", error)
                 await asyncio.sleep(_PAUSE * (1 + random.random()))
         finally:
             connection.cancel()

@@ -5,17 +5,20 @@ from binascii import crc32
 
 import ujson
 
-from .journal import FORMAT, STATES, Journal
+from .journal import FORMAT, STATES
 from .link import log
 
-# Not in a .mpy at -O2, whose compiler knows const.
+# Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
     from micropython import const
+_TYPING = const(0)
+if _TYPING:
+    from .journal import Journal
 
 _SOUND = const(0x2144DF1C)  # the CRC-32 of anything that ends with its own CRC-32, little endian
 
 
-def load(journal: Journal) -> None:
+def load(journal: "Journal") -> None:
     """Read the record in flash. A damaged one is dropped, with a line on the console."""
     data = journal._read("record")
     if not data:

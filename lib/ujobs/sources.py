@@ -99,7 +99,7 @@ def check_files(document: dict, options: dict) -> tuple:
         check_plain(path)
         guarded = path in (options.get("ca"), options.get("cert"), options.get("key"), options.get("signing_key"))
         if guarded or not path.startswith(roots):
-            raise ValueError("path " + path + " is outside roots")
+            raise ValueError("path %s is outside roots" % path)
         check_root(path)
         _check_part(path + ".part", paths)
     return check(sources, options, True)
@@ -215,7 +215,7 @@ def _check_content(source, sized, hashed):
     if "sha256" not in source:
         if hashed:
             raise ValueError("sha256 is missing")
-    elif not isinstance(digest, str) or len(digest) != 64:
+    elif not isinstance(digest, str) or len(digest) != 64 or digest.strip("0123456789abcdefABCDEF"):
         raise ValueError("sha256 must be 64 hex digits")
     if sized or "size" in source:
         check_number("size", source.get("size"))

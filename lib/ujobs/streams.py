@@ -10,7 +10,7 @@ import gc
 import random
 from errno import ETIMEDOUT
 
-from .link import Link, explain, log, until
+from .link import log, until
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
@@ -18,6 +18,8 @@ if __debug__:
 _TYPING = const(0)
 if _TYPING:
     from typing import Callable
+
+    from .link import Link
 
 BLOCK = const(4096)  # bytes; AWS accepts 256 to 131072
 _FIRST = const(8)  # blocks to begin with: a slow link is not flooded, and one of 200 ms is not idle
@@ -36,7 +38,7 @@ _BREAK = const(0xFF)
 
 
 async def receive(
-    link: Link, thing: str, stream: str, file_id: int, size: int, write: "Callable[[int, memoryview], None]",
+    link: "Link", thing: str, stream: str, file_id: int, size: int, write: "Callable[[int, memoryview], None]",
     arrived: "Callable[[int], None]", start: int = 0,
 ) -> None:
     """Receive a file of a stream, from byte `start` on.
@@ -65,7 +67,7 @@ async def receive(
             try:
                 await link.unsubscribe(name)
             except OSError as error:
-                log("not unsubscribed:", explain(error))
+                log("not unsubscribed:", error)
 
 
 class _Receiver:
@@ -95,7 +97,7 @@ class _Receiver:
                 self._block(fields)
         except MemoryError as error:
             # As good as lost: it is requested again.
-            log("stream:", explain(error))
+            log("stream:", error)
             gc.collect()
         except (OSError, ValueError) as error:
             self.error = error
@@ -158,7 +160,7 @@ class _Receiver:
                 more = False
                 silent = silent + 1 if self.left == before else 0
                 if silent:
-                    log("stream:", explain(error))
+                    log("stream:", error)
                     window = max(window // 2, 1)
                     # If the link broke, let it notice, so that `up` is waited for.
                     await asyncio.sleep(0.1)

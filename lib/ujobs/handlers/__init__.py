@@ -8,8 +8,9 @@ if __debug__:
     from micropython import const
 _TYPING = const(0)
 if _TYPING:
+    from typing import Any
+
     from ..agent import Agent
-    from ..job import Job
 
 _ATTEMPTS = const(50)
 # Step timeouts. Minutes: the board may take long to connect with what is in its trial.
@@ -28,8 +29,8 @@ def register(agent: "Agent", names: "tuple[str, ...]", allowed: "list[str]") -> 
         allowed.append(name)
 
 
-def run(name: str, job: "Job", options: dict) -> object:
-    """Return the coroutine of a handler at work. Raises Reject for one that is not installed."""
+def run(name: str, job: "Any", options: dict) -> "Any":
+    """Return the coroutine of a handler at work on a Job, or a step of one. Raises Reject if it is not installed."""
     try:
         module = __import__("ujobs.handlers." + name, None, None, (name,))
     except ImportError as error:

@@ -40,8 +40,8 @@ async def run(job: "Job", options: dict) -> "dict | None":
     if not isinstance(files, list) or not 0 < len(files) <= _MAX_FILES:
         raise Reject("files must be a list of 1 to %d" % _MAX_FILES)
     sources = []
-    for entry in files:
-        sources.append(_source(document, entry))
+    for number in range(len(files)):
+        sources.append(_source(document, number))
     means = checked("check_app", document, sources, active, options)
     if job.checkpoint is None:
         for source in sources:
@@ -65,7 +65,8 @@ async def run(job: "Job", options: dict) -> "dict | None":
     await trial.restart(job, trial.APP)
 
 
-def _source(document, entry):
+def _source(document, number):
+    entry = document["files"][number]
     if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
         raise Reject("each file must be an object with a path")
     source = dict(entry)
@@ -97,10 +98,6 @@ def _clear(folder, kept):
             os.remove(path)
 
 
-def _entry(document, number):
-    return _source(document, document["files"][number])
-
-
 async def _bring(job, number, source, folder, position, means):
     path = _path(folder, source)
     if await is_there(path, source):
@@ -114,7 +111,7 @@ async def _bring(job, number, source, folder, position, means):
         if packed:
             # Only these: the rest of it was not checked.
             sent = dict(source, size=source["deflate"]["size"], sha256=source["deflate"]["sha256"])
-        await fetch_file(job, sent, _entry, (folder, number), origin, position, means)
+        await fetch_file(job, sent, _source, (folder, number), origin, position, means)
         if not packed:
             return
     await _copy(origin, path, source, packed)

@@ -12,12 +12,11 @@ Options of Agent.use(): ca and signing_key, see sources.check().
 
 import asyncio
 import hashlib
-from binascii import hexlify
 
 from .. import trial
 from ..agent import Reject
 from ..fetch import checked, fetch
-from ..link import explain, log
+from ..link import log
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
@@ -76,7 +75,7 @@ async def run(job: "Job", options: dict) -> "dict | None":
             job.save((label, -1))
         except OSError as error:
             # The switch is made. If the bootloader rolls back, the job runs once more.
-            log("firmware:", explain(error))
+            log("firmware:", error)
 
     await trial.restart(job, trial.FIRMWARE, put)
 
@@ -134,4 +133,4 @@ class _Image:
             self.partition.readblocks(number, self.sector)
             digest.update(view[: self.total - number * _SECTOR])
             await asyncio.sleep(0)
-        return hexlify(digest.digest()).decode()
+        return digest.digest()
