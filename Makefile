@@ -1,5 +1,5 @@
-# Drives everything: `make help` lists what there is. Needs only Python 3.11 to 3.13 with venv, and Node.js for `lint` and
-# for the tests with clients written in JavaScript. `make PYTHON=python3.12 TARGET` names the Python.
+# All tasks: `make help` lists them. Needs only Python 3.11 to 3.13 with venv, and Node.js for `lint` and for the tests
+# with JavaScript clients. `make PYTHON=python3.12 TARGET` selects the Python.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +10,7 @@ WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 2)))
 ON_PORT = $(if $(PORT),--port $(PORT))
 JAVASCRIPT := $(if $(shell command -v npm 2>/dev/null),build/javascript/.ready)
 
-# For the target FOLDER/.ready, whose prerequisites are package.json and package-lock.json: what they name.
+# For targets FOLDER/.ready: installs the packages of the prerequisites, package.json and package-lock.json.
 define NPM_CI
 @rm -rf $(@D)
 @mkdir -p $(@D)
@@ -19,7 +19,7 @@ npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
 @touch $@
 endef
 
-# An environment that came from another folder, or whose Python has gone, is set up again.
+# Set up the environment again if it was copied from another folder or its Python is missing.
 ifeq ($(shell [ "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c '' 2>/dev/null && echo works),)
 STALE := $(shell rm -f $(READY) $(TEST_READY))
 endif
@@ -30,33 +30,33 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  make %-13s %s\n' "$$name" "$$text"; done
 
-setup: $(READY) ## install what users need into .venv, nothing outside it; PYTHON=python3.12 chooses the Python
+setup: $(READY) ## install everything for users into .venv, nothing outside it; PYTHON=python3.12 selects the Python
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) tools/setup_venv.py requirements.txt
 	@$(BIN)/python -m ujobs_lab.external.setup_umqtt
 	@pwd -P > $@
 
-setup-tests: $(TEST_READY) ## install what tests and measurements need as well
+setup-tests: $(TEST_READY) ## install everything for tests and measurements as well
 
 $(TEST_READY): $(READY) requirements-test.txt
 	@$(PYTHON) tools/setup_venv.py requirements-test.txt
 	@touch $@
 
-demo: setup ## a day in the life of a board: service, board and seven jobs, in under a minute
+demo: setup ## a local Jobs service, a virtual board and seven jobs, in under a minute
 	@$(BIN)/ujobs demo
 
-serve: setup ## run the local Jobs service on ports 8080 and 8883 until Ctrl-C; what it knows is kept in build/cloud
+serve: setup ## run the local Jobs service on ports 8080 and 8883 until Ctrl-C; its data is kept in build/cloud
 	@$(BIN)/ujobs serve --data build/cloud $(ARGUMENTS)
 
-# More workers than processors: many tests wait for boards, services and clients in processes of their own. What they
-# leave in their temporary folders goes with the run's own.
+# More workers than processors, because many tests wait for boards, services and clients in other processes. The
+# temporary folder of the run also removes the files that these leave behind.
 test: setup-tests clients ## run all tests, about fifteen minutes with two processors
 	@mkdir -p build; temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; \
 	TMPDIR=$$temporary $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-# Without npm or apt-get one of them is missing; the tests that need it say so and are skipped.
-clients: setup-tests build/aws-cli/.ready $(JAVASCRIPT) browser ## AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto, Chromium: into build/
+# Without npm or apt-get, some clients are missing; the tests that need them are skipped with a message.
+clients: setup-tests build/aws-cli/.ready $(JAVASCRIPT) browser ## install AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto and Chromium into build/
 	@$(BIN)/python -m ujobs_lab.external.mosquitto
 
 browser: build/selenium/.ready $(if $(JAVASCRIPT),build/browser/.ready)
@@ -70,7 +70,7 @@ build/selenium/.ready: $(TEST_READY) requirements-browser.txt
 build/browser/.ready: tests/service/page/javascript/package.json tests/service/page/javascript/package-lock.json
 	$(NPM_CI)
 
-pictures: setup-tests browser ## docs/demo.svg and docs/live-page.png, for README and quick start
+pictures: setup-tests browser ## make docs/demo.svg and docs/live-page.png, for README and quick start
 	@$(BIN)/python -m ujobs_lab.pages.pictures
 
 build/aws-cli/.ready: requirements-aws-cli.txt
@@ -82,7 +82,7 @@ build/aws-cli/.ready: requirements-aws-cli.txt
 build/javascript/.ready: tests/clients/javascript/package.json tests/clients/javascript/package-lock.json
 	$(NPM_CI)
 
-lint: setup-tests typings ## ruff and pyright: the tools, and device code for the ESP32 and for Linux, where it is tested
+lint: setup-tests typings ## run ruff and pyright on the tools, and on device code for the ESP32 and for Linux, where it is tested
 	$(BIN)/ruff check .
 	$(BIN)/pyright --project pyrightconfig.tools.json
 	$(BIN)/pyright --project pyrightconfig.device.json
@@ -104,7 +104,7 @@ build/typings-unix/.ready: $(READY) requirements-typings-unix.txt
 api: setup-tests ## write docs/api.md from the docstrings of the library
 	@$(BIN)/python -m ujobs_lab.pages.api_reference
 
-size: setup-tests ## bytes of each library module as .mpy; fails if a limit is exceeded
+size: setup-tests ## print the bytes of each library module as .mpy; fails if a limit is exceeded
 	@$(BIN)/python -m ujobs_lab.bench.size $(if $(JSON),--json $(JSON))
 
 bench: setup-tests $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## measure memory, speed and flash wear against the alternatives; ONLY=ram, QUICK=1, JSON=FILE
@@ -139,28 +139,28 @@ mutants: setup-tests ## put faults into the library, one at a time, and count th
 long-life: setup-tests $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## simulate a year of a board, and a month with 32-bit words, to see whether its memory grows
 	@$(BIN)/python -m ujobs_lab.faults.long_life
 
-flash: setup ## MicroPython onto an ESP32: PORT=/dev/ttyUSB0 FIRMWARE=FILE.bin; what was on it is erased
+flash: setup ## erase an ESP32 and install MicroPython: PORT=/dev/ttyUSB0 FIRMWARE=FILE.bin
 	@$(BIN)/ujobs flash $(FIRMWARE) $(ON_PORT) $(if $(DRY_RUN),--dry-run)
 
-provision: setup ## make a thing of a board: PORT= THING=kiln-7 APP=DIR ARGUMENTS="--wifi-ssid NETWORK"
+provision: setup ## create a thing for a board and deploy to it: PORT= THING=kiln-7 APP=DIR ARGUMENTS="--wifi-ssid NETWORK"
 	@$(BIN)/ujobs provision $(THING) $(ON_PORT) $(if $(APP),--app $(APP)) $(ARGUMENTS)
 
-deploy: setup ## library and application to a board, what differs: PORT= APP=DIR; DRY_RUN=1 says what would be written
+deploy: setup ## deploy library and application to a board, changed files only: PORT= APP=DIR; DRY_RUN=1 lists them
 	@$(BIN)/ujobs deploy $(ON_PORT) $(if $(APP),--app $(APP)) $(if $(DRY_RUN),--dry-run)
 
-repl: setup ## the prompt of a board: PORT=; Ctrl-C stops the program, Ctrl-] leaves
+repl: setup ## open the REPL of a board: PORT=; Ctrl-C stops the program, Ctrl-] exits
 	@$(BIN)/mpremote $(if $(PORT),connect $(PORT)) resume repl
 
-logs: setup ## what a board prints, until Ctrl-C: PORT=
+logs: setup ## show the console of a board until Ctrl-C: PORT=
 	@$(BIN)/ujobs logs $(ON_PORT)
 
-qualify: setup ## prove the promises on a virtual board; ARGUMENTS="--port /dev/ttyUSB0 ...": on a real one
+qualify: setup ## test the promises on a virtual board; ARGUMENTS="--port /dev/ttyUSB0 ...": on a real one
 	@$(BIN)/ujobs qualify --folder build/qualify $(or $(ARGUMENTS),--virtual)
 
 wipe: setup ## remove all files from a board, after asking: PORT=; DRY_RUN=1 lists them
 	@$(BIN)/ujobs wipe $(ON_PORT) $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
-clean: ## remove everything that set-up and tests made
+clean: ## remove everything that set-up and tests created
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

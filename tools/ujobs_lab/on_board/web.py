@@ -83,7 +83,7 @@ class Web:
 
 
 class File:
-    """Answers requests for one file, with ranges. breaks_at: close the next connections after so many body bytes."""
+    """Answers requests for one file, with ranges. breaks_at: positions at which the next connections end."""
 
     def __init__(self, content, ranges=True):
         self.content = content
