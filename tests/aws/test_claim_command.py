@@ -26,7 +26,7 @@ def refused(*arguments: str | Path) -> str:
     return output
 
 
-def test_what_is_made(cloud: clouds.Cloud, tmp_path: Path) -> None:
+def test_claim_create_writes_files_and_creates_template_and_policy(cloud: clouds.Cloud, tmp_path: Path) -> None:
     code, output = run("made", "--endpoint-url", cloud.endpoint_url, "--out", tmp_path)
     assert code == 0, output
     assert {file.name for file in tmp_path.iterdir()} == FILES
@@ -45,7 +45,7 @@ def test_what_is_made(cloud: clouds.Cloud, tmp_path: Path) -> None:
     assert document == json.loads(claims.claim_policy(prefix, "made"))
 
 
-def test_a_template_of_ones_own(cloud: clouds.Cloud, tmp_path: Path) -> None:
+def test_custom_template(cloud: clouds.Cloud, tmp_path: Path) -> None:
     template = tmp_path / "template.json"
     template.write_text(claims.default_template("kiln", "some-policy"))
     out = tmp_path / "out"
@@ -54,7 +54,7 @@ def test_a_template_of_ones_own(cloud: clouds.Cloud, tmp_path: Path) -> None:
     assert cloud.iot().describe_provisioning_template(templateName="own")["templateBody"] == template.read_text()
 
 
-def test_what_cannot_be_made_leaves_nothing_behind(cloud: clouds.Cloud, tmp_path: Path) -> None:
+def test_a_failure_leaves_nothing_behind(cloud: clouds.Cloud, tmp_path: Path) -> None:
     template = tmp_path / "template.json"
     template.write_text("{")
     assert f"{template} is not JSON" in refused("broken", "--template", template, "--out", tmp_path / "out")

@@ -36,7 +36,7 @@ def allows(action: str, kind: str, name: str, thing: str = NAME) -> bool:
           for action, kind in (("Subscribe", "topicfilter"), ("Receive", "topic"))),
     ],
 )
-def test_it_allows_what_a_board_does(action: str, kind: str, name: str) -> None:
+def test_it_allows_the_topics_of_boards(action: str, kind: str, name: str) -> None:
     assert allows(action, kind, name)
     assert not allows(action, kind, name, thing="lathe"), "but for its own thing only"
 
@@ -65,7 +65,7 @@ def test_the_forms_of_streams_are_those_of_the_library() -> None:
         assert allows(action, "topic", f"$aws/things/{NAME}/streams/s/{operation}/{form}")
 
 
-def test_it_fits_whatever_the_account() -> None:
+def test_the_policy_fits_with_the_longest_account_prefix() -> None:
     longest = f"arn:aws-us-gov:iot:ap-southeast-99:{'9' * 12}:thing/any"
     document = policy.device_policy(longest)
     assert parse(document)

@@ -25,7 +25,7 @@ from ujobs_tools.board.interpreter import find_micropython
 PATIENCE = 60.0  # seconds
 
 
-def test_what_is_written(cloud: clouds.Cloud, tmp_path: Path) -> None:
+def test_files_of_a_new_thing(cloud: clouds.Cloud, tmp_path: Path) -> None:
     made = fleet.create_thing("written:1", tmp_path / "deep" / "out", cloud.endpoint_url)
     out = made.directory
     assert {file.name for file in out.iterdir()} == {f"{n}.{s}" for n in ("ca", "cert", "key") for s in ("pem", "der")}
@@ -43,7 +43,7 @@ def test_what_is_written(cloud: clouds.Cloud, tmp_path: Path) -> None:
     assert [key.public_key() for key in keys] == [certificate.public_key()] * 2
 
 
-def test_what_is_made_in_the_cloud(cloud: clouds.Cloud, tmp_path: Path) -> None:
+def test_thing_certificate_and_policy_in_the_cloud(cloud: clouds.Cloud, tmp_path: Path) -> None:
     made = fleet.create_thing("made-1", tmp_path, cloud.endpoint_url)
     iot = cloud.iot()
     assert iot.describe_thing(thingName="made-1")["thingArn"] == made.arn
@@ -147,7 +147,7 @@ def test_a_second_thing_shares_the_policy(cloud: clouds.Cloud, tmp_path: Path) -
     assert made[0].certificate_arn != made[1].certificate_arn
 
 
-def test_a_thing_that_exists_is_left_alone(cloud: clouds.Cloud, tmp_path: Path) -> None:
+def test_an_existing_thing_is_not_changed(cloud: clouds.Cloud, tmp_path: Path) -> None:
     fleet.create_thing("twice-1", tmp_path / "first", cloud.endpoint_url)
     with pytest.raises(CloudError, match="twice-1 already exists"):
         fleet.create_thing("twice-1", tmp_path / "second", cloud.endpoint_url)
@@ -155,7 +155,7 @@ def test_a_thing_that_exists_is_left_alone(cloud: clouds.Cloud, tmp_path: Path) 
     assert not (tmp_path / "second").exists()
 
 
-def test_what_was_made_is_removed_when_a_later_step_fails(
+def test_earlier_steps_are_undone_when_a_later_step_fails(
     cloud: clouds.Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificates: list[str] = []

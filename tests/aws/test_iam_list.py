@@ -65,7 +65,7 @@ def test_every_command_of_things_claims_and_jobs_is_in_the_listed() -> None:
             assert f"{group} {name}" in listed()
 
 
-def test_every_command_calls_what_the_list_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_makes_the_listed_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     application = tmp_path / "app"
     application.mkdir()
     (application / "app.py").write_text("def setup(agent):\n    pass\n")
@@ -100,7 +100,7 @@ def test_every_command_calls_what_the_list_says(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("command", ["thing create", "claim create"])
-def test_what_is_called_to_clean_up(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_of_the_cleanup_are_listed(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError("no room")
 

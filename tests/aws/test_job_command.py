@@ -42,7 +42,7 @@ def device(cloud: clouds.Cloud) -> Any:
     return cloud_tools.client("iot-jobs-data", cloud.endpoint_url)
 
 
-def test_a_job_is_made_and_watched_to_its_end(cloud: clouds.Cloud, thing: str) -> None:
+def test_a_job_is_created_and_watched_to_its_end(cloud: clouds.Cloud, thing: str) -> None:
     job = f"{thing}-job"
     code, output = run(cloud, "job", "create", job, "--thing", thing, "--document", DOCUMENT, "--timeout", "5")
     assert code == 0, output
@@ -78,7 +78,7 @@ def test_watching_a_job_that_failed_is_exit_code_1(cloud: clouds.Cloud, thing: s
     assert "broken" in output
 
 
-def test_cancel_needs_force_for_what_is_in_progress(cloud: clouds.Cloud, thing: str) -> None:
+def test_cancel_needs_force_for_executions_in_progress(cloud: clouds.Cloud, thing: str) -> None:
     job = f"{thing}-job"
     assert run(cloud, "job", "create", job, "--thing", thing, "--document", DOCUMENT)[0] == 0
     device(cloud).start_next_pending_job_execution(thingName=thing)
@@ -104,11 +104,13 @@ def test_things_are_listed(cloud: clouds.Cloud, thing: str) -> None:
         ('{"operation": "settings", "set": {"thing": null}}', 'set.thing is null, which AWS removes'),
     ],
 )
-def test_wrong_documents_are_refused_before_anything_is_made(cloud: clouds.Cloud, document: str, said: str) -> None:
+def test_invalid_documents_are_refused_before_anything_is_created(
+    cloud: clouds.Cloud, document: str, said: str
+) -> None:
     assert said in refused(cloud, "job", "create", "never", "--thing", "none", "--document", document)
 
 
-def test_what_is_missing_is_named(cloud: clouds.Cloud) -> None:
+def test_missing_arguments_are_named(cloud: clouds.Cloud) -> None:
     assert "--document" in refused(cloud, "job", "create", "never", "--thing", "none")
     assert "give --thing or --group" in refused(cloud, "job", "create", "never", "--document", DOCUMENT)
     said = refused(cloud, "job", "create", "never", "--thing", "none", "--document", "@job.json")

@@ -49,19 +49,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "application"
 
 
-def test_the_port_for_mqtt_is_no_endpoint(cloud: clouds.Cloud, tmp_path: Path) -> None:
+def test_the_mqtt_port_as_endpoint(cloud: clouds.Cloud, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{cloud.mqtts}"
     said = f"{url} does not speak HTTP"
     assert said in refused("thing", "list", "--endpoint-url", url)
     assert said in refused("thing", "create", "kiln-7", "--out", tmp_path / "out", "--endpoint-url", url)
 
 
-def test_a_service_without_tls_is_not_said_to_be_away(cloud: clouds.Cloud, tmp_path: Path) -> None:
+def test_https_to_a_service_without_tls(cloud: clouds.Cloud, tmp_path: Path) -> None:
     url = cloud.endpoint_url.replace("http:", "https:")
     assert f"TLS with {url}: " in refused("thing", "create", "kiln-7", "--out", tmp_path / "out", "--endpoint-url", url)
 
 
-def test_an_endpoint_that_is_none_is_shown_as_it_was_given(tmp_path: Path) -> None:
+def test_an_invalid_endpoint_is_quoted(tmp_path: Path) -> None:
     said = refused("thing", "create", "kiln-7", "--out", tmp_path / "out", "--endpoint-url", "127.0.0.1:8080")
     assert "endpoint URL '127.0.0.1:8080' must be http://HOST:PORT" in said
 
@@ -110,11 +110,11 @@ def test_files_are_named(cloud: clouds.Cloud, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "my kiln", "http://kiln", "kiln:8883", "a" * 254])
-def test_names_that_no_certificate_is_made_for(name: str) -> None:
+def test_invalid_names_for_the_certificate(name: str) -> None:
     assert "is neither a host name nor an address" in not_served("--name", name)
 
 
-def test_what_else_the_service_does_not_take(tmp_path: Path) -> None:
+def test_other_invalid_options_of_serve(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     assert "--data" in not_served("--data", file)

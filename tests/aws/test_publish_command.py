@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 BELONGING = ["app.py", "data/table.bin"]
 
 
-def test_what_belongs_to_an_application(folder: Path) -> None:
+def test_files_that_belong_to_an_application(folder: Path) -> None:
     assert list(application_files(folder)) == BELONGING
     (folder / "again.py").symlink_to("app.py")
     assert list(application_files(folder)) == ["again.py", *BELONGING]
@@ -69,7 +69,7 @@ def test_an_application_is_published_with_nothing_but_the_local_service(served: 
     assert len(served.iot().describe_stream(streamId="app-2")["streamInfo"]["files"]) == len(BELONGING)
 
 
-def test_what_was_not_put_there_cannot_be_streamed(served: clouds.Cloud) -> None:
+def test_files_that_were_not_uploaded_cannot_be_streamed(served: clouds.Cloud) -> None:
     files = [{"fileId": 0, "s3Location": {"bucket": "b", "key": "../../etc/passwd"}}]
     with pytest.raises(ClientError, match="does not exist: put it into this service first"):
         served.iot().create_stream(streamId="s", files=files, roleArn="arn:aws:iam::000000000000:role/x-role")

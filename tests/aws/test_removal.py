@@ -15,7 +15,7 @@ def run(cloud: clouds.Cloud, *arguments: str) -> tuple[int, list[str]]:
     return result.exit_code, result.output.splitlines()
 
 
-def test_what_was_created_is_shown_and_deleted(cloud: clouds.Cloud, tmp_path: Path) -> None:
+def test_a_created_thing_is_shown_and_deleted(cloud: clouds.Cloud, tmp_path: Path) -> None:
     iot = cloud.iot()
     first, second = [
         fleet.create_thing(f"gone-{n}", tmp_path / str(n), cloud.endpoint_url, topics=["removal/*"]) for n in (1, 2)

@@ -114,7 +114,7 @@ def test_a_rollout_is_aborted_at_20_percent_failures(cloud: clouds.Cloud) -> Non
     assert (counts["numberOfFailedThings"], counts["numberOfSucceededThings"]) == (1, 4)
 
 
-def test_who_cancelled_a_rollout_and_why_is_told(cloud: clouds.Cloud) -> None:
+def test_watch_shows_who_cancelled_a_rollout_and_why(cloud: clouds.Cloud) -> None:
     created(cloud, "steady", "--document", DOCUMENT, "--rate", "4", things=THINGS[:6])
     data = clients.client("iot-jobs-data", cloud.endpoint_url)
     for thing in THINGS[:4]:

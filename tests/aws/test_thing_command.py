@@ -27,7 +27,7 @@ def test_it_says_where_things_are(cloud: clouds.Cloud, tmp_path: Path) -> None:
     assert f"localhost:{cloud.mqtts}" in output if cloud.serve else "IOT_MTLS_PORT" in output
 
 
-def test_a_ca_file_is_taken_instead_of_the_services(cloud: clouds.Cloud, tmp_path: Path) -> None:
+def test_a_ca_file_replaces_the_services_ca(cloud: clouds.Cloud, tmp_path: Path) -> None:
     fleet.create_thing("ca-1", tmp_path / "first", cloud.endpoint_url)
     ca = tmp_path / "first" / "ca.der"
     code, _ = run("ca-2", "--endpoint-url", cloud.endpoint_url, "--out", tmp_path / "second", "--ca", ca)
@@ -58,7 +58,7 @@ def test_nobody_answers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["kiln", "ftp://localhost", "http://", "http://localhost:many"])
-def test_endpoints_that_are_none(url: str, tmp_path: Path) -> None:
+def test_invalid_endpoints(url: str, tmp_path: Path) -> None:
     assert "endpoint URL" in refused("kiln-7", "--endpoint-url", url, "--out", tmp_path)
 
 
@@ -81,7 +81,7 @@ def test_aws_without_credentials_region_or_profile(tmp_path: Path, cloud: clouds
 
 
 @pytest.mark.parametrize("content", ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_a_ca_file_that_is_none(content: str, tmp_path: Path) -> None:
+def test_an_invalid_ca_file(content: str, tmp_path: Path) -> None:
     ca = tmp_path / "ca.pem"
     ca.write_text(content)
     assert f"CA from {ca}: no certificate in PEM or DER" in refused("kiln-7", "--ca", ca, "--out", tmp_path / "out")
@@ -94,7 +94,7 @@ def test_a_ca_file_with_several(tmp_path: Path, cloud: clouds.Cloud) -> None:
     assert "2 certificates; boards need exactly one" in refused("kiln-7", "--ca", bundle, "--out", tmp_path / "out")
 
 
-def test_folders_that_are_none(tmp_path: Path) -> None:
+def test_invalid_folders(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     assert str(file) in refused("kiln-7", "--endpoint-url", "http://127.0.0.1:1", "--out", file)

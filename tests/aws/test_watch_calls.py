@@ -76,7 +76,7 @@ def test_a_thousand_executions_take_four_calls_and_one_for_each_that_is_shown() 
     assert len(watched.shown) == MOST_SHOWN
 
 
-def test_counts_come_first_then_what_is_in_progress_then_what_failed() -> None:
+def test_counts_come_first_then_executions_in_progress_then_failed_ones() -> None:
     cloud = Cloud()
     cloud.statuses |= {"thing-7": "FAILED", "thing-8": "IN_PROGRESS", "thing-9": "SUCCEEDED"}
     watched = Watch(cloud, "a")
@@ -102,7 +102,7 @@ def test_it_ends_when_all_executions_have_or_the_job_has_without_any() -> None:
     assert Watch(cloud, "a").look()
 
 
-def test_it_goes_on_while_things_wait_for_the_job() -> None:
+def test_it_continues_while_things_wait_for_the_job() -> None:
     cloud = Cloud()
     cloud.statuses = {"kiln": "SUCCEEDED"}
     cloud.members = {"isConcurrent": True, "jobExecutionsRolloutConfig": {"maximumPerMinute": 1}}

@@ -213,7 +213,7 @@ def test_ctrl_c_ends_a_deep_sleep_without_a_time(tmp_path: Path, start_board: St
     assert board.wait() == 0
 
 
-def test_the_death_of_micropython_is_told(tmp_path: Path, start_board: StartBoard) -> None:
+def test_the_death_of_micropython_is_reported(tmp_path: Path, start_board: StartBoard) -> None:
     board = start_board(make_image(tmp_path, "print('up')\nwhile True:\n    pass\n"))
     board.wait_for("up")
     os.kill(board.processor_pid(), signal.SIGSEGV)

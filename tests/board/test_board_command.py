@@ -94,7 +94,7 @@ def test_a_module_that_does_not_compile_is_named() -> None:
         compile_module(b"def (:\n", "ujobs/agent.py", 2)
 
 
-def test_what_the_compiler_says_is_one_line_without_its_own_file() -> None:
+def test_compiler_errors_are_one_line_without_the_temporary_file() -> None:
     with pytest.raises(InterpreterError) as caught:
         compile_module(b"x = 1\ndef (:\n", "app.py", 0)
     assert str(caught.value) == "app.py does not compile: line 2: SyntaxError: invalid syntax"
@@ -192,7 +192,7 @@ def test_without_micropython_the_message_says_where_to_get_it(monkeypatch: pytes
         find_micropython()
 
 
-def test_refusals_say_what_to_do(tmp_path: Path) -> None:
+def test_error_messages_say_what_to_do(tmp_path: Path) -> None:
     image = make_image(tmp_path, "")
     assert "leave out --app, or add --fresh" in refused(str(image), "--app", str(tmp_path))
     assert "has no settings.json" in refused(str(image), "--host", "localhost")
@@ -251,7 +251,7 @@ def test_umqtt_is_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         umqtt.find()
 
 
-def test_fresh_builds_the_image_anew(tmp_path: Path, start_board: StartBoard) -> None:
+def test_fresh_rebuilds_the_image(tmp_path: Path, start_board: StartBoard) -> None:
     image = make_image(tmp_path, "print('old')\n")
     board = start_board(image, "--fresh", "--thing", "t", "--host", "localhost", "--port", "1", "--once")
     board.wait_for("board: start, PWRON_RESET")
@@ -262,7 +262,7 @@ def test_fresh_builds_the_image_anew(tmp_path: Path, start_board: StartBoard) ->
 @pytest.mark.parametrize(
     ("options", "name"), [((), None), (("--set", "app=mine"), "mine"), (("--app",), "app"), (("--settings",), "own")]
 )
-def test_the_application_is_started_that_there_is(
+def test_the_installed_application_is_started(
     tmp_path: Path, start_board: StartBoard, options: tuple[str, ...], name: str | None
 ) -> None:
     values = {"--app": tmp_path / "app.py", "--settings": tmp_path / "settings.json"}

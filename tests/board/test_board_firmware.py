@@ -36,7 +36,7 @@ def test_wifi_joins_with_the_right_credentials(tmp_path: Path) -> None:
     assert "joined True 127.0.0.1" in lines
 
 
-def test_wifi_refusals_are_told_apart_and_do_not_wait_for_ever(tmp_path: Path) -> None:
+def test_wifi_refusals_are_distinguished_and_have_a_timeout(tmp_path: Path) -> None:
     _, lines = run_board(tmp_path, join("home", "wrong", 1), *ACCESS_POINT, **GLUE)
     assert any(line.startswith("error: Wi-Fi home: the password is refused (status ") for line in lines)
     _, lines = run_board(tmp_path, join("elsewhere", "right", 1), *ACCESS_POINT, **GLUE)
@@ -107,7 +107,7 @@ asyncio.run(main())
     assert lines[1:4] == ["as on ESP32: Wifi Internal State Error", "refused", "status True"]
 
 
-def test_wifi_comes_back(tmp_path: Path, start_board: StartBoard) -> None:
+def test_wifi_reconnects(tmp_path: Path, start_board: StartBoard) -> None:
     main = """
 import asyncio, socket
 from firmware import wifi
@@ -137,7 +137,7 @@ asyncio.run(main())
     board.wait_for("Wi-Fi: back")
 
 
-def test_wifi_is_joined_anew_when_the_radio_cannot_be_switched_off(tmp_path: Path, start_board: StartBoard) -> None:
+def test_wifi_is_joined_again_when_the_radio_cannot_be_switched_off(tmp_path: Path, start_board: StartBoard) -> None:
     main = """
 import asyncio, network
 from firmware import wifi
@@ -218,7 +218,7 @@ print("year=%d" % time.gmtime()[0])
     assert lines[-2] == "year=2000" or "year=2000" in lines
 
 
-def test_ntptime_believes_what_the_clock_refuses(tmp_path: Path) -> None:
+def test_ntptime_accepts_times_that_the_clock_refuses(tmp_path: Path) -> None:
     main = "import ntptime, time\nntptime.settime()\nprint('year=%d' % time.gmtime()[0])\n"
     _, lines = run_board(tmp_path, main, "--ntp", "zeros", "--once", **GLUE)
     assert "year=2036" in lines
@@ -230,7 +230,7 @@ def test_a_plausible_clock_does_not_wait_for_a_server_that_is_silent(tmp_path: P
     assert lines[1:3] == ["year=2026 True", "False True"]
 
 
-def test_the_time_is_asked_for_at_once_when_tls_refuses_dates(tmp_path: Path) -> None:
+def test_the_clock_is_set_at_once_when_tls_refuses_a_date(tmp_path: Path) -> None:
     main = """
 import asyncio, machine, time
 from firmware import clock

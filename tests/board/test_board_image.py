@@ -17,7 +17,7 @@ names = st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=3)
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.dictionaries(names, st.binary(max_size=9000), max_size=5))
-def test_what_is_built_is_read_back(tmp_path: Path, files: dict[str, bytes]) -> None:
+def test_files_of_a_built_image_are_read_back(tmp_path: Path, files: dict[str, bytes]) -> None:
     # A path cannot be both a file and a folder.
     files = {name: data for name, data in files.items() if not any(n.startswith(name + "/") for n in files)}
     image = tmp_path / "flash.img"
@@ -46,7 +46,7 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff" * 65536, b"\0" * 65536, b""])
-def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_invalid_images_are_refused(tmp_path: Path, content: bytes) -> None:
     image = tmp_path / "flash.img"
     image.write_bytes(content)
     with pytest.raises(ImageError, match="does not contain a valid littlefs file system"):

@@ -65,7 +65,7 @@ def board_says(tmp_path: Path, thing_directory: Path, start_board):
     return run
 
 
-def test_a_board_without_server_says_so_and_goes_on_trying(board_says) -> None:
+def test_a_board_without_server_says_so_and_retries(board_says) -> None:
     lines = board_says("ujobs: no link to 127.0.0.1:1: OSError: [Errno 111] ECONNREFUSED. Next try in")
     assert not any("Traceback" in line for line in lines)
 
@@ -228,7 +228,7 @@ def test_an_application_that_fails_does_not_take_the_board_down(board_says) -> N
 
 
 @pytest.mark.parametrize("module", ["random.py", "firmware/__init__.py"])
-def test_a_version_on_trial_that_hides_what_main_needs_is_taken_back(board_says, module: str) -> None:
+def test_a_version_in_its_trial_that_hides_modules_of_main_is_rolled_back(board_says, module: str) -> None:
     broken = {"app-b/app.py": b"def setup(agent):\n    pass\n", f"app-b/{module}": b"x = 1\n"}
     board_says("ujobs: no link", files={"trial": b"0 app /app-b"} | broken)
 
@@ -288,7 +288,7 @@ def test_boot_py_counts_the_start_before_the_application_runs(board_says) -> Non
     assert "version b'new' 1 app /app-b" in lines
 
 
-def test_a_boot_that_cannot_look_at_the_trial_starts_what_is_confirmed_and_leaves_the_trial_alone(board_says) -> None:
+def test_a_boot_that_cannot_read_the_trial_starts_the_confirmed_version_and_keeps_the_trial(board_says) -> None:
     # This boot was not counted, so it must neither confirm nor end the trial.
     boot = BOOT_FAILS + (REPOSITORY / "boot.py").read_bytes()
     files = {
@@ -302,7 +302,7 @@ def test_a_boot_that_cannot_look_at_the_trial_starts_what_is_confirmed_and_leave
 
 
 @pytest.mark.parametrize("what", ["app", "settings"])
-def test_what_never_connects_is_rolled_back_after_three_boots(board_says, what: str) -> None:
+def test_a_version_that_never_connects_is_rolled_back_after_three_boots(board_says, what: str) -> None:
     new = {"app-b/app.py": OWN_VERSION % (b"new", True)} if what == "app" else {}
     trial = {"trial": b"0 app /app-b"} if what == "app" else in_trial(app="app", trial=1)
     files = trial | new | {"app/app.py": OWN_VERSION % (b"old", False)}
@@ -350,7 +350,7 @@ def test_a_time_server_in_its_trial_has_to_answer(tmp_path: Path, thing_director
     assert not any("Traceback" in line for line in board.lines)
 
 
-def test_folders_that_hold_what_guards_the_board_are_no_roots(board_says) -> None:
+def test_folders_with_keys_and_journal_are_not_valid_roots(board_says) -> None:
     claim = {"template": "line", "cert": "/secret/claim.der"}
     lines = board_says("not started: /cert/cert.der", roots=["/data", "/cert", "/lib", "/Secret"], claim=claim)
     assert "settings: roots: folder /cert is closed to jobs; it is left out" in lines

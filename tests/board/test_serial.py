@@ -31,7 +31,7 @@ def started(board: MpremoteBoard) -> list[str]:
     return [line.rpartition(" ")[2] for line in board.board.lines if line.startswith("board: start, ")]
 
 
-def test_programs_run_and_exceptions_come_back(start: Start, tmp_path: Path) -> None:
+def test_programs_run_and_exceptions_are_reported(start: Start, tmp_path: Path) -> None:
     board = start("")
     assert board.mpremote("exec", "print(6 * 7)") == "42\n"
     assert board.mpremote("eval", "1 + 2") == "3\n"
@@ -70,7 +70,7 @@ def test_a_folder_of_the_host_can_be_mounted(start: Start, tmp_path: Path) -> No
     assert "from the host\n" in start("").mpremote("mount", folder, "exec", "import there")
 
 
-def test_the_prompt_shares_what_main_py_has_left(start: Start) -> None:
+def test_the_repl_shares_the_namespace_of_main(start: Start) -> None:
     board = start("x = 42\nprint('done')\n1 / 0\n", boot="y = 1\n")
     board.board.wait_for("ZeroDivisionError")
     assert board.mpremote("resume", "exec", "print(x + y)") == "43\n"
@@ -83,7 +83,7 @@ def test_an_endless_program_is_interrupted(start: Start) -> None:
     board.board.wait_for("KeyboardInterrupt")
 
 
-def test_what_a_command_left_running_is_interrupted_by_the_next(start: Start) -> None:
+def test_the_next_command_interrupts_a_running_program(start: Start) -> None:
     board = start("")
     with subprocess.Popen(board.command("exec", LOOP), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -92,7 +92,7 @@ def test_what_a_command_left_running_is_interrupted_by_the_next(start: Start) ->
     assert board.mpremote("exec", "print('prompt')") == "prompt\n"
 
 
-def test_ctrl_c_can_be_a_byte_like_any_other(start: Start) -> None:
+def test_ctrl_c_can_be_passed_on_as_a_byte(start: Start) -> None:
     board = start("")
     with serial.Serial(str(board.port), timeout=10) as line:
         line.write(b"import micropython, sys; micropython.kbd_intr(-1); print('got', sys.stdin.buffer.read(3))\r")
@@ -111,7 +111,7 @@ def test_a_soft_reset_runs_boot_and_main(start: Start) -> None:
     assert started(board) == ["PWRON_RESET", "SOFT_RESET"]
 
 
-def test_a_soft_reset_in_raw_mode_leaves_out_main(start: Start) -> None:
+def test_a_soft_reset_in_raw_mode_skips_main(start: Start) -> None:
     board = start("print('main')\n", boot="print('boot')\n")
     board.board.wait_for("Type \"help()\"")
     with serial.Serial(str(board.port), timeout=10) as line:
@@ -152,18 +152,18 @@ def test_the_watchdog_bites_at_the_prompt(start: Start) -> None:
     assert board.mpremote("exec", "print('prompt')") == "prompt\n"
 
 
-def test_what_nobody_listened_to_is_lost(start: Start) -> None:
+def test_output_without_a_listener_is_lost(start: Start) -> None:
     board = start("for number in range(3000):\n    print('a line that nobody reads', number)\n")
     board.board.wait_for("Type \"help()\"")
     assert board.mpremote("resume", "exec", "print('prompt')") == "prompt\n"
 
 
-def test_much_output_arrives_whole(start: Start) -> None:
+def test_large_output_arrives_completely(start: Start) -> None:
     said = start("").mpremote("exec", "for number in range(5000): print('line', number)")
     assert said.splitlines() == [f"line {number}" for number in range(5000)]
 
 
-def test_full_flash_is_an_error_and_keeps_what_was_there(start: Start, tmp_path: Path) -> None:
+def test_full_flash_is_an_error_and_keeps_the_files(start: Start, tmp_path: Path) -> None:
     board = start("print('sound')\n")
     big = tmp_path / "big.bin"
     big.write_bytes(bytes(64 * 4096))
@@ -174,7 +174,7 @@ def test_full_flash_is_an_error_and_keeps_what_was_there(start: Start, tmp_path:
     assert read_files(tmp_path / "flash.img")["/main.py"] == b"print('sound')\n"
 
 
-def test_a_board_without_power_is_an_error_and_comes_back(
+def test_a_board_without_power_is_an_error_until_it_starts(
     start: Start, tmp_path: Path, start_board: StartBoard
 ) -> None:
     board = start("print('sound')\n")
@@ -188,7 +188,7 @@ def test_a_board_without_power_is_an_error_and_comes_back(
     assert again.mpremote("cat", ":main.py") == "print('sound')\n"
 
 
-def test_the_port_goes_with_the_board(start: Start) -> None:
+def test_the_port_disappears_with_the_board(start: Start) -> None:
     board = start("")
     wait_until(board.port.exists, "serial port")
     board.board.signal(signal.SIGTERM)

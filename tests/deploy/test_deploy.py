@@ -102,7 +102,7 @@ def test_a_bare_board_gets_everything_and_then_nothing(
     assert on_image(tmp_path) == program | bare
 
 
-def test_only_what_differs_is_written_and_what_does_not_belong_goes(
+def test_only_changed_files_are_written_and_foreign_files_are_removed(
     start: Start, at_work: dict[str, bytes], tmp_path: Path
 ) -> None:
     there = at_work | {
@@ -218,7 +218,7 @@ def test_the_watchdog_of_a_foreign_program_is_fed(
 
 
 @pytest.mark.parametrize("after", [1, 5000, 10**9])
-def test_a_board_unplugged_half_way_starts_with_what_it_had(
+def test_a_board_unplugged_half_way_starts_with_its_old_files(
     start: Start, at_work: dict[str, bytes], application: Path, after: int
 ) -> None:
     board = start(at_work | {"lib/ujobs/link.mpy": at_work["lib/ujobs/link.mpy"] + b"\0"})
@@ -273,7 +273,7 @@ def test_power_cut_while_names_are_given(
     again.board.wait_for("application new")
 
 
-def test_full_flash_is_told_before_anything_is_lost(
+def test_full_flash_is_reported_before_anything_is_lost(
     start: Start, at_work: dict[str, bytes], tmp_path: Path
 ) -> None:
     folder = tmp_path / "big"
@@ -288,7 +288,7 @@ def test_full_flash_is_told_before_anything_is_lost(
     assert on_image(tmp_path) == at_work
 
 
-def test_flash_that_turns_out_to_be_full_is_cleared_up(
+def test_files_are_removed_when_flash_turns_out_to_be_full(
     start: Start, at_work: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "big"
@@ -318,7 +318,7 @@ def test_a_busy_port(start: Start, bare: dict[str, bytes]) -> None:
         assert "is in use by another program" in refused(board)
 
 
-def test_a_port_that_is_none(tmp_path: Path) -> None:
+def test_an_invalid_port(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("x")
     code, said = run("deploy", "--port", str(path))
@@ -350,7 +350,7 @@ def test_no_umqtt(start: Start) -> None:
     assert "mip install umqtt.simple" in refused(start({}))
 
 
-def test_an_application_that_is_none(start: Start, bare: dict[str, bytes], tmp_path: Path) -> None:
+def test_an_invalid_application(start: Start, bare: dict[str, bytes], tmp_path: Path) -> None:
     board = start(bare)
     assert "it needs an app.py" in refused(board, "--app", tmp_path)
     (tmp_path / "app.py").write_text("def (:\n")

@@ -48,5 +48,5 @@ def test_a_private_key_would_be_found(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["things/kiln-7/key.der", "things/kiln-7/key.pem", "settings.json", "out/key.der"])
-def test_what_provisioning_writes_is_left_out(name: str, files: list[Path]) -> None:
+def test_git_ignores_the_files_of_provisioning(name: str, files: list[Path]) -> None:
     assert git("check-ignore", "--quiet", name).returncode == 0

@@ -45,7 +45,7 @@ def things(cloud: clouds.Cloud) -> set[str]:
     return {thing["thingName"] for thing in cloud.iot().list_things()["things"]}
 
 
-def test_a_bare_board_becomes_a_thing_and_its_successor_too(
+def test_a_bare_board_becomes_a_thing_and_a_second_board_replaces_it(
     start: Start, bare: dict[str, bytes], serve: clouds.Cloud, tmp_path: Path
 ) -> None:
     application = tmp_path / "app.py"
@@ -74,7 +74,7 @@ def test_a_bare_board_becomes_a_thing_and_its_successor_too(
     assert read_files(tmp_path / "flash.img")["/cert/key.der"] == key
 
 
-def test_nothing_is_made_for_a_board_that_is_not_there(serve: clouds.Cloud, tmp_path: Path) -> None:
+def test_nothing_is_created_without_a_board(serve: clouds.Cloud, tmp_path: Path) -> None:
     before = things(serve)
     code, said = provision("kiln-2", "--app", tmp_path, "--out", tmp_path / "out", "--endpoint-url", serve.endpoint_url)
     assert code == 1
@@ -103,7 +103,7 @@ def test_a_key_of_another_thing_is_named(
     assert f"{tmp_path} has a key, but the thing no-such-thing does not exist" in said
 
 
-def test_a_board_that_does_not_connect_is_told(
+def test_a_board_that_does_not_connect_is_reported(
     start: Start, bare: dict[str, bytes], serve: clouds.Cloud, tmp_path: Path
 ) -> None:
     board = start(bare)
@@ -118,7 +118,7 @@ def test_a_board_that_does_not_connect_is_told(
     assert "the board has all its files, but did not connect in time" in said
 
 
-def test_a_board_that_does_not_start_is_told_at_once(
+def test_a_board_that_does_not_start_is_reported_at_once(
     start: Start, bare: dict[str, bytes], serve: clouds.Cloud, tmp_path: Path
 ) -> None:
     board = start(bare)

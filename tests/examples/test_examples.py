@@ -91,7 +91,7 @@ def test_sensor(service: JobsService, board: VirtualBoard, tmp_path: Path) -> No
 
 
 @example("calibration")
-def test_calibration_goes_on_after_a_power_cut(service: JobsService, board: VirtualBoard) -> None:
+def test_calibration_resumes_after_a_power_cut(service: JobsService, board: VirtualBoard) -> None:
     job = service.job("calibrate", points=60)
     wait_until(lambda: int(job.look().details.get("progress", "0").split("/")[0]) >= 5, "progress", PATIENCE)
     board.cut_power()

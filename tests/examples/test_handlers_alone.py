@@ -57,7 +57,7 @@ def test_intervals_that_no_sensor_has(run_job: RunJob, seconds: object) -> None:
     assert "/sensor.json" not in result.files
 
 
-def test_a_full_flash_leaves_the_sensor_with_a_whole_interval(run_job: RunJob) -> None:
+def test_a_full_flash_keeps_the_sensors_interval_intact(run_job: RunJob) -> None:
     kept = b'{"interval": 30}' + b" " * 5000
     result = run_job("interval", {"seconds": 10}, app=SENSOR, files={"/sensor.json": kept}, flash_full=True)
     assert (result.status, result.files["/sensor.json"]) in (("FAILED", kept), ("SUCCEEDED", b'{"interval": 10}'))

@@ -110,7 +110,7 @@ def test_private_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
     assert modes["ca.key"] == modes["server.key"] == 0o600
 
 
-def test_what_is_issued(authority: Authority) -> None:
+def test_issued_certificates(authority: Authority) -> None:
     issued = authority.issue("kiln-7")
     certificate = x509.load_der_x509_certificate(issued.certificate_der)
     certificate.verify_directly_issued_by(x509.load_der_x509_certificate(authority.ca_der))
@@ -204,7 +204,7 @@ def test_servers_that_micropython_refuses(authority: Authority, tmp_path: Path, 
     assert error in said
 
 
-def test_the_servers_certificate_names_what_it_is_reached_by(tmp_path: Path) -> None:
+def test_the_servers_certificate_contains_its_names(tmp_path: Path) -> None:
     first = Authority(tmp_path)
     server = (tmp_path / "server.pem").read_bytes()
     named = Authority(tmp_path, ["192.0.2.7", "jobs.example"])

@@ -68,7 +68,7 @@ def signed(keys: Path, kind: str, pss: bool) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("kind", "pss"), WAYS)
-def test_a_board_takes_what_is_signed(keys: Path, kind: str, pss: bool) -> None:
+def test_a_board_accepts_signed_files(keys: Path, kind: str, pss: bool) -> None:
     found = signed(keys, kind, pss)
     assert found["path"] == str(keys / "app.py")
     assert (found["size"], found["sha256"]) == (len(CONTENT), DIGEST.hex())
@@ -82,14 +82,14 @@ def test_a_board_takes_what_is_signed(keys: Path, kind: str, pss: bool) -> None:
 
 
 @pytest.mark.parametrize(("kind", "pss"), WAYS)
-def test_openssl_takes_what_is_signed(keys: Path, kind: str, pss: bool, tmp_path: Path) -> None:
+def test_openssl_accepts_the_signatures(keys: Path, kind: str, pss: bool, tmp_path: Path) -> None:
     (tmp_path / "signature").write_bytes(base64.b64decode(signed(keys, kind, pss)["signature"]))
     options = ["-keyform", "DER", "-verify", keys / f"{kind}.der", "-signature", tmp_path / "signature"]
     assert b"OK" in openssl("dgst", "-sha256", *(PSS_OPTIONS if pss else []), *options, keys / "app.py")
 
 
 @pytest.mark.parametrize(("kind", "pss"), WAYS)
-def test_a_board_takes_what_openssl_signs(keys: Path, kind: str, pss: bool) -> None:
+def test_a_board_accepts_signatures_of_openssl(keys: Path, kind: str, pss: bool) -> None:
     options = PSS_OPTIONS if pss else []
     signature = openssl("dgst", "-sha256", *options, "-sign", keys / f"{kind}.pem", keys / "app.py")
     assert check(load_key(str(keys / f"{kind}.der")), DIGEST, signature, RSA_PSS if pss else None)
@@ -147,7 +147,7 @@ def test_a_document_is_signed_as_boards_check_it(keys: Path, tmp_path: Path) -> 
     assert check(load_key(str(keys / "ec.der")), hashlib.sha256(text.encode()).digest(), signature)
 
 
-def test_documents_that_are_not_signed_as_a_whole(keys: Path, tmp_path: Path) -> None:
+def test_documents_that_cannot_be_signed(keys: Path, tmp_path: Path) -> None:
     file = tmp_path / "job.json"
     for document, message in (
         ({"operation": "files", "version": "1"}, "only documents of app and firmware jobs that have a version"),
@@ -200,7 +200,7 @@ def test_keys_that_boards_would_not_take_are_refused(tmp_path: Path) -> None:
         assert message in refused("--key", written(tmp_path / "signing", key, passphrase), tmp_path / "signing")
 
 
-def test_what_is_no_key_is_said_to_be_none(keys: Path, tmp_path: Path) -> None:
+def test_files_that_are_not_keys(keys: Path, tmp_path: Path) -> None:
     public = signing.load_key(keys / "ec.pem").public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )

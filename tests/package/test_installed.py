@@ -166,7 +166,7 @@ def console(kiln: Project) -> Iterator[Console]:
     assert list(kiln.temporary.iterdir()) == []
 
 
-def test_a_job_runs_and_a_change_is_taken(kiln: Project, console: Console) -> None:
+def test_a_job_runs_and_a_change_is_deployed(kiln: Project, console: Console) -> None:
     kiln.run("ujobs", "job", "create", "hello", "--document", '{"operation": "blink", "times": 1}')
     assert "SUCCEEDED" in kiln.run("ujobs", "job", "watch", "hello")
     app = kiln.folder / "app" / "app.py"

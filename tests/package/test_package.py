@@ -85,7 +85,7 @@ def test_every_handler_has_a_package() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PARTS))
-def test_a_part_brings_what_it_needs_beside_the_core(name: str) -> None:
+def test_a_package_contains_its_dependencies_besides_the_core(name: str) -> None:
     start = f"ujobs/handlers/{name}.py" if name in HANDLERS else f"ujobs/{name}.py"
     assert targets(PARTS[name]) == closure(start) - targets(CORE)
     # mip appends these paths to the URL of the package's folder, so ".." would stay in the URL.

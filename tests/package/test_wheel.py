@@ -27,7 +27,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(REPOSITORY, "sdist", tmp_path_factory.mktemp("sdist"))
 
 
-def test_the_wheel_holds_the_tools_and_all_that_goes_to_boards(sdist: Path, tmp_path: Path) -> None:
+def test_the_wheel_contains_the_tools_and_all_files_for_boards(sdist: Path, tmp_path: Path) -> None:
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "source", filter="data")
     (source,) = (tmp_path / "source").iterdir()

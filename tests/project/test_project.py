@@ -52,13 +52,13 @@ def kiln(tmp_path: Path) -> Path:
     return folder
 
 
-def test_names_that_no_thing_can_have(tmp_path: Path) -> None:
+def test_invalid_project_names(tmp_path: Path) -> None:
     for name in ("7kiln", "kiln.7", "ki ln", "k" * 65):
         with pytest.raises(CannotCreate):
             create(tmp_path / name)
 
 
-def test_folder_with_something_in_it_is_left_alone(kiln: Path) -> None:
+def test_a_folder_with_files_is_not_changed(kiln: Path) -> None:
     (kiln / "app" / "app.py").write_text("mine")
     with pytest.raises(CannotCreate, match="not empty"):
         create(kiln)
@@ -127,7 +127,7 @@ def live(kiln: Path) -> Iterator[Live]:
         yield Live(running, lines)
 
 
-def test_run_reloads_what_has_changed(kiln: Path, live: Live) -> None:
+def test_run_reloads_changed_files(kiln: Path, live: Live) -> None:
     assert not live.project.look()
     app = kiln / "app" / "app.py"
     app.write_text(app.read_text() + BURNING)
@@ -138,7 +138,7 @@ def test_run_reloads_what_has_changed(kiln: Path, live: Live) -> None:
     assert "FAILED" in done.stdout
 
 
-def test_run_goes_on_with_what_is_sound(kiln: Path, live: Live) -> None:
+def test_run_continues_with_the_last_valid_files(kiln: Path, live: Live) -> None:
     app = kiln / "app" / "app.py"
     app.rename(kiln / "app.py")
     assert not live.project.look()
@@ -194,7 +194,7 @@ def run_pytest(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[st
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
 
 
-def test_what_a_failure_shows(kiln: Path) -> None:
+def test_the_report_of_a_failure(kiln: Path) -> None:
     app = kiln / "app" / "app.py"
     app.write_text(app.read_text() + BURNING)
     (kiln / "tests" / "test_app.py").write_text(FAILING)

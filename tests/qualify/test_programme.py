@@ -84,7 +84,7 @@ def test_a_step_timer_that_is_not_renewed_is_noticed(qualify: QualifyRun, monkey
     assert qualify.results() == {"jobs.outlive-work": "failed"}
 
 
-def test_ctrl_c_removes_everything_and_resume_goes_on(qualify: QualifyRun) -> None:
+def test_ctrl_c_removes_everything_and_resume_continues(qualify: QualifyRun) -> None:
     cases = only("jobs.quick", "jobs.outlive-steady", "power.line")
     command = ujobs("qualify", *qualify.arguments(*cases))
     environment = os.environ | {"UJOBS_WIFI_PASSWORD": WIFI_PASSWORD, "PYTHONUNBUFFERED": "1"}

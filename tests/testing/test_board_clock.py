@@ -76,7 +76,7 @@ def test_hours_pass_at_once(service: JobsService, board: VirtualBoard) -> None:
     assert job.wait().details["woken"] == "yes"
 
 
-def test_jumps_that_no_clock_can_make(board: VirtualBoard) -> None:
+def test_jumps_that_are_too_large(board: VirtualBoard) -> None:
     for hours in (0, -1, 145):
         with pytest.raises(ValueError, match="up to 6 days"):
             board.advance(hours=hours)

@@ -62,7 +62,7 @@ def test_set_and_read(service: JobsService, board: VirtualBoard) -> None:
     assert board.analogue[34] == 40000
 
 
-def test_what_no_board_has(board: VirtualBoard) -> None:
+def test_properties_that_no_board_has(board: VirtualBoard) -> None:
     for number in (-1, 64):
         with pytest.raises(ValueError, match="0 to 63"):
             board.pin(number)

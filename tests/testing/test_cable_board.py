@@ -164,7 +164,7 @@ def test_over_tcp(port: Path, tmp_path: Path) -> None:
     assert "1 passed" in said, said
 
 
-def test_no_board_there(tmp_path: Path) -> None:
+def test_a_missing_board(tmp_path: Path) -> None:
     said = run_pytest(tmp_path, TESTS, "-k", "success", "--ujobs-board=/dev/ttyNONE")
     assert "--ujobs-board /dev/ttyNONE: no board at /dev/ttyNONE" in said, said
     with socket.create_server(("127.0.0.1", 0)) as free:

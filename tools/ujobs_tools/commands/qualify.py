@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ujobs_tools.commands.deploy import Port, board_work
-from ujobs_tools.commands.options import Ca, EndpointUrl, MqttPort, Profile, Region, WifiPassword, WifiSsid
+from ujobs_tools.commands.options import Ca, EndpointUrl, MqttPort, Profile, Region, Settings, WifiPassword, WifiSsid
 from ujobs_tools.host.terminal import plain
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ def qualify(
     # Not named `out`: that would get its default from ujobs.toml.
     folder: Annotated[
         Path, typer.Option(help="Folder for the reports, the console log and the state of the run.")
-    ] = Path(
-        "ujobs-qualify"
-    ),
+    ] = Path("ujobs-qualify"),
     only: Annotated[
         list[str] | None, typer.Option(help="Case or group, for example jobs or power.*. Can be repeated.")
     ] = None,
@@ -59,9 +57,7 @@ def qualify(
     ] = None,
     wifi_ssid: WifiSsid = None,
     wifi_password: WifiPassword = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Setting KEY=VALUE of the board; VALUE is JSON or a string.")
-    ] = None,
+    set_: Settings = None,
     firmware: Annotated[
         Path | None, typer.Option(help="Application image of the board's firmware, to test a firmware update.")
     ] = None,
@@ -150,7 +146,7 @@ def _confirm_cost(endpoint: "Endpoint", cases: "list[Case]", resets: int, yes: b
         return
     typer.echo(f"on AWS this run uses {words}")
     if not yes:
-        typer.confirm("go on?", abort=True)
+        typer.confirm("continue?", abort=True)
 
 
 def _report(state: "State", endpoint: "Endpoint") -> int:
