@@ -150,8 +150,8 @@ def test_a_document_is_signed_as_boards_check_it(keys: Path, tmp_path: Path) -> 
 def test_documents_that_cannot_be_signed(keys: Path, tmp_path: Path) -> None:
     file = tmp_path / "job.json"
     for document, message in (
-        ({"operation": "files", "version": "1"}, "only documents of app and firmware jobs that have a version"),
-        ({"operation": "app"}, "only documents of app and firmware jobs that have a version"),
+        ({"operation": "files", "version": "1"}, "only documents of app and firmware jobs with a version"),
+        ({"operation": "app"}, "only documents of app and firmware jobs with a version"),
         ({"operation": "app", "version": "1", "files": [{"path": "app.py"}]}, "every file needs a sha256"),
         ({"operation": "firmware", "version": "1" * 65, "sha256": "0" * 64}, "version is over 64 characters"),
         ([], "is not a JSON object"),
@@ -189,8 +189,8 @@ def written(path: Path, key: Any, passphrase: bytes | None = None) -> Path:
 def test_keys_that_boards_would_not_take_are_refused(tmp_path: Path) -> None:
     p256 = ec.generate_private_key(ec.SECP256R1())
     for key, passphrase, message in (
-        (ec.generate_private_key(ec.SECP384R1()), None, "P-256, and this one is on secp384r1"),
-        (ec.generate_private_key(ec.SECP256K1()), None, "P-256, and this one is on secp256k1"),
+        (ec.generate_private_key(ec.SECP384R1()), None, "P-256 only; this one is on secp384r1"),
+        (ec.generate_private_key(ec.SECP256K1()), None, "P-256 only; this one is on secp256k1"),
         (rsa.generate_private_key(65537, 1024), None, "2048 to 3072 bits"),
         (rsa.generate_private_key(65537, 2050), None, "this one has 2050 bits"),
         (ed25519.Ed25519PrivateKey.generate(), None, "another kind"),
