@@ -60,17 +60,18 @@ def main(
                 seen[module] += found
                 if not found:
                     line = (REPOSITORY / module).read_text().splitlines()[one.line - 1].strip()
-                    console.print(f"not noticed: {module}:{one.line}: {one.what}: {line}", markup=False, soft_wrap=True)
-    noticed = seen.total()
-    share = noticed / len(chosen) if chosen else 1.0
+                    text = f"not detected: {module}:{one.line}: {one.what}: {line}"
+                    console.print(text, markup=False, soft_wrap=True)
+    detected = seen.total()
+    share = detected / len(chosen) if chosen else 1.0
     rows: list[tuple[str, ...] | tuple[()]] = [_row(module, tried[module], seen[module]) for module in sorted(tried)]
-    rows += [(), _row("all", len(chosen), noticed)]
-    console.print(as_table(Sheet(f"Faults noticed, seed {seed}", ("module", "tried", "noticed", "share"), rows)))
+    rows += [(), _row("all", len(chosen), detected)]
+    console.print(as_table(Sheet(f"Faults detected, seed {seed}", ("module", "tried", "detected", "share"), rows)))
     raise SystemExit(share < _GOAL)
 
 
-def _row(name: str, tried: int, noticed: int) -> tuple[str, ...]:
-    return (name, f"{tried}", f"{noticed}", f"{noticed / max(tried, 1):.0%}")
+def _row(name: str, tried: int, detected: int) -> tuple[str, ...]:
+    return (name, f"{tried}", f"{detected}", f"{detected / max(tried, 1):.0%}")
 
 
 def choose(count: int, seed: int, only: str = "") -> list[tuple[str, Mutation]]:

@@ -194,7 +194,7 @@ async def until(condition, seconds=8):
         if condition():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError("waited in vain")
+    raise AssertionError("the condition was not met in time")
 
 
 def raises(kind, function, *args, **named):

@@ -40,8 +40,7 @@ class _Packet:
 
 
 class Script:
-    """document: of each job. Counters: jobs, still pending; done, reported; progress_updates and packets, received from
-    the board; silence, polls without a reply in a row."""
+    """document: of each job. jobs: number of pending ones. silence: polls without a reply in a row."""
 
     def __init__(self, document: dict):
         execution = {
@@ -62,7 +61,7 @@ class Script:
         self._length = 0
         self._number = 0
         self.replies = []
-        self.jobs = self.done = self.progress_updates = self.packets = self.silence = 0
+        self.jobs = self.silence = 0
 
     def reply(self):
         """Remove and return the next packet for the board; None if there is none."""
@@ -93,7 +92,6 @@ class Script:
         if self._length <= begin + size:
             return
         self._length = 0
-        self.packets += 1
         self._received(self._request[0] & 0xF0, bytes(memoryview(self._request)[begin + 1 : begin + 1 + size]))
 
     def _received(self, kind, body):
@@ -108,10 +106,7 @@ class Script:
             self._answer(self._started if self.jobs else self._nothing, body)
         elif kind == 0x30 and body.find(b"/update", 0, 80) > 0:
             self._answer(self._updated, body)
-            if body.find(b'"IN_PROGRESS"') > 0:
-                self.progress_updates += 1
-            else:
-                self.done += 1
+            if body.find(b'"IN_PROGRESS"') < 0:
                 self.jobs -= 1
                 self._number += 1
                 self._announce()

@@ -168,7 +168,7 @@ class Try:
         if not job_kinds.settled():
             self.wrong.append("a trial is pending: %s" % read("/trial"))
         if len(_journal_files()) > 6:
-            self.wrong.append("files pile up: %s" % _journal_files())
+            self.wrong.append("unexpected files in the journal: %s" % _journal_files())
         with open(FLASH + "/data/after", "w") as file:
             file.write("after")
         os.remove(FLASH + "/data/after")
