@@ -4,7 +4,7 @@ import asyncio
 
 import fast_time
 import ujson
-from broker import filters, until
+from broker import filters, raises_async, until
 from cloud import PREFIX, Cloud
 from ujobs.agent import JobsError
 from ujobs.client import JobsClient
@@ -29,14 +29,6 @@ def run(scenario, **options):
             await asyncio.sleep(0)
 
     fast_time.run(main)
-
-
-async def fails(kind, awaitable):
-    try:
-        await awaitable
-    except kind as error:
-        return error
-    raise AssertionError("no exception")
 
 
 def test_the_four_operations():
@@ -114,10 +106,10 @@ def test_notifications_reach_their_callbacks():
 
 def test_rejections_are_raised_with_code_and_state():
     async def scenario(client, cloud):
-        error = await fails(JobsError, client.update("none", "FAILED"))
+        error = await raises_async(JobsError, client.update("none", "FAILED"))
         assert error.code == "ResourceNotFound"
         cloud.queue("a", {})
-        error = await fails(JobsError, client.update("a", "IN_PROGRESS", expected_version=8))
+        error = await raises_async(JobsError, client.update("a", "IN_PROGRESS", expected_version=8))
         assert error.code == "VersionMismatch"
         assert error.state == {"status": "QUEUED", "versionNumber": 1}
 
@@ -146,7 +138,7 @@ def test_a_rejection_without_token_is_accepted():
     async def scenario(client, cloud):
         cloud.broker.on_publish = lambda topic, payload: cloud.broker.send(
             topic + b"/rejected", b'{"code": "InvalidJson", "message": "no value"}')
-        error = await fails(JobsError, client.get_pending())
+        error = await raises_async(JobsError, client.get_pending())
         assert error.code == "InvalidJson"
         assert "no value" in str(error)
 
@@ -156,7 +148,7 @@ def test_a_rejection_without_token_is_accepted():
 def test_no_reply_is_an_error_after_the_last_attempt():
     async def scenario(client, cloud):
         cloud.lose_requests = 10
-        await fails(OSError, client.get_pending())
+        await raises_async(OSError, client.get_pending())
         assert len(cloud.requests) == 2
         assert cloud.requests[0] == cloud.requests[1]
 
@@ -222,7 +214,7 @@ def test_wrong_arguments_are_refused_before_anything_is_sent():
             wrong.append(("statusDetails", client.update("a", "FAILED", details)))
             wrong.append(("statusDetails", client.start_next(status_details=details)))
         for field, awaitable in wrong:
-            assert field in str(await fails(ValueError, awaitable)), field
+            assert field in str(await raises_async(ValueError, awaitable)), field
         assert cloud.requests == []
 
     run(scenario)
@@ -230,7 +222,7 @@ def test_wrong_arguments_are_refused_before_anything_is_sent():
 
 def test_all_nine_fields_of_an_update():
     async def scenario(client, cloud):
-        await fails(JobsError, client.update(
+        await raises_async(JobsError, client.update(
             "fw-7", "FAILED", {"k" * 128: "v" * 1024, "a:b": "größer ✓ 😀"}, 4, 1 << 40, -1, True, True))
         suffix, body = cloud.requests[0]
         assert suffix == "fw-7/update"
@@ -240,7 +232,7 @@ def test_all_nine_fields_of_an_update():
             "executionNumber": 1 << 40, "stepTimeoutInMinutes": -1, "includeJobExecutionState": True,
             "includeJobDocument": True,
         }
-        await fails(JobsError, client.update("fw-7", "IN_PROGRESS"))
+        await raises_async(JobsError, client.update("fw-7", "IN_PROGRESS"))
         assert sorted(cloud.requests[1][1]) == ["clientToken", "status"]
         await client.describe("$next", 3, False)
         assert cloud.requests[2][0] == "$next/get"
@@ -258,8 +250,8 @@ def test_malformed_replies_are_value_errors():
         ):
             inner = dict(found, **wrong) if wrong and isinstance(wrong, dict) else wrong
             cloud._answer = lambda suffix, body, inner=inner: {"execution": inner}
-            await fails(ValueError, client.describe("a"))
+            await raises_async(ValueError, client.describe("a"))
         cloud._answer = lambda suffix, body: {"queuedJobs": {}}
-        await fails(ValueError, client.get_pending())
+        await raises_async(ValueError, client.get_pending())
 
     run(scenario)

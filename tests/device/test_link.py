@@ -6,7 +6,7 @@ from errno import ENOTCONN
 
 import fast_time
 import ujobs.link
-from broker import Broker, until
+from broker import Broker, raises_async, until
 from ujobs.link import Link
 from umqtt.simple import MQTTClient, MQTTException
 
@@ -40,14 +40,6 @@ def connected(scenario, before=None, **options):
             await asyncio.sleep(0)
 
     fast_time.run(main)
-
-
-async def raises_async(kind, awaitable):
-    try:
-        await awaitable
-    except kind as error:
-        return error
-    raise AssertionError("no exception")
 
 
 def test_link_is_an_mqtt_client_of_umqtt_simple():

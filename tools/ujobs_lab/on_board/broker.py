@@ -204,3 +204,12 @@ def raises(kind, function, *args, **named):
     except kind as error:
         return error
     raise AssertionError("no exception")
+
+
+async def raises_async(kind, awaitable):
+    """Await, and return the exception of that type; AssertionError if there is none."""
+    try:
+        await awaitable
+    except kind as error:
+        return error
+    raise AssertionError("no exception")
