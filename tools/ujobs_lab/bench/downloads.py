@@ -128,7 +128,7 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
         for way, one in found["ways"].items()
     ]
     columns = (
-        "", "MB/s", "to the bare loop", "instructions a byte", "bare loop = 1", "loop with SHA-256 = 1",
+        "", "MB/s", "relative to the bare loop", "instructions a byte", "bare loop = 1", "loop with SHA-256 = 1",
         f"heap for {size >> 12} KB", f"for {size >> 10} KB",
     )
     note = "Heap: bytes, 64-bit words, with the modules that the job imports."
@@ -146,7 +146,7 @@ def _trickle_sheet(found: dict[str, Any]) -> Sheet:
         )
         for way, one in found["trickle"].items()
     ]
-    title = f"{found['trickle_size'] >> 10} KB at 100 KB/s, 100 ms there and back, in segments of 1,440 bytes"
+    title = f"{found['trickle_size'] >> 10} KB at 100 KB/s, 100 ms round trip, in segments of 1,440 bytes"
     columns = ("", "KB/s", "turns of the loop per KB", "instructions a byte")
     return Sheet(title, columns, rows, "1 KB/s is 1,000 bytes.")
 

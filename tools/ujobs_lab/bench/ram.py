@@ -52,7 +52,7 @@ def budgets(found: dict[str, Any]) -> dict[str, float]:
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:
     """The tables: heap until connected and idle, and the additional heap of a job."""
-    title = "Heap with 32-bit words until connected and idle, bytes more than before"
+    title = "Heap added until connected and idle, 32-bit words, bytes"
     return [heap_steps.idle_sheet(title, {who: found[f"{who} {_SIZES[0]}"] for who in _WHO}), _of_jobs(found)]
 
 
@@ -74,7 +74,7 @@ def _of_jobs(found: dict[str, Any]) -> Sheet:
     ]
     note = f"From job {_FIRST_JOBS} to job {jobs:,} the heap grew by this many bytes: {', '.join(grown)}."
     return Sheet(
-        "More heap during a job, by the size of its document, bytes", tuple(columns),
+        "Additional heap during a job, by the size of its document, bytes", tuple(columns),
         [tuple(row) for row in cells], note if grown else "", on_page=("held while the handler runs", "peak"),
     )
 

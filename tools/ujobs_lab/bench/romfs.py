@@ -45,7 +45,7 @@ def budgets(found: dict[str, Any]) -> dict[str, float]:
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:
     """The table."""
-    title = "Heap with 64-bit words until connected and idle, bytes more than before"
+    title = "Heap added until connected and idle, 64-bit words, bytes"
     programs = {name: found[name] for name in (_FILES, _ROM, _BY_HAND)}
     return [heap_steps.idle_sheet(title, programs)]
 

@@ -21,8 +21,8 @@ _PROGRAMS = REPOSITORY / "tools" / "ujobs_lab" / "faults" / "on_board"
 _BLOCKS = 512  # of 4 KB, as a 4 MB ESP32 has for files
 _HEAP = "48m"  # includes the simulated flash
 _PATIENCE = 300  # seconds
-_NAMES = {"nothing": "a job without status details", "quick": "with a short result", "large": "with 2 KB of them",
-          "long": "with a short result and its progress updates"}  # fmt: skip
+_NAMES = {"nothing": "a job without status details", "quick": "with a short result",
+          "large": "with 2 KB of status details", "long": "with a short result and its progress updates"}  # fmt: skip
 
 
 def measure(jobs: int = 300) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     rows += [(), (f"{_QUEUED} small jobs in the queue: bytes received", f"{found['queue_bytes']:,}")]
     details = ("published", "packets sent", "packets received")
     on_page = tuple(row[0] for row in rows if row and not row[0].endswith(details))
-    note = f"The document of a job has 1 KB, of small ones {_SMALL} bytes. {found['count']} more jobs are in the queue."
+    note = f"Documents have 1 KB, those of small jobs {_SMALL} bytes. {found['count']} more jobs are in the queue."
     return [Sheet("On the wire", ("", *_WHO), rows, note, on_page), _battery_sheet(found["battery"])]
 
 
