@@ -221,6 +221,24 @@ def test_a_blocked_write_times_out_and_ends_the_link():
     connected(scenario, timeout=0.1)
 
 
+def test_a_packet_for_a_connection_that_was_replaced_does_not_delay_the_next():
+    async def scenario(link, broker):
+        await link.up.wait()
+        wire = broker.wires[-1]
+        wire.stuck = True
+        for message in (b"sent", b"waits"):
+            asyncio.create_task(raises_async(OSError, link.publish(b"topic", message)))  # noqa: RUF006
+        await asyncio.sleep(0)
+        wire.end()
+        lost_at = ujobs.link.time.seconds()
+        await until(lambda: len(broker.wires) == 2, 20)
+        await until(link.up.is_set, 30)
+        assert ujobs.link.time.seconds() - lost_at < 15
+        assert b"waits" not in wire.out_buf
+
+    connected(scenario, timeout=10)
+
+
 def test_a_refused_subscription_is_an_error_and_not_repeated_at_the_next_connect():
     async def scenario(link, broker):
         await link.up.wait()

@@ -6,7 +6,7 @@ import sys
 from long_life import KINDS, held, run
 
 MICROPYTHON = sys.implementation.name == "micropython"
-ROUNDS = 400 if MICROPYTHON else 40  # 400 hours are more than the 12.4 days after which ticks_ms wraps around
+ROUNDS = 100 if MICROPYTHON else 40  # a leak of one block of 16 bytes in each would be noticed
 MARGIN = 512 if MICROPYTHON else 150  # bytes; on CPython allocated blocks, of which it keeps some
 
 

@@ -24,13 +24,17 @@ class _Socket:
 
 
 class Wire:
-    """One connection as the board sees it: an asyncio stream whose other end is the broker."""
+    """One connection as the board sees it: an asyncio stream whose other end is the broker.
+
+    stuck: writes do not get through, whatever becomes of the connection.
+    """
 
     def __init__(self, broker):
         self.broker = broker
         self.s = _Socket(self)
         self.out_buf = b""
         self.closed = False
+        self.stuck = False
         self.arrived = b""
         self.options = []
         self.ended = False
@@ -55,18 +59,18 @@ class Wire:
         return count
 
     def write(self, data):
-        if self.ended:
-            raise OSError(104)
-        if self.broker.stuck:
+        if self.stuck or self.broker.stuck:
             self.out_buf += bytes(data)
             return
+        if self.ended:
+            raise OSError(104)
         self._sent += bytes(data)
         self._packets()
 
     async def drain(self):
         while self.out_buf:
             await asyncio.sleep(0.01)
-            if not self.broker.stuck:
+            if not self.stuck and not self.broker.stuck:
                 data, self.out_buf = self.out_buf, b""
                 self.write(data)
 

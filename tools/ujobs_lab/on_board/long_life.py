@@ -122,6 +122,8 @@ def run(rounds, told, first_packet_id=0):
     remove(DIRECTORY)
 
     async def main(clock):
+        # ticks_ms() wraps around after an hour, and then every 12.4 days.
+        clock.first_ticks = (1 << 30) - ROUND * 1000
         life = Life(clock, first_packet_id)
         await life.live(rounds, lambda number: told(life, number))
         return life
