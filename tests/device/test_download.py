@@ -398,7 +398,7 @@ def test_a_server_error_is_an_oserror():
 
 def test_what_is_not_http_is_a_valueerror():
     answers = (
-        b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n", b"\r\n\r\n", b"\x00" * 5000,
+        b"SSH-2.0 200 OpenSSH\r\n\r\nx", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n", b"\r\n\r\n", b"\x00" * 5000,
         head(200, {"Content-Length": "many"}), head(206, {"Content-Length": 1}) + b"x",
         head(206, {"Content-Length": 1, "Content-Range": ""}) + b"x",
         head(200, {"Transfer-Encoding": "chunked"}) + b"zz\r\n",

@@ -54,7 +54,7 @@ def test_a_test_case_can_be_repeated_by_its_name(library: Path) -> None:
             "trial.py", "    await job.check_in()\n    begin(what)\n", "    begin(what)\n    await job.check_in()\n",
             "cancel settings 11 @22", "not finished",
         ),
-        ("handlers/reboot.py", "    await job.check_in()\n", "", "cancel reboot 9 @22", "cancelled before"),
+        ("handlers/reboot.py", "    await job.check_in()\n", "", "cancel reboot 9 @18", "cancelled before"),
         ("handlers/reboot.py", "    job.save(True)\n", "", "once reboot 9", "starts were not enough"),
     ],
 )

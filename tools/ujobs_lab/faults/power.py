@@ -56,16 +56,15 @@ def run(console: Console, sample: int | None, seed: int, only: str | None) -> in
         compile_library(Path(folder))
         tries = run_tries(Path(folder), options)
         console.print(_show_tries(tries))
-        wear = None if sample is not None or only else measure_wear(Path(folder))
-    failed = [one for one in tries if one.wrong]
-    for one in failed[:_SHOWN]:
-        console.print(f"[red]{one.text}[/red]: {escape('; '.join(one.wrong))}")
-        console.print(escape("\n".join(one.log)), style="dim")
-        console.print(f'again: python -m ujobs_lab.faults power --only "{one.text}"')
-    if len(tries) == 1:
-        console.print(escape("\n".join(tries[0].log)))
-    if wear:
-        console.print(_show_wear(wear))
+        failed = [one for one in tries if one.wrong]
+        for one in failed[:_SHOWN]:
+            console.print(f"[red]{one.text}[/red]: {escape('; '.join(one.wrong))}")
+            console.print(escape("\n".join(one.log)), style="dim")
+            console.print(f'again: python -m ujobs_lab.faults power --only "{one.text}"')
+        if len(tries) == 1:
+            console.print(escape("\n".join(tries[0].log)))
+        if sample is None and not only:
+            console.print(_show_wear(measure_wear(Path(folder))))
     print(f"{len(tries)} cases, {len(failed)} failed, seed {seed}, {time.monotonic() - started:.0f} s")
     return 1 if failed or not tries else 0
 

@@ -12,7 +12,7 @@ from board import FLASH, Board
 _RESTART = 2000  # milliseconds
 _MOST_STARTS = 20
 _JOURNAL = "/ujobs-journal/"
-_TOO_LATE = 4  # last steps before a reset: the board does not ask again whether the job was cancelled
+_TOO_LATE = 6  # last steps before a reset: the board does not ask again whether the job was cancelled
 _WITH_TRIAL = ("app", "firmware", "settings")
 
 
