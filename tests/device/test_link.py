@@ -341,6 +341,7 @@ def test_a_message_over_the_limit_is_discarded_and_reported():
     async def scenario(link, broker):
         reported = []
         link.routes.append((b"big/", lambda topic, payload: reported.append((topic, payload and len(payload)))))
+        link.set_callback(lambda topic, payload: link.got.append((topic, payload and bytes(payload))))
         await link.up.wait()
         broker.send(b"big/1", b"x" * 2990, qos=1)
         broker.send(b"big/2", b"x" * 50000, qos=1)

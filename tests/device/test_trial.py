@@ -228,6 +228,7 @@ def test_power_cuts_while_confirming():
         assert slot == "/app-b"
         trial.confirm()
         assert (trial.boot(), trial.slot(), trial.current()) == ("/app-b", "/app-b", "")
+        assert trial.read("/trial") == ""
 
     def prepare():
         trial.begin(trial.APP)
