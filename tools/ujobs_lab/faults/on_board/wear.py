@@ -5,6 +5,7 @@ Prints one JSON object with the sums for `jobs` jobs of each type: `programs`, `
 erased block) and `progress_updates`. Runs on MicroPython only.
 """
 
+import gc
 import json
 import sys
 
@@ -55,6 +56,9 @@ class _Wear:
         self._board.forget_messages()
         service.queue("job-%d" % self._left, self._document)
         self._left -= 1
+        if not self._left % 50:
+            # MicroPython's unix port has died when it had to collect in the middle of a job.
+            gc.collect()
         return False
 
 
