@@ -51,6 +51,18 @@ def test_queued_jobs_run_in_order_one_at_a_time():
     run(scenario, handlers, cloud)
 
 
+def test_documents_of_aws_need_no_operation():
+    async def scenario(agent, cloud):
+        for name in ("steps", "firmware"):
+            agent.on(name)(lambda job, name=name: {"handler": name})
+        cloud.queue("a", {"version": "1.0", "steps": []})
+        cloud.queue("b", {"afr_ota": {}})
+        await all_done(agent, cloud)
+        assert [one["statusDetails"] for one in cloud.executions] == [{"handler": "steps"}, {"handler": "firmware"}]
+
+    run(scenario)
+
+
 def test_failed_rejected_and_unknown_jobs_report_a_reason():
     async def scenario(agent, cloud):
         await all_done(agent, cloud)

@@ -5,7 +5,10 @@ import sys
 from binascii import a2b_base64, hexlify
 
 import ujobs.trial as trial
+from cloud import PREFIX
 from restarts import with_board
+from test_streams import CONTENT as STREAMED
+from test_streams import Service
 from web import File, head
 
 URL = "http://files.example.com/1.4.0/"
@@ -300,3 +303,20 @@ def test_a_board_without_deflate_rejects_compressed_files():
 
     if sys.implementation.name == "cpython":  # a module can be hidden only there
         with_board(scenario, packed_job(), use, server, OLD)
+
+
+def test_a_version_from_a_stream_that_the_document_names_once():
+    def scenario(board):
+        broker = board.cloud.broker
+        jobs = broker.on_publish
+        streams = Service(broker, prefix=b"$aws/things/thing/streams/app-2/")
+
+        def published(topic, payload):
+            (jobs if topic.startswith(PREFIX) else streams.published)(topic, payload)
+
+        broker.on_publish = published
+        assert board.finish() == "SUCCEEDED", board.reason()
+        assert board.get("/app-b/app.py") == STREAMED
+
+    document = job(stream="app-2", files=[entry("app.py", STREAMED, file=3)])
+    with_board(scenario, document, use, None, OLD)
