@@ -41,7 +41,7 @@ def measure(jobs: int = 50, singles: int = 100, rounds: int = 3, far_jobs: int =
         on_unix.compile_programs(folder)
         with at_work(folder) as service, contextlib.ExitStack() as stack:
             ways = []
-            for number, peer in enumerate(peers.PEERS):
+            for number, peer in enumerate(peers.peers(folder)):
                 work = Work(service, folder / str(number))
                 work.allow_observer()
                 observer = Observer(work.thing)
