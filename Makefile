@@ -121,6 +121,10 @@ build/plots/.ready: $(TEST_READY) requirements-plots.txt
 build/bench-javascript/.ready: tools/ujobs_lab/bench/javascript/package.json tools/ujobs_lab/bench/javascript/package-lock.json
 	$(NPM_CI)
 
+bench-service: setup-tests ## measure what the local Jobs service carries: 1,000 things, next to the same messages through mosquitto
+	@$(BIN)/python -m ujobs_lab.external.mosquitto
+	@$(BIN)/python -m ujobs_lab.bench.service
+
 faults: setup-tests ## cut the power and break the link everywhere, and count the failures; SEED=2 gives other random cases
 	@$(BIN)/python -m ujobs_lab.faults power $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m ujobs_lab.faults.link $(if $(SEED),--seed $(SEED))
@@ -164,4 +168,4 @@ clean: ## remove everything that set-up and tests created
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup setup-tests demo serve test clients browser pictures lint typings api size bench bench-docs faults fuzz mutants long-life clean flash provision deploy repl logs qualify wipe
+.PHONY: help setup setup-tests demo serve test clients browser pictures lint typings api size bench bench-docs bench-service faults fuzz mutants long-life clean flash provision deploy repl logs qualify wipe

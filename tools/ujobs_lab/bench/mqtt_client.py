@@ -1,46 +1,64 @@
 """An MQTT 3.1.1 client for a thousand connections in one thread: clean sessions, QoS 0 out, QoS 0 and 1 in.
 
-It is built on a selector and `ssl.SSLSocket`: a message costs about one system call and one call into OpenSSL, so that
-the clients need less CPU time than the broker under test."""
+On a selector and `ssl.SSLSocket`, where a message costs about one system call and one call into OpenSSL: a load
+generator has to be cheaper than what it loads."""
 
 import errno
 import os
 import selectors
 import socket
 import ssl
+from dataclasses import astuple, dataclass
 
 from ujobs_tools.service.packets import packet
 
 _CONNACK, _PUBLISH, _SUBACK = 2, 3, 9
-_KEEP_ALIVE = 1200  # seconds, AWS's maximum: no test here lasts that long, so no pings are needed
+_KEEP_ALIVE = 1200  # seconds, AWS's longest: nothing here stays silent for so long
+
+
+@dataclass
+class Traffic:
+    """Application messages that clients have sent and received, and the bytes of their topics and payloads."""
+
+    sent: int = 0
+    sent_bytes: int = 0
+    received: int = 0
+    received_bytes: int = 0
+
+    def since(self, before: "Traffic") -> "Traffic":
+        """What has been added."""
+        return Traffic(*(now - then for now, then in zip(astuple(self), astuple(before), strict=True)))
 
 
 class MqttClient:
-    """A client with at most one connection, to a broker on this machine. `poll` drives all clients of a selector.
+    """One connection at a time to a broker on this machine; `poll` drives all that share a selector.
 
-    Subclasses override `subscribed`, `received` and `lost`.
+    What happens is told by calling `subscribed`, `received` and `lost`. traffic: counts what passes.
     """
 
-    def __init__(self, client_id: str, filters: tuple[str, ...], selector: selectors.BaseSelector) -> None:
+    def __init__(
+        self, client_id: str, filters: tuple[str, ...], selector: selectors.BaseSelector, traffic: Traffic
+    ) -> None:
         self.client_id = client_id
         self._filters = filters
         self._selector = selector
+        self._traffic = traffic
         self._socket: socket.socket | None = None
         self._unsent = b""
         self._buffer = b""
         self._packet_id = 0
 
     def subscribed(self) -> None:
-        """Called when every filter is subscribed at QoS 1."""
+        """The connection is up, and every filter is subscribed at QoS 1."""
 
     def received(self, topic: str, payload: bytes) -> None:
-        """Called with each message, before it is acknowledged."""
+        """A message came; it is acknowledged afterwards."""
 
     def lost(self, reason: str) -> None:
-        """Called when the connection has failed or ended."""
+        """The connection has ended, or could not be made."""
 
     def open(self, port: int, context: ssl.SSLContext | None) -> None:
-        """Begin to connect. context: for TLS; None: without TLS."""
+        """Begin to connect. context: for TLS, None without."""
         plain = socket.socket()
         plain.setblocking(False)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -58,18 +76,20 @@ class MqttClient:
         self._selector.register(plain, selectors.EVENT_WRITE, self)
 
     def close(self) -> None:
-        """Close the connection without DISCONNECT; `lost` is not called."""
+        """End the connection without a word; `lost` is not called."""
         if self._socket is not None:
             self._selector.unregister(self._socket)
             self._socket.close()
             self._socket = None
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Send a message at QoS 0."""
-        self._send(packet(0x30, _field(topic) + payload))
+    def publish(self, topic: str, payload: bytes, qos: int = 0) -> None:
+        """Send a message; an acknowledgement is not waited for."""
+        self._traffic.sent += 1
+        self._traffic.sent_bytes += len(topic) + len(payload)
+        self._send(packet(0x30 | qos << 1, _field(topic) + (self._next_packet_id() if qos else b"") + payload))
 
     def ready(self) -> None:
-        """Continue: the socket can be read or written."""
+        """The socket can be read or written."""
         try:
             self._step()
         except ssl.SSLWantReadError:
@@ -138,6 +158,8 @@ class MqttClient:
         if kind == _PUBLISH:
             end_of_topic = 2 + int.from_bytes(body[:2], "big")
             start = end_of_topic + 2 if first & 6 else end_of_topic
+            self._traffic.received += 1
+            self._traffic.received_bytes += end_of_topic - 2 + len(body) - start
             self.received(body[2:end_of_topic].decode(), body[start:])
             if first & 6:
                 self._send(b"\x40\x02" + body[end_of_topic:start])
@@ -171,7 +193,7 @@ class MqttClient:
 
 
 def poll(selector: selectors.BaseSelector, seconds: float) -> None:
-    """Let every client whose socket is ready continue; wait at most so many seconds for the first."""
+    """Let every client that can go on do so; wait at most so long for the first."""
     for key, _ in selector.select(seconds):
         key.data.ready()
 

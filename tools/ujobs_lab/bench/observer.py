@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Callable
 
-from ujobs_lab.bench.mqtt_client import MqttClient, poll
+from ujobs_lab.bench.mqtt_client import MqttClient, Traffic, poll
 from ujobs_tools.aws.fleet import Thing
 from ujobs_tools.host.processes import NotReady
 
@@ -22,7 +22,7 @@ class Observer(MqttClient):
         self.ended: dict[str, float] = {}
         self._up = False
         filters = (f"$aws/things/{thing.name}/jobs/notify-next",)
-        super().__init__(f"{thing.name}-observer", filters, self._waiting_on)
+        super().__init__(f"{thing.name}-observer", filters, self._waiting_on, Traffic())
         context = ssl.create_default_context(cafile=thing.directory / "ca.pem")
         context.load_cert_chain(thing.directory / "cert.pem", thing.directory / "key.pem")
         assert thing.port is not None

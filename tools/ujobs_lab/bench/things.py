@@ -1,5 +1,5 @@
-"""Many things that do their jobs as a board does: on `notify-next` they send start-next, one IN_PROGRESS update, and
-SUCCEEDED. They reconnect, and report when the service has lost something that it acknowledged."""
+"""A thousand things that each do their jobs as a board does: told by `notify-next`, start-next, one IN_PROGRESS update,
+SUCCEEDED. They reconnect, and notice when something that was acknowledged is no longer so."""
 
 import json
 import selectors
@@ -10,45 +10,47 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ujobs_lab.bench.mqtt_client import MqttClient, poll
+from ujobs_lab.bench.mqtt_client import MqttClient, Traffic, poll
 from ujobs_tools.host.processes import NotReady
 
 FINAL_VERSION = 4  # queued, start-next, IN_PROGRESS, SUCCEEDED
-_PAUSE = 1.0  # seconds before things reconnect
+_PAUSE = 1.0  # seconds before a lost connection is tried again
 
 
 @dataclass
 class Tally:
-    """What all things together have seen.
-
-    done: (thing, job id) for each acknowledged SUCCEEDED. answered: things that have received the reply to their first
-    request since they connected. losses: reason -> number of connections lost or refused. cut_off: things that have
-    lost a connection. wrong: contradictions in what the service sent, in words.
+    """done: (thing, job id) -> time.monotonic() when its SUCCEEDED was acknowledged. answered: things that have had the
+    reply to their first request since they connected. busy: things whose latest notify-next named a job. losses: reason
+    -> connections lost so, or not made. cut_off: the things that it has happened to. updates: how many were
+    acknowledged. wrong: what must not be.
     """
 
-    done: set[tuple[str, str]] = field(default_factory=set)
+    done: dict[tuple[str, str], float] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
+    busy: set[str] = field(default_factory=set)
+    notifications: Counter[str] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
     cut_off: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
+    updates: int = 0
 
 
 class Thing(MqttClient):
-    """One thing. lost_ones: the thing adds itself to this list when it has lost its connection."""
+    """One thing. lost_ones: gets it when it has lost its connection."""
 
     def __init__(
-        self, name: str, selector: selectors.BaseSelector, tally: Tally, lost_ones: list["Thing"]
+        self, name: str, selector: selectors.BaseSelector, traffic: Traffic, tally: Tally, lost_ones: list["Thing"]
     ) -> None:
         self._prefix = f"$aws/things/{name}/jobs/"
-        # These are the filters of AWS's SDKs.
+        # What AWS's SDKs subscribe, and not `jobs/#`: brokers other than AWS's would send the requests back as well.
         filters = tuple(self._prefix + suffix for suffix in ("notify", "notify-next", "start-next/+", "+/update/+"))
-        super().__init__(name, filters, selector)
+        super().__init__(name, filters, selector, traffic)
         self._tally = tally
         self._lost_ones = lost_ones
         self._job_id: str | None = None
-        self._version = 0  # the latest acknowledged one
-        self._finishing = False  # SUCCEEDED has been sent but not acknowledged
-        self._asking = False  # start-next has been sent but not answered
+        self._version = 0  # the latest that was acknowledged
+        self._finishing = False  # SUCCEEDED is on its way
+        self._asking = False  # start-next is on its way
         self._serial = 0
 
     def subscribed(self) -> None:
@@ -68,16 +70,22 @@ class Thing(MqttClient):
                 self._tally.answered.add(self.client_id)
                 self._started(message.get("execution"))
             case [job_id, "update", "accepted"] if job_id == self._job_id:
+                self._tally.updates += 1
                 self._version += 1
                 if self._finishing:
                     self._finished()
                 else:
                     self._update("SUCCEEDED")
             case ["notify-next"]:
-                if "execution" in message and self._job_id is None and not self._asking:
+                self._tally.notifications[suffix] += 1
+                if "execution" not in message:
+                    self._tally.busy.discard(self.client_id)
+                    return
+                self._tally.busy.add(self.client_id)
+                if self._job_id is None and not self._asking:
                     self._ask()
             case ["notify"]:
-                pass
+                self._tally.notifications[suffix] += 1
             case _:
                 self._tally.wrong.append(f"{topic}: {payload.decode()}")
 
@@ -90,7 +98,7 @@ class Thing(MqttClient):
         found = (None, 0) if execution is None else (execution["jobId"], execution["versionNumber"])
         if self._job_id is not None and found[0] != self._job_id:
             if self._finishing:
-                self._finished()  # The update had arrived; only its reply was lost.
+                self._finished()  # It had arrived; its reply was lost.
             else:
                 self._tally.wrong.append(f"{self.client_id}: {self._job_id} has gone at version {self._version}")
         elif self._job_id is not None and found[1] < self._version:
@@ -113,7 +121,7 @@ class Thing(MqttClient):
         key = self.client_id, self._job_id
         if key in self._tally.done:
             self._tally.wrong.append(f"{self.client_id}: {self._job_id} SUCCEEDED twice")
-        self._tally.done.add(key)
+        self._tally.done[key] = time.monotonic()
         self._job_id, self._finishing = None, False
 
     def _request(self, suffix: str, members: dict[str, Any]) -> None:
@@ -123,16 +131,17 @@ class Thing(MqttClient):
 
 
 class Things:
-    """All things, in one thread. contexts: name -> TLS context, or None for MQTT without TLS."""
+    """All things on one selector. contexts: name -> TLS context, None for MQTT without TLS."""
 
     def __init__(self, contexts: Mapping[str, ssl.SSLContext | None], port: int) -> None:
         self.selector = selectors.DefaultSelector()
+        self.traffic = Traffic()
         self.tally = Tally()
         self._contexts = contexts
         self._port = port
         self._lost: list[Thing] = []
         self._retry_at = 0.0
-        self._all = [Thing(name, self.selector, self.tally, self._lost) for name in contexts]
+        self._all = [Thing(name, self.selector, self.traffic, self.tally, self._lost) for name in contexts]
 
     def __enter__(self) -> "Things":
         return self
@@ -143,17 +152,17 @@ class Things:
         self.selector.close()
 
     def connect(self) -> None:
-        """Begin to connect all things at once."""
+        """Begin to connect all of them at once."""
         for thing in self._all:
             thing.open(self._port, self._contexts[thing.client_id])
 
     @property
     def all_answered(self) -> bool:
-        """Whether every thing is connected, subscribed, and has received the reply to its first request."""
+        """Whether every thing is connected, subscribed, and has been told what there is to do."""
         return len(self.tally.answered) == len(self._all)
 
     def run_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
-        """Let things work until the condition holds. Raises NotReady if it does not hold in time."""
+        """Let things work until the condition holds. Raises NotReady when it does not in time."""
         deadline = time.monotonic() + seconds
         while not condition():
             poll(self.selector, 0.05)
