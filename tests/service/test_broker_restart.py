@@ -1,91 +1,25 @@
 """Everything that the broker has acknowledged at QoS 1 survives a restart: sessions, their messages, retained messages.
 
-`ujobs serve` is killed with SIGKILL. Tests of limits and times open another broker on the same file instead."""
+Two tests kill `ujobs serve` with SIGKILL; the others open another broker on the same file or on a copy of it."""
 
 import contextlib
-import queue
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import paho.mqtt.client as paho
 import pytest
 from broker_service import BrokerService
 from engine_service import Clock
-from mqtt_wire import WireClient, publish_packet
-from paho.mqtt.enums import CallbackAPIVersion
+from mqtt_wire import Received, WireClient, field, packet, publish_packet
 from service_process import Device, ServiceProcess, policy, serving
 
-from ujobs_tools.host.processes import wait_until
 from ujobs_tools.service import session as session_module
 from ujobs_tools.service.broker import SESSION_LIFE
 
-PATIENCE = 20.0  # seconds
-
-
-class Client:
-    """A connected paho-mqtt client without TLS, which acknowledges nothing by itself."""
-
-    def __init__(self, service: ServiceProcess, client_id: str, clean: bool = False) -> None:
-        self._connected: queue.Queue[bool] = queue.Queue()
-        self._done: queue.Queue[int] = queue.Queue()
-        self._messages: queue.Queue[paho.MQTTMessage] = queue.Queue()
-        self.mqtt = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id, clean_session=clean, reconnect_on_failure=False, manual_ack=True
-        )
-        self.mqtt.on_connect = lambda _, __, flags, *___: self._connected.put(flags.session_present)
-        self.mqtt.on_subscribe = lambda _, __, mid, *___: self._done.put(mid)
-        self.mqtt.on_unsubscribe = lambda _, __, mid, *___: self._done.put(mid)
-        self.mqtt.on_message = lambda _, __, message: self._messages.put(message)
-        self.mqtt.connect("127.0.0.1", service.found["mqtt"])
-        self.mqtt.loop_start()
-        self.session_present = self._connected.get(timeout=PATIENCE)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.mqtt.disconnect()
-        self.mqtt.loop_stop()
-
-    def subscribe(self, *filters: str) -> None:
-        self.mqtt.subscribe([(name, 1) for name in filters])
-        self._done.get(timeout=PATIENCE)
-
-    def unsubscribe(self, name: str) -> None:
-        self.mqtt.unsubscribe(name)
-        self._done.get(timeout=PATIENCE)
-
-    def publish(self, topic: str, payload: str, qos: int = 1, retain: bool = False) -> None:
-        """Publish; at QoS 1 wait for the acknowledgement."""
-        sent = self.mqtt.publish(topic, payload, qos, retain)
-        sent.wait_for_publish(PATIENCE)
-        assert sent.is_published()
-
-    def message(self, acknowledge: bool = True) -> paho.MQTTMessage:
-        message = self._messages.get(timeout=PATIENCE)
-        if acknowledge:
-            self.mqtt.ack(message.mid, message.qos)
-        return message
-
-    def payloads(self, count: int) -> list[bytes]:
-        """The payloads of the next messages, none of which is a duplicate."""
-        messages = [self.message() for _ in range(count)]
-        assert not any(message.dup for message in messages)
-        return [message.payload for message in messages]
-
-    def heard_nothing_else(self) -> bool:
-        """Whether no other message arrives before one that the client sends to itself."""
-        self.subscribe("echo")
-        self.publish("echo", "")
-        heard = self.message().topic
-        self.unsubscribe("echo")
-        return heard == "echo"
-
-
-Start = Callable[..., AbstractContextManager[ServiceProcess]]
+Start = Callable[[], AbstractContextManager[ServiceProcess]]
 
 
 @pytest.fixture
@@ -93,8 +27,8 @@ def killed(tmp_path: Path) -> Start:
     """Starts the service on the data of the previous one, and kills it with SIGKILL at the end of the block."""
 
     @contextmanager
-    def start(*options: str) -> Iterator[ServiceProcess]:
-        with serving(tmp_path, "--data", tmp_path / "data", *options) as service:
+    def start() -> Iterator[ServiceProcess]:
+        with serving(tmp_path, "--data", tmp_path / "data") as service:
             yield service
             service.process.kill()
             service.process.wait()
@@ -102,62 +36,79 @@ def killed(tmp_path: Path) -> Start:
     return start
 
 
-def test_retained_messages_of_qos_1_are_kept(killed: Start) -> None:
-    with killed() as service, Client(service, "sender", clean=True) as sender:
+@contextmanager
+def killed_broker(folder: Path) -> Iterator[BrokerService]:
+    """A broker on the data of the previous one in the folder, to which it leaves the files that SIGKILL would leave."""
+    files = [folder / name for name in ("jobs.sqlite", "jobs.sqlite-wal")]
+    kept = [file.with_suffix(file.suffix + ".kept") for file in files]
+    service = BrokerService(files[0])
+    try:
+        yield service
+        service.run(lambda broker: [shutil.copy(file, copy) for file, copy in zip(files, kept, strict=True)])
+    finally:
+        service.close()
+    for file, copy in zip(files, kept, strict=True):
+        copy.replace(file)
+
+
+def test_retained_messages_of_qos_1_are_kept(tmp_path: Path) -> None:
+    with killed_broker(tmp_path) as service, service.client("sender") as sender:
         for topic in ("replaced", "cleared", "superseded"):
-            sender.publish(topic, "old", retain=True)
-        sender.publish("replaced", "new", retain=True)
-        sender.publish("cleared", "", qos=0, retain=True)
-        sender.publish("superseded", "not kept", qos=0, retain=True)
-        sender.publish("kept", "yes", retain=True)
-    with killed() as service, Client(service, "late", clean=True) as late:
+            sender.publish(topic, b"old", 1, retain=True)
+        sender.publish("replaced", b"new", 1, retain=True)
+        sender.publish("cleared", b"", retain=True)
+        sender.publish("superseded", b"not kept", retain=True)
+        sender.publish("kept", b"yes", 1, retain=True)
+    with killed_broker(tmp_path) as service, service.client("late") as late:
         late.subscribe("#")
-        greeting = {message.topic: message for message in (late.message(), late.message())}
-        assert {topic: message.payload for topic, message in greeting.items()} == {"replaced": b"new", "kept": b"yes"}
-        assert all(message.retain and message.qos == 1 for message in greeting.values())
-        assert late.heard_nothing_else()
+        greeting = [late.message() for _ in range(2)]
+        assert {message.topic: message.payload for message in greeting} == {"replaced": b"new", "kept": b"yes"}
+        assert all(message.retain and message.qos == 1 for message in greeting)
+        late.ping()
 
 
-def test_a_session_keeps_its_subscriptions_and_messages(killed: Start) -> None:
-    with killed() as service:
-        with Client(service, "reader") as reader:
-            assert not reader.session_present
+def test_a_session_keeps_its_subscriptions_and_messages(tmp_path: Path) -> None:
+    with killed_broker(tmp_path) as service:
+        with service.client("reader", clean=False) as reader:
             reader.subscribe("a", "b/+", "left")
-            reader.unsubscribe("left")
-        with Client(service, "sender", clean=True) as sender:
+            reader.send(packet(0xA2, b"\x00\x05" + field("left")))
+            assert reader.packet() == (0xB0, b"\x00\x05")
+            reader.send(packet(0xE0))
+            assert reader.is_closed()
+        with service.client("sender") as sender:
             for number in range(3):
-                sender.publish("a", str(number))
-            sender.publish("a", "lost", qos=0)
-            sender.publish("b/c", "3")
-    with killed() as service:
-        with Client(service, "sender", clean=True) as sender:
-            sender.publish("left", "nobody's")
-            sender.publish("a", "4")
-        with Client(service, "reader") as reader:
-            assert reader.session_present
-            assert reader.payloads(5) == [b"0", b"1", b"2", b"3", b"4"]
-            assert reader.heard_nothing_else()
+                sender.publish("a", b"%d" % number, 1)
+            sender.publish("a", b"lost")
+            sender.publish("b/c", b"3", 1)
+    with killed_broker(tmp_path) as service:
+        with service.client("sender") as sender:
+            sender.publish("left", b"nobody's", 1)
+            sender.publish("a", b"4", 1)
+        with WireClient(service.port) as reader:
+            assert reader.connect("reader", clean=False) == (1, 0)
+            messages = [reader.message() for _ in range(5)]
+            assert [message.payload for message in messages] == [b"0", b"1", b"2", b"3", b"4"]
+            assert not any(message.duplicate for message in messages)
+            reader.ping()
 
 
-def test_unacknowledged_messages_are_resent_with_dup(killed: Start) -> None:
-    with killed() as service, Client(service, "reader") as reader:
+def test_unacknowledged_messages_are_resent_with_dup(tmp_path: Path) -> None:
+    with killed_broker(tmp_path) as service, service.client("reader", clean=False) as reader:
         reader.subscribe("a")
-        with Client(service, "sender", clean=True) as sender:
-            sender.publish("a", "acknowledged")
-            sender.publish("a", "lost")
+        with service.client("sender") as sender:
+            sender.publish("a", b"acknowledged", 1)
+            sender.publish("a", b"lost", 1)
         reader.message()
         lost = reader.message(acknowledge=False)
-        assert (lost.payload, lost.dup) == (b"lost", False)
-        reader.publish("nobody/listens", "")  # acknowledged only after the earlier PUBACK is processed
-        service.process.kill()
-    with killed() as service, Client(service, "reader") as reader:
-        assert reader.session_present
-        again = reader.message()
-        assert (again.payload, again.dup, again.mid) == (b"lost", True, lost.mid)
-        assert reader.heard_nothing_else()
-    with killed() as service, Client(service, "reader") as reader:
-        assert reader.session_present
-        assert reader.heard_nothing_else()
+        assert (lost.payload, lost.duplicate) == (b"lost", False)
+        reader.ping()
+    with killed_broker(tmp_path) as service, WireClient(service.port) as reader:
+        assert reader.connect("reader", clean=False) == (1, 0)
+        assert reader.message() == Received("a", b"lost", 1, duplicate=True, packet_id=lost.packet_id)
+        reader.ping()
+    with killed_broker(tmp_path) as service, WireClient(service.port) as reader:
+        assert reader.connect("reader", clean=False) == (1, 0)
+        reader.ping()
 
 
 def test_notifications_wait_for_a_disconnected_client_too(killed: Start) -> None:
@@ -213,33 +164,18 @@ def test_nothing_acknowledged_is_lost_wherever_the_kill_comes(killed: Start) -> 
     assert found == [b"%d" % number for number in range(len(found))]
 
 
-def test_a_clean_session_deletes_the_persistent_one(killed: Start) -> None:
-    with killed() as service, Client(service, "reader") as reader:
+def test_a_clean_session_deletes_the_persistent_one(tmp_path: Path) -> None:
+    with killed_broker(tmp_path) as service, service.client("reader", clean=False) as reader:
         reader.subscribe("a")
-        with Client(service, "sender", clean=True) as sender:
-            sender.publish("a", "x")
+        with service.client("sender") as sender:
+            sender.publish("a", b"x", 1)
         reader.message(acknowledge=False)
-        service.process.kill()
-    with killed() as service, Client(service, "reader", clean=True) as reader:
-        assert not reader.session_present
-        assert reader.heard_nothing_else()
-    with killed() as service, Client(service, "reader") as reader:
-        assert not reader.session_present
-        with Client(service, "sender", clean=True) as sender:
-            sender.publish("a", "x")
-        assert reader.heard_nothing_else()
-
-
-def test_a_session_expires_by_the_services_clock(killed: Start) -> None:
-    with killed() as service, Client(service, "reader") as reader:
-        reader.subscribe("a")
-    with killed("--clock-speed", "10000") as service, Device(service.found["mqtt"]) as device:
-        device.thing = "kiln"
-        device.connect("kiln")
-        began = device.ask("get")["timestamp"]
-        wait_until(lambda: device.ask("get")["timestamp"] > began + SESSION_LIFE, "an hour", PATIENCE)
-        with Client(service, "reader") as reader:
-            assert not reader.session_present
+    with killed_broker(tmp_path) as service, service.client("reader") as reader:
+        reader.ping()
+    with killed_broker(tmp_path) as service, WireClient(service.port) as reader, service.client("sender") as sender:
+        assert reader.connect("reader", clean=False) == (0, 0)
+        sender.publish("a", b"x", 1)
+        reader.ping()
 
 
 @contextmanager

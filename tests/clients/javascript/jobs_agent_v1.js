@@ -1,4 +1,4 @@
-/* An agent on the jobs module of the AWS IoT Device SDK for JavaScript v1, for a test: it does the jobs of one thing.
+/* A test's agent, built on the jobs module of the AWS IoT Device SDK for JavaScript v1: it runs the jobs of one thing.
  *
  * Its only argument is JSON: {thing, host, port, ca, cert, key}. It prints "listening" when it has asked for its first
  * job, then "initiated JOB", "ended JOB" or "failed JOB" for each update that it has sent. */
@@ -13,7 +13,7 @@ const client = jobs({
     clientId: options.thing,
 });
 
-/** A callback that stops the agent if an update could not be sent, and else prints what happened to the job. */
+/** A callback that stops the agent if an update could not be sent, and otherwise prints the event. */
 function sent(what, job) {
     return (error) => {
         if (error) {

@@ -1,9 +1,9 @@
-/* Drives a Jobs client of the AWS IoT Device SDK for JavaScript v2 for a test: requests come in as lines of JSON, and
- * replies and notifications go out so, in the names they have on the wire and with times in epoch seconds.
+/* Runs a Jobs client of the AWS IoT Device SDK for JavaScript v2 for a test. It reads requests and prints replies and
+ * notifications as lines of JSON, with the names used in the MQTT payloads and times in epoch seconds.
  *
  * Its only argument is JSON: {client: "IotJobsClient" | "IotJobsClientv2", clientId, thing, host, port, ca, cert, key}.
- * Lines in: {operation, members}. Lines out: {connected}, then for each line in {accepted} or {rejected}, and whenever
- * it comes {notify} or {"notify-next"}. When its input ends, {disconnected}; {failed} when anything goes wrong. */
+ * Input: {operation, members}. Output: {connected}; {accepted} or {rejected} for each input line; {notify} or
+ * {"notify-next"} for each notification; {disconnected} after the end of input; {failed} after any error. */
 
 "use strict";
 
@@ -36,11 +36,11 @@ async function connect() {
     return connection;
 }
 
-/** Publishes, and hears of the outcome by the subscriptions it has made before. */
+/** Publishes requests, and receives replies through subscriptions made before. */
 class PublishAndSubscribe {
     constructor(connection) {
         this.client = new iotjobs.IotJobsClient(connection);
-        this.replies = new Map(); // client token -> what to do with the reply
+        this.replies = new Map(); // client token -> function that handles the reply
     }
 
     async open() {
@@ -56,7 +56,7 @@ class PublishAndSubscribe {
             await this.client[`subscribeTo${operation}${outcome}`](
                 { thingName, jobId: members.jobId }, AT_LEAST_ONCE, (error, found) => {
                     const resolve = this.replies.get(found?.clientToken);
-                    // A second copy of a reply finds nobody who waits for it.
+                    // A duplicate of a reply has no entry any more.
                     if (error || !resolve) return say({ failed: error ? String(error) : "a reply to no request" });
                     this.replies.delete(found.clientToken);
                     resolve({ [outcome.toLowerCase()]: found });
@@ -69,7 +69,7 @@ class PublishAndSubscribe {
     close() {}
 }
 
-/** Leaves subscriptions and the matching of replies to the SDK. */
+/** The SDK subscribes and matches replies to requests. */
 class RequestAndResponse {
     constructor(connection) {
         this.client = iotjobs.IotJobsClientv2.newFromMqtt311(connection, {
@@ -120,7 +120,7 @@ async function main() {
     client.close();
     await connection.disconnect();
     say({ disconnected: true });
-    // Not by Node.js's own clean-up, in which the SDK's native part is apt to abort.
+    // Exit explicitly: the SDK's native part may abort during Node.js's own clean-up.
     process.kill(process.pid, "SIGKILL");
 }
 

@@ -1,5 +1,5 @@
-// The live page of `ujobs serve`. The address behind # names a view; an event stream brings its state whenever that
-// changes, whole each time, and the view is drawn again from it. Text is only ever set as text.
+// The live page of `ujobs serve`. The part of the address after # names a view. An event stream sends the view's whole
+// state after each change, and the view is redrawn from it. Text is never inserted as HTML.
 
 const STATUSES = ["SUCCEEDED", "FAILED", "TIMED_OUT", "REJECTED", "CANCELED", "REMOVED", "IN_PROGRESS", "QUEUED"];
 const OVER = ["SUCCEEDED", "FAILED", "TIMED_OUT", "REJECTED", "CANCELED", "REMOVED"];
@@ -7,14 +7,14 @@ const ROWS = 100;
 const $ = (id) => document.getElementById(id);
 const main = $("main");
 
-let hello = {};          // what the service said of itself when the stream opened
-let helloAt = 0;         // when, in milliseconds of performance.now()
+let hello = {};          // the service's data, sent when the stream opened
+let helloAt = 0;         // when it arrived, in milliseconds of performance.now()
 let source = null;       // the event stream
-let route = {};          // the view that the address names
+let route = {};          // the view named in the address
 let state = null;        // its latest state
-let limit = ROWS;        // rows asked for
+let limit = ROWS;        // number of rows requested
 let forms = [];          // fields of the built-in handlers' documents
-let draft = {kind: "", filter: "", showAll: false};  // what was typed into the view
+let draft = {kind: "", filter: "", showAll: false};  // the user's input in the view
 
 // ---- Elements --------------------------------------------------------------------------------------------------
 
@@ -29,7 +29,7 @@ function h(tag, attributes, ...children) {
   return made;
 }
 
-/** Make an element's children like those of a new one, so that focus, selection and scroll position stay. */
+/** Update an element's children to match those of a new one, keeping focus, selection and scroll position. */
 function morph(old, made) {
   const known = new Map([...old.children].filter((node) => node.id).map((node) => [node.id, node]));
   let at = old.firstChild;
@@ -170,7 +170,7 @@ const VIEWS = {
       ["Reason", "Status", "How many", "Things"], state.reasons.map((reason) => ({cells: [
         reason.reason || (reason.status === "TIMED_OUT" ? "a timer expired" : "no reason given"), status(reason.status),
         String(reason.count), reason.things.join(", ") + (reason.count > reason.things.length ? ", …" : "")]})), ""))),
-    section("Executions", executions(route.query.status ? `Only ${route.query.status}` : "Those in progress and those that failed first",
+    section("Executions", executions(route.query.status ? `Only ${route.query.status}` : "Running and failed executions first",
       state.executions, "thing"), more()),
     h("div", {class: "columns"}, section("Document", h("pre", {tabindex: 0, "aria-label": "Document"}, pretty(state.document))),
       section("About", h("dl", {}, [["Status", status(job.status)], ["Created", ago(job.createdAt)],
@@ -205,11 +205,11 @@ const VIEWS = {
       status(entry.status), ` version ${entry.versionNumber}, by the ${entry.by}`,
       h("div", {class: "faint"}, `${clock(entry.at)} (+${duration(entry.at - begin)})`),
       details(entry, state.history[index - 1] || {}) && h("pre", {}, details(entry, state.history[index - 1] || {}))))))),
-    state.console && section("What the board printed meanwhile", console_(state.console))];
+    state.console && section("The board's console during this execution", console_(state.console))];
   },
 
-  things: () => [head("Things"), section(null, h("div", {class: "wide"}, table("By name",
-    ["Thing", "Connection", "Job at hand", "Queue behind it"], state.things.map((thing) => ({cells: [
+  things: () => [head("Things"), section(null, h("div", {class: "wide"}, table("Sorted by name",
+    ["Thing", "Connection", "Current job", "Jobs behind it"], state.things.map((thing) => ({cells: [
       [link(thing.name, "things", thing.name), thing.board && h("div", {class: "faint"}, "virtual board")], connection(thing),
       thing.front && [link(thing.front.jobId, "jobs", thing.front.jobId, thing.name, thing.front.number), " ",
         status(thing.front.status), h("div", {}, progress(thing.front))], String(thing.behind)]})), "No things yet.")), more())],
@@ -220,7 +220,7 @@ const VIEWS = {
   h("div", {class: "columns"}, section("Connection", connection(state), h("ol", {class: "line"}, state.events.map((event) =>
     h("li", {}, event.why ? `disconnected: ${event.why}` : "connected", h("div", {class: "faint"}, clock(event.at)))))),
   state.console && section("Console", console_(state.console))),
-  section("Queue", executions("The job at hand first", state.queue, "jobId")),
+  section("Queue", executions("The current job first", state.queue, "jobId")),
   section("Latest executions", executions("The newest first", state.executions, "jobId"), more())],
 
   wire: () => [head(state.thing ? `Wire of ${state.thing}` : "Wire"),
@@ -233,9 +233,9 @@ const VIEWS = {
 
   new: () => [head("New job"), newJob()],
 
-  trouble: () => [head("Trouble"), section(null, h("p", {}, "Break something, and see that the board copes."),
+  trouble: () => [head("Trouble"), section(null, h("p", {}, "Cause a fault and watch how the board recovers."),
     h("form", {}, h("label", {}, "Thing", h("select", {id: "victim"}, state.things.map((thing) => h("option", {}, thing.name))))),
-    table("Faults", ["Fault", "What the board is expected to do"], Object.entries(hello.faults).map(([name, fault]) => ({cells: [
+    table("Faults", ["Fault", "Expected reaction of the board"], Object.entries(hello.faults).map(([name, fault]) => ({cells: [
       button(fault.title, "trouble", {fault: name}), fault.expect]})), "No faults."))],
 };
 
@@ -267,9 +267,9 @@ function newJob() {
   const text = (id, name, value, list) => h("label", {}, name, h("input", {type: "text", id, value, list, autocomplete: "off"}));
   return section(null, h("form", {"data-does": "create"},
     h("div", {class: "row"}, text("job-id", "Job id", `job-${Math.floor(now()).toString(36)}`),
-      text("things", "Things, separated by blanks", route.query.thing || (state.things.length === 1 ? state.things[0] : ""), "thing-names"),
+      text("things", "Things, separated by spaces", route.query.thing || (state.things.length === 1 ? state.things[0] : ""), "thing-names"),
       text("groups", "Thing groups", "", "group-names")),
-    h("label", {}, "What to do", h("select", {id: "kind"}, kinds.map(([value, name]) =>
+    h("label", {}, "Kind of job", h("select", {id: "kind"}, kinds.map(([value, name]) =>
       h("option", {value, selected: value === draft.kind}, name)))),
     fields.map((field) => h("label", {}, `${field.name} – ${field.about}`, ["json", "lines"].includes(field.type)
       ? h("textarea", {id: `field-${field.name}`, rows: 3, "data-field": field.name, "data-type": field.type})
@@ -278,7 +278,7 @@ function newJob() {
       JSON.stringify(form ? {operation: form.operation} : {operation: ""}, null, 2))),
     h("p", {id: "wrong", class: "wrong", role: "alert"}),
     h("details", {}, h("summary", {}, "More"), h("div", {class: "row"}, text("description", "Description", ""),
-      text("timeout", "Minutes that an execution may be in progress", ""), text("retries", "Retries of failed and timed-out executions", ""),
+      text("timeout", "In-progress timeout in minutes", ""), text("retries", "Retries of failed and timed-out executions", ""),
       h("label", {class: "check"}, h("input", {type: "checkbox", id: "continuous"}), "Also for things that join a group later"))),
     h("div", {class: "buttons"}, h("button", {class: "main", disabled: Boolean(hello.readOnly)}, "Create"),
       button("Copy as AWS CLI or boto3…", "show", {})),
@@ -307,13 +307,13 @@ async function fillDocument() {
 
 const say = (text) => { $("wrong").textContent = text; };
 
-/** Where text is not JSON, by the service: browsers say it in different words, or not at all. */
+/** The first error in text that is not JSON. The service finds it, because browsers' messages differ. */
 async function where(text) {
   const {line, message} = await post("check", {text});
   return {line, text: `line ${line}: ${message}`};
 }
 
-/** The parameters of CreateJob, or null when the form says what is wrong. */
+/** The parameters of CreateJob, or null if the form shows an error. */
 async function jobParameters() {
   const names = (id) => $(id).value.split(/[\s,]+/).filter(Boolean);
   const made = {jobId: $("job-id").value.trim(), targets: [...names("things").map((name) => `${state.arn}thing/${name}`),
@@ -344,14 +344,14 @@ async function jobParameters() {
   return made;
 }
 
-// ---- Actions, and the same as commands of the real tools ---------------------------------------------------------
+// ---- Actions, and the equivalent commands of AWS's tools ---------------------------------------------------------
 
 const WARNINGS = {
-  CancelJob: "Executions that are queued are canceled; those in progress go on.",
+  CancelJob: "Queued executions are canceled; those in progress continue.",
   DeleteJob: "The job is deleted with all its executions and their histories.",
-  CancelJobExecution: "The execution is canceled; a board that is at work on it stops its handler.",
+  CancelJobExecution: "The execution is canceled; a board that is running it stops its handler.",
   DeleteJobExecution: "The execution is deleted with its history.",
-  "cut-power": "The board's process is killed, as a power cut would. Its flash stays.",
+  "cut-power": "The board's process is killed, as a power cut would. Its flash is kept.",
 };
 const kebab = (name) => name.replace(/([a-z0-9])([A-Z])/g, "$1-$2").toLowerCase();
 const snake = (name) => kebab(name).replaceAll("-", "_");
@@ -416,7 +416,7 @@ const DOES = {
       await navigator.clipboard.writeText(text);
       pressed.textContent = "Copied";
     } catch {
-      getSelection().selectAllChildren(pressed.previousElementSibling);  // Not on this machine: no clipboard over HTTP.
+      getSelection().selectAllChildren(pressed.previousElementSibling);  // Over HTTP only localhost has a clipboard.
     }
   },
   ask: ({operation, parameters}) => showDialog(`${kebab(operation).replaceAll("-", " ")}: ${parameters.jobId || parameters.thing}`,
@@ -451,7 +451,7 @@ const DOES = {
   },
   wire: () => { if ($("wire-thing").value) location.hash = address("wire", $("wire-thing").value.trim()); },
   publish: (message) => showDialog("Publish it again", h("p", {}, "Without TLS a client is the thing that its client id names: " +
-    "the board's own connection ends when this one begins."), copied("mosquitto_pub", publishCommand(message)), h("div", {class: "buttons"}, close())),
+    "this connection replaces the board's."), copied("mosquitto_pub", publishCommand(message)), h("div", {class: "buttons"}, close())),
   trouble: async ({fault}) => {
     try {
       await post(`trouble/${fault}`, {thing: $("victim").value});
@@ -492,7 +492,7 @@ function listen() {
   source.addEventListener("state", (event) => { state = JSON.parse(event.data); draw(); });
   source.onerror = () => {
     $("link").className = "";
-    $("link").textContent = "Not connected to ujobs serve; trying again…";
+    $("link").textContent = "Not connected to ujobs serve; retrying…";
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 1000);
   };
 }
@@ -535,7 +535,7 @@ document.addEventListener("input", (event) => {
   if (event.target.id === "filter") { draft.filter = event.target.value; draw(); }
 });
 document.addEventListener("visibilitychange", () => {
-  // A browser has six connections to a server: tabs that nobody sees give theirs back.
+  // A browser opens at most six connections to a server, so hidden tabs close theirs.
   if (document.hidden) source?.close();
   else listen();
 });
