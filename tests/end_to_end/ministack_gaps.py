@@ -55,7 +55,7 @@ GAPS = (
     ),
     Gap(
         "seconds left on the control plane",
-        "DescribeJobExecution has `approximateSecondsBeforeTimedOut` until the execution is over",
+        "DescribeJobExecution has `approximateSecondsBeforeTimedOut` until the execution ends",
         "API reference: JobExecution",
         "never",
         Seen(

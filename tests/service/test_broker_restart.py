@@ -218,7 +218,7 @@ def test_a_clock_that_went_ahead_makes_no_session_live_longer(tmp_path: Path) ->
             assert client.connect("kiln", clean=False) == (0, 0)
 
 
-def test_limits_and_order_stay_what_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_and_order_survive_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "MAX_IN_FLIGHT", 1)
     monkeypatch.setattr(session_module, "MAX_QUEUED", 2)
     path, clock = tmp_path / "jobs.sqlite", Clock()

@@ -124,7 +124,7 @@ def test_bytes_in_flight_are_limited_until_acknowledged(
 
 @pytest.mark.parametrize("names", [("a/b", "a/+"), ("a/+", "a/b")])
 @pytest.mark.parametrize("qos", [(0, 1), (1, 0)])
-def test_the_highest_qos_counts_in_whatever_order(
+def test_the_highest_qos_applies_in_any_order(
     service: BrokerService, names: tuple[str, str], qos: tuple[int, int]
 ) -> None:
     with service.client("kiln") as kiln:

@@ -124,7 +124,7 @@ def test_describe_certificate(engine: Engine) -> None:
     assert (described["certificateArn"], described["status"], described["creationDate"]) == (arn, "ACTIVE", START)
 
 
-def test_attaching_what_does_not_exist(engine: Engine) -> None:
+def test_attaching_missing_objects(engine: Engine) -> None:
     engine.create_thing("kiln")
     arn = engine.register_certificate(ID, "PEM", active=True)
     unknown = arn.replace(ID, "cd" * 32)

@@ -48,7 +48,7 @@ def test_after_another_protocol_level_nothing_is_read() -> None:
         (b"", "too short"),
     ],
 )
-def test_malformed_connect_says_what_is_wrong(body: bytes, why: str) -> None:
+def test_malformed_connect_is_refused_with_a_reason(body: bytes, why: str) -> None:
     with pytest.raises(PacketError, match=why):
         packets.read_connect(body)
 

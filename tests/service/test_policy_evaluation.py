@@ -46,7 +46,7 @@ def test_nothing_is_allowed_without_a_statement_that_allows_it() -> None:
     assert not allowed(statement("Deny"))
 
 
-def test_a_deny_wins_whatever_its_place() -> None:
+def test_a_deny_wins_in_any_place() -> None:
     allow, deny = statement(resource="*"), statement("Deny")
     for order in itertools.permutations([allow, deny, allow]):
         assert not allowed(*order)
@@ -151,7 +151,7 @@ def test_a_deny_whose_variable_has_no_value_denies_nothing() -> None:
     assert allowed(statement(), deny)
 
 
-def test_the_reason_names_what_is_missing() -> None:
+def test_the_reason_names_the_missing_statement() -> None:
     assert evaluate({}, "iot:Connect", "x", {}).reason == (
         "no policy is attached to its certificate, so iot:Connect is not allowed"
     )

@@ -79,7 +79,7 @@ CHANGES: dict[str, Callable[[Service], Any]] = {
 }
 
 
-def test_a_change_costs_the_same_whatever_is_queued(short: Service, long: Service) -> None:
+def test_the_cost_of_a_change_does_not_depend_on_the_queue(short: Service, long: Service) -> None:
     for name, change in CHANGES.items():
         costs = [cost(service, lambda service=service, change=change: change(service)) for service in (short, long)]
         assert costs[0] == costs[1], name

@@ -60,7 +60,7 @@ def test_jobs_come_newest_first_with_their_executions_counted(desk: Desk) -> Non
     assert first["targets"] == ["a", "b", "c"]
 
 
-def test_a_job_in_stages_says_so(desk: Desk) -> None:
+def test_a_job_in_stages_shows_its_stages(desk: Desk) -> None:
     desk.job("plain", "a")
     desk.job("slow", "a", "b", jobExecutionsRolloutConfig={"maximumPerMinute": 1})
     assert desk.view("job", job="plain")["stages"] == []
@@ -138,7 +138,7 @@ def test_a_retry_is_an_execution_of_its_own(desk: Desk) -> None:
     assert (found["numbers"], found["execution"]["retry"], found["execution"]["status"]) == ([1, 2], 1, "QUEUED")
 
 
-def test_a_thing_says_since_when_it_is_connected_and_why_its_last_connection_ended(desk: Desk) -> None:
+def test_a_thing_shows_its_connections_and_why_the_last_one_ended(desk: Desk) -> None:
     desk.job("one", "a")
     desk.job("two", "a")
     assert [desk.view("things")["things"][0][name] for name in ("connected", "since", "behind")] == [False, None, 1]
@@ -165,7 +165,7 @@ def test_the_data_kept_for_a_thing_is_limited(desk: Desk) -> None:
     assert thing["console"][-1]["text"] == f"line {MAX_LINES + 4}"
 
 
-def test_an_execution_shows_what_its_board_printed_meanwhile(desk: Desk) -> None:
+def test_an_execution_shows_the_boards_output_while_it_ran(desk: Desk) -> None:
     desk.job("j", "a")
     assert desk.view("execution", job="j", thing="a")["console"] is None
     board = desk.presence.add_board("a")

@@ -35,7 +35,7 @@ def run(console: Console, board_log: bool = True) -> int:
     console.print(
         f"[bold]ujobs demo[/bold]: a board on MicroPython, with {find()[1]}, and a local AWS IoT Jobs service.\n"
         f"The service's clock runs [bold]{CLOCK_SPEED} times[/bold] as fast as real time: a step timeout of 1 minute "
-        f"is over in {60 // CLOCK_SPEED} s. The board's clock is right.\n"
+        f"expires after {60 // CLOCK_SPEED} s. The board's clock runs at normal speed.\n"
     )
     try:
         with tempfile.TemporaryDirectory(prefix="ujobs-demo-") as folder:

@@ -20,7 +20,7 @@ _FAILURES: dict[str, tuple[str, ...]] = {
 
 
 def check(config: Config | None) -> dict[str, Any] | None:
-    """abortConfig as it is stored, None when there is none: one criterion for each failure type, with a
+    """abortConfig in its stored form, None if there is none: one criterion for each failure type, with a
     thresholdPercentage over 0 to 100 of at most two decimals. Raises ApiError InvalidRequest."""
     criteria = [dict(item) for item in (config or {}).get("criteriaList", [])]
     if not criteria:

@@ -1,7 +1,7 @@
-"""One client's connection: TLS, packets cut out of the stream of bytes, bounds on silence and on what is not read.
+"""One client's connection: TLS, splitting the byte stream into packets, and limits on silence and unread data.
 
-TLS is done here, in memory: asyncio's own keeps 256 KB for every connection. What is written within one turn of the
-loop goes out together."""
+TLS is done here, in memory, because asyncio's own TLS keeps 256 KB for every connection. Data written within one
+iteration of the event loop are sent together."""
 
 import asyncio
 import contextlib
@@ -14,10 +14,10 @@ from ujobs_tools.service import packets
 from ujobs_tools.service.packets import PacketError
 
 MAX_PACKET = 129 * 1024  # bytes after the fixed header: AWS's largest payload and its topic
-PATIENCE = 30.0  # seconds for a TLS handshake, for CONNECT, and for a client to take its last bytes
-_PACKETS_A_TURN = 50  # then it is the other clients' turn
-_RECORD = 1 << 14  # bytes that one read of TLS gives at most
-_FULL = 1 << 16  # bytes that are not held back until the end of the turn
+PATIENCE = 30.0  # seconds for a TLS handshake, for CONNECT, and for a client to read its last bytes
+_PACKETS_A_TURN = 50  # packets of one client that are handled before other clients get their turn
+_RECORD = 1 << 14  # maximum bytes of one read from TLS
+_FULL = 1 << 16  # with this many bytes, do not wait for the end of the iteration
 
 _log = logging.getLogger(__name__)
 

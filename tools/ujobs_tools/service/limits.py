@@ -198,7 +198,7 @@ def targets(values: Sequence[str]) -> list[str]:
 
 
 def in_progress_timeout(config: Request | None) -> int | None:
-    """timeoutConfig.inProgressTimeoutInMinutes: 1 to 10080, or None when there is none."""
+    """timeoutConfig.inProgressTimeoutInMinutes: 1 to 10080; None if it is not given."""
     minutes = (config or {}).get("inProgressTimeoutInMinutes")
     if minutes is not None and not 1 <= minutes <= MAX_TIMEOUT_MINUTES:
         raise invalid(f"timeoutConfig.inProgressTimeoutInMinutes must be 1 to {MAX_TIMEOUT_MINUTES}")
