@@ -93,7 +93,7 @@ class Requests:
         self._prefix = b"$aws/things/" + thing.encode() + b"/jobs/"
         self._sending = asyncio.Lock()
         self._answered = asyncio.Event()
-        self._answer = self._topic = None
+        self._topic = None
         # A reply to a request from before a reset must not match one of now.
         self._serial = random.getrandbits(24) << 6
         link.routes.append((self._prefix, self._received))
@@ -200,7 +200,6 @@ class Agent(Requests):
         self._job: "Any" = None  # the Job whose handler runs
         self._wake = asyncio.Event()  # wakes run()
         self._patience: float = 0  # seconds to wait for a notification before asking for the next job
-        self._until_idle = False
 
     def on(
         self, operation: str, step_timeout: int = 10, on_restart: str = "rerun", max_attempts: int = 3,

@@ -22,52 +22,6 @@ if _TYPING:
 _NO_TIMER = const(604800)  # seconds: 7 days, the longest that a step timer can run
 
 
-class Execution:
-    """One job execution as the service describes it (JobExecution and JobExecutionSummary of the API).
-
-    job_id; execution_number, version_number: integers; status: "" in a summary, which has none; queued_at: seconds
-    since 1970; seconds_left: about, before the service times it out, 7 days when no timer runs; document: the parsed
-    job document, None when it was not asked for; status_details: dict.
-    Raises ValueError when a field that must be there is missing or of the wrong type.
-    """
-
-    def __init__(self, fields: dict):
-        check_execution(fields)
-        self.job_id: str = fields["jobId"]
-        self.execution_number: int = fields["executionNumber"]
-        self.version_number: int = fields["versionNumber"]
-        self.queued_at: int = fields["queuedAt"]
-        self.status: str = field_of(fields, "status", "")
-        self.seconds_left: int = field_of(fields, "approximateSecondsBeforeTimedOut", _NO_TIMER)
-        self.status_details: dict = field_of(fields, "statusDetails", {})
-        self.document: object = fields.get("jobDocument")
-
-
-def _execution(reply):
-    fields = reply.get("execution")
-    return None if fields is None else Execution(fields)
-
-
-def _executions(reply, name):
-    return list(map(Execution, field_of(reply, name, [])))
-
-
-def _operation(job_id, name):
-    if job_id != "$next" or name != "/get":
-        check_name("jobId", job_id, 64)
-        if ":" in job_id:
-            raise ValueError("jobId must not contain ':'")
-    return job_id + name
-
-
-def _number(field, value, *args):
-    return None if value is None else check_number(field, value, *args)
-
-
-def _minutes(step_timeout):
-    return _number("stepTimeoutInMinutes", step_timeout, 1, 10080)
-
-
 class JobsClient(Requests):
     """The Jobs service, for one thing, over a link.
 
@@ -181,6 +135,52 @@ class JobsClient(Requests):
             except (MemoryError, ValueError) as error:
                 log("notify-next not understood:", error)
             self.on_notify_next(execution)
+
+
+class Execution:
+    """One job execution as the service describes it (JobExecution and JobExecutionSummary of the API).
+
+    job_id; execution_number, version_number: integers; status: "" in a summary, which has none; queued_at: seconds
+    since 1970; seconds_left: about, before the service times it out, 7 days when no timer runs; document: the parsed
+    job document, None when it was not asked for; status_details: dict.
+    Raises ValueError when a field that must be there is missing or of the wrong type.
+    """
+
+    def __init__(self, fields: dict):
+        check_execution(fields)
+        self.job_id: str = fields["jobId"]
+        self.execution_number: int = fields["executionNumber"]
+        self.version_number: int = fields["versionNumber"]
+        self.queued_at: int = fields["queuedAt"]
+        self.status: str = field_of(fields, "status", "")
+        self.seconds_left: int = field_of(fields, "approximateSecondsBeforeTimedOut", _NO_TIMER)
+        self.status_details: dict = field_of(fields, "statusDetails", {})
+        self.document: object = fields.get("jobDocument")
+
+
+def _execution(reply):
+    fields = reply.get("execution")
+    return None if fields is None else Execution(fields)
+
+
+def _executions(reply, name):
+    return list(map(Execution, field_of(reply, name, [])))
+
+
+def _operation(job_id, name):
+    if job_id != "$next" or name != "/get":
+        check_name("jobId", job_id, 64)
+        if ":" in job_id:
+            raise ValueError("jobId must not contain ':'")
+    return job_id + name
+
+
+def _number(field, value, *args):
+    return None if value is None else check_number(field, value, *args)
+
+
+def _minutes(step_timeout):
+    return _number("stepTimeoutInMinutes", step_timeout, 1, 10080)
 
 
 def _details(details):

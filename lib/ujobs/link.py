@@ -134,15 +134,12 @@ class Link(MQTTClient):
         self.routes = []
         self.filters = []
         self._view = memoryview(bytearray(_BUFFER))
-        self._stream = self._plain = self._reader = self._error = None
+        self._stream = self._reader = None
         self._lost = asyncio.Event()
         self._sending = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._answered = asyncio.Event()
-        self._awaited = 0  # the kind of packet that acknowledges the last one
-        self._codes = None  # the return codes in it
         self.failure = ""
-        self._overdue = None  # milliseconds without the reply to a ping, or the rest of a packet
 
     async def subscribe(self, topic: "str | bytes", qos: int = 0) -> None:
         """Subscribe now if connected, and again after every reconnect.
@@ -253,7 +250,8 @@ class Link(MQTTClient):
 
     async def _connect(self):
         self._lost.clear()
-        self._error = self._overdue = None
+        self._error = None
+        self._overdue = None  # milliseconds without the reply to a ping, or the rest of a packet
         stream, _ = await asyncio.open_connection(self.server, self.port)
         self._stream = self._plain = stream
         if self.ssl:
@@ -313,6 +311,7 @@ class Link(MQTTClient):
         return self.sock.data
 
     def _await(self, kind):
+        # kind: of the packet that acknowledges the next one; _codes: the return codes in it.
         self._answered.clear()
         self._awaited = kind
         self._codes = None

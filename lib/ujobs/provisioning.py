@@ -54,10 +54,13 @@ class Claim:
         own = (self._cert, self._key)
         if own[0] == own[1] or config.get("signing_key") in own:
             raise ValueError("cert, key and signing_key must be different files")
-        if not _exists(self._record):
+        if not trial.read(self._record):
             for path in own:
-                if _exists(path):
-                    raise ValueError(path + " exists: a claim overwrites no file")
+                try:
+                    os.stat(path)
+                except OSError:
+                    continue
+                raise ValueError(path + " exists: a claim overwrites no file")
         serial = hexlify(machine.unique_id()).decode()
         self._link = link = secure_link(
             "claim-" + serial, config["host"], given.get("cert", "/cert/claim.der"),
@@ -161,14 +164,6 @@ class Claim:
             except (MemoryError, ValueError) as error:
                 self._answer = error
             self._answered.set()
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-        return True
-    except OSError:
-        return False
 
 
 def _check(record):

@@ -77,7 +77,7 @@ def test_a_result_that_is_not_journalled_is_noticed(qualify: QualifyRun, monkeyp
 def test_a_step_timer_that_is_not_renewed_is_noticed(qualify: QualifyRun, monkeypatch: pytest.MonkeyPatch) -> None:
     # The first update sets the handler's step timeout, and no later update renews it.
     right = "_IN_PROGRESS, job.noted(), step_timeout"
-    break_library(monkeypatch, right, f"{right} if job._journal.version < 3 else None")
+    break_library(monkeypatch, right, f"{right} if journal.version < 3 else None")
     code, said = qualify(*only("jobs.outlive-work"), "--outlive", "0.5")
     assert code == 1
     assert "TIMED_OUT" in said
