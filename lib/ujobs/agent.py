@@ -241,7 +241,6 @@ class Agent(Requests):
         until_idle: disconnect cleanly and return once the service has every result and says that no job is waiting, for
         a board that sleeps. Raises RuntimeError when a handler does not stop: only a reset ends it then.
         """
-        self._until_idle = until_idle
         link = self.link
         wanted = (self._prefix + b"notify-next", 1)
         if not until_idle and wanted not in link.filters:
@@ -271,7 +270,7 @@ class Agent(Requests):
                         if self.journal.acknowledged:
                             # Set before the reply: a notification that arrives in between must not be lost.
                             self._patience = _ASK_ANYWAY
-                        await process(self)
+                        await process(self, until_idle)
                         del process  # the name would keep the module in memory
                     retry = _RETRY
                 except EXPECTED as error:

@@ -70,10 +70,6 @@ def check_execution(found: object) -> dict:
     return found
 
 
-def _utf8(text):
-    return text.encode("utf-8", "surrogatepass")
-
-
 def _characters(data):
     # Each character of UTF-8 text, as bytes, whose order is that of the characters. MicroPython never frees the
     # one-character strings made by indexing a string.
@@ -85,26 +81,21 @@ def _characters(data):
         start = end
 
 
-def blank(text: bytes) -> str:
-    """Return UTF-8 text in which each character that is not allowed is a space."""
-    edges = tuple(_characters(_utf8(_EDGES)))
-    data = bytearray()
-    for character in _characters(text):
-        allowed = True
-        for edge in edges:
-            if character < edge:
-                break
-            allowed = not allowed
-        data.extend(character if allowed else b" ")
-    return data.decode()
-
-
 def clean(text: str) -> str:
     """Return any text as a value of status details: forbidden characters become spaces, cut at 1024 characters."""
     text = text[:_MOST_VALUE]
-    data = _utf8(text)
+    data = text.encode("utf-8", "surrogatepass")
     if data and (min(data) < 32 or max(data) > 126):
-        text = blank(data)
+        edges = tuple(_characters(_EDGES.encode("utf-8", "surrogatepass")))
+        cleaned = bytearray()
+        for character in _characters(data):
+            allowed = True
+            for edge in edges:
+                if character < edge:
+                    break
+                allowed = not allowed
+            cleaned.extend(character if allowed else b" ")
+        text = cleaned.decode()
     return text.strip() or "-"
 
 

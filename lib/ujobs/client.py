@@ -19,6 +19,7 @@ if _TYPING:
 
     from .link import Link
 
+_MOST_MINUTES = const(10080)  # of a step timer
 _NO_TIMER = const(604800)  # seconds: 7 days, the longest that a step timer can run
 
 
@@ -52,7 +53,10 @@ class JobsClient(Requests):
         Raises JobsError when the service refuses, OSError when it does not answer.
         """
         reply = await self.request("get")
-        return _executions(reply, "inProgressJobs"), _executions(reply, "queuedJobs")
+        return (
+            list(map(Execution, field_of(reply, "inProgressJobs", []))),
+            list(map(Execution, field_of(reply, "queuedJobs", []))),
+        )
 
     async def start_next(
         self, step_timeout: "int | None" = None, status_details: "dict | None" = None
@@ -63,7 +67,8 @@ class JobsClient(Requests):
         Raises ValueError, JobsError, OSError; MemoryError when the reply is larger than the link's receive limit.
         """
         return _execution(await self.request(
-            "start-next", stepTimeoutInMinutes=_minutes(step_timeout), statusDetails=_details(status_details)
+            "start-next", stepTimeoutInMinutes=_number("stepTimeoutInMinutes", step_timeout, 1, _MOST_MINUTES),
+            statusDetails=_details(status_details),
         ))
 
     async def describe(
@@ -113,7 +118,9 @@ class JobsClient(Requests):
                 _operation(job_id, "/update"), status=status, statusDetails=_details(status_details),
                 expectedVersion=_number("expectedVersion", expected_version),
                 executionNumber=_number("executionNumber", execution_number),
-                stepTimeoutInMinutes=step_timeout if step_timeout == -1 else _minutes(step_timeout),
+                stepTimeoutInMinutes=step_timeout if step_timeout == -1 else _number(
+                    "stepTimeoutInMinutes", step_timeout, 1, _MOST_MINUTES
+                ),
                 includeJobExecutionState=include_state or None, includeJobDocument=include_document or None,
             )
         except JobsError as error:
@@ -163,10 +170,6 @@ def _execution(reply):
     return None if fields is None else Execution(fields)
 
 
-def _executions(reply, name):
-    return list(map(Execution, field_of(reply, name, [])))
-
-
 def _operation(job_id, name):
     if job_id != "$next" or name != "/get":
         check_name("jobId", job_id, 64)
@@ -177,10 +180,6 @@ def _operation(job_id, name):
 
 def _number(field, value, *args):
     return None if value is None else check_number(field, value, *args)
-
-
-def _minutes(step_timeout):
-    return _number("stepTimeoutInMinutes", step_timeout, 1, 10080)
 
 
 def _details(details):

@@ -168,11 +168,11 @@ class Job:
             await asyncio.sleep(0.01)
 
 
-async def process(agent: "Agent") -> None:
+async def process(agent: "Agent", until_idle: bool) -> None:
     """Continue the job in the journal, or report its result; without one, ask for the next job and run it.
 
-    Raises JobsError, OSError, MemoryError, ValueError when it must be retried; RuntimeError when a handler does not
-    stop.
+    until_idle: see Agent.run(). Raises JobsError, OSError, MemoryError, ValueError when it must be retried;
+    RuntimeError when a handler does not stop.
     """
     journal = agent.journal
     execution = None
@@ -193,7 +193,7 @@ async def process(agent: "Agent") -> None:
     else:
         # A notify-next follows the report and says what comes next. A 0 may be that of a notification: it stays.
         if agent._patience:
-            agent._patience = 0 if agent._until_idle else agent.link.timeout
+            agent._patience = 0 if until_idle else agent.link.timeout
         ended = await _update(agent, journal.status, journal.details)
         if ended:
             log("job", journal.job_id, "had ended already:", ended)

@@ -71,7 +71,6 @@ class Journal:
         self.version = execution["versionNumber"]
         self.queued_at = execution["queuedAt"] & 0xFFFFFFFF
         self.attempt = min(attempt, 255)
-        self.acknowledged = False
         self._hold(STATES[1], None)
         self._write("record", self._record())
 
@@ -82,7 +81,6 @@ class Journal:
 
     def finish(self, status: str, details: "dict | None") -> None:
         """Record a result: from here on a power cut cannot lose it."""
-        self.acknowledged = False
         self._hold(status, details)
         if len(self._record()) > _MOST:
             data, self._short = self._short, b""
@@ -93,8 +91,7 @@ class Journal:
     def acknowledge(self) -> None:
         """Record that the service has the result, or that the execution ended without one from here. The identity is
         kept, so that this execution is recognised should it be handed out again."""
-        self.acknowledged = True
-        self._hold(self.status, None)
+        self._hold(self.status, None, True)
         self._try("record", self._record())
 
     def save(self, value: "Any") -> None:
@@ -114,7 +111,8 @@ class Journal:
         identity = struct.pack("<qI", self.execution_number, self.queued_at) + self.job_id.encode()
         return struct.pack("<I", crc32(data, crc32(identity)))
 
-    def _hold(self, status, details):
+    def _hold(self, status, details, acknowledged=False):
+        self.acknowledged = acknowledged
         self.status = status
         self.details = details
         self._short = ujson.dumps(details).encode() if details else b""

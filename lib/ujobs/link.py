@@ -241,7 +241,7 @@ class Link(MQTTClient):
             # AWS accepts one CONNECT a second from a client id: never less than that.
             delay = 1 + random.random() * most
             most = min(most * 2, 32)
-            log("no link to %s:%d: %s. Next try in %.0f s" % (self.server, self.port, self.failure, delay))
+            log("no link to %s:%d: %s. Next try in %d s" % (self.server, self.port, self.failure, round(delay)))
             await asyncio.sleep(delay)
 
     def wait_msg(self) -> None:

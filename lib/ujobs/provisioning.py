@@ -6,7 +6,6 @@ settings comes last. A power cut at any point leaves a board that continues its 
 """
 
 import asyncio
-import os
 import random
 from binascii import hexlify
 
@@ -57,7 +56,7 @@ class Claim:
         if not trial.read(self._record):
             for path in own:
                 try:
-                    os.stat(path)
+                    open(path).close()
                 except OSError:
                     continue
                 raise ValueError(path + " exists: a claim overwrites no file")

@@ -1,10 +1,13 @@
 """The sections about memory, with few jobs."""
 
+import re
 import shutil
+import subprocess
 
 import pytest
 
 from ujobs_lab.bench import heap, heap_steps, on_unix, ram, romfs
+from ujobs_tools.board.interpreter import find_micropython
 
 
 def test_the_heap_with_32_bit_words() -> None:
@@ -39,6 +42,15 @@ def test_the_heap_with_the_library_in_rom() -> None:
     assert romfs.budgets(found) == {"idle_bytes": in_rom - by_hand}
     # The image is larger than the heap that the library uses.
     assert rom["connected"]["live"] > files["connected"]["live"], "the image is in memory, but not counted"
+
+
+def test_the_table_of_names_has_the_size_that_the_interpreter_says() -> None:
+    program = "import micropython\nfor n in range(320):\n exec('name_%d = n' % n)\n micropython.qstr_info()"
+    done = subprocess.run([find_micropython(), "-c", program], capture_output=True, text=True, check=True)
+    found = re.findall(r"n_qstr=(\d+), n_str_data_bytes=(\d+), n_total_bytes=(\d+)", done.stdout)
+    assert len(found) == 320
+    for names, data, total in found:
+        assert romfs.table_bytes(int(names)) == int(total) - int(data)
 
 
 def test_bisection_finds_the_smallest_sufficient_heap() -> None:

@@ -66,13 +66,21 @@ def run_command(
     line: Sequence[str | Path], program: str, options: dict[str, Any], patience: float = _PATIENCE
 ) -> tuple[dict[str, Any], str]:
     """The same with any command line. program: its name in error messages. Raises ProgramFailed."""
+    done = finished(line, program, options, patience)
+    return result(done.stdout), done.stderr
+
+
+def finished(
+    line: Sequence[str | Path], program: str, options: dict[str, Any], patience: float = _PATIENCE
+) -> subprocess.CompletedProcess[str]:
+    """The same; returns the process, with all that it printed. Raises ProgramFailed."""
     try:
         done = subprocess.run(line, capture_output=True, text=True, env=environment(options), timeout=patience)
     except subprocess.TimeoutExpired:
         raise ProgramFailed(f"{program} did not end within {patience:g} s") from None
     if done.returncode:
         raise ProgramFailed(f"{program}: " + "\n".join((done.stdout + done.stderr).splitlines()[-20:]))
-    return result(done.stdout), done.stderr
+    return done
 
 
 def result(output: str) -> dict[str, Any]:

@@ -3,8 +3,8 @@ words. Runs on MicroPython only, as the main program: it collects garbage at mod
 keeps objects alive.
 
 Options: folder, which becomes the root directory, with modules in its lib; image, a ROMFS file of the host that is
-mounted at /rom, with modules in /rom/lib; steps, a list of {name, run, turn, until} as for heap.mjs. Prints {steps: a
-list of {name, live}}.
+mounted at /rom, with modules in /rom/lib; steps, a list of {name, run, turn, until} as for heap.mjs. Prints after
+each step what micropython.qstr_info() says of the table of names, and at the end {steps: a list of {name, live}}.
 """
 
 import gc
@@ -13,6 +13,8 @@ import os
 import sys
 
 import vfs
+
+import micropython
 
 options = json.loads(os.getenv("UJOBS_BENCH"))
 sys.path[:] = ["/lib", ".frozen"]
@@ -44,4 +46,5 @@ for number, step in enumerate(steps):
         asyncio.run(turns(names[step["until"]]))
     gc.collect()
     live[number] = gc.mem_alloc()
+    micropython.qstr_info()
 print(json.dumps({"steps": [{"name": step["name"], "live": live[number]} for number, step in enumerate(steps)]}))
