@@ -60,9 +60,9 @@ async def download(
                 raise ValueError("it leaves https")
             url = location
         raise ValueError("more than %d" % _MAX_REDIRECTS)
+    except Refused:
+        raise
     except (LookupError, ValueError) as error:
-        if isinstance(error, Refused):
-            raise
         # A server's certificate that does not verify is a ValueError, too.
         text = isinstance(error, ValueError) and str(error).strip()
         raise ValueError("%s: %s" % (what, text or "the response is not HTTP"))
@@ -106,9 +106,10 @@ def _absolute(url, location):
     scheme, _, rest = url.partition("://")
     if location[:2] == "//":
         return scheme + ":" + location
-    parts = rest.split("?")[0].split("/")  # host, folders, name
+    rest = rest.split("?")[0]
     if location[:1] == "?":
-        return scheme + "://" + "/".join(parts) + location
+        return scheme + "://" + rest + location
+    parts = rest.split("/")  # host, folders, name
     parts[1:] = parts[1:-1] if location[:1] != "/" else ()
     for name in location.split("?")[0].split("/"):
         if name not in ("", ".", ".."):
@@ -122,11 +123,11 @@ def _absolute(url, location):
 def _number(text, base=10):
     try:
         number = int(text, base)
+        if not number >> 53:  # neither negative nor beyond what JSON's numbers are exact for
+            return number
     except ValueError:
-        raise LookupError
-    if number >> 53:  # negative, or beyond what JSON's numbers are exact for
-        raise LookupError
-    return number
+        pass
+    raise LookupError
 
 
 class _Response:

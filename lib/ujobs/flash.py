@@ -46,9 +46,10 @@ def free(path: str) -> int:
 
 def room(path: str, size: int) -> None:
     """Raise OSError when the file system of an absolute path has not that many bytes free, and some to spare."""
+    size += _SPARE
     left = free(path)
-    if size + _SPARE > left:
-        raise OSError("no room: %d bytes needed, %d free" % (size + _SPARE, left))
+    if size > left:
+        raise OSError("no room: %d bytes needed, %d free" % (size, left))
 
 
 async def sha256(path: str) -> bytes:

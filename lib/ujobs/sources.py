@@ -97,8 +97,8 @@ def check_files(document: dict, options: dict) -> tuple:
     roots = tuple([root + "/" for root in roots])
     for path in paths:
         check_plain(path)
-        guarded = path in (options.get("ca"), options.get("cert"), options.get("key"), options.get("signing_key"))
-        if guarded or not path.startswith(roots):
+        # An option that is a path is a certificate or a key.
+        if path in options.values() or not path.startswith(roots):
             raise ValueError("path %s is outside roots" % path)
         check_root(path)
         _check_part(path + ".part", paths)
@@ -116,7 +116,7 @@ def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place
         raise ValueError("version is over %d characters" % _MAX_VERSION)
     key = options.get("signing_key")
     # Without a version only the files are signed: anyone could have added a permission.
-    back = document.get("downgrade") is True and bool(version or not key)
+    back = document.get("downgrade") is True and (version or not key)
     running = trial.read(place + ".version")
     if numbers(version) < numbers(running) and not back:
         raise Reject('version %s is lower than %s: it needs "downgrade": true' % (version or "-", running))
@@ -174,7 +174,7 @@ def check_root(path: str) -> None:
             __import__(name)
         except ImportError:
             return
-    raise ValueError("folder /" + name + " is closed to jobs")
+    raise ValueError("folder /%s is closed to jobs" % name)
 
 
 def check_plain(path: object) -> str:
@@ -188,7 +188,7 @@ def check_plain(path: object) -> str:
     names = path + "/"
     wrong = "//" in names or "./" in names or " /" in names or "\\" in names
     if wrong or not path.startswith("/") or min(path.encode()) < 32:
-        raise ValueError("path " + repr(path) + " is not plain and absolute")
+        raise ValueError("path %r is not plain and absolute" % path)
     return path
 
 

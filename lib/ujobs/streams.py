@@ -88,7 +88,7 @@ class _Receiver:
                 raise MemoryError("no room for a block")
             fields = decode(payload)
             # A rejection has no token when the service could not read the request.
-            rejected = topic.endswith(b"/rejected/cbor")
+            rejected = topic.endswith(b"rejected/cbor")
             if fields.get("c", rejected and self.token) == self.token:
                 if rejected:
                     code = str(fields.get("o") or fields.get("code"))
@@ -178,7 +178,7 @@ def decode(data: memoryview) -> "dict[str, int | str | memoryview | None]":
     fields = {}
     try:
         left = data[0] ^ _MAP
-        if left > _ENDLESS or 24 <= left < _ENDLESS:
+        if left > 23 and left != _ENDLESS:
             raise ValueError
         endless = left == _ENDLESS
         at = 1
@@ -203,21 +203,18 @@ def _item(data, at):
         end = at + (1 << number - 24)
         number = int.from_bytes(data[at:end], "big")
         at = end
+    end = at + number if kind in (_BYTES, _TEXT) else at
+    if end > len(data):
+        raise ValueError
     item = None
     if kind == 0:
         item = number
     elif kind == _NEGATIVE:
         item = -1 - number
-    elif kind in (_BYTES, _TEXT):
-        end = at + number
-        if end > len(data):
-            raise ValueError
+    elif kind == _BYTES:
         item = data[at:end]
-        if kind == _TEXT:
-            item = str(item, "utf-8")
-        at = end
+    elif kind == _TEXT:
+        item = str(data[at:end], "utf-8")
     elif kind != _SIMPLE:
         raise ValueError
-    if at > len(data):
-        raise ValueError
-    return item, at
+    return item, end

@@ -169,7 +169,7 @@ def begin(what: str) -> None:
     global _counted
     _counted = ""
     forget()
-    write("/trial", "0 %s %s" % (what, other_slot() if what == APP else slot()))
+    write("/trial", "%d %s %s" % (0, what, other_slot() if what == APP else slot()))
 
 
 def boot() -> str:

@@ -40,12 +40,12 @@ async def run(job: "Job", options: dict) -> "dict | None":
             position = checkpoint[1] if index == checkpoint[0] else 0
             await fetch_file(job, source, _entry, (index,), source["path"], position, means)
             job.save((index + 1, 0))
-        result["fetched"] = str(len(sources))
+        result["fetched"] = len(sources)
     if deleted:
         count = 0
         for path in deleted:
             count += remove(path)
-        result["deleted"] = str(count)
+        result["deleted"] = count
     try:
         if listed is not None:
             entries = []

@@ -105,21 +105,21 @@ class _Image:
         self.size = position
 
     def write(self, offset, data):
-        done = 0
-        while done < len(data):
-            number, begin = divmod(offset + done, _SECTOR)
-            count = min(len(data) - done, _SECTOR - begin)
-            self.sector[begin : begin + count] = data[done : done + count]
-            done += count
-            end = number * _SECTOR + begin + count
-            if begin + count == _SECTOR or end == self.total:
+        while data:
+            number, begin = divmod(offset, _SECTOR)
+            piece = data[: _SECTOR - begin]
+            end = begin + len(piece)
+            self.sector[begin:end] = piece
+            data = data[len(piece) :]
+            offset += len(piece)
+            if end == _SECTOR or offset == self.total:
                 if not number:
                     mine = bytearray(_CHIP + 2)
                     self.running.readblocks(0, mine, 0)
                     if self.sector[0] != _MAGIC or self.sector[_CHIP : _CHIP + 2] != mine[_CHIP:]:
                         raise ValueError("the image is not for this chip")
                 self.partition.writeblocks(number, self.sector)
-        self.size = max(self.size, offset + done)
+        self.size = max(self.size, offset)
 
     def flush(self, room=0):
         pass
@@ -129,8 +129,8 @@ class _Image:
     async def sha256(self):
         digest = hashlib.sha256()
         view = memoryview(self.sector)
-        for number in range((self.total + _SECTOR - 1) // _SECTOR):
-            self.partition.readblocks(number, self.sector)
-            digest.update(view[: self.total - number * _SECTOR])
+        for offset in range(0, self.total, _SECTOR):
+            self.partition.readblocks(offset // _SECTOR, self.sector)
+            digest.update(view[: self.total - offset])
             await asyncio.sleep(0)
         return digest.digest()

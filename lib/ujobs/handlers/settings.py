@@ -54,15 +54,21 @@ def _changed(before, document):
     after.update(given)
     for name in removed:
         after.pop(name, None)
-    for name in ("thing", "ca", "cert", "key", "claim", "signing_key"):
-        # Where there is no signing key yet, a job may bring the first one.
-        if before.get(name) != after.get(name) and (name != "signing_key" or before.get(name)):
+    guarded = ["thing", "ca", "cert", "key", "claim"]
+    # Where there is no signing key yet, a job may bring the first one.
+    if before.get("signing_key"):
+        guarded.append("signing_key")
+    for name in guarded:
+        if before.get(name) != after.get(name):
             raise Reject(name + " cannot be changed by a job")
     roots = after.get("roots", [_ROOT])
     held = before.get("roots", [_ROOT])
     if roots != held:
         kept = tuple([root + "/" for root in held])
-        if not isinstance(roots, list) or not all([(str(root) + "/").startswith(kept) for root in roots]):
+        narrowed = isinstance(roots, list)
+        for root in roots if narrowed else ():
+            narrowed = narrowed and (str(root) + "/").startswith(kept)
+        if not narrowed:
             raise Reject("roots can only be narrowed by a job")
     if "settings" in before.get("handlers", ()) and "settings" not in (after.get("handlers") or ()):
         raise Reject("handlers must keep settings")
