@@ -28,7 +28,7 @@ _READS = const(4)  # in a row before it yields to other tasks: 16 KB, the most t
 class Refused(ValueError):
     """The server refuses the file, and would refuse the same request again. status: of HTTP."""
 
-    status = 0
+    status: int
 
 
 async def download(

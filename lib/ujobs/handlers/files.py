@@ -42,10 +42,7 @@ async def run(job: "Job", options: dict) -> "dict | None":
             job.save((index + 1, 0))
         result["fetched"] = len(sources)
     if deleted:
-        count = 0
-        for path in deleted:
-            count += remove(path)
-        result["deleted"] = count
+        result["deleted"] = sum(map(remove, deleted))
     try:
         if listed is not None:
             entries = []
