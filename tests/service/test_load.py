@@ -1,4 +1,4 @@
-"""Many things at work at once, the service killed under them, and more of them than there is room for."""
+"""Many things work at the same time, the service is killed meanwhile, and more things connect than it has room for."""
 
 import contextlib
 import json
@@ -33,7 +33,7 @@ def test_every_job_succeeds_once_though_the_service_is_killed_again_and_again(tm
             tally = things.tally
             for goal in (20, 100):
                 things.run_until(lambda goal=goal: len(tally.done) >= goal, f"{goal} jobs", PATIENCE)
-                assert len(tally.done) < 150, "the kill comes in the middle of the work"
+                assert len(tally.done) < 150, "the service is killed while jobs are left"
                 tally.cut_off.clear()
                 service.kill()
                 service.start()
@@ -50,7 +50,7 @@ def test_more_connections_than_the_usual_limit_on_open_files(tmp_path: Path) -> 
     if hard != resource.RLIM_INFINITY and hard < count + broker.SPARE_FILES:
         pytest.skip(f"this system allows a process {hard} open files")
     servers.raise_open_files(count + 100)
-    with ujobs_serve(tmp_path) as service:  # with a soft limit of 1024
+    with ujobs_serve(tmp_path) as service:  # starts with a soft limit of 1024
         names = [f"thing-{number}" for number in range(count)]
         with Things(dict.fromkeys(names), service.mqtt) as things:
             things.connect()

@@ -1,5 +1,5 @@
-"""The control plane's side of the measurement: boto3 calls in a process of their own, so that they take no time from
-the things."""
+"""The control plane for measurements and load tests: boto3 calls that create things and jobs and check the executions,
+in a separate process, so that they take no CPU time from the things."""
 
 import multiprocessing
 import time
@@ -58,7 +58,7 @@ def _verify(job_id: str, things: list[str]) -> list[str]:
 
 
 class ControlPlane:
-    """boto3's `iot` at an endpoint, asked from another process, one call after the other."""
+    """boto3's `iot` client at an endpoint, in another process, which makes one call at a time."""
 
     def __init__(self, endpoint_url: str) -> None:
         # Spawned, not forked: the child shares no connection with this process.
@@ -73,18 +73,17 @@ class ControlPlane:
         self._process.shutdown(cancel_futures=True)
 
     def create_things(self, names: list[str]) -> dict[str, str]:
-        """Create things that may do what `ujobs thing create` lets them do; gives certificate and key of each, EC
-        P-256 and PEM."""
+        """Create things with the policy of `ujobs thing create`; gives certificate and key (EC P-256) of each, PEM."""
         made = self._process.submit(_create_things, names).result()
         self._arns = {name: arn for name, (arn, _) in made.items()}
         return {name: pem for name, (_, pem) in made.items()}
 
     def create_job(self, job_id: str, things: list[str]) -> "Future[float]":
-        """A SNAPSHOT job for at most MAX_TARGETS things; gives the time.monotonic() of the call."""
+        """Create a SNAPSHOT job for at most MAX_TARGETS things; gives the time.monotonic() of the call."""
         return self._process.submit(_create_job, job_id, [self._arns[thing] for thing in things])
 
     def verify(self, jobs: dict[str, list[str]]) -> list[str]:
-        """What is wrong, in words: each job (id -> its things) must be COMPLETED, and every execution SUCCEEDED, the
-        first, at FINAL_VERSION."""
+        """Describe everything that is wrong with jobs (id -> its things): each must be COMPLETED, and each execution
+        must be the first, SUCCEEDED, and at FINAL_VERSION."""
         results = [self._process.submit(_verify, job_id, things) for job_id, things in jobs.items()]
         return [line for result in results for line in result.result()]

@@ -1,4 +1,4 @@
-"""The measurement: things connect all at once, do many jobs at once, and then jobs one after the other."""
+"""The measurement: things connect at the same time, do many jobs at the same time, and then one job after another."""
 
 import os
 import ssl
@@ -20,7 +20,7 @@ _SINGLE_JOBS = 100
 
 @dataclass
 class Span:
-    """CPU seconds taken in a span of time: by the server, by what answers behind it, by this process."""
+    """CPU seconds used in a span of time: by the server, by the responder behind it, and by this process."""
 
     seconds: float = 0.0
     server: float = 0.0
@@ -30,8 +30,8 @@ class Span:
 
 @dataclass
 class Result:
-    """What one measurement found. Times in the names' units, memory in bytes; what is said per job is an average over
-    the jobs done at once, what is said in cores is CPU time by wall time. problems: what was lost or wrong, in words.
+    """The result of one measurement. Memory is in bytes. Figures per job are averages over the jobs done at the same
+    time. Cores are CPU time divided by wall time. problems: what was lost or wrong, in words.
     """
 
     name: str
@@ -61,14 +61,14 @@ class Result:
 
     @property
     def memory_per_connection(self) -> float:
-        """Resident bytes that a connected and subscribed thing adds."""
+        """Resident memory for each connected and subscribed thing, bytes."""
         return (self.memory_connected - self.memory_before) / self.things
 
 
 @dataclass(frozen=True)
 class Kill:
-    """What happened when the service was killed in the middle of the load. done_before, updates_before: jobs and
-    updates that had been acknowledged. The rest is seconds since the kill; problems: as in Result."""
+    """The result of killing the service under load. done_before, updates_before: jobs and updates acknowledged before.
+    serving_again, all_connected, all_done: seconds since the kill. problems: as in Result."""
 
     jobs: int
     done_before: int
@@ -82,9 +82,9 @@ class Kill:
 def measure(
     name: str, server: Server, contexts: Mapping[str, ssl.SSLContext | None], jobs_per_thing: int
 ) -> tuple[Result, Jobs]:
-    """Measure a server that no thing is connected to yet. name: of the measurement; its jobs are called after it.
+    """Measure a server to which no thing is connected yet. name: of the measurement, and the prefix of its job ids.
 
-    Returns the jobs that were done as well. Raises NotReady when a phase takes longer than five minutes.
+    Returns the result and the jobs. Raises NotReady if a phase takes longer than five minutes.
     """
     names = list(contexts)
     prefix = name.replace(" ", "-")
@@ -107,7 +107,7 @@ def measure(
 def kill_in_the_middle(
     service: UjobsServe, server: Server, contexts: Mapping[str, ssl.SSLContext | None]
 ) -> tuple[Kill, Jobs]:
-    """SIGKILL when half of the jobs are done, and the service started again: all things reconnect at once."""
+    """Kill the service when half of the jobs are done, and start it again: all things reconnect at the same time."""
     jobs = _jobs("kill", list(contexts), 1)
     for job_id, targets in jobs.items():
         server.create_job(job_id, targets).result()
@@ -170,7 +170,7 @@ def _jobs(prefix: str, names: Sequence[str], rounds: int) -> Jobs:
 
 
 def _run(things: Things, server: Server, jobs: Jobs) -> list[float]:
-    """Seconds from each CreateJob to each SUCCEEDED acknowledged."""
+    """Create jobs; gives the seconds from each CreateJob to each acknowledged SUCCEEDED."""
     began = {job_id: server.create_job(job_id, targets) for job_id, targets in jobs.items()}
     expected = {(thing, job_id) for job_id, targets in jobs.items() for thing in targets}
     done = things.tally.done
@@ -180,7 +180,7 @@ def _run(things: Things, server: Server, jobs: Jobs) -> list[float]:
 
 
 def _await_notifications(things: Things, count: int) -> None:
-    """Wait for what comes after the last reply: two `notify` for each job, and `notify-next` that there is no more."""
+    """Wait for the last messages: two `notify` for each job, and a `notify-next` without a job for each thing."""
     tally = things.tally
     things.run_until(
         lambda: tally.notifications["notify"] >= count and not tally.busy, f"{count} notify", _PATIENCE

@@ -1,7 +1,7 @@
 """An MQTT 3.1.1 client for a thousand connections in one thread: clean sessions, QoS 0 out, QoS 0 and 1 in.
 
-On a selector and `ssl.SSLSocket`, where a message costs about one system call and one call into OpenSSL: a load
-generator has to be cheaper than what it loads."""
+It is built on a selector and `ssl.SSLSocket`: a message costs about one system call and one call into OpenSSL, so that
+the clients need less CPU time than the broker under test."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 from ujobs_tools.service.packets import packet
 
 _CONNACK, _PUBLISH, _SUBACK = 2, 3, 9
-_KEEP_ALIVE = 1200  # seconds, AWS's longest: nothing here stays silent for so long
+_KEEP_ALIVE = 1200  # seconds, AWS's maximum: no measurement lasts that long, so no pings are needed
 
 
 @dataclass
@@ -26,14 +26,14 @@ class Traffic:
     received_bytes: int = 0
 
     def since(self, before: "Traffic") -> "Traffic":
-        """What has been added."""
+        """The difference to an earlier count."""
         return Traffic(*(now - then for now, then in zip(astuple(self), astuple(before), strict=True)))
 
 
 class MqttClient:
-    """One connection at a time to a broker on this machine; `poll` drives all that share a selector.
+    """A client with at most one connection, to a broker on this machine. `poll` drives all clients of a selector.
 
-    What happens is told by calling `subscribed`, `received` and `lost`. traffic: counts what passes.
+    Subclasses override `subscribed`, `received` and `lost`. traffic: counts the messages of the client.
     """
 
     def __init__(
@@ -49,16 +49,16 @@ class MqttClient:
         self._packet_id = 0
 
     def subscribed(self) -> None:
-        """The connection is up, and every filter is subscribed at QoS 1."""
+        """Called when every filter is subscribed at QoS 1."""
 
     def received(self, topic: str, payload: bytes) -> None:
-        """A message came; it is acknowledged afterwards."""
+        """Called with each message, before it is acknowledged."""
 
     def lost(self, reason: str) -> None:
-        """The connection has ended, or could not be made."""
+        """Called when the connection has failed or ended."""
 
     def open(self, port: int, context: ssl.SSLContext | None) -> None:
-        """Begin to connect. context: for TLS, None without."""
+        """Begin to connect. context: for TLS; None: without TLS."""
         plain = socket.socket()
         plain.setblocking(False)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -76,20 +76,20 @@ class MqttClient:
         self._selector.register(plain, selectors.EVENT_WRITE, self)
 
     def close(self) -> None:
-        """End the connection without a word; `lost` is not called."""
+        """Close the connection without DISCONNECT; `lost` is not called."""
         if self._socket is not None:
             self._selector.unregister(self._socket)
             self._socket.close()
             self._socket = None
 
     def publish(self, topic: str, payload: bytes, qos: int = 0) -> None:
-        """Send a message; an acknowledgement is not waited for."""
+        """Send a message, without waiting for an acknowledgement."""
         self._traffic.sent += 1
         self._traffic.sent_bytes += len(topic) + len(payload)
         self._send(packet(0x30 | qos << 1, _field(topic) + (self._next_packet_id() if qos else b"") + payload))
 
     def ready(self) -> None:
-        """The socket can be read or written."""
+        """Continue: the socket can be read or written."""
         try:
             self._step()
         except ssl.SSLWantReadError:
@@ -193,7 +193,7 @@ class MqttClient:
 
 
 def poll(selector: selectors.BaseSelector, seconds: float) -> None:
-    """Let every client that can go on do so; wait at most so long for the first."""
+    """Let every client whose socket is ready continue; wait at most so many seconds for the first."""
     for key, _ in selector.select(seconds):
         key.data.ready()
 

@@ -1,4 +1,4 @@
-"""The measurements side by side, for people and as JSON."""
+"""All results side by side, as a table and as JSON."""
 
 import json
 import os
@@ -37,7 +37,7 @@ _ROWS: tuple[tuple[str, Callable[[Result], str]], ...] = (
 
 @dataclass(frozen=True)
 class Report:
-    """All that was measured. wrong: what boto3 and the service's log say that must not be."""
+    """All results. wrong: problems that boto3 or the log of the service show."""
 
     results: list[Result]
     kill: Kill
@@ -45,13 +45,13 @@ class Report:
 
     @property
     def problems(self) -> list[str]:
-        """All that was lost or wrong."""
+        """Everything that was lost or wrong."""
         found = [f"{result.name}: {line}" for result in self.results for line in result.problems]
         return found + [f"kill: {line}" for line in self.kill.problems] + self.wrong
 
 
 def show(console: Console, report: Report) -> None:
-    """Print the table, and what is wrong."""
+    """Print the table and the problems."""
     first, kill = report.results[0], report.kill
     table = Table(title=f"{first.things} things, {first.jobs} jobs at once")
     table.add_column(no_wrap=True)
@@ -68,10 +68,10 @@ def show(console: Console, report: Report) -> None:
     for line in report.problems[:20]:
         console.print(line, style="red", markup=False)
     verdict = "Nothing was lost" if not report.problems else f"{len(report.problems)} PROBLEMS"
-    console.print(f"{verdict}: asked through boto3, every execution is the first and SUCCEEDED at version 4.")
+    console.print(f"{verdict}: for boto3 every execution is the first, SUCCEEDED, and at version 4.")
 
 
 def as_json(report: Report) -> str:
-    """The same, with the machine it was measured on."""
+    """The same as JSON, with the machine on which it was measured."""
     machine = {"python": platform.python_version(), "cores": os.cpu_count(), "machine": platform.machine()}
     return json.dumps({"machine": machine} | asdict(report), indent=2) + "\n"

@@ -1,6 +1,6 @@
 """Answers things behind a bare broker with the messages that the Jobs service would send, and does nothing else.
 
-Run as a process with the broker's port. It keeps, in memory, which jobs a thing has; it checks nothing."""
+It runs as a process; its argument is the broker's port. It keeps the jobs of each thing in memory, unchecked."""
 
 import json
 import selectors

@@ -1,4 +1,4 @@
-"""What things are connected to: `ujobs serve` as users run it, or mosquitto with a responder behind it."""
+"""The servers under test: `ujobs serve` in a process that can be killed, and mosquitto with a responder."""
 
 import contextlib
 import json
@@ -21,13 +21,13 @@ from ujobs_tools.host import processes
 from ujobs_tools.host.processes import NotReady, read_ready_file, running, ujobs
 from ujobs_tools.keys.pki import Authority
 
-_COMMON_LIMIT = 1024  # the soft limit on open files that most systems start programs with
+_COMMON_LIMIT = 1024  # the soft limit on open files with which most systems start programs
 
 
 @dataclass(frozen=True)
 class Server:
-    """mqtts, mqtt: ports. broker: id of the process that holds the connections. helper: of the one that answers behind
-    it, if that is another. create_job(job id, things): gives the time.monotonic() at which it was asked for."""
+    """mqtts, mqtt: ports. broker: id of the process with the connections. helper: id of the responder's process, if it
+    has its own. create_job(job id, things): gives the time.monotonic() of the request."""
 
     mqtts: int
     mqtt: int
@@ -37,8 +37,7 @@ class Server:
 
 
 class UjobsServe:
-    """`ujobs serve` on a folder, that can be killed and started again where it was. options: more for its command line.
-    """
+    """`ujobs serve` with its data in a folder; started again, it has the same ports. options: for its command line."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
@@ -48,8 +47,7 @@ class UjobsServe:
         self._at_end = contextlib.ExitStack()
 
     def start(self) -> None:
-        """Run it with the soft limit on open files that most systems start with; from the second time on the same
-        ports. Returns when it serves."""
+        """Start it, with the soft limit on open files of most systems, and return when it serves. Raises NotReady."""
         ready_file = self._folder / "ready.json"
         ready_file.unlink(missing_ok=True)
         serve = ujobs("serve", "--data", self._folder / "data", "--ready-file", ready_file, *self._options,
@@ -66,31 +64,31 @@ class UjobsServe:
         self._ports = ["--http-port", http_port, "--mqtts-port", str(self.mqtts), "--mqtt-port", str(self.mqtt)]
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """End it with SIGKILL."""
         processes.kill_group(self._process)
 
     def stop(self) -> None:
-        """End it."""
+        """End it with SIGTERM."""
         self._at_end.close()
 
     def restart(self) -> None:
-        """End it and start it anew, so that its memory is that of a fresh process."""
+        """Stop it and start a new process, for figures of a fresh one."""
         self.stop()
         self.start()
 
     def server(self, control: ControlPlane) -> Server:
-        """It, as things see it."""
+        """The same as a `Server`, which creates jobs through `control`."""
         return Server(self.mqtts, self.mqtt, self._process.pid, None, control.create_job)
 
     @property
     def log(self) -> str:
-        """What it has written."""
+        """Everything that it has logged."""
         return (self._folder / "serve.log").read_text()
 
 
 @contextlib.contextmanager
 def ujobs_serve(folder: Path, *options: str) -> Iterator[UjobsServe]:
-    """`ujobs serve` with its data in a folder. options: more for its command line."""
+    """`ujobs serve` with its data in a folder, until the end of `with`. options: for its command line."""
     service = UjobsServe(folder, *options)
     try:
         service.start()
@@ -101,13 +99,13 @@ def ujobs_serve(folder: Path, *options: str) -> Iterator[UjobsServe]:
 
 @contextlib.contextmanager
 def mosquitto(program: Path, folder: Path, authority: Path) -> Iterator[Server]:
-    """mosquitto without persistence or limits on queues, and the responder. folder: for its configuration and log.
+    """mosquitto without persistence and without limits on queues, and the responder. folder: for configuration and log.
     authority: folder of a `pki.Authority`, whose server certificate it uses."""
     mqtt, mqtts = _free_port(), _free_port()
     configuration = folder / "mosquitto.conf"
     configuration.write_text(
         "allow_anonymous true\npersistence false\nset_tcp_nodelay true\nlog_type error\n"
-        # By default it drops messages beyond 1000 that wait, and that would be no reference.
+        # By default it drops messages when 1000 wait: the comparison would not be fair.
         "max_inflight_messages 0\nmax_queued_messages 0\n"
         + ("user root\n" if os.geteuid() == 0 else "")
         + f"listener {mqtt} 127.0.0.1\nlistener {mqtts} 127.0.0.1\n"
@@ -131,7 +129,7 @@ def mosquitto(program: Path, folder: Path, authority: Path) -> Iterator[Server]:
 
 
 class _Control(MqttClient):
-    """Asks the responder for jobs; connected when made."""
+    """Asks the responder to create jobs. It is connected when the constructor returns."""
 
     def __init__(self, selector: selectors.BaseSelector, port: int) -> None:
         super().__init__("control", ("bench/none",), selector, Traffic())
@@ -154,9 +152,9 @@ class _Control(MqttClient):
 
 
 def contexts(authority_folder: Path, certificates: dict[str, str]) -> dict[str, ssl.SSLContext]:
-    """A TLS context for each thing; certificates: as ControlPlane.create_things gives them.
+    """Make a TLS context for each thing. certificates: from ControlPlane.create_things.
 
-    TLS 1.2, as boards speak it; sessions are not resumed.
+    TLS 1.2, as on boards, without session resumption.
     """
     authority = Authority(authority_folder)
     path = authority_folder / "thing.pem"
@@ -173,7 +171,7 @@ def contexts(authority_folder: Path, certificates: dict[str, str]) -> dict[str, 
 
 
 def raise_open_files(needed: int) -> None:
-    """Raise this process's soft limit on open files. Raises OSError when the hard limit does not allow it."""
+    """Raise this process's soft limit on open files. Raises OSError if the hard limit is too low."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise OSError(f"{needed} open files are needed and the system allows {hard} (ulimit -Hn)")

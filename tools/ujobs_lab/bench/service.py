@@ -1,9 +1,9 @@
-"""`make bench-service`: what `ujobs serve` carries on this machine, next to the same messages through mosquitto.
+"""`make bench-service`: the load that `ujobs serve` carries here, next to the same messages through mosquitto.
 
-A thousand things, each with a certificate of its own, connect all at once, and 5,000 for one more column; jobs for 100
-things a call are made one right after the other; then jobs for one thing each, the next when the one before is done.
-Everything is then asked for through boto3: every execution SUCCEEDED, once, at the version that says no update was lost
-or taken twice."""
+1,000 things, each with its own certificate, connect at the same time; another column has 5,000. Jobs for 100 things
+each are created without a pause; then jobs for one thing each, the next one when the one before is done. In the end,
+boto3 checks every execution: it must be the first, SUCCEEDED, and at the version number that shows that no update was
+lost or applied twice."""
 
 import re
 import tempfile
@@ -27,14 +27,14 @@ _MOST = 5000
 
 
 def main(
-    things: Annotated[int, typer.Option(min=1, max=_MOST, help="How many things connect.")] = 1000,
+    things: Annotated[int, typer.Option(min=1, max=_MOST, help="Number of things.")] = 1000,
     many: Annotated[
-        int, typer.Option(min=0, max=_MOST, help="How many in one more column, over TLS; 0: no such column.")
+        int, typer.Option(min=0, max=_MOST, help="Number of things in another column, over TLS; 0: no such column.")
     ] = _MOST,
-    jobs_per_thing: Annotated[int, typer.Option(min=1, max=100, help="Jobs for each of them, made at once.")] = 1,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+    jobs_per_thing: Annotated[int, typer.Option(min=1, max=100, help="Jobs for each thing.")] = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all results to this file.")] = None,
 ) -> None:
-    """Measure the local Jobs service. Ends with code 1 when anything was lost."""
+    """Measure the local Jobs service. The exit code is 1 if anything was lost."""
     console = Console(highlight=False)
     names = [f"thing-{number:04}" for number in range(max(things, many))]
     try:
@@ -56,7 +56,7 @@ def _measure_all(
 ) -> Report:
     plain = dict.fromkeys(names[:things])
     with ujobs_serve(folder) as service, ControlPlane(service.endpoint_url) as control:
-        say(f"making {len(names)} things and their certificates")
+        say(f"creating {len(names)} things and their certificates")
         everybody = servers.contexts(service.authority, control.create_things(names))
         secure = {name: everybody[name] for name in plain}
         wanted = [("serve TLS", secure), ("serve", plain)]
@@ -72,13 +72,13 @@ def _measure_all(
         say("kill")
         service.restart()
         kill, done = kill_in_the_middle(service, service.server(control), secure)
-        say("asking boto3 for every execution")
+        say("checking every execution with boto3")
         wrong = control.verify(jobs | done)
         wrong += [line for line in service.log.splitlines() if re.search("WARNING|ERROR|Traceback", line)]
         authority = service.authority
         program = mosquitto.find("mosquitto")
         if program is None:
-            say("mosquitto is not there: `python -m ujobs_lab.external.mosquitto` fetches it")
+            say("mosquitto is missing: install it with `python -m ujobs_lab.external.mosquitto`")
         else:
             for name, contexts in (("mosquitto TLS", secure), ("mosquitto", plain)):
                 say(name)

@@ -1,5 +1,5 @@
-"""A thousand things that each do their jobs as a board does: told by `notify-next`, start-next, one IN_PROGRESS update,
-SUCCEEDED. They reconnect, and notice when something that was acknowledged is no longer so."""
+"""Many things that do their jobs as a board does: on `notify-next` they send start-next, one IN_PROGRESS update, and
+SUCCEEDED. They reconnect, and report when the service has lost something that it acknowledged."""
 
 import json
 import selectors
@@ -14,15 +14,17 @@ from ujobs_lab.bench.mqtt_client import MqttClient, Traffic, poll
 from ujobs_tools.host.processes import NotReady
 
 FINAL_VERSION = 4  # queued, start-next, IN_PROGRESS, SUCCEEDED
-_PAUSE = 1.0  # seconds before a lost connection is tried again
+_PAUSE = 1.0  # seconds before things reconnect
 
 
 @dataclass
 class Tally:
-    """done: (thing, job id) -> time.monotonic() when its SUCCEEDED was acknowledged. answered: things that have had the
+    """What all things together have seen.
+
+    done: (thing, job id) -> time.monotonic() of the acknowledged SUCCEEDED. answered: things that have received the
     reply to their first request since they connected. busy: things whose latest notify-next named a job. losses: reason
-    -> connections lost so, or not made. cut_off: the things that it has happened to. updates: how many were
-    acknowledged. wrong: what must not be.
+    -> number of connections lost or refused. cut_off: things that have lost a connection. updates: number of
+    acknowledged updates. wrong: contradictions in what the service sent, in words.
     """
 
     done: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -36,21 +38,21 @@ class Tally:
 
 
 class Thing(MqttClient):
-    """One thing. lost_ones: gets it when it has lost its connection."""
+    """One thing. lost_ones: the thing adds itself to this list when it has lost its connection."""
 
     def __init__(
         self, name: str, selector: selectors.BaseSelector, traffic: Traffic, tally: Tally, lost_ones: list["Thing"]
     ) -> None:
         self._prefix = f"$aws/things/{name}/jobs/"
-        # What AWS's SDKs subscribe, and not `jobs/#`: brokers other than AWS's would send the requests back as well.
+        # The filters of AWS's SDKs. With `jobs/#`, brokers other than AWS's would also send the requests back.
         filters = tuple(self._prefix + suffix for suffix in ("notify", "notify-next", "start-next/+", "+/update/+"))
         super().__init__(name, filters, selector, traffic)
         self._tally = tally
         self._lost_ones = lost_ones
         self._job_id: str | None = None
-        self._version = 0  # the latest that was acknowledged
-        self._finishing = False  # SUCCEEDED is on its way
-        self._asking = False  # start-next is on its way
+        self._version = 0  # the latest acknowledged one
+        self._finishing = False  # SUCCEEDED has been sent but not acknowledged
+        self._asking = False  # start-next has been sent but not answered
         self._serial = 0
 
     def subscribed(self) -> None:
@@ -98,7 +100,7 @@ class Thing(MqttClient):
         found = (None, 0) if execution is None else (execution["jobId"], execution["versionNumber"])
         if self._job_id is not None and found[0] != self._job_id:
             if self._finishing:
-                self._finished()  # It had arrived; its reply was lost.
+                self._finished()  # The update had arrived; only its reply was lost.
             else:
                 self._tally.wrong.append(f"{self.client_id}: {self._job_id} has gone at version {self._version}")
         elif self._job_id is not None and found[1] < self._version:
@@ -131,7 +133,7 @@ class Thing(MqttClient):
 
 
 class Things:
-    """All things on one selector. contexts: name -> TLS context, None for MQTT without TLS."""
+    """All things, in one thread. contexts: name -> TLS context, or None for MQTT without TLS."""
 
     def __init__(self, contexts: Mapping[str, ssl.SSLContext | None], port: int) -> None:
         self.selector = selectors.DefaultSelector()
@@ -152,17 +154,17 @@ class Things:
         self.selector.close()
 
     def connect(self) -> None:
-        """Begin to connect all of them at once."""
+        """Begin to connect all things at once."""
         for thing in self._all:
             thing.open(self._port, self._contexts[thing.client_id])
 
     @property
     def all_answered(self) -> bool:
-        """Whether every thing is connected, subscribed, and has been told what there is to do."""
+        """Whether every thing is connected, subscribed, and has received the reply to its first request."""
         return len(self.tally.answered) == len(self._all)
 
     def run_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
-        """Let things work until the condition holds. Raises NotReady when it does not in time."""
+        """Let things work until the condition holds. Raises NotReady if it does not hold in time."""
         deadline = time.monotonic() + seconds
         while not condition():
             poll(self.selector, 0.05)
