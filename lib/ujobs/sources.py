@@ -60,7 +60,7 @@ def check(sources: "list[dict] | tuple[dict, ...]", options: dict, trusted: bool
             else:
                 from .download import split_url
 
-                name = name + ": url"
+                name = "%s: url" % name
                 split_url(url)
         except ValueError as error:
             raise ValueError("%s: %s" % (name, error))
@@ -94,11 +94,10 @@ def check_files(document: dict, options: dict) -> tuple:
         # Only a list may be of a root itself.
         check_root(document["list"])
         paths.remove(document["list"])
-    roots = tuple([root + "/" for root in roots])
     for path in paths:
         check_plain(path)
-        # An option that is a path is a certificate or a key.
-        if path in options.values() or not path.startswith(roots):
+        # An option that is a path is a certificate or a key. startswith() takes no tuple in MicroPython 1.24.
+        if path in options.values() or not any([path.startswith(root + "/") for root in roots]):
             raise ValueError("path %s is outside roots" % path)
         check_root(path)
         _check_part(path + ".part", paths)

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,3 +126,18 @@ def test_the_address_of_a_service_on_all_addresses_is_on_this_machine(cloud: clo
     url = cloud.endpoint_url.replace("localhost", "127.0.0.1").replace("127.0.0.1", "0.0.0.0")
     result = CliRunner().invoke(app, ["thing", "list", "--endpoint-url", url])
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(("name", "value"), [("AWS_PROFILE", "absent"), ("AWS_CONFIG_FILE", "damaged")])
+def test_a_wrong_aws_configuration_stops_only_what_needs_it(tmp_path: Path, name: str, value: str) -> None:
+    (tmp_path / "damaged").write_text("[[no configuration")
+    environment = os.environ | {name: value, "COLUMNS": "200"}
+    code = (
+        "from ujobs_tools.aws import cloud\ntry:\n    cloud.client('iot')\n"
+        "except cloud.CloudError as error:\n    print(error)"
+    )
+    ended = subprocess.run(
+        (sys.executable, "-c", code), capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert value in ended.stdout

@@ -64,10 +64,10 @@ def _changed(before, document):
     roots = after.get("roots", [_ROOT])
     held = before.get("roots", [_ROOT])
     if roots != held:
-        kept = tuple([root + "/" for root in held])
         narrowed = isinstance(roots, list)
         for root in roots if narrowed else ():
-            narrowed = narrowed and (str(root) + "/").startswith(kept)
+            # One at a time: startswith() takes no tuple in MicroPython 1.24.
+            narrowed = narrowed and any([(str(root) + "/").startswith(kept + "/") for kept in held])
         if not narrowed:
             raise Reject("roots can only be narrowed by a job")
     if "settings" in before.get("handlers", ()) and "settings" not in (after.get("handlers") or ()):

@@ -10,10 +10,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.loaders
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
@@ -30,7 +32,7 @@ LOCAL_REGION = "us-east-1"
 LOCAL_KEY = "test"  # access key and secret; of MiniStack's root user, if it checks them
 _CA_PATHS = ("/ca.pem", "/_ministack/iot/ca.pem")  # of `ujobs serve`, of MiniStack
 _TIMEOUT = 10  # seconds
-_MODELS = botocore.session.Session().get_component("data_loader")  # shared, because loading models takes longest
+_models = cache(botocore.loaders.create_loader)  # shared, because loading models takes longest
 
 
 class CloudError(Exception):
@@ -47,7 +49,7 @@ def client(
     """
     with one_line_errors():
         core = botocore.session.Session(profile=profile)
-        core.register_component("data_loader", _MODELS)
+        core.register_component("data_loader", _models(core.get_config_variable("data_path")))
         session = boto3.Session(botocore_session=core, region_name=region)
         options: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 3}, "connect_timeout": _TIMEOUT}
         local: dict[str, Any] = {}
