@@ -31,7 +31,7 @@ def lend(module: str, name: str, *args: object) -> object:
     """Call a function of a module of ujobs that is needed for this only, and forget the module. Returns its result."""
     loaded = set(sys.modules)
     try:
-        return getattr(__getattr__(module), name)(*args)
+        return getattr(__import__("ujobs." + module, None, None, (name,)), name)(*args)
     finally:
         let_go(loaded)
 

@@ -158,7 +158,9 @@ def test_checking_a_string_leaves_nothing_in_memory():
         use("plain –")  # imports the modules needed for it
         before = used()
         use(strange)
-        assert used() - before < 500
+        use("plain –")  # the collector may still find the last text on the C stack
+        held = used() - before
+        assert held < 500, held
 
 
 def used():

@@ -105,7 +105,7 @@ def test_ctrl_c_removes_everything_and_resume_continues(qualify: QualifyRun) -> 
     assert "passed before  jobs.quick" in said
     # A pseudo-terminal has no RTS line.
     assert qualify.results() == {"jobs.quick": "passed", "jobs.outlive-steady": "passed", "power.line": "skipped"}
-    assert "no RTS line" in (qualify.folder / "report.md").read_text()
+    assert "RTS does not reset the board" in (qualify.folder / "report.md").read_text()
 
 
 def test_a_board_that_is_not_empty_is_asked_about(qualify: QualifyRun) -> None:

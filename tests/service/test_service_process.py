@@ -248,7 +248,7 @@ def test_the_log_shows_the_course_of_a_job(tmp_path: Path) -> None:
         told = service.output()
     position = 0
     for part in (
-        "kiln connected as kiln", "two boards have the same client id", "job a queued for kiln",
+        "kiln connected as kiln", "two boards use the same client id", "job a queued for kiln",
         "kiln: job a IN_PROGRESS", "progress: 1/2", "kiln: job a FAILED  reason: no gas", "job a COMPLETED",
         "kiln disconnected",
     ):
