@@ -98,6 +98,8 @@ def test_things_are_listed(cloud: clouds.Cloud, thing: str) -> None:
     ("document", "said"),
     [
         ("{", "document is not JSON"),
+        ("blink.json", "for a file use --document-file blink.json"),
+        ("file://blink.json", "for a file use --document-file blink.json"),
         ("[]", "operation"),
         ('{"times": 3}', "operation"),
         (json.dumps({"operation": "x" * 40000}), "limit is 32768"),

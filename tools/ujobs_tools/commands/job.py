@@ -53,8 +53,9 @@ def create(
         if (document is not None) + (document_file is not None) > 1:
             raise ValueError("give the job document with --document or with --document-file, not both")
         text = document if document_file is None else read_json(document_file)
-        if document is not None and document.startswith("@"):
-            raise ValueError(f"document must be JSON; for a file use --document-file {document[1:] or 'FILE'}")
+        if document is not None and not document.lstrip().startswith(("{", "[")):
+            name = document.removeprefix("file://").removeprefix("@") or "FILE"
+            raise ValueError(f"document must be JSON; for a file use --document-file {name}")
         if text is None and template is None:
             raise ValueError("give the job document with --document or --document-file, or a --template")
         staged = stages.options(rate, abort_at, stages.windows(window, continuous))
