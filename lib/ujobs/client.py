@@ -19,7 +19,6 @@ if _TYPING:
 
     from .link import Link
 
-_MOST_MINUTES = const(10080)  # of a step timer
 _NO_TIMER = const(604800)  # seconds: 7 days, the longest that a step timer can run
 
 
@@ -67,8 +66,7 @@ class JobsClient(Requests):
         Raises ValueError, JobsError, OSError; MemoryError when the reply is larger than the link's receive limit.
         """
         return _execution(await self.request(
-            "start-next", stepTimeoutInMinutes=_number("stepTimeoutInMinutes", step_timeout, 1, _MOST_MINUTES),
-            statusDetails=_details(status_details),
+            "start-next", stepTimeoutInMinutes=_minutes(step_timeout), statusDetails=_details(status_details)
         ))
 
     async def describe(
@@ -118,9 +116,7 @@ class JobsClient(Requests):
                 _operation(job_id, "/update"), status=status, statusDetails=_details(status_details),
                 expectedVersion=_number("expectedVersion", expected_version),
                 executionNumber=_number("executionNumber", execution_number),
-                stepTimeoutInMinutes=step_timeout if step_timeout == -1 else _number(
-                    "stepTimeoutInMinutes", step_timeout, 1, _MOST_MINUTES
-                ),
+                stepTimeoutInMinutes=step_timeout if step_timeout == -1 else _minutes(step_timeout),
                 includeJobExecutionState=include_state or None, includeJobDocument=include_document or None,
             )
         except JobsError as error:
@@ -180,6 +176,10 @@ def _operation(job_id, name):
 
 def _number(field, value, *args):
     return None if value is None else check_number(field, value, *args)
+
+
+def _minutes(step_timeout):
+    return _number("stepTimeoutInMinutes", step_timeout, 1, 10080)
 
 
 def _details(details):

@@ -55,7 +55,7 @@ def create(
         text = document if document_file is None else read_json(document_file)
         if document is not None and not document.lstrip().startswith(("{", "[")):
             name = document.removeprefix("file://").removeprefix("@") or "FILE"
-            raise ValueError(f"document must be JSON; for a file use --document-file {name}")
+            raise ValueError(f"document must be a JSON object; for a file use --document-file {name}")
         if text is None and template is None:
             raise ValueError("give the job document with --document or --document-file, or a --template")
         staged = stages.options(rate, abort_at, stages.windows(window, continuous))
