@@ -1,7 +1,9 @@
 """The faults of `make mutants` are valid Python, and none is in code that does not run."""
 
 import ast
+import tomllib
 
+from ujobs_lab import REPOSITORY
 from ujobs_lab.mutants.mutations import mutated, mutations
 
 SOURCE = b'''"""A docstring with 1 number."""
@@ -36,3 +38,11 @@ def test_the_faults_of_a_function() -> None:
         assert what in whats, what
     lines = {one.line for one in mutations(SOURCE)}
     assert not lines & {1, 5, 9}, "docstrings and the console are left alone"
+
+
+def test_each_harmless_fault_is_one_that_can_still_be_made() -> None:
+    for fault in tomllib.loads((REPOSITORY / "tools/ujobs_lab/mutants/harmless.toml").read_text())["fault"]:
+        source = (REPOSITORY / fault["module"]).read_bytes()
+        lines = source.decode().splitlines()
+        made = {(lines[one.line - 1].strip(), one.what) for one in mutations(source)}
+        assert (fault["line"], fault["what"]) in made, fault
