@@ -91,7 +91,7 @@ def _source(document, _):
         source["stream"] = update["streamname"]
     else:
         source["url"] = entry["update_data_url"]
-    source["signature"] = entry.get("sig-sha256-ecdsa") or entry.get("sig-sha256-rsa")
+    source["signature"] = entry.get("sig-sha256-rsa") or entry.get("sig-sha256-ecdsa")
     return source
 
 
