@@ -20,8 +20,8 @@ _MOST_VALUE = const(1024)
 # Where characters begin to be forbidden and to be allowed again, in turns. Unassigned characters count as allowed.
 _EDGES = const(
     "\0\x20\x7F\xA0\xAD\xAE\u0600\u0606\u061C\u061D\u06DD\u06DE\u070F\u0710\u0890\u0892\u08E2\u08E3\u180E\u180F"
-    "\u200B\u2010\u202A\u202F\u2060\u2070\uD800\uF900\uFEFF\uFF00\uFFF9\uFFFC\U000110BD\U000110BE\U000110CD\U000110CE"
-    "\U00013430\U00013440\U0001BCA0\U0001BCA4\U0001D173\U0001D17B\U000E0000"
+    "\u200B\u2010\u202A\u202F\u2060\u2070\uD800\uF900\uFEFF\uFF00\uFFF9\uFFFC\uFFFE\U00010000\U000110BD\U000110BE"
+    "\U000110CD\U000110CE\U00013430\U00013440\U0001BCA0\U0001BCA4\U0001D173\U0001D17B\U000E0000"
 )
 
 
@@ -89,7 +89,8 @@ def clean(text: str) -> str:
         edges = tuple(_characters(_EDGES.encode("utf-8", "surrogatepass")))
         cleaned = bytearray()
         for character in _characters(data):
-            allowed = True
+            # MicroPython accepts an overlong form: of what should be three bytes it is there, of four before U+10000.
+            allowed = not b"\xe0" < character < b"\xe0\xa0"
             for edge in edges:
                 if character < edge:
                     break

@@ -66,6 +66,22 @@ def test_clean_makes_any_text_a_value():
     assert clean("fine") == "fine"
     assert clean("größer ✓ 😀") == "größer ✓ 😀"
     assert clean("\u200b") == "-"
+    assert clean("\u07ff\u0800\ufffd\U00010000") == "\u07ff\u0800\ufffd\U00010000"
+    assert clean("x\ufffey") == clean("x\uffffy") == "x y"
+
+
+def test_clean_leaves_no_utf_8_that_the_service_would_refuse():
+    # MicroPython's decode() lets through: longer forms than needed, surrogates, and numbers above U+10FFFF.
+    for number, character in enumerate((
+        b"\xc0\x80", b"\xc1\xbf", b"\xe0\x80\x80", b"\xe0\x81\x81", b"\xe0\x9f\xbf", b"\xed\xa0\x80", b"\xed\xbf\xbf",
+        b"\xf0\x80\x80\x80", b"\xf0\x80\x80\xbf", b"\xf0\x8f\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf7\xbf\xbf\xbf",
+    )):
+        try:
+            text = (b"x" + character + b"y").decode()
+        except UnicodeError:
+            # CPython's does not. Only a surrogate can be made there in another way.
+            text = "x" + chr(0xD800 + number) + "y"
+        assert clean(text) == "x y", character
 
 
 def test_replies_are_read():

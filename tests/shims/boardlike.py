@@ -1,12 +1,13 @@
 """Makes CPython behave like MicroPython for device code: `time`, `asyncio` and sockets.
 
 `install()` adds functions that CPython's modules lack: ticks that wrap around, and asyncio streams over non-blocking
-sockets that return the bytes that have arrived. It also makes the event loop re-enterable, like MicroPython's. Call it
-once.
+sockets that return the bytes that have arrived. It also makes the event loop re-enterable, like MicroPython's, and
+makes `const` known without an import, as it is to MicroPython's compiler. Call it once.
 """
 
 import asyncio
 import asyncio.tasks
+import builtins
 import errno
 import gc
 import socket
@@ -14,6 +15,8 @@ import sys
 import time
 import traceback
 import types
+
+from micropython import const
 
 _PERIOD = 1 << 30
 
@@ -176,6 +179,7 @@ class _Policy(asyncio.DefaultEventLoopPolicy):
 
 
 def install():
+    builtins.const = const
     gc.mem_free = lambda: 65536
     time.ticks_ms = ticks_ms
     time.ticks_add = ticks_add

@@ -48,6 +48,8 @@ def install() -> None:
     _add(time, "ticks_us", lambda: boardlike.ticks_ms() * 1000)
     _add(time, "sleep_ms", lambda milliseconds: time.sleep(milliseconds / 1000))
     _add(time, "sleep_us", lambda microseconds: time.sleep(microseconds / 1000000))
+    # Under `python -O` the library does not import it: MicroPython's compiler knows it.
+    _add(builtins, "const", boardlike.const)
     _add(asyncio, "sleep_ms", lambda milliseconds: asyncio.sleep(milliseconds / 1000))
     _add(asyncio, "core", types.SimpleNamespace(cur_task=None))
     _add(sys, "print_exception", lambda error, file=None: traceback.print_exception(error, file=file or sys.stdout))
