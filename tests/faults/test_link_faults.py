@@ -34,6 +34,14 @@ def test_a_session_that_cannot_end_is_detected() -> None:
     assert any("ETIMEDOUT" in line for line in outcome.log)
 
 
-def test_a_session_that_crashes_is_detected() -> None:
-    [outcome] = sessions.run([{"no such fault": 1}])
-    assert "MicroPython" in outcome.wrong[0]
+def test_a_session_that_crashes_is_detected_and_the_next_ones_run() -> None:
+    outcomes = sessions.run([{"no such fault": 1}, {}])
+    assert "MicroPython" in outcomes[0].wrong[0]
+    assert not outcomes[1].wrong
+    assert any("no such fault" in line for line in outcomes[0].log)
+
+
+def test_another_seed_runs_other_random_sessions_without_the_cuts() -> None:
+    first, second = (link.plan(3, seed, random_only=True) for seed in (1, 2))
+    assert list(first) == ["nothing wrong", *link.PROFILES]
+    assert all(first[kind] != second[kind] for kind in link.PROFILES)

@@ -5,13 +5,11 @@ on_board/ defines the test cases and checks them; this module reads its output, 
 
 import json
 import os
-import select
 import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ujobs_lab import ON_BOARD, REPOSITORY
+from ujobs_lab.faults.output import SILENCE, lines
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.fakes_cache import FAKES
 from ujobs_tools.board.interpreter import compile_module, find_micropython
@@ -27,10 +26,10 @@ from ujobs_tools.testing.on_micropython import DEVICE
 
 _PROGRAMS = Path(__file__).parent / "on_board"
 _HEAP = "48m"  # a misbehaving handler exhausts this memory
-_SILENCE = 60  # seconds without output after which a process counts as hung; a case takes some 20 ms
 _ROUNDS = 2  # rounds of the session on the same flash
 _PAIRS = 100  # pairs of cuts for each type of job
 _SHOWN = 10  # failed cases shown in full
+_INTERVAL = 60  # seconds between two lines about the progress
 _CHECKS = ("once", "twice", "late", "damaged", "hostile", "cancel")
 _WEAR_BLOCKS = 512  # 2 MB, as a 4 MB ESP32 has for files
 _WEAR_JOBS = 1000
@@ -47,11 +46,13 @@ class Try:
     log: list[str] = field(default_factory=list)
 
 
-def run(console: Console, sample: int | None, seed: int, only: str | None) -> int:
+def run(console: Console, sample: int | None, seed: int, only: str | None, random_only: bool) -> int:
     """Run the cases, show the tables, and return the exit code: 0 if every promise was kept, else 1."""
     started = time.monotonic()
     rounds = _ROUNDS if sample is None else 1
-    options = {"rounds": rounds, "pairs": _PAIRS, "sample": sample, "seed": seed, "only": only}
+    options = {
+        "rounds": rounds, "pairs": _PAIRS, "sample": sample, "seed": seed, "only": only, "random_only": random_only,
+    }
     with tempfile.TemporaryDirectory() as folder:
         compile_library(Path(folder))
         tries = run_tries(Path(folder), options)
@@ -63,7 +64,7 @@ def run(console: Console, sample: int | None, seed: int, only: str | None) -> in
             console.print(f'again: python -m ujobs_lab.faults power --only "{one.text}"')
         if len(tries) == 1:
             console.print(escape("\n".join(tries[0].log)))
-        if sample is None and not only:
+        if sample is None and not only and not random_only:
             console.print(_show_wear(measure_wear(Path(folder))))
     print(f"{len(tries)} cases, {len(failed)} failed, seed {seed}, {time.monotonic() - started:.0f} s")
     return 1 if failed or not tries else 0
@@ -84,9 +85,17 @@ def run_tries(folder: Path, options: dict[str, object]) -> list[Try]:
     """Run the cases that the options select, see on_board/session.py. folder: of compile_library()."""
     one = str(options["only"] or "").count(" ") > 1
     parts = 1 if one else os.cpu_count() or 1
+    tries: list[list[Try]] = [[] for _ in range(parts)]
     with ThreadPoolExecutor(parts) as pool:
-        processes = [pool.submit(_run_part, folder, {**options, "part": part, "parts": parts}) for part in range(parts)]
-        return [one for process in processes for one in process.result()]
+        processes = [
+            pool.submit(_run_part, folder, {**options, "part": part, "parts": parts}, tries[part])
+            for part in range(parts)
+        ]
+        while wait(processes, _INTERVAL).not_done:
+            print(f"{sum(map(len, tries))} cases tried", flush=True)
+        for process in processes:
+            process.result()
+    return [one for part in tries for one in part]
 
 
 def measure_wear(folder: Path) -> dict[str, dict[str, int]]:
@@ -96,51 +105,36 @@ def measure_wear(folder: Path) -> dict[str, dict[str, int]]:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def _run_part(folder: Path, options: dict[str, object]) -> list[Try]:
-    tries: list[Try] = []
+def _run_part(folder: Path, options: dict[str, object], tries: list[Try]) -> None:
+    count = 0
     current = before = Try("the session without cuts")
     ended = "the process ended"
     process = subprocess.Popen(
         _command(folder, "session.py", options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment()
     )
     try:
-        for line in _lines(process):
+        for line in lines(process):
             mark, text = line[:2], line[2:]
             if mark == "> ":
                 current = Try(text)
                 tries.append(current)
             elif mark == "! ":
                 current.wrong.append(text)
+            elif mark == "# ":
+                count = int(text)
             elif mark == "= ":
                 ended = ""
             else:
                 current.log.append(text if mark == "| " else line)
     except TimeoutError:
-        ended = f"nothing happened for {_SILENCE} s"
+        ended = f"nothing happened for {SILENCE} s"
     finally:
         process.kill()
         process.wait()
     if ended:
-        current.wrong.append(ended)
+        current.wrong.append(f"{ended}; {count - len(tries)} of its cases were not tried")
         if current is before:
             tries.append(before)
-    return tries
-
-
-def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Yield the lines that a process prints. Raises TimeoutError if it prints nothing for too long."""
-    assert process.stdout is not None
-    descriptor = process.stdout.fileno()
-    rest = b""
-    while True:
-        if not select.select([descriptor], [], [], _SILENCE)[0]:
-            raise TimeoutError
-        data = os.read(descriptor, 65536)
-        if not data:
-            return
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            yield line.decode(errors="replace")
 
 
 def _command(folder: Path, program: str, options: dict[str, object]) -> list[str | Path]:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ujobs_lab import ON_BOARD, REPOSITORY
+from ujobs_lab.faults.output import SILENCE, lines
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.interpreter import find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
@@ -18,8 +20,8 @@ PROGRAMS = Path(__file__).with_name("on_board")
 """Programs that run on MicroPython."""
 
 _HEAP = "8m"  # includes broker, cloud and their records
-_BATCH = 100  # sessions per process: the loss if one hangs or crashes
-_TIMEOUT = 120  # seconds per batch
+_BATCH = 100  # sessions per process, unless one hangs or crashes
+_SHOWN = 10  # last lines of a program that crashed
 
 
 @dataclass(frozen=True)
@@ -42,21 +44,39 @@ def run(plan: Sequence[dict[str, Any]]) -> list[Outcome]:
 
 
 def _run_batch(plan: Sequence[dict[str, Any]]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    while len(outcomes) < len(plan):
+        # A session that hangs or crashes ends its process: the others run in another one.
+        outcomes += _run_process(plan[len(outcomes) :])
+    return outcomes
+
+
+def _run_process(plan: Sequence[dict[str, Any]]) -> list[Outcome]:
+    """Run sessions until one hangs or crashes, which is the last outcome."""
     folders = (umqtt.find()[0], REPOSITORY / "lib", ON_BOARD, DEVICE, PROGRAMS)
     program = PROGRAMS / "link_session.py"
     command = [find_micropython(), "-X", f"heapsize={_HEAP}", program, ":".join(map(str, folders))]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-    orders = "".join(json.dumps(faults) + "\n" for faults in plan)
-    try:
-        result = subprocess.run(
-            command, input=orders, capture_output=True, text=True, timeout=_TIMEOUT, env=environment
+    outcomes: list[Outcome] = []
+    printed: list[str] = []
+    with tempfile.TemporaryFile("w+") as orders:
+        orders.write("".join(json.dumps(faults) + "\n" for faults in plan))
+        orders.seek(0)
+        process = subprocess.Popen(
+            command, stdin=orders, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
         )
-        printed, end = result.stdout, result.stderr.strip() or f"exit code {result.returncode}"
-    except subprocess.TimeoutExpired as error:
-        printed, end = (error.stdout or b"").decode(errors="replace"), f"no answer within {_TIMEOUT} s"
-    answers = [json.loads(line[2:]) for line in printed.splitlines() if line.startswith("= ")]
-    outcomes = [Outcome(faults, **answer) for faults, answer in zip(plan, answers, strict=False)]
-    if len(answers) < len(plan):
-        # The first session without a result failed. The others of its batch did not run, which is a failure as well.
-        outcomes += [Outcome(faults, [f"MicroPython: {end}"]) for faults in plan[len(answers) :]]
+    with process:
+        try:
+            for line in lines(process):
+                if line.startswith("= "):
+                    outcomes.append(Outcome(plan[len(outcomes)], **json.loads(line[2:])))
+                else:
+                    printed.append(line)
+            end = f"exit code {process.wait()}"
+        except TimeoutError:
+            end = f"no answer within {SILENCE} s"
+        finally:
+            process.kill()
+    if len(outcomes) < len(plan):
+        outcomes.append(Outcome(plan[len(outcomes)], [f"MicroPython: {end}"], log=printed[-_SHOWN:]))
     return outcomes

@@ -2,9 +2,11 @@
 
 Arguments: folders to import from, separated by ":", and a JSON object: `rounds` of the session, `pairs` of cuts for
 each job type, `sample` (number of test cases, and of each check; null: all), `seed`, `part` and `parts` (this process
-runs every parts-th case), `only` (the name of a case, or its first words; null: all).
+runs every parts-th case), `only` (the name of a case, or its first words; null: all), `random_only` (whether to leave
+out the cases that are the same for every seed).
 
-Prints a line "> NAME" before each test case, "! ERROR" for each error and "| LOG" with it, and "= DONE" at the end.
+Prints a line "# COUNT" of its test cases, "> NAME" before each, "! ERROR" for each error and "| LOG" with it, and
+"= DONE" at the end.
 """
 
 import json
@@ -190,9 +192,12 @@ def choose_all(ordinary: list, hostiles: list, options: dict) -> list:
     # Seed immediately before the choices, because each boot of a board also seeds the generator.
     random.seed(options["seed"])
     first = ordinary[: len(job_kinds.SESSION)]
-    checks = [list(once(ordinary)), list(twice(first, options["pairs"])), list(late(first)), list(hostile(hostiles))]
-    checks.append(list(damaged(first)))
+    checks = [list(twice(first, options["pairs"])), list(late(first)), list(hostile(hostiles))]
     checks.append(list(cancelled(first)))
+    if options["random_only"]:
+        checks = [[one for one in tries if one[2]] for tries in checks]  # without a cut nothing is random
+    else:
+        checks += [list(once(ordinary)), list(damaged(first))]
     random.seed(options["seed"])
     chosen = []
     for tries in checks:
@@ -209,6 +214,7 @@ def main(options: dict) -> None:
         tries = [parse(options["only"], ordinary + hostiles)]
     else:
         tries = choose_all(ordinary, hostiles, options)
+    print("# %d" % len(tries))
     for text, baseline, cuts, damage, cancel in tries:
         print("> " + text)
         one = baseline.again(cuts, damage, _LATE if text.startswith("late") else 0, cancel)
