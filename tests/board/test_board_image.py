@@ -61,7 +61,7 @@ def test_a_missing_image_is_named(tmp_path: Path) -> None:
 def test_a_running_board_holds_its_image(tmp_path: Path, start_board: StartBoard) -> None:
     image = make_image(tmp_path, "print('up')\nwhile True:\n    pass\n")
     start_board(image).wait_for("up")
-    with pytest.raises(ImageError, match="in use by a running board"):
+    with pytest.raises(BlockingIOError, match="in use by a running board"):
         write_file(image, "main.py", b"")
     assert "/main.py" in read_files(image)
 

@@ -77,9 +77,9 @@ def deployed(board: MpremoteBoard, *arguments: str | Path) -> str:
     return output
 
 
-def refused(board: MpremoteBoard, *arguments: str | Path) -> str:
-    code, output = run("deploy", "--port", str(board.port), *arguments)
-    assert code == 1, output
+def refused(board: MpremoteBoard, *arguments: str | Path, code: int = 1) -> str:
+    ended, output = run("deploy", "--port", str(board.port), *arguments)
+    assert ended == code, output
     assert len(output.strip().splitlines()) == 1, output
     return output
 
@@ -352,10 +352,10 @@ def test_no_umqtt(start: Start) -> None:
 
 def test_an_invalid_application(start: Start, bare: dict[str, bytes], tmp_path: Path) -> None:
     board = start(bare)
-    assert "it needs an app.py" in refused(board, "--app", tmp_path)
+    assert "it needs an app.py" in refused(board, "--app", tmp_path, code=2)
     (tmp_path / "app.py").write_text("def (:\n")
     code, said = run("deploy", "--port", str(board.port), "--app", tmp_path / "app.py")
-    assert code == 1
+    assert code == 2
     assert said.endswith("app.py does not compile: line 1: SyntaxError: invalid syntax\n")
 
 

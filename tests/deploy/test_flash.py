@@ -59,7 +59,7 @@ def test_files_that_are_no_first_installation(tmp_path: Path) -> None:
     assert "is not an image for an ESP32" in run(other)[1]
     assert "has no partition table" in run(image(tmp_path / "update.bin", 0, 0x1000, partitions=False))[1]
     assert "unknown chip, number 99" in run(image(tmp_path / "strange.bin", 99, 0))[1]
-    assert run(other)[0] == 1
+    assert run(other)[0] == 2
 
 
 def test_no_board(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_bare_board_becomes_a_thing_and_a_second_board_replaces_it(
 def test_nothing_is_created_without_a_board(serve: clouds.Cloud, tmp_path: Path) -> None:
     before = things(serve)
     code, said = provision("kiln-2", "--app", tmp_path, "--out", tmp_path / "out", "--endpoint-url", serve.endpoint_url)
-    assert code == 1
+    assert code == 2
     assert f"no application in {tmp_path}" in said
     code, said = provision(
         "kiln-2", "--port", tmp_path / "nowhere", "--out", tmp_path / "out", "--endpoint-url", serve.endpoint_url

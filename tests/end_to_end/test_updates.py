@@ -387,7 +387,7 @@ def test_errors_in_publishing_are_reported_in_one_line(field: Field, tmp_path: P
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole" / "app.py").write_text("def setup(agent):\n    pass\n")
     made = publish(field, "publish-app", tmp_path / "whole", "wrong", "--key", tmp_path / "text")
-    assert (made.returncode, "is not a private key in PEM" in made.stderr) == (1, True)
+    assert (made.returncode, "is not a private key in PEM" in made.stderr) == (2, True)
     for command, path, message in (
         ("publish-app", tmp_path / "empty", "it needs an app.py"),
         ("publish-app", tmp_path / "missing", "missing"),
@@ -395,6 +395,6 @@ def test_errors_in_publishing_are_reported_in_one_line(field: Field, tmp_path: P
         ("publish-firmware", tmp_path / "missing", "No such file"),
     ):
         made = publish(field, command, path, "wrong")
-        assert made.returncode == 1
+        assert made.returncode == 2
         assert message in made.stderr
         assert "Traceback" not in made.stderr

@@ -71,7 +71,7 @@ def test_an_acknowledged_update_survives_a_kill_at_any_moment(tmp_path: Path) ->
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     store = Store(tmp_path / "jobs.db")
-    with pytest.raises(StoreError, match=r"jobs\.db: is in use by another ujobs serve"):
+    with pytest.raises(BlockingIOError, match=r"jobs\.db is in use by another ujobs serve"):
         Store(tmp_path / "jobs.db")
     store.close()
     Store(tmp_path / "jobs.db").close()

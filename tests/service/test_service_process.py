@@ -110,7 +110,7 @@ def test_other_reasons_not_to_start(tmp_path: Path) -> None:
         assert ended.stderr.startswith(f"ujobs serve: {data / 'jobs.sqlite'}")
     (data / "pki" / "ca.pem").write_text("damaged")
     ended = run("--data", data)
-    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
     assert "ca.pem" in ended.stderr
     assert "damaged" in ended.stderr
     assert run("--log-level", "loud").returncode == 2

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ujobs_tools.aws import cloud, fleet
-from ujobs_tools.aws.cloud import CloudError
+from ujobs_tools.aws.cloud import WrongInput
 from ujobs_tools.keys import credentials
 
 MAX_BODY = 10240
@@ -45,7 +45,7 @@ def create_claim(
     if body is not None and len(body) > MAX_BODY:
         raise ValueError(f"templateBody has {len(body)} characters; the limit is {MAX_BODY}")
     if role_arn is None and endpoint_url is None:
-        raise CloudError("on AWS, --role-arn must name an IAM role that has the policy AWSIoTThingsRegistration")
+        raise WrongInput("on AWS, --role-arn must name an IAM role that has the policy AWSIoTThingsRegistration")
     credentials.check_folder(out)
     authority = fleet.authority_certificate(ca, endpoint_url)
     iot = cloud.client("iot", endpoint_url, region, profile)

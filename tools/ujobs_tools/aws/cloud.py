@@ -24,9 +24,12 @@ from botocore.exceptions import (
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
     NoRegionError,
 )
+
+from ujobs_tools.aws import refusals
 
 LOCAL_REGION = "us-east-1"
 LOCAL_KEY = "test"  # access key and secret; of MiniStack's root user, if it checks them
@@ -37,6 +40,10 @@ _models = cache(botocore.loaders.create_loader)  # shared, because loading model
 
 class CloudError(Exception):
     """A call to the cloud failed; the message says in one line which call and why."""
+
+
+class WrongInput(CloudError, ValueError):
+    """A call cannot succeed with these parameters or this configuration; the message says what to change."""
 
 
 def client(
@@ -59,18 +66,23 @@ def client(
             if profile is None:
                 local = {"aws_access_key_id": LOCAL_KEY, "aws_secret_access_key": LOCAL_KEY}
                 local["region_name"] = session.region_name or LOCAL_REGION
-        return session.client(service, endpoint_url=endpoint_url, config=Config(**options), **local)
+        try:
+            made = session.client(service, endpoint_url=endpoint_url, config=Config(**options), **local)
+        except ValueError as error:
+            raise WrongInput(str(error)) from error
+        refusals.remember_calls(made)
+        return made
 
 
 def is_local(url: str) -> bool:
-    """Return whether a URL points at this machine. Raises CloudError if it is not a URL."""
+    """Return whether a URL points at this machine. Raises WrongInput if it is not a URL."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise CloudError(f"endpoint URL {url!r}: {error}") from error
+        raise WrongInput(f"endpoint URL {url!r}: {error}") from error
     if parts.scheme not in ("http", "https") or not host:
-        raise CloudError(f"endpoint URL {url!r} must be http://HOST:PORT or https://HOST:PORT")
+        raise WrongInput(f"endpoint URL {url!r} must be http://HOST:PORT or https://HOST:PORT")
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -93,7 +105,7 @@ def authority_of(endpoint_url: str) -> bytes:
 
     endpoint_url: their HTTP endpoint. Raises CloudError if there is no certificate at either one's path.
     """
-    is_local(endpoint_url)  # raises CloudError if it is not a URL
+    is_local(endpoint_url)  # raises WrongInput if it is not a URL
     for path in _CA_PATHS:
         try:
             content = get(endpoint_url.rstrip("/") + path)
@@ -108,7 +120,7 @@ def authority_of(endpoint_url: str) -> bytes:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Convert the errors that boto3 raises in the body to CloudError."""
+    """Convert the errors that boto3 raises in the body to CloudError; to WrongInput if a repetition would fail, too."""
     try:
         yield
     except (EndpointConnectionError, ConnectTimeoutError) as error:
@@ -116,18 +128,18 @@ def one_line_errors() -> Iterator[None]:
     except ConnectionClosedError as error:
         raise CloudError(_no_http(str(error.kwargs["endpoint_url"]))) from error
     except NoCredentialsError as error:
-        raise CloudError("no AWS credentials: configure them for boto3, or give a --profile that has them") from error
+        raise WrongInput("no AWS credentials: configure them for boto3, or give a --profile that has them") from error
     except NoRegionError as error:
-        raise CloudError(
+        raise WrongInput(
             "no AWS region: for AWS give --region or set AWS_DEFAULT_REGION; for ujobs serve give --endpoint-url or "
             "set AWS_ENDPOINT_URL"
         ) from error
     except ClientError as error:
-        refusal = error.response.get("Error", {})
-        said = f"{refusal.get('Code', 'error')}: {refusal.get('Message', '')}".rstrip(": ")
-        raise CloudError(f"{error.operation_name} refused: {said}") from error
-    except (BotoCoreError, ValueError) as error:
-        raise CloudError(" ".join(str(error).split())) from error
+        kind = WrongInput if refusals.is_invalid(error) else CloudError
+        raise kind(refusals.in_words(error)) from error
+    except BotoCoreError as error:
+        kind = CloudError if isinstance(error, HTTPClientError) else WrongInput
+        raise kind(" ".join(str(error).split())) from error
 
 
 def _why_no_answer(url: str, reason: object) -> str:

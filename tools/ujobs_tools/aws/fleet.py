@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ujobs_tools.aws import cloud
-from ujobs_tools.aws.cloud import CloudError
+from ujobs_tools.aws.cloud import CloudError, WrongInput
 from ujobs_tools.aws.policy import device_policy, policy_name, topics_policy
 from ujobs_tools.keys import credentials
 
@@ -102,11 +102,11 @@ def authority_certificate(ca: Path | None, endpoint_url: str | None) -> bytes:
     elif endpoint_url is not None:
         content, source = cloud.authority_of(endpoint_url), endpoint_url
     else:
-        raise CloudError(f"on AWS, give a file with Amazon Root CA 1 as --ca FILE; download it from {_CA_DOCUMENTED}")
+        raise WrongInput(f"on AWS, give a file with Amazon Root CA 1 as --ca FILE; download it from {_CA_DOCUMENTED}")
     try:
         credentials.one_certificate(content)
     except ValueError as error:
-        raise CloudError(f"CA from {source}: {error}") from error
+        raise WrongInput(f"CA from {source}: {error}") from error
     return content
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ujobs_tools.aws import cloud, fleet
-from ujobs_tools.aws.cloud import CloudError
 from ujobs_tools.aws.policy import PREFIX
 
 
@@ -40,10 +39,7 @@ def show_thing(iot: Any, name: str) -> Registered:
     fails."""
     fleet.check_thing_name(name)
     with cloud.one_line_errors():
-        try:
-            thing = iot.describe_thing(thingName=name)
-        except iot.exceptions.ResourceNotFoundException:
-            raise CloudError(f"thing {name} does not exist") from None
+        thing = iot.describe_thing(thingName=name)
         arns = _all(iot, "list_thing_principals", "principals", thingName=name)
         groups = _all(iot, "list_thing_groups_for_thing", "thingGroups", thingName=name)
         return Registered(

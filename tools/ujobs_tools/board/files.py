@@ -94,6 +94,8 @@ def application_files(app: Path) -> dict[str, Path]:
     """
     if app.is_file():
         return {"app.py": app}
+    if not app.exists():
+        raise FileNotFoundError(f"{app}: No such file or folder")
     if not any((app / name).is_file() for name in ("app.py", "app.mpy")):
         raise FileNotFoundError(f"no application in {app}: it needs an app.py with a function setup(agent)")
     return {path.relative_to(app).as_posix(): path for path in sorted(_belonging(app))}

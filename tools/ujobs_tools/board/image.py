@@ -22,7 +22,7 @@ BLOCK_SIZE = 4096
 DEFAULT_BLOCKS = 512  # 2 MB, as on a 4 MB ESP32 module
 
 
-class ImageError(Exception):
+class ImageError(ValueError):
     """An image cannot be created, read or locked; the message names it."""
 
 
@@ -105,7 +105,7 @@ def _image_errors(path: Path) -> Iterator[None]:
 def lock(descriptor: int, path: Path, timeout: float = 2.0) -> None:
     """Lock an open image for one board or writer; processes that inherit the descriptor keep the lock.
 
-    timeout: seconds to wait, for a board that is being killed. Raises ImageError when they are over.
+    timeout: seconds to wait, for a board that is being killed. Raises BlockingIOError when they are over.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -113,7 +113,7 @@ def lock(descriptor: int, path: Path, timeout: float = 2.0) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise ImageError(f"{path} is in use by a running board") from None
+                raise BlockingIOError(f"{path} is in use by a running board") from None
             time.sleep(0.02)
         else:
             return

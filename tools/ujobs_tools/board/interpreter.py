@@ -16,7 +16,11 @@ _PATIENCE = 10  # seconds for MicroPython to start
 
 
 class InterpreterError(Exception):
-    """MicroPython or its compiler is missing, or a module does not compile; the message says which."""
+    """MicroPython is missing or too old, or a module does not compile; the message says which."""
+
+
+class DoesNotCompile(InterpreterError, ValueError):
+    """A module does not compile; the message has the compiler's."""
 
 
 def find_micropython() -> Path:
@@ -57,7 +61,7 @@ def compile_module(source: bytes, name: str, optimise: int, processor: str = "")
     """Compile one module to .mpy bytes.
 
     source: Python text. name: file name in tracebacks. optimise: 0 to 3, mpy-cross's -O; from 1 on `assert` is
-    removed, at 3 also line numbers. processor: mpy-cross's -march, needed only for native code. Raises InterpreterError
+    removed, at 3 also line numbers. processor: mpy-cross's -march, needed only for native code. Raises DoesNotCompile
     with the compiler's message.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +73,7 @@ def compile_module(source: bytes, name: str, optimise: int, processor: str = "")
             command.append(f"-march={processor}")
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode != 0:
-            raise InterpreterError(f"{name} does not compile: {_complaint(result.stderr or result.stdout)}")
+            raise DoesNotCompile(f"{name} does not compile: {_complaint(result.stderr or result.stdout)}")
         return python_file.with_suffix(".mpy").read_bytes()
 
 

@@ -12,11 +12,10 @@ from ujobs_tools.board import umqtt
 from ujobs_tools.board.files import make_bare_files, make_board_files
 from ujobs_tools.board.interpreter import InterpreterError
 from ujobs_tools.board.settings import UsageError, change_settings, make_settings, parse_settings
-from ujobs_tools.commands.errors import in_words
+from ujobs_tools.commands.errors import FAILED, one_line
 from ujobs_tools.commands.options import Settings
 
 _DEFAULT_HEAP = 160  # KB
-_NOT_DONE, _USAGE = 1, 2
 
 def board(
     image: Annotated[Path, typer.Argument(help="File with the flash image; created on the first start.")],
@@ -79,15 +78,15 @@ def board(
     SIGQUIT (Ctrl-\\) pulls the reset line; SIGKILL cuts the power.
 
     Exit codes: 0 stopped, or main.py ended; 1 main.py did not start its work, or boot.py or main.py ended with an
-    exception; 2 bad options or image; 3 the MicroPython process died.
+    exception; 2 wrong arguments, file or setting; 3 the MicroPython process died.
     """
     if sys.platform != "linux":
         typer.echo("ujobs board: the virtual board needs Linux; all other commands work here", err=True)
-        raise typer.Exit(_NOT_DONE)
-    from ujobs_tools.board.image import ImageError, build_image
+        raise typer.Exit(FAILED)
+    from ujobs_tools.board.image import build_image
     from ujobs_tools.board.supervisor import NTP_ANSWERS, Board, BoardOptions
 
-    try:
+    with one_line("board", InterpreterError):
         if ntp not in NTP_ANSWERS:
             raise UsageError(f"--ntp {ntp}: choose one of {', '.join(NTP_ANSWERS)}")
         options = BoardOptions(
@@ -115,9 +114,6 @@ def board(
             certificates = "" if thing_dir else "; it has no certificates: --thing-dir was not given"
             typer.echo(f"board: {image} built with {umqtt.find()[1]}{certificates}")
         code = Board(image, options).run()
-    except (ValueError, ImageError, InterpreterError, OSError) as error:
-        typer.echo(f"ujobs board: {in_words(error)}", err=True)
-        code = _NOT_DONE if isinstance(error, InterpreterError) else _USAGE
     raise typer.Exit(code)
 
 

@@ -34,7 +34,7 @@ def create(
 ) -> None:
     """Create a provisioning template and a certificate that can do nothing but use it.
 
-    Exit codes: 0 created; 1 not created, and nothing is left behind; 2 bad arguments.
+    Exit codes: 0 created; 1 not created, and nothing is left behind; 2 wrong arguments, file or setting.
     """
     from ujobs_tools.aws import claims, cloud
 

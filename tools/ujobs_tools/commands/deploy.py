@@ -38,7 +38,7 @@ def deploy(port: Port = None, app: App = None, dry_run: DryRun = False) -> None:
     Only changed files are sent. The board's program is stopped first. If you unplug the board half-way, it starts with
     its old files.
 
-    Exit codes: 0 done; 1 not done.
+    Exit codes: 0 done; 1 not done; 2 wrong arguments, file or setting.
     """
     with board_work("deploy"):
         remote = connect(port)
@@ -72,7 +72,7 @@ def provision(
 
     Ends when the board reports that it has connected. If the folder already holds the thing's key, that key is used.
 
-    Exit codes: 0 the board has connected; 1 it has not; 2 bad arguments.
+    Exit codes: 0 the board has connected; 1 it has not; 2 wrong arguments, file or setting.
     """
     from ujobs_tools.board.files import application_files
     from ujobs_tools.deploy import ports

@@ -1,5 +1,10 @@
-"""Errors of commands: one line that names the cause, and an exit code; no traceback."""
+"""How commands fail: one line that names the cause, and an exit code; no traceback.
 
+1: the command was tried, and failed: a service or board refused or did not answer, a port is in use, a job failed.
+2: the command line is wrong, or a file or setting that it names: the same command will fail again.
+"""
+
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +14,13 @@ import typer
 
 from ujobs_tools.host.terminal import plain
 
+FAILED, WRONG = 1, 2
+_WRONG_FILE = FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError
+
 
 @contextmanager
 def one_line(command: str, *failures: type[Exception]) -> Iterator[None]:
-    """End the command with the error's message: exit code 2 for ValueError (bad arguments), otherwise 1.
+    """End the command with the error's message and exit code.
 
     command: as the user typed it, without `ujobs`. failures: exceptions to report besides OSError and ValueError.
     """
@@ -20,7 +28,13 @@ def one_line(command: str, *failures: type[Exception]) -> Iterator[None]:
         yield
     except (OSError, ValueError, *failures) as error:
         typer.echo(f"ujobs {command}: {plain(in_words(error))}", err=True)
-        raise typer.Exit(2 if isinstance(error, ValueError) else 1) from error
+        raise typer.Exit(exit_code(error)) from error
+
+
+def exit_code(error: Exception) -> int:
+    """Return WRONG for a ValueError and for a file with a wrong name, type or permission, otherwise FAILED."""
+    long_name = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
+    return WRONG if isinstance(error, (ValueError, *_WRONG_FILE)) or long_name else FAILED
 
 
 def in_words(error: Exception) -> str:

@@ -18,7 +18,7 @@ def flash(
 ) -> None:
     """Flash MicroPython to an ESP32 with esptool. Everything on the chip is erased.
 
-    Exit codes: 0 done; 1 not done.
+    Exit codes: 0 done; 1 not done; 2 wrong arguments, file or setting.
     """
     from ujobs_tools.deploy import flash, ports
 
@@ -50,7 +50,7 @@ def wipe(
 ) -> None:
     """Remove every file from a board, including its key and settings. MicroPython stays.
 
-    Exit codes: 0 done; 1 not done.
+    Exit codes: 0 done; 1 not done; 2 wrong arguments, file or setting.
     """
     with board_work("wipe"):
         remote = connect(port)

@@ -1,6 +1,7 @@
 """`ujobs job`: creates and follows jobs with `ujobs_tools.aws.jobs`."""
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,16 @@ _POLL = 1.0  # seconds between polls; AWS accepts ten control-plane calls a seco
 
 app = typer.Typer(no_args_is_help=True, help="Jobs: create, watch, list, describe, cancel, delete.")
 
-JobId = Annotated[str, typer.Argument(help="Job id: 1 to 64 characters of a-z A-Z 0-9 _ -")]
+_JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+def _job_id(given: str) -> str:
+    if not _JOB_ID.fullmatch(given):
+        raise typer.BadParameter(f"{given!r} must be 1 to 64 characters of a-z A-Z 0-9 _ -")
+    return given
+
+
+JobId = Annotated[str, typer.Argument(help="Job id: 1 to 64 characters of a-z A-Z 0-9 _ -", callback=_job_id)]
 
 
 @app.command()
@@ -44,7 +54,7 @@ def create(
 ) -> None:
     """Create a job for things and thing groups. Default: the thing in ujobs.toml.
 
-    Exit codes: 0 created; 1 not created; 2 bad arguments.
+    Exit codes: 0 created; 1 not created; 2 wrong arguments, file or setting.
     """
     from ujobs_tools.aws import jobs, stages
     from ujobs_tools.project import ujobs_toml
@@ -72,7 +82,7 @@ def watch(
     """Show a job until all its executions have ended: rate, next window, end, number of executions in each state, and
     the executions that are in progress or failed.
 
-    Exit codes: 0 all succeeded; 1 not all, or an error; 2 bad arguments.
+    Exit codes: 0 all succeeded; 1 not all, or an error; 2 wrong arguments, file or setting.
     """
     from rich.console import Console
     from rich.live import Live

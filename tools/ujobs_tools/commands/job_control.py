@@ -20,7 +20,7 @@ def list_jobs(
 ) -> None:
     """List jobs, one per line: id, status, and time when it was created or queued.
 
-    Exit codes: 0 listed; 1 not listed; 2 bad arguments.
+    Exit codes: 0 listed; 1 not listed; 2 wrong arguments, file or setting.
     """
     chosen = {"status": status.upper()} if status else {}
     with iot("list", endpoint_url, region, profile) as client:
@@ -42,7 +42,7 @@ def describe(
 ) -> None:
     """Show a job, its document and its executions; with --thing one execution with version and status details.
 
-    Exit codes: 0 shown; 1 not shown; 2 bad arguments.
+    Exit codes: 0 shown; 1 not shown; 2 wrong arguments, file or setting.
     """
     from rich.console import Console
 
@@ -75,7 +75,7 @@ def cancel(
 ) -> None:
     """Cancel a job's queued executions; with --force also those in progress, even if the job is already cancelled.
 
-    Exit codes: 0 cancelled; 1 not cancelled; 2 bad arguments.
+    Exit codes: 0 cancelled; 1 not cancelled; 2 wrong arguments, file or setting.
     """
     with iot("cancel", endpoint_url, region, profile) as client:
         if only is not None:
@@ -105,7 +105,7 @@ def delete(
 ) -> None:
     """Delete a job with all its executions and their history.
 
-    Exit codes: 0 deleted; 1 not deleted; 2 bad arguments.
+    Exit codes: 0 deleted; 1 not deleted; 2 wrong arguments, file or setting.
     """
     with iot("delete", endpoint_url, region, profile) as client:
         client.delete_job(jobId=job_id, force=force)

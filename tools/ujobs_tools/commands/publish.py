@@ -51,7 +51,7 @@ def publish_app(
 
     Hidden files, tests and files named by .ujobsignore are left out.
 
-    Exit codes: 0 done; 1 not done; 2 bad arguments.
+    Exit codes: 0 done; 1 not done; 2 wrong arguments, file or setting.
     """
     from ujobs_tools.aws import publishing
     from ujobs_tools.board.files import application_files
@@ -84,7 +84,7 @@ def publish_firmware(
 ) -> None:
     """Update the firmware on boards: upload the image and create a stream and a job.
 
-    Exit codes: 0 done; 1 not done; 2 bad arguments.
+    Exit codes: 0 done; 1 not done; 2 wrong arguments, file or setting.
     """
     from ujobs_tools.aws import publishing
 

@@ -76,7 +76,7 @@ def qualify(
     Afterwards everything created in the cloud is removed, also after Ctrl-C, and the board is empty. Without
     --endpoint-url the tests use AWS: the costs are shown first, and you are asked to confirm.
 
-    Exit codes: 0 all cases passed, none failed; 1 not all; 2 bad arguments; 130 interrupted.
+    Exit codes: 0 all cases passed, none failed; 1 not all; 2 wrong arguments, file or setting; 130 interrupted.
     """
     from ujobs_tools.host.processes import NotReady
     from ujobs_tools.qualify import programme

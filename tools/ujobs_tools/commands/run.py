@@ -13,18 +13,20 @@ def run() -> None:
 
     When the application or the settings change, the board receives them and boots again; other files on its flash stay.
     The service listens at `endpoint_url` of ujobs.toml if that is on this machine.
+
+    Exit codes: 0 stopped; 1 not started, or the board stopped; 2 wrong arguments, file or setting.
     """
-    with one_line("run"):
+    from ujobs_tools.aws.cloud import CloudError
+    from ujobs_tools.board.interpreter import InterpreterError
+    from ujobs_tools.demo.live import LiveProject, NotStarted
+    from ujobs_tools.host.processes import ended_by_signals
+
+    with one_line("run", NotStarted, CloudError, InterpreterError):
         found = ujobs_toml.find(Path.cwd())
         if found is None:
             raise ujobs_toml.ProjectError("no ujobs.toml in this folder or above: `ujobs new NAME` creates a project")
-        from ujobs_tools.demo.live import LiveProject, NotStarted
-        from ujobs_tools.host.processes import ended_by_signals
-
         try:
             with ended_by_signals(), LiveProject(found, typer.echo) as live:
                 live.follow()
         except KeyboardInterrupt:
             typer.echo("stopped")
-        except NotStarted as error:
-            raise ValueError(str(error)) from error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ujobs_tools.commands.errors import in_words
+from ujobs_tools.commands.errors import one_line
 from ujobs_tools.host.files import write_whole
 from ujobs_tools.host.terminal import PlainFormatter
 
@@ -77,7 +77,7 @@ def serve(
 ) -> None:
     """Run a local AWS IoT Jobs service until Ctrl-C or SIGTERM.
 
-    Exit codes: 0 stopped; 1 not started, or ended with an error; 2 bad arguments.
+    Exit codes: 0 stopped; 1 not started, or ended with an error; 2 wrong arguments, file or setting.
     """
     level = logging.getLevelNamesMapping().get(log_level.upper())
     if level is None:
@@ -92,7 +92,6 @@ def serve(
     handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(handlers=[handler])
     logging.getLogger("ujobs_tools").setLevel(level)
-    from ujobs_tools.service.database import StoreError
     from ujobs_tools.service.page.routes import Options
     from ujobs_tools.service.server import Address, CannotListen, Service
 
@@ -103,25 +102,21 @@ def serve(
         for given, default in zip((http_port, mqtts_port), defaults, strict=True)
     )
     address = Address(host, http_port, mqtts_port, mqtt_port)
-    try:
-        with contextlib.ExitStack() as at_end:
+    with one_line("serve", CannotListen), contextlib.ExitStack() as at_end:
+        if ready_file is not None:
+            # A killed service may have left this file behind: remove it, so that nobody uses its old ports.
+            ready_file.unlink(missing_ok=True)
+        folder = data or Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="ujobs-")))
+
+        def started(found: dict[str, Any]) -> None:
             if ready_file is not None:
-                # A killed service may have left this file behind: remove it, so that nobody uses its old ports.
-                ready_file.unlink(missing_ok=True)
-            folder = data or Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="ujobs-")))
+                at_end.callback(ready_file.unlink, missing_ok=True)
+                write_whole(ready_file, json.dumps(found).encode() + b"\n")
+            _announce(found, names, clock_speed, page.read_only)
 
-            def started(found: dict[str, Any]) -> None:
-                if ready_file is not None:
-                    at_end.callback(ready_file.unlink, missing_ok=True)
-                    write_whole(ready_file, json.dumps(found).encode() + b"\n")
-                _announce(found, names, clock_speed, page.read_only)
-
-            # Anyone on another machine can view the page; actions need the password.
-            page = Options(page_password, read_only=page_password is None and not _is_this_machine(host))
-            asyncio.run(_run(Service(folder, clock_speed, names, s3_url, page, faults), address, started))
-    except (CannotListen, StoreError, OSError, ValueError) as error:
-        typer.echo(f"ujobs serve: {in_words(error)}", err=True)
-        raise typer.Exit(1) from None
+        # Anyone on another machine can view the page; actions need the password.
+        page = Options(page_password, read_only=page_password is None and not _is_this_machine(host))
+        asyncio.run(_run(Service(folder, clock_speed, names, s3_url, page, faults), address, started))
 
 
 def _check_url(url: str) -> None:

@@ -27,7 +27,7 @@ def sign(
     """Sign files and job documents for boards that have a signing_key; create the key.
 
     Prints a line of JSON for each file, with the entries for a job document: path, size, sha256, signature and, for
-    PSS, scheme. Exit codes: 0 done; 1 not done; 2 bad arguments.
+    PSS, scheme. Exit codes: 0 done; 1 not done; 2 wrong arguments, file or setting.
     """
     from ujobs_tools.keys import signing
 

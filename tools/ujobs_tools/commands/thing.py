@@ -28,7 +28,7 @@ def create(
 ) -> None:
     """Create a thing with a key, a certificate and a policy that allows only its own Jobs topics.
 
-    Exit codes: 0 created; 1 not created, and nothing is left behind; 2 bad arguments.
+    Exit codes: 0 created; 1 not created, and nothing is left behind; 2 wrong arguments, file or setting.
     """
     from ujobs_tools.aws import cloud, fleet
 
@@ -61,7 +61,7 @@ def show(
 ) -> None:
     """Show a thing: its attributes, groups, certificates and their policies.
 
-    Exit codes: 0 shown; 1 no such thing, or the service did not answer; 2 bad arguments.
+    Exit codes: 0 shown; 1 no such thing, or the service did not answer; 2 wrong arguments, file or setting.
     """
     from ujobs_tools.aws import cloud, removal
 
@@ -88,7 +88,7 @@ def delete(
     """Delete a thing, its certificates, and its `ujobs` policies unless something else uses them.
 
     The board can no longer connect. The key and certificate files in your folder stay. Exit codes: 0 deleted; 1 not
-    or only partly deleted (run it again); 2 bad arguments.
+    or only partly deleted (run it again); 2 wrong arguments, file or setting.
     """
     from ujobs_tools.aws import cloud, removal
 

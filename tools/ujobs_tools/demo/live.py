@@ -17,7 +17,7 @@ from ujobs_tools.board.image import build_image, read_files
 from ujobs_tools.board.settings import make_settings
 from ujobs_tools.host.processes import kill_group, running
 from ujobs_tools.host.terminal import plain
-from ujobs_tools.project.ujobs_toml import Project
+from ujobs_tools.project.ujobs_toml import Project, ProjectError
 from ujobs_tools.service.in_thread import LocalService
 from ujobs_tools.service.page.presence import VirtualBoard
 from ujobs_tools.service.server import Address, CannotListen
@@ -34,7 +34,7 @@ class LiveProject:
 
     def __init__(self, project: Project, say: Callable[[str], None]) -> None:
         if project.app is None:
-            raise NotStarted(f"{project.folder / 'ujobs.toml'} names no app")
+            raise ProjectError(f"{project.folder / 'ujobs.toml'} names no app: add app = \"app\"")
         self._project = project
         self._app = project.app
         self._say = say

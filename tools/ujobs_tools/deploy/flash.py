@@ -4,8 +4,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .ports import BoardError
-
 _MAGIC = 0xE9
 _CHIP_AT = 12  # of an image, 16 bits (ESP-IDF, "Firmware image format", extended file header)
 _HEADER = 24  # bytes
@@ -31,17 +29,17 @@ class Image:
 def examine(firmware: Path) -> Image:
     """Read the header of a file with MicroPython for the ESP32.
 
-    Raises BoardError if it is not such a file, OSError. An image for updates is refused, too: it has no boot loader,
+    Raises ValueError if it is not such a file, OSError. An image for updates is refused, too: it has no boot loader,
     but names a known chip, so esptool would write it.
     """
     content = firmware.read_bytes()
     if len(content) < _HEADER or content[0] != _MAGIC:
-        raise BoardError(f"{firmware} is not an image for an ESP32: download MicroPython's image for your board")
+        raise ValueError(f"{firmware} is not an image for an ESP32: download MicroPython's image for your board")
     number = int.from_bytes(content[_CHIP_AT : _CHIP_AT + 2], "little")
     if number not in _CHIPS:
-        raise BoardError(f"{firmware} is for an unknown chip, number {number}")
+        raise ValueError(f"{firmware} is for an unknown chip, number {number}")
     if content[_PARTITIONS - _CHIPS[number][1] :][:2] != _PARTITION_MAGIC:
-        raise BoardError(f"{firmware} has no partition table: it is an update for boards that have MicroPython")
+        raise ValueError(f"{firmware} has no partition table: it is an update for boards that have MicroPython")
     return Image(*_CHIPS[number], len(content))
 
 

@@ -22,14 +22,16 @@ class BoardError(Exception):
 def choose(port: str | None) -> str:
     """Return the given port, or the only port with a USB device.
 
-    port: a device, or a pyserial URL such as socket://HOST:PORT. Raises BoardError if there is no such port, or several
-    boards are connected.
+    port: a device, or a pyserial URL such as socket://HOST:PORT. Raises BoardError if there is no such port,
+    ValueError if several boards are connected and the port is None.
     """
     found = _boards()
     if port is None:
         if len(found) == 1:
             return found[0]
-        raise BoardError(f"which port? boards are at {', '.join(found)}" if found else "no board is plugged in")
+        if found:
+            raise ValueError(f"several boards are plugged in: choose one with --port: {', '.join(found)}")
+        raise BoardError("no board is plugged in")
     if "://" not in port and not os.path.exists(port):
         raise BoardError(
             f"no board at {port}: " + (f"boards are at {', '.join(found)}" if found else "none is plugged in")

@@ -116,15 +116,15 @@ def _storable(value: Any) -> Any:
     return encode(value) if isinstance(value, (dict, list)) else value
 
 
-class StoreError(Exception):
+class StoreError(ValueError):
     """The database file cannot be used; the text gives the reason."""
 
 
 class Database:
     """A database file, created if missing and readable by its owner only. path: a file, or ":memory:".
 
-    Raises OSError if the file cannot be created, StoreError if it is not a database, is in use by another process, or
-    has another schema version.
+    Raises OSError if the file cannot be created, BlockingIOError if another process uses it, StoreError if it is not a
+    database or has another schema version.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -136,9 +136,9 @@ class Database:
             self._open()
         except (sqlite3.Error, StoreError) as error:
             self._connection.close()
-            locked = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
-            reason = "is in use by another ujobs serve" if locked else error
-            raise StoreError(f"{path}: {reason}") from error
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                raise BlockingIOError(f"{path} is in use by another ujobs serve") from error
+            raise StoreError(f"{path}: {error}") from error
 
     def _open(self) -> None:
         # The exclusive lock prevents a second service from using the same file.
