@@ -1,5 +1,5 @@
-"""One rule for every command's exit code: 1 for what was tried and failed, 2 for what is wrong in the command line, or in
-a file or setting that it names. And one form of message: one line, with the cause in plain words first."""
+"""One rule for the exit code of every command: 1 for what was tried and failed, 2 for a wrong command line, file or
+setting. And one form of message: one line that begins with the cause in plain words."""
 
 import socket
 from collections.abc import Iterator
@@ -61,7 +61,8 @@ def ends(code: int, said: str, *arguments: str | Path) -> None:
         (WRONG, "--rate 'fast' must be", ("job", "create", "j", "--thing", "known", *DOCUMENT, "--rate", "fast")),
         (WRONG, "does not accept this CreateJob request (InvalidRequestException: ",
          ("job", "create", "j", "--thing", "known", *DOCUMENT, "--rate", "100000")),
-        (FAILED, 'job create: thing "nope" does not exist at http://', ("job", "create", "j", "--thing", "nope", *DOCUMENT)),
+        (FAILED, 'job create: thing "nope" does not exist at http://',
+         ("job", "create", "j", "--thing", "nope", *DOCUMENT)),
         (FAILED, "create it with `ujobs thing create nope --out FOLDER` (ResourceNotFoundException: ",
          ("job", "create", "j", "--thing", "nope", *DOCUMENT)),
         (FAILED, 'thing group "nope" does not exist', ("job", "create", "j", "--group", "nope", *DOCUMENT)),
