@@ -15,7 +15,8 @@ SAMPLE = 120
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("library")
+    # A long path, as temporary folders can have: MicroPython dies of arguments over 255 bytes.
+    folder = tmp_path_factory.mktemp("library" * 20)
     power.compile_library(folder)
     return folder
 

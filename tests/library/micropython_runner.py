@@ -1,6 +1,6 @@
 """Runs the functions of one device test file on MicroPython; test_on_micropython.py starts it and reads its output.
 
-Arguments: the folders to import from (separated by ':'), the module's name, and the functions to call. Prints
+Arguments: the module's name, and the functions to call. Prints
 `run NAME` before each function, and `ok NAME` or `FAIL NAME` with the traceback after it. Runs on MicroPython only.
 """
 
@@ -8,10 +8,8 @@ import gc
 import sys
 
 
-def main(folders: str, module: str, names: list) -> None:
+def main(module: str, names: list) -> None:
     """Import `module` and call its functions `names`."""
-    sys.path[:] = folders.split(":")
-    sys.path.append(".frozen")
     try:
         tests = __import__(module)
     except Exception as error:
@@ -31,4 +29,4 @@ def main(folders: str, module: str, names: list) -> None:
             print("ok " + name)
 
 
-main(sys.argv[1], sys.argv[2], sys.argv[3:])
+main(sys.argv[1], sys.argv[2:])

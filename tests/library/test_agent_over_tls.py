@@ -19,18 +19,17 @@ from ujobs.link import Link
 from ujobs_lab import REPOSITORY
 from ujobs_tools.aws import cloud, fleet
 from ujobs_tools.board import umqtt
-from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.board.interpreter import environment, find_micropython
 from ujobs_tools.host.processes import read_ready_file, running, ujobs
 from ujobs_tools.keys.pki import Authority
 
 TRY_LINK = """
 import asyncio, sys, time
-sys.path[:] = sys.argv[1].split(":") + [".frozen"]
 from ujobs.certificates import tls_context
 from ujobs.link import Link
 
 async def main():
-    folder, host, port = sys.argv[2:5]
+    folder, host, port = sys.argv[1:]
     context = tls_context(*[folder + "/" + name for name in ("ca.der", "cert.der", "key.der")])
     link = Link(b"kiln-7", host, int(port), ssl=context)
     try:
@@ -100,9 +99,9 @@ def on_cpython(folder: Path, host: str, port: int) -> str:
 
 
 def on_micropython(folder: Path, host: str, port: int) -> str:
-    path = f"{umqtt.find()[0]}:{REPOSITORY / 'lib'}"
-    command = [find_micropython(), "-X", "heapsize=2m", "-c", TRY_LINK, path, str(folder), host, str(port)]
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    command = [find_micropython(), "-X", "heapsize=2m", "-c", TRY_LINK, str(folder), host, str(port)]
+    imports = environment(umqtt.find()[0], REPOSITORY / "lib")
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=30, env=imports).stdout
     return printed.splitlines()[-1]
 
 

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from ujobs_lab import REPOSITORY
 from ujobs_tools.board import umqtt
-from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.board.interpreter import environment, find_micropython
 
 # Runs on both interpreters: prints what the server sent, or the error.
 PROGRAM = """
@@ -43,12 +43,9 @@ async def attempt(url, *files):
     except (OSError, ValueError) as error:
         return " ".join(str(error).split())
 """
-BEFORE = """
+RUN = """
 import sys
-sys.path[:] = sys.argv[1].split(":") + [".frozen"]
-"""
-AFTER = """
-print(asyncio.run(attempt(*sys.argv[2:])))
+print(asyncio.run(attempt(*sys.argv[1:])))
 """
 CONTENT = b"content"
 
@@ -62,9 +59,9 @@ def on_cpython(url: str, *files: Path) -> str:
 
 
 def on_micropython(url: str, *files: Path) -> str:
-    path = f"{umqtt.find()[0]}:{REPOSITORY / 'lib'}"
-    command = [find_micropython(), "-X", "heapsize=2m", "-c", BEFORE + PROGRAM + AFTER, path, url, *files]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    command = [find_micropython(), "-X", "heapsize=2m", "-c", PROGRAM + RUN, url, *files]
+    imports = environment(umqtt.find()[0], REPOSITORY / "lib")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=imports)
     return (done.stdout or done.stderr).splitlines()[-1]
 
 

@@ -5,7 +5,6 @@ tests/device has plain functions `test_...()` with plain asserts, which pytest a
 
 import ast
 import functools
-import os
 import subprocess
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_tools.board import umqtt
-from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.board.interpreter import environment, find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
 
 DEVICE_TESTS = REPOSITORY / "tests" / "device"
@@ -37,16 +36,14 @@ def run_file(file: Path) -> tuple[dict[str, bool], dict[str, str], str]:
     """
     names = find_functions(file)
     places = (umqtt.find()[0], REPOSITORY / "lib", file.parent, ON_BOARD, DEVICE, REPOSITORY)
-    folders = ":".join(str(folder) for folder in places)
     command = [find_micropython(), "-X", f"heapsize={_HEAP}", _RUNNER]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
     try:
         result = subprocess.run(
-            [*command, folders, file.stem, *names],
+            [*command, file.stem, *names],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=_TIMEOUT,
-            env=environment,
+            env=environment(*places),
         )
         printed, end = (
             result.stdout,

@@ -1,14 +1,13 @@
 """Runs the programs of on_board/ on MicroPython's unix port, with the library compiled as for a board."""
 
 import json
-import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ujobs_lab import REPOSITORY
-from ujobs_tools.board import umqtt
+from ujobs_tools.board import interpreter, umqtt
 from ujobs_tools.board.interpreter import compile_module, find_micropython
 
 ON_BOARD = Path(__file__).parent / "on_board"
@@ -46,9 +45,8 @@ def command(folder: Path, program: str, heap: str = "1m") -> list[str]:
 
 def environment(options: dict[str, Any]) -> dict[str, str]:
     """The environment of a program with these options: this process's, without MicroPython's own variables."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
     # An environment variable, because MicroPython limits arguments to 255 bytes.
-    return kept | {"UJOBS_BENCH": json.dumps(options)}
+    return interpreter.environment() | {"UJOBS_BENCH": json.dumps(options)}
 
 
 def run(

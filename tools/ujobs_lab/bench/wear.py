@@ -4,7 +4,6 @@ wear.py and file_wear.py in ujobs_lab/faults/on_board run the jobs and count. Th
 that program writes nothing and loses everything at a reset."""
 
 import json
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,7 +13,7 @@ from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_lab.bench import on_unix
 from ujobs_lab.bench.sheet import Sheet
 from ujobs_tools.board.fakes_cache import FAKES
-from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.board.interpreter import environment, find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
 
 _PROGRAMS = REPOSITORY / "tools" / "ujobs_lab" / "faults" / "on_board"
@@ -30,15 +29,14 @@ def measure(jobs: int = 300) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        folders = ":".join(map(str, (folder, _PROGRAMS, ON_BOARD, DEVICE, FAKES)))
-        kinds = _run("wear.py", folders, json.dumps({"blocks": _BLOCKS, "jobs": jobs}))
-        return {"jobs": jobs, "kinds": kinds, "files": _run("file_wear.py", folders)}
+        kinds = _run(folder, "wear.py", json.dumps({"blocks": _BLOCKS, "jobs": jobs}))
+        return {"jobs": jobs, "kinds": kinds, "files": _run(folder, "file_wear.py")}
 
 
-def _run(program: str, *arguments: str) -> Any:
+def _run(library: Path, program: str, *arguments: str) -> Any:
     command = [find_micropython(), "-X", f"heapsize={_HEAP}", _PROGRAMS / program, *arguments]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=_PATIENCE)
+    imports = environment(library, _PROGRAMS, ON_BOARD, DEVICE, FAKES)
+    done = subprocess.run(command, capture_output=True, text=True, env=imports, timeout=_PATIENCE)
     if done.returncode:
         raise on_unix.ProgramFailed(f"{program}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -20,7 +20,7 @@ from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_lab.bench import on_unix
 from ujobs_lab.bench.ram import PACKAGES
 from ujobs_tools.board import umqtt
-from ujobs_tools.board.interpreter import compile_module, find_micropython
+from ujobs_tools.board.interpreter import compile_module, environment, find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
 
 _MARGIN = 512  # bytes of heap
@@ -34,9 +34,8 @@ Figures = list[dict[str, float]]
 
 def live(days: int) -> Figures:
     """Run on the unix port. Raises subprocess.CalledProcessError if the program fails."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-    environment["MICROPYPATH"] = ":".join(map(str, (umqtt.find()[0], REPOSITORY / "lib", ON_BOARD, DEVICE, ".frozen")))
-    return _figures([find_micropython(), "-X", f"heapsize={_HEAP}", ON_BOARD / "long_life.py", str(days)], environment)
+    command = [find_micropython(), "-X", f"heapsize={_HEAP}", ON_BOARD / "long_life.py", str(days)]
+    return _figures(command, environment(umqtt.find()[0], REPOSITORY / "lib", ON_BOARD, DEVICE))
 
 
 def live_on_32_bits(days: int) -> Figures:

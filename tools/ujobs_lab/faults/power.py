@@ -21,7 +21,7 @@ from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_lab.faults.output import SILENCE, lines
 from ujobs_tools.board import umqtt
 from ujobs_tools.board.fakes_cache import FAKES
-from ujobs_tools.board.interpreter import compile_module, find_micropython
+from ujobs_tools.board.interpreter import compile_module, environment, find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
 
 _PROGRAMS = Path(__file__).parent / "on_board"
@@ -100,8 +100,8 @@ def run_tries(folder: Path, options: dict[str, object]) -> list[Try]:
 
 def measure_wear(folder: Path) -> dict[str, dict[str, int]]:
     """Measure the flash wear of jobs, see on_board/wear.py."""
-    arguments = _command(folder, "wear.py", {"blocks": _WEAR_BLOCKS, "jobs": _WEAR_JOBS})
-    result = subprocess.run(arguments, stdout=subprocess.PIPE, check=True, env=_environment())
+    command = _command("wear.py", {"blocks": _WEAR_BLOCKS, "jobs": _WEAR_JOBS})
+    result = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=_environment(folder))
     return json.loads(result.stdout.splitlines()[-1])
 
 
@@ -110,7 +110,7 @@ def _run_part(folder: Path, options: dict[str, object], tries: list[Try]) -> Non
     current = before = Try("the session without cuts")
     ended = "the process ended"
     process = subprocess.Popen(
-        _command(folder, "session.py", options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment()
+        _command("session.py", options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment(folder)
     )
     try:
         for line in lines(process):
@@ -137,14 +137,12 @@ def _run_part(folder: Path, options: dict[str, object], tries: list[Try]) -> Non
             tries.append(before)
 
 
-def _command(folder: Path, program: str, options: dict[str, object]) -> list[str | Path]:
-    folders = (folder, _PROGRAMS, ON_BOARD, DEVICE, FAKES)
-    paths = ":".join(map(str, folders))
-    return [find_micropython(), "-X", f"heapsize={_HEAP}", _PROGRAMS / program, paths, json.dumps(options)]
+def _command(program: str, options: dict[str, object]) -> list[str | Path]:
+    return [find_micropython(), "-X", f"heapsize={_HEAP}", _PROGRAMS / program, json.dumps(options)]
 
 
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
+def _environment(library: Path) -> dict[str, str]:
+    return environment(library, _PROGRAMS, ON_BOARD, DEVICE, FAKES)
 
 
 def _show_tries(tries: list[Try]) -> Table:

@@ -5,7 +5,6 @@ The checker uses the service's own record of every execution, and the files in w
 
 import contextlib
 import json
-import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from ujobs_lab.faults.sessions import PROGRAMS
 from ujobs_tools.aws import cloud, fleet
 from ujobs_tools.aws.executions import TERMINAL
 from ujobs_tools.board import umqtt
-from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.board.interpreter import environment, find_micropython
 from ujobs_tools.host.processes import kill_group, read_ready_file, running, ujobs
 
 _STATUSES = {"quick": "SUCCEEDED", "long": "SUCCEEDED", "steps": "SUCCEEDED", "broken": "FAILED"}
@@ -138,10 +137,9 @@ class Board:
         return status
 
     def _start(self) -> None:
-        folders = f"{umqtt.find()[0]}:{REPOSITORY / 'lib'}"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-        command = [str(find_micropython()), "-X", "heapsize=2m", str(PROGRAMS / "link_program.py"), folders, self.name]
+        command = [str(find_micropython()), "-X", "heapsize=2m", str(PROGRAMS / "link_program.py"), self.name]
         command += ["localhost", str(self._proxy.port), str(self.folder)]
         command += [str(self.folder) if self.name.startswith("tls") else ""]
+        imports = environment(umqtt.find()[0], REPOSITORY / "lib")
         log = self._stack.enter_context((self.folder / "log").open("ab"))
-        self._process = self._stack.enter_context(running(command, log, environment))
+        self._process = self._stack.enter_context(running(command, log, imports))

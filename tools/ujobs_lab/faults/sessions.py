@@ -13,7 +13,7 @@ from typing import Any
 from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_lab.faults.output import SILENCE, lines
 from ujobs_tools.board import umqtt
-from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.board.interpreter import environment, find_micropython
 from ujobs_tools.testing.on_micropython import DEVICE
 
 PROGRAMS = Path(__file__).with_name("on_board")
@@ -54,16 +54,14 @@ def _run_batch(plan: Sequence[dict[str, Any]]) -> list[Outcome]:
 def _run_process(plan: Sequence[dict[str, Any]]) -> list[Outcome]:
     """Run sessions until one hangs or crashes, which is the last outcome."""
     folders = (umqtt.find()[0], REPOSITORY / "lib", ON_BOARD, DEVICE, PROGRAMS)
-    program = PROGRAMS / "link_session.py"
-    command = [find_micropython(), "-X", f"heapsize={_HEAP}", program, ":".join(map(str, folders))]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
+    command = [find_micropython(), "-X", f"heapsize={_HEAP}", PROGRAMS / "link_session.py"]
     outcomes: list[Outcome] = []
     printed: list[str] = []
     with tempfile.TemporaryFile("w+") as orders:
         orders.write("".join(json.dumps(faults) + "\n" for faults in plan))
         orders.seek(0)
         process = subprocess.Popen(
-            command, stdin=orders, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+            command, stdin=orders, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(*folders)
         )
     with process:
         try:

@@ -6,7 +6,6 @@ Images have blocks of 4096 bytes, like the ESP32's flash. A running board holds 
 import contextlib
 import errno
 import fcntl
-import os
 import subprocess
 import tempfile
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 from ujobs_tools.host.files import make_private
 
 from .fakes_cache import FAKES
-from .interpreter import find_micropython
+from .interpreter import environment, find_micropython
 
 BLOCK_SIZE = 4096
 DEFAULT_BLOCKS = 512  # 2 MB, as on a 4 MB ESP32 module
@@ -134,8 +133,7 @@ def _run_tool(action: str, path: Path, stdin: bytes = b"", shown: Path | None = 
     with _image_errors(path):
         blocks = path.stat().st_size // BLOCK_SIZE
     command = [find_micropython(), "-X", "heapsize=32m", FAKES / "image_tool.py", action, path, str(blocks)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-    result = subprocess.run(command, input=stdin, capture_output=True, env=environment)
+    result = subprocess.run(command, input=stdin, capture_output=True, env=environment())
     if result.returncode == 0:
         return result.stdout
     if result.returncode == errno.ENOSPC:

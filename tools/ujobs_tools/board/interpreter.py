@@ -56,6 +56,16 @@ def _check_version(program: str) -> None:
         raise InterpreterError(f"{found}: the virtual board needs MicroPython 1.24 or later")
 
 
+def environment(*import_from: Path) -> dict[str, str]:
+    """Return the environment of a MicroPython process: this process's, without MicroPython's own variables.
+
+    import_from: folders that its programs import from, besides their own; none: MicroPython's default. They are not an
+    argument of the program, because MicroPython dies of an argument over 255 bytes.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
+    return kept | {"MICROPYPATH": ":".join([*map(str, import_from), ".frozen"])} if import_from else kept
+
+
 @functools.lru_cache(maxsize=512)
 def compile_module(source: bytes, name: str, optimise: int, processor: str = "") -> bytes:
     """Compile one module to .mpy bytes.

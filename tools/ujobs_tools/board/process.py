@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .fakes_cache import compiled_fakes
-from .interpreter import find_micropython
+from .interpreter import environment, find_micropython
 from .serial import CTRL_A, CTRL_C
 
 # Exit codes of fakes/stage0.py.
@@ -75,10 +75,10 @@ class Processor:
         self.output, output = os.pipe()
         self.messages, start.message_fd = os.pipe()
         self._rest = b""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
-        environment["UJOBS_BOARD"] = json.dumps(asdict(start))
-        environment["TZ"] = "UTC0"
-        environment.pop("HOME", None)  # the REPL would write its history there
+        variables = environment()
+        variables["UJOBS_BOARD"] = json.dumps(asdict(start))
+        variables["TZ"] = "UTC0"
+        variables.pop("HOME", None)  # the REPL would write its history there
         try:
             self._process = subprocess.Popen(
                 [find_micropython(), "-X", f"heapsize={heap}", "-c", "__import__('stage0').start(globals())"],
@@ -86,7 +86,7 @@ class Processor:
                 stdin=subprocess.PIPE if start.repl else subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=environment,
+                env=variables,
                 pass_fds=(start.image_fd, start.partitions_fd, start.message_fd, start.radio_fd, start.outside_fd),
                 start_new_session=True,
                 preexec_fn=_die_with_parent(),

@@ -11,7 +11,7 @@ from ujobs_tools.board.device_files import SHIMS
 from ujobs_tools.board.fakes_cache import FAKES
 from ujobs_tools.board.files import make_bare_files, make_program_files
 from ujobs_tools.board.image import BLOCK_SIZE
-from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.board.interpreter import environment, find_micropython
 from ujobs_tools.testing.order import BootFailed, Target
 
 DEVICE = Path(__file__).with_name("device")
@@ -57,9 +57,8 @@ class _Board:
         }
         program = [DEVICE / "micropython_boot.py", FAKES, self._image, str(_BLOCKS)]
         command = [find_micropython(), "-X", f"heapsize={_HEAP}", *program]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MICROPY")}
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(),
             start_new_session=True,
         )
         assert process.stdin is not None

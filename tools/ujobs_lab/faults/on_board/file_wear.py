@@ -1,15 +1,10 @@
 """Counts the flash operations for a downloaded file of 1 MB, by littlefs's cache size and the distance of checkpoints.
 
-Argument: folders to import from, separated by ":". Prints a JSON list of [cache in bytes, KB between checkpoints,
+Prints a JSON list of [cache in bytes, KB between checkpoints,
 programs, erases]. Runs on MicroPython only.
 """
 
 import json
-import sys
-
-if __name__ == "__main__":
-    sys.path[:] = sys.argv[1].split(":") + [".frozen"]
-
 import os
 
 import vfs

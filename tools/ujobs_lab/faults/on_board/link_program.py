@@ -1,20 +1,17 @@
 """An agent on real sockets, behind a proxy that injects faults. Runs on MicroPython only.
 
-Arguments: folders to import from (separated by ':'), thing name, host, port, its folder, and the thing's folder of
+Arguments: thing name, host, port, its folder, and the thing's folder of
 certificates or "" for a connection without TLS. Handlers append their effects to `effects` in its folder.
 """
 
 import asyncio
 import sys
 
-sys.path[:] = sys.argv[1].split(":")
-sys.path.append(".frozen")
-
-import ujobs.agent  # noqa: E402
-import ujobs.link  # noqa: E402
-from ujobs.agent import Agent  # noqa: E402
-from ujobs.certificates import tls_context  # noqa: E402
-from ujobs.link import Link  # noqa: E402
+import ujobs.agent
+import ujobs.link
+from ujobs.agent import Agent
+from ujobs.certificates import tls_context
+from ujobs.link import Link
 
 TIMEOUT = 1  # seconds; short, to keep the tests short
 ATTEMPTS = 50  # of a handler; more than the number of kills
@@ -69,4 +66,4 @@ def main(thing, host, port, folder, certificates):
     asyncio.run(agent.run())
 
 
-main(*sys.argv[2:])
+main(*sys.argv[1:])

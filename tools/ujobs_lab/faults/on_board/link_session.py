@@ -11,10 +11,6 @@ import os
 import random
 import sys
 
-if __name__ == "__main__":
-    sys.path[:] = sys.argv[1].split(":")
-    sys.path.append(".frozen")
-
 from bad_link import BadBroker, Faults
 
 import fast_time

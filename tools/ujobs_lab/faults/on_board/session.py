@@ -1,6 +1,6 @@
 """Runs the test cases with power cuts on MicroPython; ujobs_lab.faults.power starts it and reads its output.
 
-Arguments: folders to import from, separated by ":", and a JSON object: `rounds` of the session, `pairs` of cuts for
+Argument: a JSON object: `rounds` of the session, `pairs` of cuts for
 each job type, `sample` (number of test cases, and of each check; null: all), `seed`, `part` and `parts` (this process
 runs every parts-th case), `only` (the name of a case, or its first words; null: all), `random_only` (whether to leave
 out the cases that are the same for every seed).
@@ -12,9 +12,6 @@ Prints a line "# COUNT" of its test cases, "> NAME" before each, "! ERROR" for e
 import json
 import random
 import sys
-
-if __name__ == "__main__":
-    sys.path[:] = sys.argv[1].split(":") + [".frozen"]
 
 import job_kinds
 import vfs
@@ -226,4 +223,4 @@ def main(options: dict) -> None:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[2]))
+    main(json.loads(sys.argv[1]))

@@ -1,6 +1,6 @@
 """Counts the flash operations of jobs; ujobs_lab.faults.power and ujobs_lab.bench.wear start it and read its output.
 
-Arguments: folders to import from, separated by ":", and a JSON object: `blocks` of the flash, `jobs` of each type.
+Argument: a JSON object: `blocks` of the flash, `jobs` of each type.
 Prints one JSON object with the sums for `jobs` jobs of each type: `programs`, `erases`, `busiest` (erases of the most
 erased block) and `progress_updates`. Runs on MicroPython only.
 """
@@ -8,9 +8,6 @@ erased block) and `progress_updates`. Runs on MicroPython only.
 import gc
 import json
 import sys
-
-if __name__ == "__main__":
-    sys.path[:] = sys.argv[1].split(":") + [".frozen"]
 
 import job_kinds
 from session import fresh_flash
@@ -69,4 +66,4 @@ def main(options: dict) -> None:
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[2]))
+    main(json.loads(sys.argv[1]))
