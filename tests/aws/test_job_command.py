@@ -58,7 +58,7 @@ def test_a_job_is_created_and_watched_to_its_end(cloud: clouds.Cloud, thing: str
         device(cloud).update_job_execution(
             thingName=thing, jobId=job, status="SUCCEEDED", statusDetails={"progress": "3/3", "blinks": "3"}
         )
-        output, _ = watching.communicate(timeout=30)
+        output, _ = watching.communicate(timeout=120)
         assert watching.returncode == 0, output
     assert thing in output
     assert "SUCCEEDED" in output

@@ -29,7 +29,7 @@ def refused(*arguments: str | Path) -> str:
 def not_served(*options: str | Path) -> str:
     """Return the message of `ujobs serve` about an invalid option."""
     environment = os.environ | {"COLUMNS": "200"}
-    ended = subprocess.run(ujobs("serve", *options), capture_output=True, text=True, timeout=60, env=environment)
+    ended = subprocess.run(ujobs("serve", *options), capture_output=True, text=True, timeout=120, env=environment)
     assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
     return ended.stderr
 
@@ -137,7 +137,7 @@ def test_a_wrong_aws_configuration_stops_only_what_needs_it(tmp_path: Path, name
         "except cloud.CloudError as error:\n    print(error)"
     )
     ended = subprocess.run(
-        (sys.executable, "-c", code), capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path,
+        (sys.executable, "-c", code), capture_output=True, text=True, timeout=120, env=environment, cwd=tmp_path,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert value in ended.stdout

@@ -17,7 +17,7 @@ from ujobs_tools.board.settings import UsageError, make_settings
 
 def refused(*arguments: str) -> str:
     """Return the message of a command that ends with exit code 2."""
-    result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=20)
+    result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120)
     assert result.returncode == 2, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
     return result.stderr
@@ -155,7 +155,7 @@ def test_options_change_the_settings_on_an_image_that_exists(tmp_path: Path, sta
 
 def test_a_board_that_does_not_start_its_work_ends_with_exit_code_1(tmp_path: Path) -> None:
     image = make_image(tmp_path, "print('not started: setting host is missing')")
-    assert subprocess.run([*COMMAND, str(image)], capture_output=True, timeout=20).returncode == 1
+    assert subprocess.run([*COMMAND, str(image)], capture_output=True, timeout=120).returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_error_messages_say_what_to_do(tmp_path: Path) -> None:
 def test_the_board_refuses_flash_without_a_file_system(tmp_path: Path) -> None:
     image = tmp_path / "empty.img"
     image.write_bytes(b"\xff" * 65536)
-    result = subprocess.run([*COMMAND, str(image)], capture_output=True, text=True, timeout=20)
+    result = subprocess.run([*COMMAND, str(image)], capture_output=True, text=True, timeout=120)
     assert result.returncode == 2
     assert "board: the image does not contain a littlefs file system" in result.stdout
 

@@ -200,7 +200,7 @@ def test_a_file_in_the_port_s_place_is_left_alone(tmp_path: Path) -> None:
     image = make_image(tmp_path, "")
     path = tmp_path / "notes.txt"
     path.write_text("mine")
-    result = subprocess.run([*COMMAND, image, "--serial", path], capture_output=True, text=True, timeout=20)
+    result = subprocess.run([*COMMAND, image, "--serial", path], capture_output=True, text=True, timeout=120)
     assert result.returncode == 2
     assert "File exists" in result.stderr
     assert path.read_text() == "mine"
@@ -212,7 +212,7 @@ def test_a_bare_board_has_umqtt_and_nothing_else(tmp_path: Path, start_board: St
     assert list(read_files(tmp_path / "bare.img")) == ["/lib/umqtt/simple.mpy"]
     assert board.mpremote("exec", "import umqtt.simple; print(umqtt.simple.MQTTClient.__name__)") == "MQTTClient\n"
     mixed = subprocess.run(
-        [*COMMAND, tmp_path / "new.img", "--bare", "--thing", "t"], capture_output=True, text=True, timeout=20
+        [*COMMAND, tmp_path / "new.img", "--bare", "--thing", "t"], capture_output=True, text=True, timeout=120
     )
     assert mixed.returncode == 2
     assert "--bare" in mixed.stderr

@@ -48,7 +48,7 @@ def test_the_command_fits_the_image(tmp_path: Path, chip: int, offset: int, name
 def test_esptool_knows_the_options(tmp_path: Path) -> None:
     firmware = image(tmp_path / "firmware.bin", 0, 0x1000)
     command = run(firmware, "--port", str(tmp_path / "nowhere"), "--dry-run")[1].splitlines()[1].split()
-    result = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert result.returncode != 0
     assert "nowhere" in result.stdout + result.stderr  # esptool tried to open the port
 

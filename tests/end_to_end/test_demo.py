@@ -3,7 +3,6 @@ does not end as expected."""
 
 import os
 import subprocess
-import time
 import uuid
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import pytest
 
 from ujobs_tools.demo.jobs import JOBS, DemoJob
 from ujobs_tools.host.processes import ujobs
-
-LONGEST = 60.0  # seconds
 
 
 def processes_with(mark: str) -> list[str]:
@@ -29,13 +26,11 @@ def processes_with(mark: str) -> list[str]:
 
 def test_demo() -> None:
     mark = f"UJOBS_TEST_{uuid.uuid4().hex}"
-    started = time.monotonic()
     result = subprocess.run(
-        ujobs("demo"), env=os.environ | {mark: "1", "COLUMNS": "200"}, capture_output=True, text=True, timeout=100
+        ujobs("demo"), env=os.environ | {mark: "1", "COLUMNS": "200"}, capture_output=True, text=True, timeout=240
     )
     said = result.stdout + result.stderr
     assert result.returncode == 0, said
-    assert time.monotonic() - started < LONGEST
     table = said[said.index("executions") :]
     for job in JOBS:
         row = next(line for line in table.splitlines() if job.job_id in line)

@@ -9,7 +9,7 @@ from pathlib import Path
 from board_process import BoardProcess, StartBoard, wait_until
 
 MPREMOTE = [sys.executable, "-m", "mpremote"]
-_PATIENCE = 30.0  # seconds
+_PATIENCE = 120.0  # seconds
 
 
 class MpremoteBoard:

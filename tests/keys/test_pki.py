@@ -173,7 +173,7 @@ def talk_from_micropython(
     (folder / "client.py").write_text(MICROPYTHON_CLIENT)
     with tls_server(server) as port:
         command = [find_micropython(), folder / "client.py", str(port), host, folder]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -101,7 +101,7 @@ def on_cpython(folder: Path, host: str, port: int) -> str:
 def on_micropython(folder: Path, host: str, port: int) -> str:
     command = [find_micropython(), "-X", "heapsize=2m", "-c", TRY_LINK, str(folder), host, str(port)]
     imports = environment(umqtt.find()[0], REPOSITORY / "lib")
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=30, env=imports).stdout
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=120, env=imports).stdout
     return printed.splitlines()[-1]
 
 

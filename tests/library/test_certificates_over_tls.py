@@ -61,7 +61,7 @@ def on_cpython(url: str, *files: Path) -> str:
 def on_micropython(url: str, *files: Path) -> str:
     command = [find_micropython(), "-X", "heapsize=2m", "-c", PROGRAM + RUN, url, *files]
     imports = environment(umqtt.find()[0], REPOSITORY / "lib")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=imports)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=imports)
     return (done.stdout or done.stderr).splitlines()[-1]
 
 

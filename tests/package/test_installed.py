@@ -23,7 +23,7 @@ from ujobs_tools.host.processes import running
 # pip installs the dependencies in the first run; build/ keeps them for later runs.
 pytestmark = pytest.mark.timeout(400)
 
-PATIENCE = 30.0  # seconds
+PATIENCE = 120.0  # seconds
 COOLING = '''
 
 async def cool(job):

@@ -17,7 +17,7 @@ from ujobs_tools.host.processes import ujobs, wait_until
 from ujobs_tools.project import ujobs_toml
 from ujobs_tools.project.new import CannotCreate, create
 
-PATIENCE = 30.0  # seconds
+PATIENCE = 120.0  # seconds
 FAILING = '''
 def test_fails(service, board):
     job = service.job("burn")

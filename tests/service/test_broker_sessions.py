@@ -150,7 +150,7 @@ def test_keep_alive_ends_at_one_and_a_half_times(
         began = time.monotonic()
         client.ping()
         assert client.is_closed()
-        assert closed_after <= time.monotonic() - began < closed_after + 2
+        assert closed_after <= time.monotonic() - began < closed_after + 30
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from ujobs_tools.service.server import Address, Clock, Service, serve
 
 def run(*options: str | Path) -> subprocess.CompletedProcess[str]:
     """Run `ujobs serve` until it ends."""
-    return subprocess.run(ujobs("serve", *options), capture_output=True, text=True, timeout=30)
+    return subprocess.run(ujobs("serve", *options), capture_output=True, text=True, timeout=120)
 
 
 def test_the_ready_file_says_where_to_connect(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from ujobs_lab.external import chromium
 from ujobs_tools.host.processes import NotReady, wait_until
 
 AXE = Path(__file__).parents[3] / "build" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
-PATIENCE = 30.0  # seconds
+PATIENCE = 120.0  # seconds
 
 
 def available() -> bool:

@@ -14,7 +14,7 @@ from ujobs_tools.aws import cloud
 from ujobs_tools.service.page.routes import Options
 from ujobs_tools.service.server import Address, Service
 
-PATIENCE = 20.0  # seconds
+PATIENCE = 120.0  # seconds
 
 
 class PageService:

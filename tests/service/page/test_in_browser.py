@@ -288,14 +288,14 @@ def test_the_mosquitto_command_of_a_message_repeats_it(served: PageService, page
     note = {"note": "it's \"$HOME\" 100 %"}
     topic, port = "$aws/things/kiln/jobs/j/update", str(served.service.ports["mqtt"])
     message = json.dumps({"status": "IN_PROGRESS", "statusDetails": note})
-    subprocess.run([program, "-p", port, "-i", "kiln", "-q", "1", "-t", topic, "-m", message], check=True, timeout=10)
+    subprocess.run([program, "-p", port, "-i", "kiln", "-q", "1", "-t", topic, "-m", message], check=True, timeout=120)
     page.open(served.url, "wire/kiln")
     page.sees(topic)
     page.press("mosquitto_pub")
     command = page.script("return document.querySelector('dialog pre').innerText")
     assert command.startswith("mosquitto_pub ")
     path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(["sh", "-c", command], env=os.environ | {"PATH": path}, check=True, timeout=10)
+    subprocess.run(["sh", "-c", command], env=os.environ | {"PATH": path}, check=True, timeout=120)
     execution = served.iot.describe_job_execution(jobId="j", thingName="kiln")["execution"]
     assert execution["versionNumber"] == 3
     assert execution["statusDetails"]["detailsMap"] == note

@@ -91,7 +91,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None
         time.sleep(0.02)
 
 
-def read_ready_file(path: Path, process: subprocess.Popen[bytes], seconds: float = 20.0) -> dict[str, Any]:
+def read_ready_file(path: Path, process: subprocess.Popen[bytes], seconds: float = 60.0) -> dict[str, Any]:
     """Wait for the file that `ujobs serve --ready-file` writes and return its content. Raises NotReady."""
 
     def ready() -> bool:
