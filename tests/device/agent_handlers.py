@@ -4,6 +4,7 @@ import asyncio
 
 import ujobs.job
 from broker import until
+from cloud import Cloud, run
 from ujobs.agent import Reject
 
 
@@ -65,3 +66,18 @@ def handlers(agent):
 async def all_done(agent, cloud):
     await until(cloud.done)
     await until(lambda: agent.journal.acknowledged)
+
+
+def finish(*documents, setup=handlers, receive_limit=16384, **functions):
+    """Queue jobs with these documents, run an agent until all have ended, and return the cloud. functions: more
+    handlers, by operation."""
+    cloud = Cloud()
+    for number, document in enumerate(documents):
+        cloud.queue("job-%d" % number, document)
+
+    def register(agent):
+        setup(agent)
+        for operation, function in functions.items():
+            agent.on(operation)(function)
+
+    return run(all_done, register, cloud, receive_limit=receive_limit)

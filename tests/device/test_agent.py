@@ -1,11 +1,11 @@
 """The agent with a Jobs service in memory: jobs arrive, run, and end."""
 
 import asyncio
-import sys
 
-from agent_handlers import all_done, handlers
+from agent_handlers import all_done, finish, handlers
 from broker import raises, until
-from cloud import DIRECTORY, PREFIX, Cloud, idle, remove, run
+from cloud import DIRECTORY, PREFIX, idle, remove, run
+from replaced import with_modules
 from ujobs.agent import Agent
 from ujobs.journal import Journal
 from ujobs.link import Link
@@ -39,98 +39,79 @@ def test_an_old_notification_that_nothing_is_pending_does_not_hide_a_job():
     run(scenario, handlers)
 
 
-def test_queued_jobs_run_in_order_one_at_a_time():
-    async def scenario(agent, cloud):
-        await all_done(agent, cloud)
-        assert agent.seen == ["a", "b", "c"]
-        assert cloud.statuses() == ["SUCCEEDED"] * 3
-
-    cloud = Cloud()
-    for name in "abc":
-        cloud.queue(name, {"operation": "nothing"})
-    run(scenario, handlers, cloud)
+def test_queued_jobs_run_in_order():
+    order = []
+    documents = [{"operation": "note", "n": n} for n in range(3)]
+    cloud = finish(*documents, note=lambda job: order.append(job.document["n"]))
+    assert order == [0, 1, 2]
+    assert cloud.statuses() == ["SUCCEEDED"] * 3
 
 
 def test_documents_of_aws_need_no_operation():
-    async def scenario(agent, cloud):
-        for name in ("steps", "firmware"):
-            agent.on(name)(lambda job, name=name: {"handler": name})
-        cloud.queue("a", {"version": "1.0", "steps": []})
-        cloud.queue("b", {"afr_ota": {}})
-        await all_done(agent, cloud)
-        assert [one["statusDetails"] for one in cloud.executions] == [{"handler": "steps"}, {"handler": "firmware"}]
-
-    run(scenario)
+    cloud = finish(
+        {"version": "1.0", "steps": []}, {"afr_ota": {}},
+        steps=lambda job: {"handler": "steps"}, firmware=lambda job: {"handler": "firmware"},
+    )
+    assert [one["statusDetails"] for one in cloud.executions] == [{"handler": "steps"}, {"handler": "firmware"}]
 
 
-def test_failed_rejected_and_unknown_jobs_report_a_reason():
-    async def scenario(agent, cloud):
-        await all_done(agent, cloud)
-        assert cloud.statuses() == ["FAILED", "REJECTED", "REJECTED", "REJECTED", "REJECTED", "SUCCEEDED"]
-        reasons = [execution["statusDetails"].get("reason") for execution in cloud.executions[:5]]
-        assert reasons[0].startswith("OSError: ") and "sensor is gone" in reasons[0], reasons[0]
-        assert reasons[1] == "at most 100"
-        assert reasons[2] == "operation not in handlers: 'dance'", reasons[2]
-        assert reasons[3] == reasons[4] == "the job document has no operation"
-
-    cloud = Cloud()
-    cloud.queue("a", {"operation": "fail"})
-    cloud.queue("b", {"operation": "reject"})
-    cloud.queue("c", {"operation": "dance"})
-    cloud.queue("d", {"no": "operation"})
-    cloud.queue("e", ["not", "an", "object"])
-    cloud.queue("f", {"operation": "quick"})
-    run(scenario, handlers, cloud)
+class Broken:
+    """A module with a name and no content."""
 
 
-def test_a_result_that_the_service_would_refuse_fails_the_job_with_the_limit():
-    async def scenario(agent, cloud):
-        @agent.on("wrong")
-        def wrong(job):
-            return {"blinks": [3]}
-
-        cloud.queue("a", {"operation": "wrong"})
-        await all_done(agent, cloud)
-        assert cloud.statuses() == ["FAILED"]
-        assert "text, numbers and booleans" in cloud.executions[0]["statusDetails"]["reason"]
-
-    run(scenario)
+def wrong_key(job):
+    job.noted("no such key", "x")
+    raise OSError("sensor gone")
 
 
-def test_details_that_cannot_be_sent_do_not_block_other_jobs():
-    async def scenario(agent, cloud):
-        @agent.on("wrong")
-        def wrong(job):
-            job.noted("no such key", "x")
-            raise OSError("sensor gone")
-
-        cloud.queue("a", {"operation": "wrong"})
-        cloud.queue("b", {"operation": "quick"})
-        await all_done(agent, cloud)
-        assert cloud.statuses() == ["FAILED", "SUCCEEDED"]
-        assert "statusDetails key" in cloud.executions[0]["statusDetails"]["reason"]
-
-    run(scenario, handlers)
+async def waiting():
+    await asyncio.sleep(60)
 
 
-def test_a_document_over_the_receive_limit_is_rejected_with_the_reason():
-    async def scenario(agent, cloud):
-        cloud.queue("a", {"operation": "quick", "text": "x" * 3000})
-        cloud.queue("b", {"operation": "quick"})
-        await all_done(agent, cloud)
-        assert cloud.statuses() == ["REJECTED", "SUCCEEDED"]
-        assert "receive_limit" in cloud.executions[0]["statusDetails"]["reason"]
+async def leak_cancellation(job):
+    helper = asyncio.create_task(waiting())
+    await asyncio.sleep(0)
+    helper.cancel()
+    await helper
 
-    run(scenario, handlers, receive_limit=2000)
+
+def test_a_job_that_does_not_succeed_reports_the_reason_and_the_next_one_runs():
+    def setup(agent):
+        handlers(agent)
+        agent.use("call", "reboot")
+        agent._handlers["missing"] = ("missing",) + agent._handlers["reboot"][1:]
+
+    cases = (
+        ({"operation": "fail"}, "FAILED", "OSError: sensor is gone"),
+        ({"operation": "reject"}, "REJECTED", "at most 100"),
+        ({"operation": "dance"}, "REJECTED", "operation not in handlers: 'dance'"),
+        ({"no": "operation"}, "REJECTED", "the job document has no operation"),
+        (["not", "an", "object"], "REJECTED", "the job document has no operation"),
+        ({"operation": "quick", "text": "x" * 3000}, "REJECTED", "receive_limit"),
+        # The service would refuse these status details.
+        ({"operation": "list"}, "FAILED", "text, numbers and booleans"),
+        ({"operation": "key"}, "FAILED", "statusDetails key"),
+        ({"operation": "leak"}, "FAILED", "CancelledError"),
+        # Built-in handlers that are not installed, and that cannot be imported.
+        ({"operation": "missing"}, "REJECTED", "missing"),
+        ({"operation": "call"}, "FAILED", "run"),
+        ({"operation": "quick"}, "SUCCEEDED", ""),
+    )
+    with with_modules(**{"ujobs.handlers.call": Broken()}):
+        cloud = finish(
+            *[document for document, _, _ in cases], setup=setup, receive_limit=2000,
+            list=lambda job: {"blinks": [3]}, key=wrong_key, leak=leak_cancellation,
+        )
+    for (document, status, reason), found, why in zip(cases, cloud.statuses(), cloud.reasons()):
+        assert (found, reason in why) == (status, True), (document, found, why)
 
 
 def test_invalid_messages_do_not_stop_the_agent():
     async def scenario(agent, cloud):
         await until(lambda: idle(agent))
-        start = b"$aws/things/thing/jobs/"
         for suffix in (b"notify-next", b"notify", b"start-next/accepted", b"a/update/rejected", b"x/y/z", b""):
             for payload in (b"", b"{", b"[]", b"null", b'{"execution": 5}', b'{"execution": {"jobId": 5}}', b"\xff"):
-                cloud.broker.send(start + suffix, payload)
+                cloud.broker.send(PREFIX + suffix, payload)
         cloud.broker.send(b"$aws/things/other/jobs/notify-next", b"{}")
         cloud.queue("a", {"operation": "quick"})
         await all_done(agent, cloud)
@@ -151,79 +132,14 @@ def test_wrong_arguments_are_refused_by_name():
     remove(DIRECTORY)
 
 
-def test_a_built_in_handler_that_is_not_installed_rejects_the_job():
-    async def scenario(agent, cloud):
-        agent.use("reboot")
-        agent._handlers["missing"] = ("missing",) + agent._handlers["reboot"][1:]
-        cloud.queue("a", {"operation": "missing"})
-        cloud.queue("b", {"operation": "quick"})
-        await all_done(agent, cloud)
-        assert cloud.statuses() == ["REJECTED", "SUCCEEDED"]
-        assert "missing" in cloud.executions[0]["statusDetails"]["reason"]
-
-    run(scenario, handlers)
-
-
-class Broken:
-    """A module with a name and no content."""
-
-
-def test_a_built_in_handler_that_cannot_be_imported_fails_the_job():
-    async def scenario(agent, cloud):
-        agent.use("call")
-        cloud.queue("a", {"operation": "call"})
-        cloud.queue("b", {"operation": "quick"})
-        await all_done(agent, cloud)
-        assert cloud.statuses() == ["FAILED", "SUCCEEDED"]
-        assert "run" in cloud.executions[0]["statusDetails"]["reason"]
-
-    sys.modules["ujobs.handlers.call"] = Broken()
-    try:
-        run(scenario, handlers)
-    finally:
-        del sys.modules["ujobs.handlers.call"]
-
-
-def test_an_uncaught_cancellation_fails_only_its_own_job():
-    def setup(agent):
-        handlers(agent)
-
-        async def waiting():
-            await asyncio.sleep(60)
-
-        @agent.on("leak")
-        async def leak(job):
-            helper = asyncio.create_task(waiting())
-            await asyncio.sleep(0)
-            helper.cancel()
-            await helper
-
-    async def scenario(agent, cloud):
-        await all_done(agent, cloud)
-        assert cloud.statuses() == ["FAILED", "SUCCEEDED"]
-        assert "CancelledError" in cloud.executions[0]["statusDetails"]["reason"]
-
-    cloud = Cloud()
-    cloud.queue("one", {"operation": "leak"})
-    cloud.queue("two", {"operation": "nothing"})
-    run(scenario, setup, cloud)
-
-
 def test_returned_details_override_noted_ones():
-    def setup(agent):
-        @agent.on("much")
-        async def much(job):
-            await job.progress(1, 2, "half")
-            return {"key%d" % n: "x" for n in range(10)}
+    async def much(job):
+        await job.progress(1, 2, "half")
+        return {"key%d" % n: "x" for n in range(10)}
 
-    async def scenario(agent, cloud):
-        await all_done(agent, cloud)
-        assert cloud.statuses() == ["SUCCEEDED"]
-        assert len(cloud.executions[0]["statusDetails"]) == 10
-
-    cloud = Cloud()
-    cloud.queue("one", {"operation": "much"})
-    run(scenario, setup, cloud)
+    cloud = finish({"operation": "much"}, much=much)
+    assert cloud.statuses() == ["SUCCEEDED"]
+    assert len(cloud.executions[0]["statusDetails"]) == 10
 
 
 def test_a_result_is_in_flash_before_a_pending_progress_update_is_answered():

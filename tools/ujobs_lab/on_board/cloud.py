@@ -10,6 +10,7 @@ import fast_time
 import ujson
 from broker import Broker
 from jobs_service import PREFIX, JobsService
+from replaced import Replaced
 from ujobs.agent import Agent
 from ujobs.link import Link
 
@@ -28,6 +29,10 @@ class Cloud(JobsService):
 
     def statuses(self):
         return [execution["status"] for execution in self.executions]
+
+    def reasons(self):
+        """The reason in the status details of each execution, "" if there is none."""
+        return [execution.get("statusDetails", {}).get("reason", "") for execution in self.executions]
 
     def updates(self):
         """The bodies of all updates, in order."""
@@ -90,37 +95,37 @@ async def beside(agent, broker, scenario):
 
     task: of the agent. Raises the exception that ended the agent, if any.
     """
-    asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
-    task = asyncio.create_task(agent.run())
-    _running.append(task)
-    try:
-        return await scenario(task)
-    finally:
-        _running.remove(task)
-        asyncio.open_connection = real
-        task.cancel()
+    with Replaced(asyncio, open_connection=broker.open_connection):
+        task = asyncio.create_task(agent.run())
+        _running.append(task)
         try:
-            await task
-        except asyncio.CancelledError:
-            pass
-        await asyncio.sleep(0)
+            return await scenario(task)
+        finally:
+            _running.remove(task)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+            await asyncio.sleep(0)
 
 
 DIRECTORY = "/tmp/ujobs-device-test-%s" % os.urandom(4).hex()
 
 
-def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, update_interval=None):
+def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, update_interval=None, timeout=0.3):
     """Run scenario(agent, cloud) concurrently with an agent; setup(agent) registers handlers. Return the cloud.
 
-    keep: start with the journal of the previous run, as after a reset, and keep it afterwards. AssertionError if the
-    agent has broken a rule of the service.
+    keep: start with the journal of the previous run, as after a reset, and keep it afterwards. timeout: of the link, in
+    seconds. AssertionError if the agent has broken a rule of the service. cloud.clock: see fast_time.Clock.
     """
     if not keep:
         remove(DIRECTORY)
     cloud = cloud or Cloud()
 
     async def main(clock):
-        link = Link(b"thing", "host", timeout=0.3, receive_limit=receive_limit)
+        cloud.clock = clock
+        link = Link(b"thing", "host", timeout=timeout, receive_limit=receive_limit)
         agent = Agent("thing", link=link, directory=DIRECTORY, update_interval=update_interval)
         if setup:
             setup(agent)
