@@ -4,13 +4,13 @@ import asyncio
 
 import ujobs.job
 from broker import until
-from cloud import Cloud, run
+from cloud import DIRECTORY, Cloud, remove, run
 from ujobs.agent import Reject
 
 
-def handlers(agent):
-    """Register the handlers, which record their calls in agent.seen."""
-    agent.seen = []
+def handlers(agent, seen=None):
+    """Register the handlers, which record their calls in agent.seen. seen: the list to use for that."""
+    agent.seen = [] if seen is None else seen
 
     @agent.on("quick")
     async def quick(job):
@@ -81,3 +81,21 @@ def finish(*documents, setup=handlers, receive_limit=16384, **functions):
             agent.on(operation)(function)
 
     return run(all_done, register, cloud, receive_limit=receive_limit)
+
+
+def reset_while_running(document, resets, setup, calls):
+    """Reset the board `resets` times, each time after its handler has added to `calls`, then let the job finish. Return
+    its execution."""
+    cloud = Cloud()
+    remove(DIRECTORY)
+    cloud.queue("a", document)
+
+    async def interrupted(agent, cloud):
+        before = len(calls)
+        await until(lambda: len(calls) > before)
+
+    for _ in range(resets):
+        run(interrupted, setup, cloud, keep=True)
+    run(all_done, setup, cloud, keep=True)
+    remove(DIRECTORY)
+    return cloud.executions[0]

@@ -7,7 +7,9 @@ import fast_time
 import ujobs.agent
 from agent_handlers import all_done, handlers
 from broker import until
-from cloud import DIRECTORY, Cloud, idle, remove, run
+from cloud import DIRECTORY, PREFIX, Cloud, idle, remove, run
+from replaced import Replaced
+from subscribed import Subscribed
 from ujobs.agent import Agent
 from ujobs.link import Link
 
@@ -17,20 +19,19 @@ def wake(cloud, cut_short=None):
     has. Return the calls of the handlers."""
 
     async def main(clock):
-        asyncio.open_connection, real = cloud.broker.open_connection, asyncio.open_connection
         agent = Agent("thing", link=Link(b"thing", "host", timeout=0.3), directory=DIRECTORY)
         handlers(agent)
-        running = asyncio.create_task(agent.run(until_idle=True))
-        try:
-            if cut_short:
-                await cut_short(agent)
-                running.cancel()
-            await asyncio.wait_for(running, 20)
-        except asyncio.CancelledError:
-            assert cut_short
-        finally:
-            asyncio.open_connection = real
-            await asyncio.sleep(0)
+        with Replaced(asyncio, open_connection=cloud.broker.open_connection):
+            running = asyncio.create_task(agent.run(until_idle=True))
+            try:
+                if cut_short:
+                    await cut_short(agent)
+                    running.cancel()
+                await asyncio.wait_for(running, 20)
+            except asyncio.CancelledError:
+                assert cut_short
+            finally:
+                await asyncio.sleep(0)
         return agent.seen
 
     return fast_time.run(main)
@@ -40,11 +41,11 @@ async def handler_started(agent):
     await until(lambda: agent.seen)
 
 
-def slept(scenario):
+def slept(scenario, cloud=None):
     """Run scenario(cloud) with an empty flash."""
     remove(DIRECTORY)
     try:
-        scenario(Cloud())
+        scenario(cloud or Cloud())
     finally:
         remove(DIRECTORY)
 
@@ -59,27 +60,26 @@ def test_without_a_job_it_asks_once_and_disconnects():
     slept(scenario)
 
 
-def test_all_queued_jobs_run_before_it_returns():
+def test_all_queued_jobs_run_before_it_returns_and_it_needs_no_notifications():
     def scenario(cloud):
-        cloud.queue("a", {"operation": "quick"})
-        cloud.queue("b", {"operation": "reject"})
-        cloud.queue("c", {"operation": "quick"})
+        for job_id, operation in (("a", "quick"), ("b", "reject"), ("c", "quick")):
+            cloud.queue(job_id, {"operation": operation})
         assert wake(cloud) == ["a", "c"]
         assert cloud.statuses() == ["SUCCEEDED", "REJECTED", "SUCCEEDED"]
+        asked = [suffix for suffix, _ in cloud.requests]
+        assert asked == ["start-next", "a/update", "start-next", "b/update", "start-next", "c/update", "start-next"]
+        assert not cloud.is_subscribed(PREFIX + b"notify-next")
         assert wake(cloud) == []
 
-    slept(scenario)
+    slept(scenario, Subscribed())
 
 
 def test_an_unanswered_request_does_not_count_as_idle():
     def scenario(cloud):
         cloud.queue("a", {"operation": "quick"})
         cloud.lose_requests = 4
-        ujobs.agent._RETRY, real = 0.01, ujobs.agent._RETRY
-        try:
+        with Replaced(ujobs.agent, _RETRY=0.01):
             assert wake(cloud) == ["a"]
-        finally:
-            ujobs.agent._RETRY = real
         assert cloud.statuses() == ["SUCCEEDED"]
 
     slept(scenario)
@@ -115,23 +115,25 @@ def test_a_handler_interrupted_by_sleep_resumes_afterwards():
 
 
 def test_an_idle_agent_has_not_loaded_the_modules_for_jobs():
-    needed = ("ujobs.job", "ujobs.checks", "ujobs.handlers", "ujobs.handlers.steps")
+    needed = ("ujobs.job", "ujobs.checks", "ujobs.handlers", "ujobs.handlers.call", "ujobs.handlers.steps")
     before = {name: sys.modules.pop(name) for name in needed if name in sys.modules}
 
     def loaded():
-        return [name for name in needed if name in sys.modules]
+        return " ".join([name for name in needed if name in sys.modules])
 
     def setup(agent):
-        agent.on("look")(lambda job: {"loaded": " ".join(loaded())})
+        agent.on("look")(lambda job: {"result": loaded()})
+        agent.use("call", functions={"look": loaded})
 
     async def scenario(agent, cloud):
-        for job_id in ("first", "second"):
-            cloud.queue(job_id, {"operation": "look"})
+        for document in ({"operation": "look"}, {"operation": "look"}, {"operation": "call", "function": "look"}):
+            cloud.queue("job-%d" % len(cloud.executions), document)
             await all_done(agent, cloud)
             await until(lambda: idle(agent) and not loaded())
 
     try:
-        for execution in run(scenario, setup).executions:
-            assert execution["statusDetails"] == {"loaded": "ujobs.job ujobs.checks"}, execution
+        found = [execution["statusDetails"]["result"] for execution in run(scenario, setup).executions]
+        own = "ujobs.job ujobs.checks"
+        assert found == [own, own, own + " ujobs.handlers ujobs.handlers.call"]
     finally:
         sys.modules.update(before)

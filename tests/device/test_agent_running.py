@@ -78,30 +78,6 @@ def test_tick_reconnects_in_a_plain_handler():
     run(scenario, handlers, update_interval=0.1)
 
 
-def test_cancellation_stops_an_async_handler_at_the_notification():
-    async def scenario(agent, cloud):
-        execution = cloud.queue("a", {"operation": "for-ever"})
-        await until(lambda: agent.seen)
-        cloud.end(execution)
-        cloud.queue("b", {"operation": "quick"})
-        await until(cloud.done)
-        assert cloud.statuses() == ["CANCELED", "SUCCEEDED"]
-
-    run(scenario, handlers)
-
-
-def test_cancellation_without_notification_is_seen_by_the_next_progress_update():
-    async def scenario(agent, cloud):
-        execution = cloud.queue("a", {"operation": "for-ever"})
-        await until(lambda: agent.seen)
-        cloud.quiet = True
-        cloud.end(execution, "TIMED_OUT")
-        await until(lambda: agent.journal.acknowledged)
-        assert cloud.statuses() == ["TIMED_OUT"]
-
-    run(scenario, handlers, update_interval=0.1)
-
-
 def test_cancellation_stops_a_plain_handler_in_tick():
     async def scenario(agent, cloud):
         execution = cloud.queue("a", {"operation": "plain", "n": 1000})

@@ -194,10 +194,10 @@ class Broker:
 
 async def until(condition, seconds=8):
     """Wait until condition() holds; AssertionError if it does not in time."""
-    for _ in range(int(seconds * 100)):
+    for _ in range(800):
         if condition():
             return
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(seconds / 800)
     raise AssertionError("the condition was not met in time")
 
 

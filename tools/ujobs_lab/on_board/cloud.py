@@ -24,6 +24,7 @@ class Cloud(JobsService):
         self.broker.on_publish = self._published
         self.lose_replies = self.lose_requests = 0
         self.refuse = []
+        self.clock = self.task = None
         # Look up the broker's method each time, because a test may replace it.
         super().__init__(lambda topic, payload, qos: self.broker.send(topic, payload, qos), lambda: 1000)
 
@@ -117,7 +118,8 @@ def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, updat
     """Run scenario(agent, cloud) concurrently with an agent; setup(agent) registers handlers. Return the cloud.
 
     keep: start with the journal of the previous run, as after a reset, and keep it afterwards. timeout: of the link, in
-    seconds. AssertionError if the agent has broken a rule of the service. cloud.clock: see fast_time.Clock.
+    seconds. cloud.clock, cloud.task: see fast_time.Clock; of the agent. AssertionError if the agent has broken a rule
+    of the service.
     """
     if not keep:
         remove(DIRECTORY)
@@ -129,7 +131,12 @@ def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, updat
         agent = Agent("thing", link=link, directory=DIRECTORY, update_interval=update_interval)
         if setup:
             setup(agent)
-        await beside(agent, cloud.broker, lambda task: scenario(agent, cloud))
+
+        async def begin(task):
+            cloud.task = task
+            await scenario(agent, cloud)
+
+        await beside(agent, cloud.broker, begin)
 
     try:
         fast_time.run(main)
