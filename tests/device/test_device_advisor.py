@@ -6,8 +6,9 @@ Source: AWS IoT Core Developer Guide, "Device Advisor test cases", page MQTT. Th
 import asyncio
 import random
 
+import broker
 import fast_time
-from broker import Broker, filters
+from broker import filters
 from cloud import DIRECTORY, PREFIX, Cloud, beside, remove
 from ujobs.agent import Agent
 from ujobs.link import Link
@@ -18,7 +19,7 @@ PATIENCE = 10  # seconds that Link waits for a reply
 WINDOW = 15  # seconds within which the long duration test expects a packet
 
 
-class Advisor(Broker):
+class Advisor(broker.Broker):
     """A broker that records the times of packets. connects, losses: seconds. refused: number of CONNECTs that it will
     not answer. cut: number of connections that it will close after SUBSCRIBE."""
 
@@ -68,11 +69,7 @@ def advise(scenario, seed=1):
 
 
 async def until(condition, seconds=TIMEOUT):
-    for _ in range(3000):
-        if condition():
-            return
-        await asyncio.sleep(seconds / 3000)
-    raise AssertionError("not within %d s" % seconds)
+    await broker.until(condition, seconds)
 
 
 def gaps(times):

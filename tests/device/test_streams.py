@@ -6,6 +6,7 @@ import fast_time
 import ujobs.link
 from broker import Broker
 from cbor_writer import encode
+from replaced import Replaced
 from ujobs.link import Link
 from ujobs.streams import BLOCK, decode, receive
 
@@ -80,24 +81,23 @@ def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0, t
 
     async def main(clock):
         broker = Broker()
-        asyncio.open_connection, real = broker.open_connection, asyncio.open_connection
         link = Link(b"kiln-7", "host", timeout=timeout, receive_limit=receive_limit)
         service = Service(broker, content)
         services.append(service)
         prepare(service)
-        task = asyncio.create_task(link.run())
         error = None
-        try:
-            await asyncio.wait_for(link.up.wait(), 5)
-            await asyncio.wait_for(
-                receive(link, "kiln-7", "app-2", 3, len(content), write, offsets.append, start), 20
-            )
-        except Exception as found:
-            error = found
-        finally:
-            task.cancel()
-            asyncio.open_connection = real
-            await asyncio.sleep(0)
+        with Replaced(asyncio, open_connection=broker.open_connection):
+            task = asyncio.create_task(link.run())
+            try:
+                await asyncio.wait_for(link.up.wait(), 5)
+                await asyncio.wait_for(
+                    receive(link, "kiln-7", "app-2", 3, len(content), write, offsets.append, start), 20
+                )
+            except Exception as found:
+                error = found
+            finally:
+                task.cancel()
+                await asyncio.sleep(0)
         assert not link.routes
         assert not link.filters
         return service, error
@@ -199,11 +199,8 @@ def test_a_block_whose_message_has_no_memory_is_requested_again():
             raise MemoryError
         return bytearray(*arguments)
 
-    ujobs.link.bytearray = scarce
-    try:
+    with Replaced(ujobs.link, bytearray=scarce):
         written, _, _, error = fetch()
-    finally:
-        del ujobs.link.bytearray
     assert error is None, error
     assert written == CONTENT and not missing
 
@@ -225,9 +222,9 @@ def test_duplicate_blocks_in_any_order_are_accepted():
     assert written == CONTENT
 
 
-def test_blocks_of_other_requests_and_files_are_ignored():
+def test_blocks_and_rejections_of_other_requests_and_files_are_ignored():
     def prepare(service):
-        real = service.block
+        real, answer = service.block, service.published
 
         def block(request, index):
             send = service.broker.send
@@ -237,7 +234,12 @@ def test_blocks_of_other_requests_and_files_are_ignored():
                 send(PREFIX + b"data/cbor", encode(fields))
             return real(request, index)
 
+        def published(topic, payload):
+            service.broker.send(PREFIX + b"rejected/cbor", encode({"o": "InvalidRequest", "c": "other"}))
+            answer(topic, payload)
+
         service.block = block
+        service.broker.on_publish = published
 
     written, _, _, error = fetch(prepare, content=CONTENT[: 3 * BLOCK])
     assert error is None
@@ -298,22 +300,6 @@ def test_a_rejection_is_an_error_with_its_reason():
         assert isinstance(error, ValueError)
         assert "ResourceNotFound" in str(error)
         assert "no such stream" in str(error)
-
-
-def test_the_rejection_of_another_request_is_ignored():
-    def prepare(service):
-        real = service.published
-
-        def published(topic, payload):
-            if topic.endswith(b"get/cbor"):
-                service.broker.send(PREFIX + b"rejected/cbor", encode({"o": "InvalidRequest", "c": "other"}))
-            real(topic, payload)
-
-        service.broker.on_publish = published
-
-    written, _, _, error = fetch(prepare, content=CONTENT[:BLOCK])
-    assert error is None
-    assert written == CONTENT[:BLOCK]
 
 
 def test_an_error_of_the_service_is_an_oserror():
