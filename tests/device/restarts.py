@@ -95,7 +95,7 @@ class Board:
             await agent.link.up.wait()
             if proves:
                 trial.confirm()
-            await until(over)
+            await until(over, 60)
             await until(lambda: self.machine.resets > resets or until_condition or agent.journal.acknowledged)
 
         try:

@@ -3,8 +3,8 @@
 import json
 
 import ujobs.trial as trial
+from chip import IMAGE, with_chip
 from cloud import idle
-from test_firmware_handler import IMAGE, with_chip
 from test_firmware_handler import job as firmware_job
 from test_update_failures import OLD, Update
 from web import File

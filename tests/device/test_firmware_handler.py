@@ -6,20 +6,13 @@ from binascii import b2a_base64, hexlify
 
 import signature_vectors as vectors
 import ujobs.trial as trial
-from cloud import PREFIX
-from restarts import ROOT, with_board
-from test_streams import Service
+from chip import IMAGE, Partition, image_header, partitions, with_chip
+from replaced import Replaced
+from streams_service import serve_stream
 from ujobs.job import Job
 from web import File
 
-sys.path.append(__file__.rsplit("/", 1)[0] + "/../../tools/ujobs_tools/board/fakes")
-import partitions  # noqa: E402
-from partitions import SLOT, Partition, image_header  # noqa: E402
-
-sys.path.pop()
-
 URL = "http://files.example.com/firmware.bin"
-IMAGE = image_header() + bytes((n * 13 + n // 300) & 255 for n in range(50000))
 
 
 def job(image=IMAGE, **fields):
@@ -29,54 +22,6 @@ def job(image=IMAGE, **fields):
     }
     document.update(fields)
     return document
-
-
-def use(agent):
-    agent.use("firmware")
-
-
-class Chip:
-    """The application partitions of a board under test."""
-
-    def __init__(self, board):
-        board.put("/partitions", b"")
-        self.file = open(ROOT + "/partitions", "r+b")  # noqa: SIM115
-        self.power_on()
-
-    def power_on(self):
-        """Do what the bootloader does at every reset."""
-        Partition.bootloader = partitions.Bootloader(partitions.Flash(self.file))
-        return self.running()
-
-    def running(self):
-        return Partition(Partition.RUNNING).info()[4]
-
-    def content(self, label, size):
-        buffer = bytearray(size)
-        Partition(label).readblocks(0, buffer)
-        return bytes(buffer)
-
-    def finish(self, board, **options):
-        """Restart until the job has ended; return its status."""
-        for _ in range(10):
-            self.power_on()
-            board.start(**options)
-            if board.cloud.done():
-                break
-        return board.execution["status"]
-
-
-def with_chip(scenario, document, answer=None, setup=use):
-    def on_board(board):
-        chip = Chip(board)
-        sys.modules["esp32"] = partitions
-        try:
-            scenario(board, chip)
-        finally:
-            del sys.modules["esp32"]
-            chip.file.close()
-
-    with_board(on_board, document, setup, answer or File(IMAGE))
 
 
 def test_new_firmware_is_started_and_stays():
@@ -114,16 +59,6 @@ def test_two_updates_in_a_row_use_both_partitions():
     with_chip(scenario, job())
 
 
-def test_images_that_differ_from_the_document_are_never_started():
-    def scenario(board, chip):
-        assert chip.finish(board) in ("FAILED", "REJECTED")
-        assert board.resets == 0
-        assert chip.power_on() == "ota_0"
-
-    for wrong in ({"sha256": "0" * 64}, {"size": len(IMAGE) - 1}, {"size": len(IMAGE) + 1}):
-        with_chip(scenario, job(**wrong))
-
-
 def test_images_for_other_or_unknown_chips_are_refused():
     def scenario(board, chip):
         assert chip.finish(board) == "FAILED"
@@ -140,8 +75,8 @@ def test_invalid_documents_are_rejected():
         assert not board.web.connections
 
     for fields in (
-        {"size": SLOT + 1}, {"size": 0}, {"size": None}, {"sha256": None}, {"url": None}, {"stream": "app-2"},
-        {"url": "https://files.example.com/f"},
+        {"size": partitions.SLOT + 1}, {"size": 0}, {"size": None}, {"sha256": None}, {"url": None},
+        {"stream": "app-2"}, {"url": "https://files.example.com/f"},
     ):
         document = job(**fields)
         with_chip(scenario, {name: value for name, value in document.items() if value is not None})
@@ -149,19 +84,15 @@ def test_invalid_documents_are_rejected():
 
 def test_a_board_with_one_partition_rejects_firmware():
     def only_one(running):
+        # As the ESP32 port does.
         raise OSError(2)
 
     def scenario(board, chip):
-        # The ESP32 port does the same.
-        Partition.get_next_update = only_one
-        try:
-            assert chip.finish(board) == "REJECTED"
-        finally:
-            Partition.get_next_update = real
+        assert chip.finish(board) == "REJECTED"
         assert "one application partition" in board.reason()
 
-    real = Partition.get_next_update
-    with_chip(scenario, job())
+    with Replaced(Partition, get_next_update=only_one):
+        with_chip(scenario, job())
 
 
 SIGNED = image_header() + vectors.MESSAGE * 20
@@ -199,13 +130,7 @@ def test_updates_of_aws_are_installed_over_http():
 
 def test_updates_of_aws_are_installed_by_stream():
     def scenario(board, chip):
-        jobs = board.cloud.broker.on_publish
-        streams = Service(board.cloud.broker, SIGNED, b"$aws/things/thing/streams/AFR_OTA-1/")
-
-        def published(topic, payload):
-            (jobs if topic.startswith(PREFIX) else streams.published)(topic, payload)
-
-        board.cloud.broker.on_publish = published
+        serve_stream(board.cloud.broker, b"AFR_OTA-1", SIGNED)
         assert chip.finish(board) == "SUCCEEDED", board.reason()
         assert chip.content("ota_1", len(SIGNED)) == SIGNED
         assert not board.web.connections
@@ -256,34 +181,6 @@ def test_an_interrupted_download_resumes_after_the_reset():
     with_chip(scenario, job(), stalling)
 
 
-def test_a_power_cut_at_the_switch_costs_only_a_restart():
-    set_boot = Partition.set_boot
-
-    def cut_before(partition):
-        raise_the_power(partition, False)
-
-    def cut_after(partition):
-        raise_the_power(partition, True)
-
-    def raise_the_power(partition, lands):
-        Partition.set_boot = set_boot
-        if lands:
-            set_boot(partition)
-        sys.modules["machine"].reset()
-
-    def scenario(board, chip):
-        Partition.set_boot = cut
-        try:
-            assert chip.finish(board) == "SUCCEEDED"
-        finally:
-            Partition.set_boot = set_boot
-        assert chip.power_on() == "ota_1"
-        assert board.resets == resets
-
-    for cut, resets in ((cut_before, 2), (cut_after, 1)):
-        with_chip(scenario, job())
-
-
 def test_a_switch_that_cannot_be_recorded_is_made_anyway():
     save = Job.save
 
@@ -293,32 +190,24 @@ def test_a_switch_that_cannot_be_recorded_is_made_anyway():
         save(job, value)
 
     def scenario(board, chip):
-        Job.save = full
-        try:
-            assert chip.finish(board) == "SUCCEEDED"
-        finally:
-            Job.save = save
+        assert chip.finish(board) == "SUCCEEDED"
         assert chip.power_on() == "ota_1"
 
-    with_chip(scenario, job())
+    with Replaced(Job, save=full):
+        with_chip(scenario, job())
 
 
 def test_a_failed_switch_leaves_no_trial():
-    set_boot = Partition.set_boot
-
     def failing(partition):
         raise OSError(-5379)
 
     def scenario(board, chip):
-        Partition.set_boot = failing
-        try:
-            assert chip.finish(board) == "FAILED"
-        finally:
-            Partition.set_boot = set_boot
+        assert chip.finish(board) == "FAILED"
         assert trial.current() == ""
         assert chip.power_on() == "ota_0"
 
-    with_chip(scenario, job())
+    with Replaced(Partition, set_boot=failing):
+        with_chip(scenario, job())
 
 
 def test_a_complete_image_is_only_verified_after_a_reset():
@@ -332,12 +221,9 @@ def test_a_complete_image_is_only_verified_after_a_reset():
             sys.modules["machine"].reset()
 
     def scenario(board, chip):
-        Job.save = cut
-        try:
-            assert chip.finish(board) == "SUCCEEDED"
-        finally:
-            Job.save = save
+        assert chip.finish(board) == "SUCCEEDED"
         assert len(board.web.connections) == 1
         assert chip.content("ota_1", len(image)) == image
 
-    with_chip(scenario, job(image), File(image))
+    with Replaced(Job, save=cut):
+        with_chip(scenario, job(image), File(image))

@@ -7,58 +7,9 @@ import ujobs.link
 from broker import Broker
 from cbor_writer import encode
 from replaced import Replaced
+from streams_service import CONTENT, PREFIX, Service
 from ujobs.link import Link
 from ujobs.streams import BLOCK, decode, receive
-
-PREFIX = b"$aws/things/kiln-7/streams/app-2/"
-CONTENT = bytes((n * 7 + n // 256) & 255 for n in range(40 * BLOCK + 100))
-
-
-class Service:
-    """Answers get/cbor as AWS does. lose: number of blocks that get lost at first. answer(request): may return a dict,
-    which is sent to rejected/cbor instead of blocks."""
-
-    def __init__(self, broker, content=CONTENT, prefix=PREFIX):
-        self.broker = broker
-        self.prefix = prefix
-        self.content = content
-        self.requests = []
-        self.lose = 0
-        self.copies = 1
-        self.backwards = False
-        self.answer = lambda request: None
-        self.sent = 0
-        self.under_way = []  # requested blocks that are not yet written, at each request
-        self.written = 0
-        broker.on_publish = self.published
-
-    def published(self, topic, payload):
-        if topic != self.prefix + b"get/cbor":
-            return
-        request = decode(memoryview(payload))
-        request["b"] = bytes(request["b"])
-        assert len(request["b"]) == 4
-        self.requests.append(request)
-        self.under_way.append(sum([request["n"] for request in self.requests]) - self.written)
-        refusal = self.answer(request)
-        if refusal:
-            return self.broker.send(self.prefix + b"rejected/cbor", encode(refusal))
-        size = request["l"]
-        bits = request["b"]
-        wanted = [
-            request["o"] + bit for bit in range(len(bits) * 8)
-            if bits[bit // 8] >> bit % 8 & 1 and (request["o"] + bit) * size < len(self.content)
-        ][: min(request["n"], 131072 // size)]
-        for index in reversed(wanted) if self.backwards else wanted:
-            self.sent += 1
-            if self.sent <= self.lose:
-                continue
-            for _ in range(self.copies):
-                self.broker.send(self.prefix + b"data/cbor", self.block(request, index))
-
-    def block(self, request, index):
-        piece = self.content[index * request["l"] : (index + 1) * request["l"]]
-        return encode({"c": request["c"], "f": request["f"], "l": len(piece), "i": index, "p": piece})
 
 
 def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0, timeout=0.2, receive_limit=16384):

@@ -5,8 +5,8 @@ import hashlib
 from binascii import hexlify, unhexlify
 
 import ujobs.trial as trial
+from chip import image_header, with_chip
 from restarts import with_board
-from test_firmware_handler import image_header, with_chip
 from ujobs.sources import numbers
 from web import File, head
 
@@ -95,24 +95,10 @@ def test_the_length_of_a_version_is_limited():
     install(app("1" * 65), "", "REJECTED", "version is over 64 characters")
 
 
-def test_a_version_that_was_rolled_back_does_not_count():
-    def scenario(board):
-        board.put("/app.version", b"1.3.0")
-        board.start()
-        for _ in range(3):
-            board.start(proves=False)
-        assert board.finish() == "FAILED"
-        board.execution = board.cloud.queue("update-2", app("1.3.9"))
-        assert board.finish() == "SUCCEEDED", board.reason()
-        assert board.execution["statusDetails"]["version"] == "1.3.9"
-
-    with_board(scenario, app("1.4.0"), lambda agent: agent.use("app"), File(CONTENT), {"/app/app.py": b"1"})
-
-
-def test_the_version_of_the_running_application_is_recorded():
+def test_an_update_to_the_running_version_is_recorded_and_needs_no_restart():
     def scenario(board):
         assert board.finish() == "SUCCEEDED"
-        assert (board.resets, board.get("/app.version")) == (0, b"1.4.0")
+        assert (board.resets, board.web.connections, board.get("/app.version")) == (0, [], b"1.4.0")
 
     with_board(scenario, app("1.4.0"), lambda agent: agent.use("app"), File(CONTENT), {"/app/app.py": CONTENT})
 

@@ -7,7 +7,7 @@ from typing import Any
 from fuzzing import JSON, NAMES, SCALARS, TEXT, mangled
 from hypothesis import strategies as st
 
-import test_firmware_handler
+from chip import IMAGE
 
 DATA = "<data>"
 """Stands for the folder that jobs may write."""
@@ -76,7 +76,6 @@ APP = st.fixed_dictionaries(
     {"operation": st.just("app"), "version": TEXT, "files": st.lists(sources(INSIDE), min_size=1, max_size=2)},
     optional={"base": URLS, "stream": TEXT},
 )
-IMAGE = test_firmware_handler.IMAGE
 FIRMWARE = st.fixed_dictionaries(
     {
         "operation": st.just("firmware"), "url": URLS, "size": st.sampled_from([len(IMAGE), len(IMAGE), 0, 1 << 22]),

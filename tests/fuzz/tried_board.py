@@ -17,8 +17,8 @@ from unittest import mock
 
 import fast_time
 import ujobs.trial as trial
+from chip import partitions
 from cloud import PREFIX, Cloud
-from test_firmware_handler import partitions
 from ujobs.agent import Agent
 from ujobs.link import Link
 from web import Web
