@@ -21,12 +21,17 @@ async def run(job: "Job", options: dict) -> "dict | None":
     function = options.get("functions", {}).get(name)
     if not function:
         raise Reject("no function is named " + name if name else "function is missing")
-    if isinstance(arguments, dict):
-        result = function(**arguments)
-    elif isinstance(arguments, list):
-        result = function(*arguments)
-    else:
-        raise Reject("arguments must be an object or a list")
+    try:
+        if isinstance(arguments, dict):
+            result = function(**arguments)
+        elif isinstance(arguments, list):
+            result = function(*arguments)
+        else:
+            raise Reject("arguments must be an object or a list")
+    except TypeError:
+        # MicroPython's error about a missing argument does not name the function.
+        job.noted("function", name)
+        raise
     if hasattr(result, "send"):
         result = await result
     if result is not None:
