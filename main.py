@@ -81,7 +81,7 @@ def add_application(agent, name):
     try:
         __import__(name).setup(agent)
     except Exception as error:
-        print("app: not started")
+        print("app: not started: %s: %s" % (type(error).__name__, error))
         sys.print_exception(error)
         # New firmware is confirmed without it: an application that was broken before must not block the firmware.
         if trial.current() in (trial.APP, trial.SETTINGS):

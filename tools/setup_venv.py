@@ -25,10 +25,13 @@ def main(requirements):
     if VENV.exists() and not _works():
         print(".venv is of another Python or another folder: it is replaced", flush=True)
         shutil.rmtree(str(VENV))
+    total = len(_packages(requirements))
+    print(
+        "set-up: up to %d packages are downloaded and installed into .venv. This takes two to five minutes, once"
+        % total, flush=True,
+    )
     if not VENV.exists():
         _make()
-    total = len(_packages(requirements))
-    print("installing up to %d packages into .venv; the first time takes a minute or two" % total, flush=True)
     _install(total, "-r", requirements)
     _install(1, "--no-deps", "-e", ".")
 
@@ -73,6 +76,11 @@ def _packages(requirements):
     return found
 
 
+def _name(what):
+    """Return the name of a package from a requirement, such as click==8.5.1, or from the path of a wheel."""
+    return what.split("/")[-1].split("=")[0].split("-")[0] if what.endswith(".whl") else what.split("=")[0]
+
+
 def _install(total, *what):
     """pip install with a line for each package, and its whole output only if it fails."""
     command = [*PIP, "install", "--no-compile", "--no-input", "--retries", "2", "--disable-pip-version-check", *what]
@@ -81,11 +89,11 @@ def _install(total, *what):
     for raw in pip.stdout or ():
         line = raw.decode(errors="replace").rstrip()
         said.append(line)
-        if line.startswith("Collecting "):
+        if line.startswith(("Collecting ", "Processing ")):  # the second: a file on this machine
             count += 1
-            print("  %d of %d: %s" % (count, total, line.split()[1].split("=")[0]), flush=True)
+            print("  %d of %d: %s" % (count, max(count, total), _name(line.split()[1])), flush=True)
         elif line.startswith("Installing collected"):
-            print("  unpacking", flush=True)
+            print("  unpacking them: about a minute without further lines", flush=True)
         elif line.startswith("WARNING: Retrying"):
             print("  the package index does not answer yet", flush=True)
     if pip.wait():

@@ -135,6 +135,13 @@ def test_other_commands(files: Path, code: int, said: str, arguments: tuple[str,
     ends(code, said, *arguments)
 
 
+def test_a_project_inside_another_is_said_to_be_one(files: Path) -> None:
+    for folder in ("kiln", "kiln/inner"):
+        result = CliRunner().invoke(app, ["new", folder])
+        assert result.exit_code == 0
+        assert (f"note: {folder} is inside the project {files / 'kiln'}" in result.output) == (folder == "kiln/inner")
+
+
 def test_a_port_in_use(files: Path) -> None:
     assert CliRunner().invoke(app, ["new", "kiln"]).exit_code == 0
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -223,8 +223,7 @@ def test_broken_settings_file(board_says) -> None:
 
 def test_an_application_that_fails_does_not_take_the_board_down(board_says) -> None:
     lines = board_says("ujobs: no link", application="def setup(agent):\n    1 // 0\n", app="app")
-    assert "app: not started" in lines
-    assert any("ZeroDivisionError" in line for line in lines)
+    assert "app: not started: ZeroDivisionError: divide by zero" in lines
 
 
 @pytest.mark.parametrize("module", ["random.py", "firmware/__init__.py"])

@@ -1,10 +1,9 @@
-"""Part of `make setup`: tries to install the real umqtt.simple for the host, and prints which one is used.
+"""Part of `make setup`: tries to install the real umqtt.simple for the host.
 
 ESP32 firmware includes it; the MicroPython unix port does not."""
 
 import subprocess
 
-from ujobs_tools.board import umqtt
 from ujobs_tools.board.device_files import ROOT
 from ujobs_tools.board.interpreter import InterpreterError, find_micropython
 
@@ -12,7 +11,7 @@ _PATIENCE = 20  # seconds
 
 
 def main() -> None:
-    """Try once with MicroPython's package manager. If that fails, the test double in tests/shims is used."""
+    """Try once with MicroPython's package manager. If that fails, the test double in tests/shims is used, which behaves the same."""
     target = ROOT / "build" / "umqtt"
     if not target.exists():
         try:
@@ -25,7 +24,6 @@ def main() -> None:
             subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)
         except subprocess.TimeoutExpired:
             print(f"umqtt.simple: no answer within {_PATIENCE} s")
-    print("tests and board use", umqtt.find()[1])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from ujobs_tools.board.device_files import ROOT, SHIMS
 
 
 def find() -> tuple[Path, str]:
-    """Return the folder that contains `umqtt/simple.py`, and a description of it for messages.
+    """Return the folder that contains `umqtt/simple.py`, and where it is from, for messages.
 
     Looks in the folder named by the environment variable UMQTT_PATH; without it in build/umqtt of the repository, where
     `make setup` installs the real module, then in tests/shims. Raises FileNotFoundError if it is not found.

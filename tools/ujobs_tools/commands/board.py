@@ -112,7 +112,8 @@ def board(
             contents = make_settings(settings, overrides, [*without, *(set_ or [])])
             build_image(image, make_board_files(contents, thing_dir, app, compiled=not source))
             certificates = "" if thing_dir else "; it has no certificates: --thing-dir was not given"
-            typer.echo(f"board: {image} built with {umqtt.find()[1]}{certificates}")
+            module = f"{umqtt.find()[1]}; real boards have that module in their firmware"
+            typer.echo(f"board: {image} built with {module}{certificates}")
         code = Board(image, options).run()
     raise typer.Exit(code)
 

@@ -9,10 +9,17 @@ from ujobs_tools.commands.errors import one_line
 
 
 def new(folder: Annotated[Path, typer.Argument(help="Folder to create; its name becomes the thing's name.")]) -> None:
-    """Create a project: an application with one handler, its tests, settings, ujobs.toml and a CI workflow."""
+    """Create a project: an application with one handler, its tests, settings, ujobs.toml and a CI workflow.
+
+    Exit codes: 0 created; 1 not created; 2 wrong arguments, file or setting.
+    """
+    from ujobs_tools.project import ujobs_toml
     from ujobs_tools.project.new import create
 
+    around = ujobs_toml.locate(folder.absolute().parent)
     with one_line("new"):
         for path in create(folder.absolute()):
             typer.echo(f"  {folder / path}")
+    if around is not None:
+        typer.echo(f"note: {folder} is inside the project {around.parent}; in {folder} its own ujobs.toml is used")
     typer.echo(f"next: cd {folder} && ujobs run")

@@ -16,7 +16,6 @@ from rich.live import Live
 from ujobs_tools.aws import cloud
 from ujobs_tools.aws.executions import TERMINAL, Execution
 from ujobs_tools.board.device_files import EXAMPLES
-from ujobs_tools.board.umqtt import find
 from ujobs_tools.demo import view
 from ujobs_tools.demo.jobs import JOBS, DemoJob, History, well_under_way
 from ujobs_tools.host.processes import NotReady, kill_group, read_ready_file, running, ujobs
@@ -33,7 +32,7 @@ def run(console: Console, board_log: bool = True) -> int:
     """Run the demo; returns the exit code: 0 if every job ended as expected, else 1. board_log: print the board's
     console at the end."""
     console.print(
-        f"[bold]ujobs demo[/bold]: a board on MicroPython, with {find()[1]}, and a local AWS IoT Jobs service.\n"
+        f"[bold]ujobs demo[/bold]: a virtual board on MicroPython and a local AWS IoT Jobs service.\n"
         f"The service's clock runs [bold]{CLOCK_SPEED} times[/bold] as fast as real time: a step timeout of 1 minute "
         f"expires after {60 // CLOCK_SPEED} s. The board's clock runs at normal speed.\n"
     )

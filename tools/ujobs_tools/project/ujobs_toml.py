@@ -43,11 +43,14 @@ class Project:
 
 def find(start: Path) -> Project | None:
     """Return the project that contains a folder; None if there is none. Raises ProjectError."""
-    for folder in (start.resolve(), *start.resolve().parents):
-        path = folder / NAME
-        if path.is_file():
-            return read(path)
-    return None
+    path = locate(start)
+    return None if path is None else read(path)
+
+
+def locate(start: Path) -> Path | None:
+    """Return the path of ujobs.toml in a folder or in the nearest one above; None if there is none."""
+    paths = (folder / NAME for folder in (start.resolve(), *start.resolve().parents))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def read(path: Path) -> Project:
