@@ -11,7 +11,7 @@ _PATIENCE = 20  # seconds
 
 
 def main() -> None:
-    """Try once with MicroPython's package manager. If that fails, the test double in tests/shims is used, which behaves the same."""
+    """Try once with MicroPython's package manager. If that fails, the test double in tests/shims is used."""
     target = ROOT / "build" / "umqtt"
     if not target.exists():
         try:
