@@ -4,16 +4,26 @@ Built on `ujobs.trial`, which keeps the record, and on the agent, whose connecti
 """
 
 import asyncio
-import sys
 
 import machine
 
-from ujobs import lend, let_go, trial
+from ujobs import lend, trial
 
 from .clock import Clock
 
-# What the next update imports, and a trial otherwise does not.
-_UPDATE = ("sources", "download", "streams", "verify", "handlers.app")
+# What ujobs uses of those modules of MicroPython that a file of the application can hide.
+USED = (
+    ("asyncio", "CancelledError Event Lock TimeoutError core create_task current_task open_connection"),
+    ("asyncio", "run sleep wait_for"),
+    ("binascii", "a2b_base64 crc32 hexlify unhexlify"),
+    ("errno", "ECONNRESET ENOTCONN ETIMEDOUT"),
+    ("hashlib", "sha256"),
+    ("machine", "reset reset_cause unique_id"),
+    ("os", "listdir mkdir remove rename rmdir stat statvfs"),
+    ("random", "getrandbits random"),
+    ("struct", "calcsize pack unpack"),
+    ("time", "ticks_diff ticks_ms"),
+)
 
 
 async def prove(agent, by_application: bool, seconds: int) -> None:
@@ -43,25 +53,17 @@ def check(config: dict) -> None:
     """Check of what is in its trial that which a connection does not test, but the next update needs.
 
     Otherwise an unusable signing key, or a module of the application that hides one of the board's, such as hashlib,
-    would be noticed too late. Raises OSError, ValueError naming the file or the module.
+    and has less than that, would be noticed too late. Raises OSError, ValueError naming the file or the module.
     """
     if trial.current() == trial.SETTINGS and config["signing_key"]:
         lend("verify", "load_key", config["signing_key"])
     if trial.current() == trial.APP:
-        try:
-            _import_update()
-        except Exception as error:
-            raise ValueError("the next update would fail: " + repr(error))
-
-
-def _import_update():
-    # One at a time, so that it takes no more memory than the update.
-    for name in _UPDATE:
-        loaded = set(sys.modules)
-        try:
-            __import__("ujobs." + name)
-        finally:
-            let_go(loaded)
+        for module, names in USED:
+            try:
+                for name in names.split():
+                    getattr(__import__(module), name)
+            except Exception as error:
+                raise ValueError("the next update would fail: %s: %r" % (module, error))
 
 
 async def time_known(clock: Clock) -> None:

@@ -33,7 +33,8 @@ class Refused(ValueError):
 
 async def download(
     url: str, begin: "Callable[[int, int | None, str | None], None]", write: "Callable[[int, memoryview], None]",
-    start: int = 0, etag: "str | None" = None, context: "SSLContext | None" = None, timeout: float = 10,
+    start: int = 0, etag: "str | None" = None, context: "SSLContext | None" = None, strict: bool = False,
+    timeout: float = 10,
 ) -> None:
     """Fetch the file at a URL, from byte `start` on, and follow up to five redirects.
 
@@ -41,8 +42,10 @@ async def download(
     continue at `start`; total is the size of the whole file, None when the server does not say; etag is its strong
     validator, None without one. write: called as `write(offset, piece)`; piece is a memoryview, valid only during the
     call. Whatever they raise ends the download. etag: what an earlier begin() was given; the server then continues
-    only if the file is still the same (If-Range). context: TLS context for https URLs. timeout: seconds that the head
-    of a response, or any part of its body, may take, at most twice that; connecting may take three times as long.
+    only if the file is still the same (If-Range). context: TLS context for https URLs. strict: refuse a response that
+    ends with its connection, for want of Content-Length and chunks: a cut goes unnoticed by whoever knows neither size
+    nor SHA-256. timeout: seconds that the head of a response, or any part of its body, may take, at most twice that;
+    connecting may take three times as long.
     Raises ValueError for a URL, certificate or response that cannot be used, Refused for an HTTP status, and OSError
     when the link or the server fails: the caller may then continue from where it stopped.
     """
@@ -51,7 +54,7 @@ async def download(
     guard = asyncio.create_task(response.guard(asyncio.current_task(), timeout))
     try:
         for _ in range(_MAX_REDIRECTS + 1):
-            location = await response.get(url, context, begin, write, start, etag)
+            location = await response.get(url, context, begin, write, start, etag, strict)
             if location is None:
                 return
             what = "redirect"
@@ -154,7 +157,7 @@ class _Response:
         if self.stream:
             self.stream.s.close()
 
-    async def get(self, url, context, begin, write, start, etag):
+    async def get(self, url, context, begin, write, start, etag, strict):
         """Return the location of a redirect, None once the whole body has been written."""
         secure, authority, host, port, path = split_url(url)
         if secure and not context:
@@ -226,6 +229,8 @@ class _Response:
             total = _number(last) + 1 if total == b"*" else _number(total)
             if not start == self.offset <= total:
                 raise ValueError("not the range requested")
+        if strict and total is None and not transfer:
+            raise ValueError("without Content-Length the job needs size or sha256")
         begin(self.offset, total, etag)
         if not transfer:
             await self._pass_on(length, write)

@@ -96,8 +96,8 @@ async def fetch(
     Raises ValueError for a URL that is refused or a file that does not match its source, OSError.
     """
     size = source.get("size")
-    # Otherwise only an ETag proves that two parts belong to one version, and none is kept across a reset.
     context, key = means
+    # Otherwise only an ETag proves that two parts belong to one version, and none is kept across a reset.
     checked = "sha256" in source or key
     progress = _Progress(job, mark, sink, size, start if checked else 0, checked)
     if size is not None:
@@ -118,8 +118,11 @@ async def fetch(
             else:
                 from .download import download
 
-                start = progress.start if checked or progress.etag else 0
-                await download(source["url"], progress.begin, progress.in_order, start, progress.etag, context)
+                await download(
+                    source["url"], progress.begin, progress.in_order,
+                    progress.start if checked or progress.etag else 0, progress.etag, context,
+                    not checked and size is None,
+                )
             break
         except OSError as error:
             failures = failures + 1 if progress.start <= furthest else 0

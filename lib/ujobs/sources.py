@@ -28,12 +28,14 @@ _MAX_PATH = const(255)
 _MAX_VERSION = const(64)  # characters
 
 
-def check(sources: "list[dict] | tuple[dict, ...]", options: dict, trusted: bool = False) -> tuple:
+def check(
+    sources: "list[dict] | tuple[dict, ...]", options: dict, trusted: bool = False, deflated: bool = False
+) -> tuple:
     """Check the sources, and return what fetch() needs for them: a TLS context and a signing key, each or None.
 
     options: of Agent.use(). `ca`: verifies HTTPS servers; `signing_key`: file or bytes of the public key, see
     verify.load_key(); every file then needs a signature, which replaces the SHA-256. trusted: whether HTTPS replaces
-    the SHA-256, since AWS's own document for downloads has none.
+    the SHA-256, since AWS's own document for downloads has none. deflated: whether a file may be sent compressed.
     Raises ValueError naming the file and the field, or for a `ca` that cannot be used; Reject without `ca`; OSError.
     """
     key = options.get("signing_key")
@@ -52,6 +54,8 @@ def check(sources: "list[dict] | tuple[dict, ...]", options: dict, trusted: bool
                 _check_signature(source)
             _check_content(source, packed or streamed, not key and not (trusted and secure))
             if packed:
+                if not deflated:
+                    raise ValueError("deflate is for the operation app only")
                 _check_content(source["deflate"], True, True)
             if streamed:
                 # It becomes part of a topic.
@@ -123,7 +127,7 @@ def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place
     if signed:
         _check_signature(document)
         options = {"ca": options.get("ca")}
-    means = check(sources, options)
+    means = check(sources, options, False, document.get("operation") == "app")
     if signed:
         text = "%s\n%s\n%s" % (document.get("operation"), version, "downgrade" if back else "")
         for source in sources:

@@ -17,7 +17,8 @@ from .certificates import der_blocks
 if __debug__:
     from micropython import const
 
-# The first and the last are members of AWS's job documents for over-the-air updates ("afr_ota").
+# The first and the last are the kinds of keys, and the members of AWS's over-the-air updates ("afr_ota") that hold
+# their signatures.
 RSA = "sig-sha256-rsa"
 RSA_PSS = "sig-sha256-rsa-pss"
 ECDSA = "sig-sha256-ecdsa"

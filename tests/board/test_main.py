@@ -236,7 +236,7 @@ def test_a_version_in_its_trial_that_hides_modules_of_main_is_rolled_back(board_
     ("module", "content", "missing"),
     [
         ("hashlib.py", b"md5 = 1\n", "sha256"),
-        ("binascii.py", b"from ubinascii import a2b_base64, crc32, hexlify\n", "unhexlify"),
+        ("random.py", b"from urandom import getrandbits\n", "random"),
     ],
 )
 def test_a_version_on_trial_that_hides_what_the_next_update_needs_is_taken_back(

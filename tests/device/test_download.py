@@ -159,6 +159,16 @@ def test_a_reply_without_length_ends_with_the_connection():
     assert target.total is None
 
 
+def test_a_reply_without_length_is_refused_where_a_cut_would_not_be_noticed():
+    target, _, error = fetch(lambda connection: head(200, {}) + CONTENT, strict=True)
+    assert isinstance(error, ValueError)
+    assert not target.data
+    for answer in (head(200, {"Content-Length": len(CONTENT)}) + CONTENT, chunked([CONTENT])):
+        target, _, error = fetch(lambda connection, answer=answer: answer, strict=True)
+        assert error is None
+        assert bytes(target.data) == CONTENT
+
+
 def test_a_connection_reset_does_not_end_a_reply_without_length():
     class Reset(Web):
         async def open_connection(self, *arguments, **named):

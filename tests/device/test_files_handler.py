@@ -283,6 +283,16 @@ def test_all_sources_are_checked_before_the_first_byte():
         assert names() == []
 
 
+def test_a_compressed_file_is_refused():
+    entry = source()
+    entry["deflate"] = {"size": 5, "sha256": "0" * 64}
+    web = Web(File(CONTENT))
+    assert work({"fetch": [entry]}, web)["status"] == "REJECTED"
+    assert not web.connections
+    reason = work({"fetch": [entry]}, web)["statusDetails"]["reason"]
+    assert reason == entry["path"] + ": deflate is for the operation app only"
+
+
 def test_a_message_names_the_file_and_what_is_wrong_with_it():
     path = FOLDER + "/b"
     for fields, missing, reason in (
@@ -345,9 +355,9 @@ def unnamed(url="https://files.example.com/new"):
     return entry
 
 
-def unchecked(server, cloud=None):
+def unchecked(server, cloud=None, entry=None):
     """Fetch a file over HTTPS, here without TLS; its document has no SHA-256, like AWS's own documents."""
-    entry = unnamed()
+    entry = entry or unnamed()
     real = ujobs.sources.check
     ujobs.sources.check = lambda sources, options, trusted: ("TLS", None)
     try:
@@ -355,6 +365,23 @@ def unchecked(server, cloud=None):
         return work({"fetch": [entry]}, web, cloud=cloud), web
     finally:
         ujobs.sources.check = real
+
+
+def test_a_response_of_which_a_cut_would_not_be_noticed_is_refused():
+    without_length = lambda connection: head(200, {}) + CONTENT  # noqa: E731
+    execution, web = unchecked(without_length)
+    assert execution["status"] == "FAILED"
+    reason = "ValueError: url: without Content-Length the job needs size or sha256"
+    assert execution["statusDetails"]["reason"] == reason
+    assert (names(), len(web.connections)) == ([], 1)
+    chunks = head(200, {"Transfer-Encoding": "chunked"}) + b"%x\r\n%s\r\n0\r\n\r\n" % (len(CONTENT), CONTENT)
+    execution, _ = unchecked(lambda connection: chunks)
+    assert (execution["status"], stored()) == ("SUCCEEDED", CONTENT)
+    sized = unnamed()
+    sized["size"] = len(CONTENT)
+    for entry in (sized, source()):
+        execution, _ = unchecked(without_length, entry=entry)
+        assert (execution["status"], stored()) == ("SUCCEEDED", CONTENT)
 
 
 def test_a_renewed_document_does_not_change_the_following_files():

@@ -77,6 +77,7 @@ def test_invalid_documents_are_rejected():
     for fields in (
         {"size": partitions.SLOT + 1}, {"size": 0}, {"size": None}, {"sha256": None}, {"url": None},
         {"stream": "app-2"}, {"url": "https://files.example.com/f"},
+        {"deflate": {"size": 5, "sha256": "0" * 64}},
     ):
         document = job(**fields)
         with_chip(scenario, {name: value for name, value in document.items() if value is not None})
@@ -128,6 +129,38 @@ def test_updates_of_aws_are_installed_over_http():
     with_chip(scenario, document, File(SIGNED), with_key(vectors.IMAGE_RSA))
 
 
+def test_a_path_means_nothing_for_firmware():
+    def scenario(board, chip):
+        status = chip.finish(board)
+        assert status == ("SUCCEEDED" if valid else "REJECTED"), board.reason()
+        assert valid or board.reason().endswith(": sha256 must be 64 hex digits")
+
+    for path in (5, None, [1], {"a": 1}, True, "", "/lib/x"):
+        for valid in (True, False):
+            with_chip(scenario, job(path=path) if valid else job(path=path, sha256="12"))
+
+
+def test_of_two_signatures_of_aws_the_one_for_the_key_counts():
+    signatures = {
+        "sig-sha256-rsa": b2a_base64(vectors.IMAGE_RSA_SIGNATURE).decode().strip(),
+        "sig-sha256-ecdsa": b2a_base64(vectors.IMAGE_P256_SIGNATURE).decode().strip(),
+    }
+
+    def scenario(board, chip):
+        status = chip.finish(board)
+        if right in given:
+            assert status == "SUCCEEDED", board.reason()
+        else:
+            assert status == "REJECTED"
+            assert "signature is missing" in board.reason()
+            assert not board.web.connections
+
+    for key, right in ((vectors.IMAGE_RSA, "sig-sha256-rsa"), (vectors.IMAGE_P256, "sig-sha256-ecdsa")):
+        for given in (("sig-sha256-rsa",), ("sig-sha256-ecdsa",), tuple(signatures), ()):
+            fields = {name: signatures[name] if name in given else None for name in signatures}
+            with_chip(scenario, afr_ota(**fields), File(SIGNED), with_key(key))
+
+
 def test_updates_of_aws_are_installed_by_stream():
     def scenario(board, chip):
         serve_stream(board.cloud.broker, b"AFR_OTA-1", SIGNED)
@@ -139,13 +172,12 @@ def test_updates_of_aws_are_installed_by_stream():
 
 
 def test_updates_of_aws_need_the_right_signature():
-    for key in (vectors.P256, vectors.IMAGE_RSA):
-        def scenario(board, chip):
-            assert chip.finish(board) == "FAILED"
-            assert "signature" in board.reason()
-            assert chip.power_on() == "ota_0"
+    def scenario(board, chip):
+        assert chip.finish(board) == "FAILED"
+        assert "signature" in board.reason()
+        assert chip.power_on() == "ota_0"
 
-        with_chip(scenario, afr_ota(), File(SIGNED), with_key(key))
+    with_chip(scenario, afr_ota(), File(SIGNED), with_key(vectors.P256))
 
 
 def test_updates_of_aws_that_cannot_be_checked_are_rejected():

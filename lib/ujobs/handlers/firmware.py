@@ -13,7 +13,7 @@ Options of Agent.use(): ca and signing_key, see sources.check().
 import asyncio
 import hashlib
 
-from .. import trial
+from .. import lend, trial
 from ..agent import Reject
 from ..fetch import checked, fetch
 from ..link import log
@@ -52,10 +52,13 @@ async def run(job: "Job", options: dict) -> "dict | None":
         raise Reject("this board has one application partition")
     label, position = checkpoint or (target.info()[4], 0)
     position = position // _SECTOR * _SECTOR
-    if "afr_ota" in document and not options.get("signing_key"):
-        raise Reject("afr_ota needs a signing_key on the board")
+    kind = None
+    if "afr_ota" in document:
+        if not options.get("signing_key"):
+            raise Reject("afr_ota needs a signing_key on the board")
+        kind = lend("verify", "load_key", options["signing_key"])[0]  # type: ignore[index]
     try:
-        source = _source(document, label)
+        source = _source(document, kind)
     except (LookupError, TypeError, ValueError):
         raise Reject("afr_ota is malformed")
     means = checked("check_update", document, (source,), "/" + in_use, options)
@@ -80,7 +83,7 @@ async def run(job: "Job", options: dict) -> "dict | None":
     await trial.restart(job, trial.FIRMWARE, put)
 
 
-def _source(document, _):
+def _source(document, kind):
     update = document.get("afr_ota")
     if not update:
         return document
@@ -91,7 +94,7 @@ def _source(document, _):
         source["stream"] = update["streamname"]
     else:
         source["url"] = entry["update_data_url"]
-    source["signature"] = entry.get("sig-sha256-rsa") or entry.get("sig-sha256-ecdsa")
+    source["signature"] = entry.get(kind)  # one for each kind of key
     return source
 
 

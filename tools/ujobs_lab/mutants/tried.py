@@ -29,7 +29,7 @@ _ON_VIRTUAL_BOARD = {
     "main.py": ("test_main.py", "test_safe_mode.py"),
     "firmware/clock.py": ("test_board_firmware.py", "test_main.py"),
     "firmware/health.py": ("test_safe_mode.py", "test_main.py"),
-    "firmware/proving.py": ("test_main.py",),
+    "firmware/proving.py": ("test_main.py", "test_proving.py"),
     "firmware/settings.py": ("test_main.py", "test_settings_walk.py"),
     "firmware/supervision.py": ("test_board_firmware.py",),
     "firmware/watchdog.py": ("test_board_firmware.py",),
