@@ -4,27 +4,26 @@ import sys
 
 __version__ = "0.2.0"
 
+# The others are in the module of the same name in small letters.
 _WHERE = {
-    "Agent": "agent",
     "Execution": "client",
-    "Job": "job",
-    "Journal": "journal",
     "JobsClient": "client",
     "JobsError": "agent",
-    "Link": "link",
     "Reject": "agent",
     "tls_context": "certificates",
 }
 
 
 def __getattr__(name):
-    if name in _WHERE:
-        return getattr(__import__("ujobs." + _WHERE[name], None, None, (name,)), name)
-    # MicroPython asks here for submodules too, before it looks for their files.
+    module = _WHERE.get(name, name.lower())
     try:
-        return __import__("ujobs." + name, None, None, (name,))
+        found = __import__("ujobs." + module, None, None, (name,))
     except ImportError:
+        if module != name:
+            raise
         raise AttributeError(name)
+    # MicroPython asks here for submodules too, before it looks for their files.
+    return found if module == name else getattr(found, name)
 
 
 def lend(module: str, name: str, *args: object) -> object:

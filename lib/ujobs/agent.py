@@ -64,13 +64,12 @@ def parse(payload: "bytes | bytearray | memoryview | None") -> dict:
     """
     if payload is None:
         raise MemoryError("reply larger than receive_limit")
+    # MicroPython before 1.26 accepts JSON that breaks off.
+    strange = sys.implementation.version < (1, 26)
     # A copy of the whole payload would need its memory twice, so look at a piece at a time.
     for at in range(0, len(payload), 1024):
-        # MicroPython before 1.26 accepts JSON that breaks off.
-        if sys.implementation.version < (1, 26) or b"\\u" in bytes(payload[at : at + 1025]):
-            payload = lend("surrogates", "whole", payload)
-            break
-    fields = ujson.loads(payload)  # type: ignore[arg-type]
+        strange = strange or b"\\u" in bytes(payload[at : at + 1025])
+    fields = lend("surrogates", "loads", payload) if strange else ujson.loads(payload)
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")
     return fields
@@ -197,7 +196,6 @@ class Agent(Requests):
         self._handlers = {}
         self.gate: "Any" = None
         self._options = {"ca": ca, "cert": cert, "key": key, "allowed": []}
-        self._job: "Any" = None  # the Job whose handler runs
         self._wake = asyncio.Event()  # wakes run()
         self._patience: float = 0  # seconds to wait for a notification before asking for the next job
 

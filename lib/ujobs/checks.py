@@ -15,7 +15,7 @@ if _TYPING:
 
 _WORD = const("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-:")
 _LONG = const(0x7FFFFFFFFFFFFFFF)
-MOST_DETAILS = 10
+_MOST_DETAILS = const(10)
 _MOST_VALUE = const(1024)
 # Where characters begin to be forbidden and to be allowed again, in turns. Unassigned characters count as allowed.
 _EDGES = const(
@@ -32,10 +32,10 @@ def check_name(field: str, value: object, most: int) -> None:
         raise ValueError("%s must be 1 to %d characters of A-Z a-z 0-9 : _ -" % (field, most))
 
 
-def check_number(field: str, value: "int | None", low: int = 0, high: int = _LONG) -> "int | None":
+def check_number(field: str, value: "int | None", least: int = 0, most: int = _LONG) -> "int | None":
     """Return a value that is an integer within these limits. Raises ValueError naming the field and the limits."""
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError("%s must be an integer from %d to %d" % (field, low, high))
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError("%s must be an integer from %d to %d" % (field, least, most))
     return value
 
 
@@ -48,11 +48,11 @@ def check_options(step_timeout: int, on_restart: str, max_attempts: int, time_li
         raise ValueError("on_restart must be rerun, resume or fail")
 
 
-def field_of(reply: dict, name: str, default: "Any") -> "Any":
-    """Return a field of a reply, `default` without it. Raises ValueError when it is not of the default's type."""
-    value = reply.get(name, default)
+def field_of(found: dict, field: str, default: "Any") -> "Any":
+    """Return a field of what the service sent, `default` without it. Raises ValueError when it is not of the default's type."""
+    value = found.get(field, default)
     if not isinstance(value, type(default)):
-        raise ValueError(name + " is of the wrong type")
+        raise ValueError(field + " is of the wrong type")
     return value
 
 
@@ -70,14 +70,14 @@ def check_execution(found: object) -> dict:
     return found
 
 
-def _characters(data):
-    # Each character of UTF-8 text, as bytes, whose order is that of the characters. MicroPython never frees the
+def _characters(text):
+    # Each character of text in UTF-8, as bytes, whose order is that of the characters. MicroPython never frees the
     # one-character strings made by indexing a string.
     start = 0
-    while start < len(data):
-        first = data[start]
+    while start < len(text):
+        first = text[start]
         end = start + (1 if first < 0xC0 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4)
-        yield data[start:end]
+        yield text[start:end]
         start = end
 
 
@@ -100,9 +100,10 @@ def clean(text: str) -> str:
     return text.strip() or "-"
 
 
-def details_of(result: "dict | None") -> dict:
+def details_of(result: "dict | None", noted: "dict" = {}) -> dict:  # noqa: B006
     """Return what a handler returns as status details: numbers and booleans become text, None is left out.
 
+    noted: status details from before, to which the result is added; if they are too many together, it stands alone.
     Raises ValueError naming the key or the limit: see DetailsKey, and at most 10 pairs.
     """
     details = {}
@@ -115,6 +116,8 @@ def details_of(result: "dict | None") -> dict:
                 details[key] = clean(value)
     except (AttributeError, LookupError, TypeError):
         raise ValueError("a result must be a dict of text, numbers and booleans")
-    if len(details) > MOST_DETAILS:
-        raise ValueError("statusDetails must have at most %d pairs" % MOST_DETAILS)
-    return details
+    if len(details) > _MOST_DETAILS:
+        raise ValueError("statusDetails must have at most %d pairs" % _MOST_DETAILS)
+    both = dict(noted)
+    both.update(details)
+    return details if len(both) > _MOST_DETAILS else both

@@ -66,7 +66,8 @@ class JobsClient(Requests):
         Raises ValueError, JobsError, OSError; MemoryError when the reply is larger than the link's receive limit.
         """
         return _execution(await self.request(
-            "start-next", stepTimeoutInMinutes=_minutes(step_timeout), statusDetails=_details(status_details)
+            "start-next", stepTimeoutInMinutes=_number("stepTimeoutInMinutes", step_timeout, 1, 10080),
+            statusDetails=_details(status_details),
         ))
 
     async def describe(
@@ -78,7 +79,8 @@ class JobsClient(Requests):
         ResourceNotFound. Raises as start_next().
         """
         return _execution(await self.request(
-            _operation(job_id, "/get"), executionNumber=_number("executionNumber", execution_number),
+            (job_id if job_id == "$next" else _checked(job_id)) + "/get",
+            executionNumber=_number("executionNumber", execution_number),
             includeJobDocument=None if include_document else False,
         ))
 
@@ -109,14 +111,17 @@ class JobsClient(Requests):
         """
         if status == "SUCCESS":
             status = "SUCCEEDED"
-        if status not in STATES[1:]:  # the first is that of no job
-            raise ValueError("status must be one of " + ", ".join(STATES[1:]))
+        known = STATES[1:]  # the first is that of no job
+        if status not in known:
+            raise ValueError("status must be one of " + ", ".join(known))
         try:
             return await self.request(
-                _operation(job_id, "/update"), status=status, statusDetails=_details(status_details),
+                _checked(job_id) + "/update", status=status, statusDetails=_details(status_details),
                 expectedVersion=_number("expectedVersion", expected_version),
                 executionNumber=_number("executionNumber", execution_number),
-                stepTimeoutInMinutes=step_timeout if step_timeout == -1 else _minutes(step_timeout),
+                stepTimeoutInMinutes=(
+                    -1 if step_timeout == -1 else _number("stepTimeoutInMinutes", step_timeout, 1, 10080)
+                ),
                 includeJobExecutionState=include_state or None, includeJobDocument=include_document or None,
             )
         except JobsError as error:
@@ -166,20 +171,15 @@ def _execution(reply):
     return None if fields is None else Execution(fields)
 
 
-def _operation(job_id, name):
-    if job_id != "$next" or name != "/get":
-        check_name("jobId", job_id, 64)
-        if ":" in job_id:
-            raise ValueError("jobId must not contain ':'")
-    return job_id + name
+def _checked(job_id):
+    check_name("jobId", job_id, 64)
+    if ":" in job_id:
+        raise ValueError("jobId must not contain ':'")
+    return job_id
 
 
 def _number(field, value, *args):
     return None if value is None else check_number(field, value, *args)
-
-
-def _minutes(step_timeout):
-    return _number("stepTimeoutInMinutes", step_timeout, 1, 10080)
 
 
 def _details(details):

@@ -55,11 +55,12 @@ async def _seconds(agent, waiting):
         return _HOLD
 
 
-async def choose(agent: "Agent", step_timeout: int) -> "tuple[dict | None, str]":
+async def choose(agent: "Agent", step_timeout: int) -> "dict | None":
     """Start the first execution in the queue that may go. Returns it as job.ask() does; None when there is none."""
-    found, fault = await ask(agent, "$next/get")
-    if fault or (found and found.get("status") != "QUEUED"):
-        return await ask(agent, "start-next", stepTimeoutInMinutes=step_timeout)
+    found = await ask(agent, "$next/get")
+    if found and (found.get("status") != "QUEUED" or isinstance(found.get("jobDocument"), MemoryError)):
+        # It is in progress already; or is to be rejected.
+        return found
     others = None
     while found:
         job_id = found["jobId"]
@@ -81,7 +82,7 @@ async def choose(agent: "Agent", step_timeout: int) -> "tuple[dict | None, str]"
             )
             if not details:
                 found["versionNumber"] += 1
-                return found, ""
+                return found
         if others is None:
             # notify-next says nothing about a job behind the first one.
             for name in (b"get/+", b"notify"):
@@ -98,7 +99,7 @@ async def choose(agent: "Agent", step_timeout: int) -> "tuple[dict | None, str]"
                 found = check_execution((await agent.request(others.pop(0) + "/get")).get("execution"))
             except (JobsError, MemoryError):
                 pass  # it has ended meanwhile; or its document is too large, which is reported when it is the first
-    return None, ""
+    return None
 
 
 async def ready(job: "Job") -> None:

@@ -11,7 +11,7 @@ import time
 
 from . import lend, let_go
 from .agent import EXPECTED, JobsError, Reject
-from .checks import MOST_DETAILS, check_execution, clean, details_of
+from .checks import check_execution, clean, details_of
 from .link import explain, log, until
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
@@ -26,7 +26,7 @@ if _TYPING:
 _IN_PROGRESS = const("IN_PROGRESS")
 _FAILED = const("FAILED")
 _STOPPING = const(60)  # seconds that a handler may take to stop
-_LEAST_PAUSE = 1000  # milliseconds between two progress updates, however many notifications come
+_PAUSE = 1000  # milliseconds between two progress updates, however many notifications come
 
 # What a refused update means, see meaning().
 _ADOPT = const(0)
@@ -141,13 +141,13 @@ class Job:
             asyncio.core.cur_task = task  # type: ignore[attr-defined]
         self._check()
 
-    def noted(self, key: "str | None" = None, text: str = "") -> dict:
+    def noted(self, key: "str | None" = None, value: str = "") -> dict:
         """Return the status details noted so far, with one more pair when a key is given."""
         if self._done is not None:
             done = str(self._done)
             self._details["progress"] = clean(done if self._total is None else done + "/" + str(self._total))
         if key:
-            self._details[key] = clean(text)
+            self._details[key] = clean(value)
         return self._details
 
     def _stop(self, reason):
@@ -169,15 +169,14 @@ class Job:
 
 
 async def process(agent: "Agent", until_idle: bool) -> None:
-    """Continue the job in the journal, or report its result; without one, ask for the next job and run it.
+    """Report the result in the journal; without one, ask for the next job, or the one that a reset has cut short.
 
     until_idle: see Agent.run(). Raises JobsError, OSError, MemoryError, ValueError when it must be retried;
     RuntimeError when a handler does not stop.
     """
     journal = agent.journal
-    execution = None
-    reason = ""
-    if journal.acknowledged:
+    if journal.acknowledged or journal.status == _IN_PROGRESS:
+        agent._patience = agent._patience or agent.link.timeout
         # The handler is not known yet: the first update sets its own step timeout.
         longest = 1
         for handler in agent._handlers.values():
@@ -185,58 +184,50 @@ async def process(agent: "Agent", until_idle: bool) -> None:
         if agent.gate:
             from .gate import choose
 
-            execution, reason = await choose(agent, longest)
+            execution = await choose(agent, longest)
         else:
-            execution, reason = await ask(agent, "start-next", stepTimeoutInMinutes=longest)
-    elif journal.status == _IN_PROGRESS:
-        execution, reason = await _interrupted(agent)
+            execution = await ask(agent, "start-next", stepTimeoutInMinutes=longest)
+        # The service hands out what is in progress first.
+        if not journal.acknowledged and not (execution and journal.holds(execution)):
+            log("job", journal.job_id, "ended while it was interrupted")
+            journal.acknowledge()
+        if execution:
+            await _execute(agent, execution)
+        return
+    # A notify-next follows the report and says what comes next. A 0 may be that of a notification: it stays.
+    if agent._patience:
+        agent._patience = 0 if until_idle else agent.link.timeout
+    ended = await _update(agent, journal.status, journal.details)
+    if ended:
+        log("job", journal.job_id, "had ended already:", ended)
+        # The notify-next that followed its end may have come before.
+        agent._patience = 0
     else:
-        # A notify-next follows the report and says what comes next. A 0 may be that of a notification: it stays.
-        if agent._patience:
-            agent._patience = 0 if until_idle else agent.link.timeout
-        ended = await _update(agent, journal.status, journal.details)
-        if ended:
-            log("job", journal.job_id, "had ended already:", ended)
-            # The notify-next that followed its end may have come before.
-            agent._patience = 0
-        else:
-            reason = (journal.details or {}).get("reason")
-            log("job %s: %s%s" % (journal.job_id, journal.status, ", " + reason if reason else ""))
-        journal.acknowledge()
-    if execution:
-        await _execute(agent, execution, reason)
+        reason = (journal.details or {}).get("reason")
+        log("job %s: %s%s" % (journal.job_id, journal.status, ", " + reason if reason else ""))
+    journal.acknowledge()
 
 
-async def ask(agent: "Agent", operation: str, **fields: "Any") -> "tuple[dict | None, str]":
-    """Return the execution in the reply to a request, None without one, and why its document is left out."""
-    reason = ""
+async def ask(agent: "Agent", operation: str, **fields: "Any") -> "dict | None":
+    """Return the execution in the reply to a request, None without one.
+
+    In place of a job document that is too large it has the MemoryError.
+    """
+    large = None
     try:
         reply = await agent.request(operation, **fields)
     except MemoryError as error:
-        reason = "job document: " + explain(error)
+        large = error
         reply = await agent.request("$next/get", includeJobDocument=False)
     execution = reply.get("execution")
-    return execution if execution is None else check_execution(execution), reason
+    if execution is not None:
+        check_execution(execution)
+        if large:
+            execution["jobDocument"] = large
+    return execution
 
 
-async def _interrupted(agent):
-    # Return the execution whose handler a reset has cut short, if the service says that it is still this board's.
-    journal = agent.journal
-    try:
-        execution, reason = await ask(agent, journal.job_id + "/get", executionNumber=journal.execution_number)
-        if execution and journal.holds(execution) and execution.get("status") == _IN_PROGRESS:
-            return execution, reason
-        reason = execution.get("status") if execution else "no longer there"
-    except JobsError as error:
-        if meaning(error, "", 0) != _ENDED:
-            raise
-        reason = error
-    log("job", journal.job_id, "was interrupted and is dropped:", reason)
-    journal.acknowledge()
-    return None, ""
-
-
-async def _execute(agent, execution, reason):
+async def _execute(agent, execution):
     journal = agent.journal
     known = journal.holds(execution)
     if known and journal.status != _IN_PROGRESS:
@@ -248,8 +239,10 @@ async def _execute(agent, execution, reason):
     document = execution.pop("jobDocument", None)
     status = "REJECTED"
     handler: "Any" = None
-    missing = "the job document has no operation"
-    if isinstance(document, dict):
+    reason = "the job document has no operation"
+    if isinstance(document, MemoryError):
+        reason = "job document: " + explain(document)
+    elif isinstance(document, dict):
         # AWS's own documents have none.
         operation = document.get("operation") or (
             "steps" if "steps" in document else "firmware" if "afr_ota" in document else None
@@ -257,11 +250,9 @@ async def _execute(agent, execution, reason):
         # Only a string: a value that is nested too deep cannot be looked up or printed.
         if isinstance(operation, str):
             handler = agent._handlers.get(operation)
-            missing = "operation not in handlers: " + repr(operation)
-    if not handler:
-        reason = reason or missing
+            reason = "" if handler else "operation not in handlers: " + repr(operation)
     # Before the handler is imported: the import may be what crashes the board.
-    if not reason and (attempt > handler[3] or (attempt > 1 and handler[2] == "fail")):
+    if handler and (attempt > handler[3] or (attempt > 1 and handler[2] == "fail")):
         status = _FAILED
         # The option last_start of Agent.use() adds to it; its text begins with a comma.
         cause = lend("restore", "reset_cause") + agent._options.get("last_start", "")
@@ -278,26 +269,25 @@ async def _execute(agent, execution, reason):
     log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
     agent._wake.clear()
     loaded = set(sys.modules)
-    job = agent._job = Job(agent, document)
-    asyncio.create_task(_run(agent, job, handler[0]))  # noqa: RUF006
+    job = Job(agent, document)
+    asyncio.create_task(_run(agent, job, handler))  # noqa: RUF006
     # A step timer that is partly used up means an earlier reply was lost: renew it now.
     left = execution.get("approximateSecondsBeforeTimedOut")
-    hurry = attempt > 1 or (isinstance(left, int) and left < handler[1] * 40)
+    wait = attempt == 1 and not (isinstance(left, int) and left < handler[1] * 40)
     try:
-        await _attend(agent, job, handler, hurry)
+        await _attend(agent, job, handler, wait)
     finally:
         let_go(loaded)
-        agent._job = None
         if job._task and not job._stopped:
             job._task.cancel()
 
 
-async def _attend(agent, job, handler, hurry):
+async def _attend(agent, job, handler, wait):
     # Keep the step timer from expiring while the handler runs, and stop the handler at its time limit.
     journal = agent.journal
     _, step_timeout, _, _, time_limit = handler
     interval = int(min(step_timeout * 20, agent._interval) * 1000)
-    pause = 0 if hurry else interval
+    pause = interval if wait else 0
     sent = began = time.ticks_ms()
     while not (job._over.is_set() or job._stopped):
         try:
@@ -321,7 +311,7 @@ async def _attend(agent, job, handler, hurry):
                 left = min(left, rest)
             if await until(agent._wake, left / 1000):
                 # A notification, or the link is back: the execution may have ended elsewhere.
-                pause = min(pause, _LEAST_PAUSE)
+                pause = min(pause, _PAUSE)
             agent._wake.clear()
         except EXPECTED as error:
             log("update not answered:", error)
@@ -342,10 +332,11 @@ async def _attend(agent, job, handler, hurry):
         raise RuntimeError("the handler of job %s does not stop" % journal.job_id)
 
 
-async def _run(agent, job, function):
+async def _run(agent, job, handler):
     # A task of its own: it can be stopped, and its result gets into flash even while the agent waits for a reply.
     status = _FAILED
     details = None
+    function = handler[0]
     try:
         if isinstance(function, str):
             from .handlers import run
@@ -358,12 +349,7 @@ async def _run(agent, job, function):
             job._check()
             result = await result
         job.note(job._total, job._total)
-        result = details_of(result)
-        details = dict(job.noted())
-        details.update(result)
-        if len(details) > MOST_DETAILS:
-            # What the handler returns matters more than what it noted on the way.
-            details = result
+        details = details_of(result, job.noted())
         status = "SUCCEEDED"
     except Reject as error:
         status = "REJECTED"
@@ -390,15 +376,16 @@ def _finish(journal, status, details):
     journal.finish(status, details)
 
 
-async def _update(agent, status, details, minutes=None):
-    # Return "" when the service has the update, else why the execution is over. Any other error: try again later.
+async def _update(agent, status, details, step=None):
+    # Return "" when the service has the update, else why the execution is over. Any other error: try again later. step:
+    # minutes until the step timer expires.
     journal = agent.journal
     for more in (True, True, False):
         version = journal.version
         try:
             await agent.request(
                 journal.job_id + "/update", status=status, statusDetails=details or None, expectedVersion=version,
-                executionNumber=journal.execution_number, stepTimeoutInMinutes=minutes,
+                executionNumber=journal.execution_number, stepTimeoutInMinutes=step,
             )
             if status == _IN_PROGRESS:
                 journal.set_version(version + 1)

@@ -31,10 +31,6 @@ _MOST = const(128)  # bytes of the record
 STATES = ("", "IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")
 
 
-def _crc(data):
-    return struct.pack("<I", crc32(data))
-
-
 class Journal:
     """The record of the execution at work, read from flash when made.
 
@@ -54,7 +50,7 @@ class Journal:
         self.acknowledged = True
         self.details: "dict | None" = None
         self._short = b""  # status details within the record
-        self._details_crc = 0
+        self._crc = 0  # of the file of status details; 0: none
         lend("restore", "load", self)
 
     def holds(self, execution: dict) -> bool:
@@ -85,7 +81,7 @@ class Journal:
         if len(self._record()) > _MOST:
             data, self._short = self._short, b""
             if self._try("details", data):
-                self._details_crc = crc32(data)
+                self._crc = crc32(data)
         self._try("record", self._record())
 
     def acknowledge(self) -> None:
@@ -97,16 +93,16 @@ class Journal:
     def save(self, value: "Any") -> None:
         """Keep a handler's checkpoint, anything JSON can hold; None removes it. Raises OSError."""
         data = ujson.dumps(value).encode()
-        self._write("checkpoint", self._checkpoint_crc(data) + data)
+        self._write("checkpoint", self._checksum(data) + data)
 
     def checkpoint(self) -> "Any":
         """Return the last checkpoint saved for this execution, None when there is none."""
         data = self._read("checkpoint")
-        if data and data[:4] == self._checkpoint_crc(data[4:]):
+        if data and data[:4] == self._checksum(data[4:]):
             return ujson.loads(data[4:])
         return None
 
-    def _checkpoint_crc(self, data):
+    def _checksum(self, data):
         # The identity goes into the check, so that a checkpoint never outlives its execution.
         identity = struct.pack("<qI", self.execution_number, self.queued_at) + self.job_id.encode()
         return struct.pack("<I", crc32(data, crc32(identity)))
@@ -116,15 +112,15 @@ class Journal:
         self.status = status
         self.details = details
         self._short = ujson.dumps(details).encode() if details else b""
-        self._details_crc = 0
+        self._crc = 0
 
     def _record(self):
         job_id = self.job_id.encode()
         data = struct.pack(
             FORMAT, b"J1", STATES.index(self.status) | self.acknowledged << 7, self.attempt, self.execution_number,
-            self.version & 0xFFFFFFFF, self.queued_at, self._details_crc, len(job_id)
+            self.version & 0xFFFFFFFF, self.queued_at, self._crc, len(job_id)
         ) + job_id + self._short
-        return data + _crc(data)
+        return data + struct.pack("<I", crc32(data))
 
     def _try(self, name, data):
         # Once a handler has run, continue even if the flash accepts no more writes: memory holds the state.

@@ -36,15 +36,14 @@ def log(*words: object) -> None:
 
     Never give it a payload: documents may hold secrets.
     """
-    line = "ujobs:"
-    for word in words:
-        line += " " + (explain(word) if isinstance(word, BaseException) else str(word))
-    print(line)
+    print("ujobs:", *map(explain, words))
 
 
-def explain(error: BaseException) -> str:
-    """Return an exception as one line of text."""
-    return " ".join(("%s: %s" % (type(error).__name__, error)).split())
+def explain(word: "Any") -> "Any":
+    """Return an exception as one line of text, anything else as it is."""
+    if isinstance(word, BaseException):
+        word = " ".join(("%s: %s" % (type(word).__name__, word)).split())
+    return word
 
 
 async def until(event: asyncio.Event, seconds: float) -> bool:
@@ -95,8 +94,8 @@ def _packet(kind, body):
 
 class _Outbox:
     # In place of the base class's socket: collects a packet, which is then sent in one TLS record.
-    def write(self, data, length=None):
-        self.data.extend(data if length is None else data[:length])
+    def write(self, data, size=None):
+        self.data.extend(data[:size])
 
     def close(self):
         pass
@@ -213,7 +212,7 @@ class Link(MQTTClient):
                 while True:
                     try:
                         await asyncio.wait_for(self._lost.wait(), tick / 1000)
-                        raise self._error or OSError(ECONNRESET)
+                        raise self._error
                     except asyncio.TimeoutError:
                         pass
                     # Counted, not measured: time for which this program itself blocks says nothing about the link.
@@ -250,7 +249,7 @@ class Link(MQTTClient):
 
     async def _connect(self):
         self._lost.clear()
-        self._error = None
+        self._error = OSError(ETIMEDOUT)  # unless the reader fails
         self._overdue = None  # milliseconds without the reply to a ping, or the rest of a packet
         stream, _ = await asyncio.open_connection(self.server, self.port)
         self._stream = self._plain = stream
@@ -273,7 +272,7 @@ class Link(MQTTClient):
         self._reader = asyncio.create_task(self._read())
         await until(self._answered, self.timeout)
         if not self._codes:
-            raise self._error or OSError(ETIMEDOUT)
+            raise self._error
         if self._codes[0]:
             # 5 in MQTT 3.1.1, 7 on AWS: not authorized, by the policy or the client id.
             raise MQTTException("CONNECT refused with code %d" % self._codes[0])
@@ -438,16 +437,15 @@ class Link(MQTTClient):
                 await self._fill(view[:left])
                 left -= len(view)
                 await asyncio.sleep(0)
-        self._deliver(topic, payload)
-        if qos:
-            await self._send(b"\x40\x02" + packet_id)
-
-    def _deliver(self, topic, payload):
         for start, callback in self.routes:
             if topic.startswith(start):
-                return _call(callback, topic, payload)
-        if payload is not None and self.cb:
-            _call(self.cb, topic, payload)
+                break
+        else:
+            callback = self.cb if payload is not None else None
+        if callback:
+            _call(callback, topic, payload)
+        if qos:
+            await self._send(b"\x40\x02" + packet_id)
 
     def _tell(self, up):
         for listener in self.listeners:

@@ -15,6 +15,7 @@ _TYPING = const(0)
 if _TYPING:
     from .journal import Journal
 
+_HEAD = const(25)  # bytes of FORMAT
 _SOUND = const(0x2144DF1C)  # the CRC-32 of anything that ends with its own CRC-32, little endian
 
 
@@ -23,19 +24,18 @@ def load(journal: "Journal") -> None:
     data = journal._read("record")
     if not data:
         return
-    head = struct.calcsize(FORMAT)
-    if len(data) < head + 4 or crc32(data) != _SOUND or data[:2] != b"J1":
+    if len(data) < _HEAD + 4 or crc32(data) != _SOUND or data[:2] != b"J1":
         log("the job record in flash is damaged: dropped")
         return
     (
         _, state, journal.attempt, journal.execution_number, journal.version, journal.queued_at, details_crc, length
-    ) = struct.unpack(FORMAT, data[:head])
-    journal.job_id = data[head : head + length].decode()
+    ) = struct.unpack(FORMAT, data[:_HEAD])
+    journal.job_id = data[_HEAD : _HEAD + length].decode()
     journal.status = STATES[state & 0x7F]
     journal.acknowledged = state > 0x7F
-    journal._short = data = data[head + length : -4]
+    journal._short = data = data[_HEAD + length : -4]
     if details_crc and not journal.acknowledged:
-        journal._details_crc = details_crc
+        journal._crc = details_crc
         data = journal._read("details")
         if crc32(data) != details_crc:
             data = b'{"reason": "the status details were lost"}'

@@ -1,21 +1,19 @@
 """JSON text that MicroPython's json reads wrongly. Imported only for text with escapes, and before MicroPython 1.26.
 
-AWS writes such a character as two escapes, a surrogate pair. MicroPython's json makes two characters of them, whose
-UTF-8 is not valid.
+AWS writes a character beyond the basic plane as two escapes, a surrogate pair. MicroPython's json makes two characters
+of them, whose UTF-8 is not valid. Before 1.26 it also accepts text that breaks off.
 """
-
-import sys
 
 import ujson
 
 
-def whole(text: "bytes | bytearray | memoryview") -> bytes:
-    """Return JSON text that json reads right. Raises ValueError for text that breaks off."""
-    text = join(bytes(text))
-    # Before 1.26 json accepts that; but a second element then lands inside of the first.
-    if sys.implementation.version < (1, 26) and len(ujson.loads(b"[" + text + b",0]")) != 2:
+def loads(text: "bytes | bytearray | memoryview") -> object:
+    """Return the value in a JSON text. Raises ValueError for a text that breaks off."""
+    # In an incomplete text a second element would land inside of the first.
+    values = ujson.loads(join(b"[" + text + b",0]"))
+    if len(values) != 2:
         raise ValueError("the JSON breaks off")
-    return text
+    return values[0]
 
 
 def join(text: bytes) -> bytes:

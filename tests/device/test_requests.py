@@ -10,8 +10,11 @@ ADOPT, APPLIED, ENDED, RETRY = 0, 1, 2, 3
 
 
 def test_every_public_name_can_be_imported():
-    for name in ujobs._WHERE:
+    for name in ("Agent", "Execution", "Job", "Journal", "JobsClient", "JobsError", "Link", "Reject", "tls_context"):
         assert getattr(ujobs, name).__name__ in (name, name.lower()), name
+    for name in ("checks", "handlers"):
+        assert getattr(ujobs, name).__name__ == "ujobs." + name
+    assert not hasattr(ujobs, "unknown")
 
 
 def test_names_out_of_limits_are_refused_with_field_and_limit():

@@ -59,7 +59,9 @@ def short_names(library: Path = _LIBRARY) -> list[str]:
     """The names that ujobs/__init__.py imports on first use."""
     for node in ast.parse((library / "__init__.py").read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_WHERE":
-            return list(ast.literal_eval(node.value))
+            # And each class that its module has the name of.
+            named = [one for module in USED for one in USED[module] if one.lower() == module]
+            return sorted([*ast.literal_eval(node.value), *named])
     raise ValueError(f"no _WHERE in {library}/__init__.py")
 
 

@@ -39,7 +39,7 @@ async def _beat(journal, job, count):
     # Send each progress update once the previous one is accepted and recorded, without the pause of one second.
     import ujobs.job
 
-    ujobs.job._LEAST_PAUSE = 0
+    ujobs.job._PAUSE = 0
     done = asyncio.Event()
     record = journal.set_version
     sent = 0

@@ -79,8 +79,8 @@ class Judge(Cloud):
             self.queue(JOBS[-2], {"operation": "late"})
 
 
-def add_handlers(agent, cloud, clock, effects):
-    """Register handlers that record their effects in `effects`."""
+def add_handlers(agent, cloud, clock, effects, blocking):
+    """Register handlers that record their effects in `effects`; a plain one is in `blocking` while it runs."""
 
     @agent.on("quick")
     async def quick(job):
@@ -101,9 +101,13 @@ def add_handlers(agent, cloud, clock, effects):
     @agent.on("plain", step_timeout=1)
     def plain(job):
         effects.append("plain")
-        for done in range(10):
-            job.tick(done, 10)
-            clock.sleep(5)
+        blocking.append(job)
+        try:
+            for done in range(10):
+                job.tick(done, 10)
+                clock.sleep(5)
+        finally:
+            blocking.pop()
 
     @agent.on("steps", on_restart="resume")
     async def steps(job):
@@ -179,7 +183,7 @@ def judge(cloud, effects, resets):
     return wrong
 
 
-async def board(make, resets):
+async def board(make, resets, blocking):
     """Run agents one after the other: a reset ends all tasks and keeps the journal."""
     while True:
         agent = make()
@@ -188,7 +192,7 @@ async def board(make, resets):
             if not resets:
                 await task
             await asyncio.sleep(random.random() * 150 / resets)
-            while agent._job and agent._job.document["operation"] == "plain":
+            while blocking:
                 # This task runs the event loop, so it cannot be cancelled from inside.
                 await asyncio.sleep(1)
         finally:
@@ -207,6 +211,7 @@ def run(seed=0, resets=0, **faults):
     remove(DIRECTORY)
     log = []
     effects = []
+    blocking = []
     broker = BadBroker(Faults(**faults))
 
     async def main(clock):
@@ -215,11 +220,11 @@ def run(seed=0, resets=0, **faults):
 
         def make():
             current[:] = [Agent("thing", link=Link(b"thing", "host"), directory=DIRECTORY)]
-            add_handlers(current[0], cloud, clock, effects)
+            add_handlers(current[0], cloud, clock, effects, blocking)
             return current[0]
 
         current = []
-        tasks = [asyncio.create_task(board(make, resets)), asyncio.create_task(broker.misbehave())]
+        tasks = [asyncio.create_task(board(make, resets, blocking)), asyncio.create_task(broker.misbehave())]
         try:
             return await session(current, cloud, clock) + judge(cloud, effects, resets)
         finally:
