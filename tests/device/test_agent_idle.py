@@ -11,6 +11,7 @@ from cloud import DIRECTORY, PREFIX, Cloud, idle, remove, run
 from replaced import Replaced
 from subscribed import Subscribed
 from ujobs.agent import Agent
+from ujobs.journal import Journal
 from ujobs.link import Link
 
 
@@ -110,6 +111,20 @@ def test_a_handler_interrupted_by_sleep_resumes_afterwards():
         assert wake(cloud, handler_started) == [{"step": 1}]
         assert wake(cloud) == [{"step": 2}]
         assert cloud.statuses() == ["SUCCEEDED"]
+
+    slept(scenario)
+
+
+def test_after_a_job_that_ended_during_sleep_it_asks_once():
+    def scenario(cloud):
+        execution = cloud.queue("a", {"operation": "steps"})
+        wake(cloud, handler_started)
+        cloud.end(execution, "CANCELED")
+        for _ in range(2):
+            cloud.requests.clear()
+            assert wake(cloud) == []
+            assert [suffix for suffix, _ in cloud.requests] == ["start-next"]
+        assert Journal(DIRECTORY).acknowledged
 
     slept(scenario)
 

@@ -159,6 +159,34 @@ def test_a_job_that_ended_while_the_board_was_off_is_dropped():
     remove(DIRECTORY)
 
 
+def test_a_job_cut_short_goes_on_before_those_in_the_queue():
+    cloud = Cloud()
+    remove(DIRECTORY)
+    cloud.queue("a", {"operation": "steps"})
+    cloud.queue("b", {"operation": "quick"})
+
+    async def first(agent, cloud):
+        await until(lambda: agent.seen)
+
+    async def second(agent, cloud):
+        agent.gate = gate
+        await until(lambda: agent.seen)
+
+    async def third(agent, cloud):
+        agent.gate = gate
+        await all_done(agent, cloud)
+        assert agent.seen == [{"step": 2}, "b"]
+
+    def gate(job):
+        # Of a job that is in progress it is not asked.
+        assert job.job_id == "b"
+
+    for scenario in (first, second, third):
+        run(scenario, handlers, cloud, keep=True)
+    assert cloud.statuses() == ["SUCCEEDED"] * 2
+    remove(DIRECTORY)
+
+
 def test_a_finished_execution_that_is_handed_out_again_is_not_rerun():
     async def scenario(agent, cloud):
         execution = cloud.queue("a", {"operation": "quick"})
