@@ -41,6 +41,6 @@ def let_go(loaded: "set[str]") -> None:
     for name in list(sys.modules):
         if name.startswith("ujobs.") and name not in loaded:
             del sys.modules[name]
-            package, _, module = name.rpartition(".")
+            package, module = name.rsplit(".", 1)
             if hasattr(sys.modules.get(package), module):
                 delattr(sys.modules[package], module)

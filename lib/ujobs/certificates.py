@@ -96,5 +96,5 @@ def _read(source, label):
         if not begin or data[0] != 0x30 or data[begin] != (0x02 if label == KEY else 0x30):
             raise ValueError("not an unencrypted private key" if label == KEY else "not a certificate")
         if len(data) < begin + (int.from_bytes(data[2:begin], "big") or data[1]):
-            raise ValueError("cut short")
+            raise ValueError("cut short or damaged")
     return blocks

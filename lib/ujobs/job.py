@@ -316,10 +316,8 @@ async def _attend(agent, job, handler, wait):
         except EXPECTED as error:
             log("update not answered:", error)
     # Two handlers must never run at once. A plain one cannot be stopped: if it hangs, the watchdog resets the board.
-    stuck = False
-    if job._task:
-        stuck = not await until(job._over, _STOPPING)
-    else:
+    stuck = job._task and not await until(job._over, _STOPPING)
+    if not stuck:
         await job._over.wait()
     if job.cancelled:
         log("job", journal.job_id, "was ended by the service:", job.cancelled)

@@ -182,12 +182,47 @@ class Link(MQTTClient):
             await self._send(self._written(*args))
 
     async def connect(self) -> None:
-        """Connect once, and restore the subscriptions, within three times `timeout`.
+        """Connect once, and restore the subscriptions.
 
-        run() does this and everything after it. Raises OSError, ValueError for a certificate that does not verify or
-        an answer that is not MQTT, MQTTException when the broker refuses, asyncio.TimeoutError.
+        run() does this and everything after it, and limits the time it takes. Raises OSError, ValueError for a
+        certificate that does not verify or an answer that is not MQTT, MQTTException when the broker refuses.
         """
-        await asyncio.wait_for(self._connect(), 3 * self.timeout)
+        self._lost.clear()
+        self._error = OSError(ETIMEDOUT)  # unless the reader fails
+        self._overdue = None  # milliseconds without the reply to a ping, or the rest of a packet
+        stream, _ = await asyncio.open_connection(self.server, self.port)
+        self._stream = self._plain = stream
+        if self.ssl:
+            self._stream = type(stream)(
+                self.ssl.wrap_socket(stream.s, server_hostname=self.server, do_handshake_on_connect=False)
+            )
+        flags = 2
+        strings = [self.client_id]
+        if self.lw_topic:
+            strings += (self.lw_topic, self.lw_msg)
+            flags |= 4 | self.lw_qos << 3 | self.lw_retain << 5
+        if self.user:
+            strings += (self.user, self.pswd)
+            flags |= 0xC0
+        body = b"\0\x04MQTT\x04" + bytes((flags, self.keepalive >> 8, self.keepalive & 255))
+        self._await(_CONNACK)
+        # The TLS handshake happens here, and takes seconds on a board.
+        await self._send(_packet(0x10, body + b"".join(map(_string, strings))), 3 * self.timeout)
+        self._reader = asyncio.create_task(self._read())
+        await until(self._answered, self.timeout)
+        if not self._codes:
+            raise self._error
+        if self._codes[0]:
+            # 5 in MQTT 3.1.1, 7 on AWS: not authorized, by the policy or the client id.
+            raise MQTTException("CONNECT refused with code %d" % self._codes[0])
+        # IPPROTO_TCP, TCP_NODELAY: two small packets in a row must not wait for a delayed acknowledgement.
+        self._plain.s.setsockopt(6, 1, 1)
+        # A request that waits for this leaves right behind the SUBSCRIBE, without waiting for its answer.
+        self.up.set()
+        for at in range(0, len(self.filters), _FILTERS):
+            await self._subscribe(self.filters[at : at + _FILTERS])
+        log("connected to", self.server)
+        self._tell(True)
 
     async def disconnect(self) -> None:
         """Disconnect cleanly, so that the broker does not publish the last will. run() must be cancelled first."""
@@ -205,7 +240,7 @@ class Link(MQTTClient):
         while True:
             held = 0
             try:
-                await self.connect()
+                await asyncio.wait_for(self.connect(), 3 * self.timeout)
                 pinged = time.ticks_ms()
                 # Whole numbers: a float would take memory of its own.
                 tick = int(min(self.keepalive, self.timeout) * 250)
@@ -246,44 +281,6 @@ class Link(MQTTClient):
     def wait_msg(self) -> None:
         # The base class calls this after writing a packet, to wait for its acknowledgement.
         raise EOFError
-
-    async def _connect(self):
-        self._lost.clear()
-        self._error = OSError(ETIMEDOUT)  # unless the reader fails
-        self._overdue = None  # milliseconds without the reply to a ping, or the rest of a packet
-        stream, _ = await asyncio.open_connection(self.server, self.port)
-        self._stream = self._plain = stream
-        if self.ssl:
-            self._stream = type(stream)(
-                self.ssl.wrap_socket(stream.s, server_hostname=self.server, do_handshake_on_connect=False)
-            )
-        flags = 2
-        strings = [self.client_id]
-        if self.lw_topic:
-            strings += (self.lw_topic, self.lw_msg)
-            flags |= 4 | self.lw_qos << 3 | self.lw_retain << 5
-        if self.user:
-            strings += (self.user, self.pswd)
-            flags |= 0xC0
-        body = b"\0\x04MQTT\x04" + bytes((flags, self.keepalive >> 8, self.keepalive & 255))
-        self._await(_CONNACK)
-        # The TLS handshake happens here, and takes seconds on a board.
-        await self._send(_packet(0x10, body + b"".join(map(_string, strings))), 3 * self.timeout)
-        self._reader = asyncio.create_task(self._read())
-        await until(self._answered, self.timeout)
-        if not self._codes:
-            raise self._error
-        if self._codes[0]:
-            # 5 in MQTT 3.1.1, 7 on AWS: not authorized, by the policy or the client id.
-            raise MQTTException("CONNECT refused with code %d" % self._codes[0])
-        # IPPROTO_TCP, TCP_NODELAY: two small packets in a row must not wait for a delayed acknowledgement.
-        self._plain.s.setsockopt(6, 1, 1)
-        # A request that waits for this leaves right behind the SUBSCRIBE, without waiting for its answer.
-        self.up.set()
-        for at in range(0, len(self.filters), _FILTERS):
-            await self._subscribe(self.filters[at : at + _FILTERS])
-        log("connected to", self.server)
-        self._tell(True)
 
     async def _subscribe(self, filters):
         codes = await self._ask(self._filters_packet, 0x82, filters)

@@ -71,7 +71,6 @@ class Claim:
         self._register = "$aws/provisioning-templates/%s/provision/json" % given["template"]
         self._settings = settings
         self._asked = b""
-        self._answer: "dict | Exception" = {}
         self._answered = asyncio.Event()
         for topic in (_CREATE, self._register):
             link.routes.append((topic.encode() + b"/", self._received))
@@ -99,7 +98,12 @@ class Claim:
 
     async def _claim(self):
         # Reuse a certificate received before a reset: every new one stays in the account.
-        record = _load(self._record)
+        try:
+            record = parse(trial.read(self._record).encode())
+            if not record.get("installed"):
+                _check(record)
+        except ValueError:
+            record = {}
         while _NAME not in record:
             kept = bool(record)
             if not kept:
@@ -146,7 +150,7 @@ class Claim:
     async def _ask(self, topic, body) -> dict:
         await self._link.up.wait()
         self._asked = topic.encode()
-        self._answer = OSError(ETIMEDOUT)
+        self._answer: "dict | Exception" = OSError(ETIMEDOUT)
         self._answered.clear()
         await self._link.publish(topic, body)
         await until(self._answered, self._link.timeout)
@@ -169,13 +173,3 @@ def _check(record):
     for name in [_CERTIFICATE, _KEY, _TOKEN]:
         if not record.get(name) or not isinstance(record[name], str):
             raise ValueError("the reply has no " + name)
-
-
-def _load(path) -> dict:
-    try:
-        record = parse(trial.read(path).encode())
-        if not record.get("installed"):
-            _check(record)
-        return record
-    except ValueError:
-        return {}
