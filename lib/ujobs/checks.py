@@ -49,7 +49,7 @@ def check_options(step_timeout: int, on_restart: str, max_attempts: int, time_li
 
 
 def field_of(found: dict, field: str, default: "Any") -> "Any":
-    """Return a field of what the service sent, `default` without it. Raises ValueError when it is not of the default's type."""
+    """Return a field of what the service sent, `default` without it. Raises ValueError for another type than its."""
     value = found.get(field, default)
     if not isinstance(value, type(default)):
         raise ValueError(field + " is of the wrong type")

@@ -434,11 +434,11 @@ class Link(MQTTClient):
                 await self._fill(view[:left])
                 left -= len(view)
                 await asyncio.sleep(0)
-        for start, callback in self.routes:
+        callback = self.cb if payload is not None else None
+        for start, route in self.routes:
             if topic.startswith(start):
+                callback = route
                 break
-        else:
-            callback = self.cb if payload is not None else None
         if callback:
             _call(callback, topic, payload)
         if qos:
