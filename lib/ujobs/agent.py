@@ -69,7 +69,7 @@ def parse(payload: "bytes | bytearray | memoryview | None") -> dict:
     # A copy of the whole payload would need its memory twice, so look at a piece at a time.
     for at in range(0, len(payload), 1024):
         strange = strange or b"\\u" in bytes(payload[at : at + 1025])
-    fields = lend("surrogates", "loads", payload) if strange else ujson.loads(payload)
+    fields = lend("surrogates", "loads", payload) if strange else ujson.loads(payload)  # type: ignore[arg-type]
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")
     return fields

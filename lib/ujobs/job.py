@@ -236,7 +236,7 @@ async def _execute(agent, execution):
         return _finish(journal, journal.status, {"reason": "finished before"})
     attempt = journal.attempt + 1 if known else 1
     # Removed, so that memory does not hold two documents once the handler renews it.
-    document = execution.pop("jobDocument", None)
+    document: "Any" = execution.pop("jobDocument", None)
     status = "REJECTED"
     handler: "Any" = None
     reason = "the job document has no operation"
