@@ -236,7 +236,7 @@ async def _execute(agent, execution):
         return _finish(journal, journal.status, {"reason": "finished before"})
     attempt = journal.attempt + 1 if known else 1
     # Removed, so that memory does not hold two documents once the handler renews it.
-    document: "Any" = execution.pop("jobDocument", None)
+    document = execution.pop("jobDocument", None)
     status = "REJECTED"
     handler: "Any" = None
     reason = "the job document has no operation"
@@ -269,7 +269,7 @@ async def _execute(agent, execution):
     log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
     agent._wake.clear()
     loaded = set(sys.modules)
-    job = Job(agent, document)
+    job = Job(agent, document)  # type: ignore[arg-type]
     asyncio.create_task(_run(agent, job, handler))  # noqa: RUF006
     # A step timer that is partly used up means an earlier reply was lost: renew it now.
     left = execution.get("approximateSecondsBeforeTimedOut")
