@@ -3,13 +3,13 @@ flash, journal and cloud, as after a reset."""
 
 import asyncio
 import os
-import sys
 
 import ujobs.trial as trial
 from broker import until
 from cloud import DIRECTORY, Cloud, lose_power, remove, run
+from replaced import with_modules
 from ujobs.flash import make_folders
-from web import Web
+from web import Web, beside_broker
 
 ROOT = "/tmp/ujobs-board-%s" % os.urandom(4).hex()
 
@@ -76,7 +76,6 @@ class Board:
     def start(self, proves=True, until_condition=None):
         """Boot once, until the next reset or the end of the job. proves: whether the unconfirmed version connects."""
         self.started.append(trial.boot())
-        sys.modules["machine"] = self.machine
         resets = self.machine.resets
 
         def over():
@@ -85,24 +84,16 @@ class Board:
             return self.machine.resets > resets or self.cloud.done()
 
         async def scenario(agent, cloud):
-            mqtt = asyncio.open_connection
-
-            async def open_connection(host, port, ssl=None, server_hostname=None):
-                where = mqtt if host == "host" else self.web.open_connection
-                return await where(host, port, ssl=ssl, server_hostname=server_hostname)
-
-            asyncio.open_connection = open_connection
+            asyncio.open_connection = beside_broker(asyncio.open_connection, self.web)
             await agent.link.up.wait()
             if proves:
                 trial.confirm()
             await until(over, 60)
             await until(lambda: self.machine.resets > resets or until_condition or agent.journal.acknowledged)
 
-        try:
+        with with_modules(machine=self.machine):
             if proves or not trial.current():
                 run(scenario, self.setup, cloud=self.cloud, keep=True)
-        finally:
-            del sys.modules["machine"]
 
     def finish(self, starts=10, **options):
         """Boot until the job has ended; return its status."""

@@ -5,6 +5,7 @@ from errno import ECONNRESET
 
 import fast_time
 import ujobs.download
+from replaced import Replaced
 from ujobs.download import Refused, download
 from web import File, Web, head
 
@@ -33,16 +34,13 @@ def attempt(web, target, start=0, url=URL, context="TLS", **options):
     """Download once from `web`, in fast time; return the exception, if any."""
 
     async def main(clock):
-        asyncio.open_connection, real = web.open_connection, asyncio.open_connection
-        try:
-            # Longer than any timeout of download().
-            await asyncio.wait_for(
-                download(url, target.begin, target.write, start, context=context, timeout=0.2, **options), 100
-            )
-        except Exception as error:
-            return error
-        finally:
-            asyncio.open_connection = real
+        downloading = download(url, target.begin, target.write, start, context=context, timeout=0.2, **options)
+        with Replaced(asyncio, open_connection=web.open_connection):
+            try:
+                # Longer than any timeout of download().
+                await asyncio.wait_for(downloading, 100)
+            except Exception as error:
+                return error
 
     return fast_time.run(main)
 
@@ -55,6 +53,27 @@ def fetch(answer, start=0, piece=1 << 20, data=b"", **options):
     error = attempt(web, target, start, **options)
     assert all(connection.closed for connection in web.connections)
     return target, web, error
+
+
+def received(answer, **options):
+    """Download without an error; return the content and the server."""
+    target, web, error = fetch(answer, **options)
+    assert error is None, error
+    return bytes(target.data), web
+
+
+def replying(answer):
+    """A server that sends the same bytes to every request."""
+    return lambda connection: answer
+
+
+def refusal(answer, kind=ValueError, **options):
+    """Download from a server that always sends this, and return the exception, which must be of that type; nothing is
+    written."""
+    target, web, error = fetch(replying(answer), **options)
+    assert isinstance(error, kind), (answer, error)
+    assert not target.calls, answer
+    return error
 
 
 def test_a_whole_file_arrives_with_its_size():
@@ -72,11 +91,8 @@ def test_a_fragmented_heap_is_enough():
             raise MemoryError
         return bytearray(size)
 
-    ujobs.download.bytearray = bytearray_of_little_memory
-    try:
+    with Replaced(ujobs.download, bytearray=bytearray_of_little_memory):
         target, _, error = fetch(File(CONTENT))
-    finally:
-        del ujobs.download.bytearray
     assert error is None
     assert bytes(target.data) == CONTENT
     assert target.calls >= len(CONTENT) // 1024
@@ -84,9 +100,7 @@ def test_a_fragmented_heap_is_enough():
 
 def test_replies_cut_anywhere_are_joined():
     for piece in (1, 2, 3, 7, 100, 4095, 4097):
-        target, _, error = fetch(File(CONTENT[:3000]), piece=piece)
-        assert error is None
-        assert bytes(target.data) == CONTENT[:3000]
+        assert received(File(CONTENT[:3000]), piece=piece)[0] == CONTENT[:3000]
 
 
 def test_a_download_resumes_with_a_range_request():
@@ -98,16 +112,7 @@ def test_a_download_resumes_with_a_range_request():
 
 
 def test_a_server_without_ranges_starts_again_at_0():
-    target, _, error = fetch(File(CONTENT, ranges=False), start=5000, data=b"other" * 1000)
-    assert error is None
-    assert bytes(target.data) == CONTENT
-
-
-def test_a_range_that_was_not_requested_is_refused():
-    answer = head(206, {"Content-Length": 3, "Content-Range": "bytes 7-9/100"}) + b"abc"
-    target, _, error = fetch(lambda connection: answer, start=5)
-    assert isinstance(error, ValueError)
-    assert target.calls == 0
+    assert received(File(CONTENT, ranges=False), start=5000, data=b"other" * 1000)[0] == CONTENT
 
 
 def test_a_connection_that_ends_early_is_an_oserror_and_keeps_the_received_bytes():
@@ -116,15 +121,11 @@ def test_a_connection_that_ends_early_is_an_oserror_and_keeps_the_received_bytes
     target, _, error = fetch(server)
     assert isinstance(error, OSError)
     assert bytes(target.data) == CONTENT[:6000]
-    target, _, error = fetch(server, start=6000, data=CONTENT[:6000])
-    assert error is None
-    assert bytes(target.data) == CONTENT
 
 
 def test_a_connection_closed_within_the_headers_is_noticed_at_once():
     for answer in (b"", b"HTTP/1.1 200 OK\r\nContent-", head(200, {"Transfer-Encoding": "chunked"}) + b"5"):
-        _, _, error = fetch(lambda connection, answer=answer: answer)
-        assert isinstance(error, OSError) and error.args[0] == ECONNRESET, (answer, error)
+        assert refusal(answer, OSError).args[0] == ECONNRESET, answer
 
 
 def test_a_stalled_server_times_out():
@@ -142,18 +143,16 @@ def chunked(pieces, trailer=b""):
 def test_chunks_are_joined():
     pieces = [CONTENT[:1], CONTENT[1:5000], CONTENT[5000:]]
     for size in (1 << 20, 1, 5):
-        target, _, error = fetch(lambda connection: chunked(pieces), piece=size)
-        assert error is None
-        assert bytes(target.data) == CONTENT
-
-
-def test_chunks_that_end_early_are_an_oserror():
-    _, _, error = fetch(lambda connection: chunked([CONTENT])[:-20])
+        assert received(replying(chunked(pieces)), piece=size)[0] == CONTENT
+    _, _, error = fetch(replying(chunked([CONTENT])[:-20]))
     assert isinstance(error, OSError)
+    # The names of transfer codings are case-insensitive.
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n4\r\nfour\r\n0\r\n\r\n"
+    assert received(replying(answer))[0] == b"four"
 
 
 def test_a_reply_without_length_ends_with_the_connection():
-    target, _, error = fetch(lambda connection: head(200, {}) + CONTENT)
+    target, _, error = fetch(replying(head(200, {}) + CONTENT))
     assert error is None
     assert bytes(target.data) == CONTENT
     assert target.total is None
@@ -187,14 +186,6 @@ def test_a_connection_reset_does_not_end_a_reply_without_length():
     assert isinstance(attempt(web, Target()), OSError)
 
 
-def test_transfer_codings_are_case_insensitive():
-    target, _, error = fetch(
-        lambda connection: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n4\r\nfour\r\n0\r\n\r\n"
-    )
-    assert error is None
-    assert bytes(target.data) == b"four"
-
-
 def test_redirects_are_followed():
     def answer(connection):
         path = connection.request.split()[1]
@@ -204,9 +195,8 @@ def test_redirects_are_followed():
             return head(307, {"LOCATION": "/d"})
         return File(CONTENT)(connection)
 
-    target, web, error = fetch(answer)
-    assert error is None
-    assert bytes(target.data) == CONTENT
+    data, web = received(answer)
+    assert data == CONTENT
     assert web.connections[1].target == ("other.example.com", 8443, "TLS")
     assert web.connections[1].header("Host") == "other.example.com:8443"
     assert web.connections[2].request.startswith(b"GET /d ")
@@ -228,21 +218,17 @@ def test_redirects_may_be_relative():
     ):
 
         def answer(connection, location=location):
-            return head(302, {"Location": location}) if len(web) == 1 else File(CONTENT)(connection)
+            return File(CONTENT)(connection) if connection.web.connections[1:] else head(302, {"Location": location})
 
-        web = []
-        counted = lambda connection: web.append(connection) or answer(connection)  # noqa: E731
-        target, _, error = fetch(counted)
-        assert error is None, location
-        assert web[1].request.startswith(b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\n"), web[1].request
+        web = received(answer)[1]
+        request = web.connections[1].request
+        assert request.startswith(b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\n"), request
 
 
 def test_a_location_without_a_redirect_is_no_redirect():
-    target, web, error = fetch(
-        lambda connection: head(200, {"Location": "https://other.example.com/", "Content-Length": 4}) + b"four"
-    )
-    assert error is None
-    assert bytes(target.data) == b"four"
+    answer = head(200, {"Location": "https://other.example.com/", "Content-Length": 4}) + b"four"
+    data, web = received(replying(answer))
+    assert data == b"four"
     assert len(web.connections) == 1
 
 
@@ -257,19 +243,15 @@ def test_headers_of_any_size_are_accepted():
         return head(302, fields)
 
     for piece in (1 << 20, 100, 4096, 4097):
-        target, web, error = fetch(answer, piece=piece)
-        assert error is None
-        assert bytes(target.data) == CONTENT
+        data, web = received(answer, piece=piece)
+        assert data == CONTENT
         assert len(web.connections[1].request) > 3000
-    _, _, error = fetch(lambda connection: head(302, {"Location": "/" + "z" * 5000}))
-    assert "4096 bytes" in str(error)
+    assert "4096 bytes" in str(refusal(head(302, {"Location": "/" + "z" * 5000})))
 
 
 def test_what_comes_before_the_response_is_skipped():
     early = head(103, {"Link": "</style.css>"}) + head(100, {})
-    target, _, error = fetch(lambda connection: early + File(CONTENT)(connection))
-    assert error is None
-    assert bytes(target.data) == CONTENT
+    assert received(lambda connection: early + File(CONTENT)(connection))[0] == CONTENT
 
 
 def test_the_headers_as_a_whole_have_a_timeout():
@@ -295,27 +277,28 @@ def test_the_headers_as_a_whole_have_a_timeout():
 
 def test_encoded_bodies_are_refused_by_name():
     for name in ("Content-Encoding", "Transfer-Encoding"):
-        target, _, error = fetch(lambda connection, name=name: head(200, {name: "gzip", "Content-Length": 4}) + b"four")
-        assert isinstance(error, ValueError)
-        assert name + " gzip" in str(error)
-        assert not target.calls
+        assert name + " gzip" in str(refusal(head(200, {name: "gzip", "Content-Length": 4}) + b"four"))
     for coding in ("identity", ""):
-        headers = {"Content-Encoding": coding, "Content-Length": 4}
-        assert fetch(lambda connection, headers=headers: head(200, headers) + b"four")[2] is None
+        received(replying(head(200, {"Content-Encoding": coding, "Content-Length": 4}) + b"four"))
     # The body of a redirect is ignored, and so is its encoding.
-    assert fetch(lambda connection: head(302, {"Location": "/x", "Content-Encoding": "gzip"}))[1].connections[1:]
+    assert fetch(replying(head(302, {"Location": "/x", "Content-Encoding": "gzip"})))[1].connections[1:]
 
 
-def test_lengths_are_checked():
+def test_lengths_and_ranges_are_checked():
     chunk = {"Transfer-Encoding": "chunked"}
     for answer in (
         head(200, {"Content-Length": 2**53}), head(200, {"Content-Length": "9" * 40}),
+        head(200, {"Content-Length": -1}), head(200, {"Content-Length": "many"}),
         head(206, {"Content-Range": "bytes 0-3/-4"}) + b"four", head(206, {"Content-Range": "bytes -1-3/4"}) + b"four",
+        head(206, {"Content-Length": 1}) + b"x", head(206, {"Content-Length": 1, "Content-Range": ""}) + b"x",
         head(200, chunk) + b"-4\r\nfour\r\n0\r\n\r\n", head(200, chunk) + b"20000000000000\r\nfour",
+        head(200, chunk) + b"zz\r\n",
     ):
-        target, _, error = fetch(lambda connection, answer=answer: answer)
-        assert isinstance(error, ValueError), answer
-        assert not target.calls
+        refusal(answer)
+    # Other ranges than the requested one.
+    refusal(head(206, {"Content-Length": 3, "Content-Range": "bytes 7-9/100"}) + b"abc", start=5)
+    for span in ("bytes 5-2/*", "bytes 5-*/*", "bytes 5/*", "bytes */*", "bytes 5-7/4"):
+        refusal(head(206, {"Content-Range": span}) + b"abc", start=5)
 
 
 def test_a_partial_range_does_not_end_the_download():
@@ -333,11 +316,6 @@ def test_a_range_of_a_file_of_unknown_size_is_read_to_its_end():
             target, _, error = fetch(lambda connection, answer=answer: answer, start=5)
             assert error is None if body == b"abc" else isinstance(error, OSError), (fields, body, error)
             assert target.total == 8
-    for span in ("bytes 5-2/*", "bytes 5-*/*", "bytes 5/*", "bytes */*", "bytes 5-7/4"):
-        answer = head(206, {"Content-Range": span}) + b"abc"
-        target, _, error = fetch(lambda connection, answer=answer: answer, start=5)
-        assert isinstance(error, ValueError), span
-        assert not target.calls
 
 
 def test_only_strong_validators_are_used():
@@ -354,15 +332,18 @@ def test_only_strong_validators_are_used():
 
 
 def test_reasons_name_the_fault_and_the_host():
-    faults = (
-        ("https://h/a b", "blank"), ("https://h:0/", "port"), ("https://h:70000/", "port"), ("https://h:x/", "port"),
-        ("ftp://h/", "scheme"), ("https://u@h/", "user name"), ("https:///a", "host"), ("https://h/\xe4", "ASCII"),
-    )
-    for url, fault in faults:
-        _, _, error = fetch(File(CONTENT), url=url)
-        assert str(error).startswith("url: ") and fault in str(error), error
-        _, _, error = fetch(lambda connection, url=url: head(302, {"Location": url}))
-        assert str(error).startswith("redirect: "), (url, error)
+    for url, fault in (
+        ("", "scheme"), ("files.example.com/a", "scheme"), ("ftp://h/", "scheme"), ("https:///a", "host"),
+        ("https://", "host"), ("https://h/a b", "blank"), ("https://h/a\r\nX: y", "blank"), ("https://h:0/", "port"),
+        ("https://h:70000/", "port"), ("https://h:x/", "port"), ("https://u@h/", "user name"),
+        ("https://h/\xe4", "ASCII"), ("https://h\xf6st/", "ASCII"),
+    ):
+        _, web, error = fetch(File(CONTENT), url=url)
+        assert isinstance(error, ValueError), url
+        assert str(error).startswith("url: ") and fault in str(error), (url, error)
+        assert not web.connections
+        if ":" in url:
+            assert str(refusal(head(302, {"Location": url}))).startswith("redirect: "), url
 
 
 def test_the_number_of_redirects_is_limited():
@@ -386,59 +367,27 @@ def test_https_without_a_context_is_refused_also_after_a_redirect():
         assert not [connection for connection in web.connections if connection.target[1] == 443]
 
 
-def test_a_negative_length_is_not_http():
-    target, _, error = fetch(lambda connection: head(200, {"Content-Length": -1}))
-    assert isinstance(error, ValueError)
-    assert not target.calls
-
-
-def test_an_error_status_is_a_valueerror_with_the_status():
+def test_an_error_status_is_a_valueerror_with_the_status_if_a_retry_would_not_help():
     for status in (400, 403, 404, 410, 416, 204):
-        _, _, error = fetch(lambda connection, status=status: head(status, {"Content-Length": 0}))
-        assert isinstance(error, Refused)
+        error = refusal(head(status, {"Content-Length": 0}), Refused)
         assert error.status == status
         assert str(status) in str(error)
-
-
-def test_a_server_error_is_an_oserror():
     for status in (429, 500, 503):
-        _, _, error = fetch(lambda connection, status=status: head(status, {}))
-        assert isinstance(error, OSError)
+        refusal(head(status, {}), OSError)
 
 
-def test_what_is_not_http_is_a_valueerror():
-    answers = (
+def test_what_is_not_http_is_an_error():
+    for answer in (
         b"SSH-2.0 200 OpenSSH\r\n\r\nx", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 abc OK\r\n\r\n", b"\r\n\r\n", b"\x00" * 5000,
-        head(200, {"Content-Length": "many"}), head(206, {"Content-Length": 1}) + b"x",
-        head(206, {"Content-Length": 1, "Content-Range": ""}) + b"x",
-        head(200, {"Transfer-Encoding": "chunked"}) + b"zz\r\n",
         head(200, {"Transfer-Encoding": "chunked"}) + b"1" * 200,
-    )
-    for answer in answers:
-        target, _, error = fetch(lambda connection, answer=answer: answer)
-        assert isinstance(error, (ValueError, OSError)), (answer, error)
-        assert not target.data, answer
+    ):
+        refusal(answer, (ValueError, OSError))
 
 
-def test_invalid_urls_are_refused_before_anything_is_sent():
-    urls = (
-        "", "files.example.com/a", "ftp://files.example.com/", "https://", "https:///a", "https://user@host/a",
-        "https://host:port/", "https://host/a b", "https://host/a\r\nX: y", "https://h\xf6st/",
-    )
-    for url in urls:
-        _, web, error = fetch(File(CONTENT), url=url)
-        assert isinstance(error, ValueError), url
-        assert not web.connections
-
-
-def test_schemes_are_case_insensitive():
-    for url, port in (("HTTPS://files.example.com/", 443), ("Http://files.example.com", 80)):
-        _, web, error = fetch(File(CONTENT), url=url)
-        assert error is None
-        assert web.connections[0].target[1] == port
-
-
-def test_plain_http_opens_no_tls():
-    _, web, error = fetch(File(CONTENT), url="http://files.example.com:8000/a")
-    assert error is None
-    assert web.connections[0].target == ("files.example.com", 8000, None)
+def test_schemes_are_case_insensitive_and_plain_http_opens_no_tls():
+    for url, target in (
+        ("HTTPS://files.example.com/", ("files.example.com", 443, "TLS")),
+        ("Http://files.example.com", ("files.example.com", 80, None)),
+        ("http://files.example.com:8000/a", ("files.example.com", 8000, None)),
+    ):
+        assert received(File(CONTENT), url=url)[1].connections[0].target == target

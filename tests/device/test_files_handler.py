@@ -8,12 +8,13 @@ from binascii import hexlify
 import ujobs.flash
 import ujobs.sources
 from broker import raises, until
-from cloud import PREFIX, Cloud, remove, run
+from cloud import Cloud, remove, run
+from replaced import Replaced
 from restarts import remove_all
-from test_streams import CONTENT as STREAMED
-from test_streams import Service
+from streams_service import CONTENT as STREAMED
+from streams_service import serve_stream
 from ujobs.sources import check_files, check_root
-from web import File, Web, head
+from web import File, Web, beside_broker, head
 
 FOLDER = "/tmp/ujobs-files-%s" % os.urandom(4).hex()
 CONTENT = bytes((n * 11 + n // 250) & 255 for n in range(100000))
@@ -56,13 +57,7 @@ def work(document, web=None, scenario=finished, cloud=None, keep=False, options=
     web = web or Web(File(CONTENT))
 
     async def main(agent, cloud):
-        mqtt = asyncio.open_connection
-
-        async def open_connection(host, port, ssl=None, server_hostname=None):
-            where = mqtt if host == "host" else web.open_connection
-            return await where(host, port, ssl=ssl, server_hostname=server_hostname)
-
-        asyncio.open_connection = open_connection
+        asyncio.open_connection = beside_broker(asyncio.open_connection, web)
         await scenario(agent, cloud)
 
     if not keep:
@@ -77,19 +72,13 @@ def work(document, web=None, scenario=finished, cloud=None, keep=False, options=
     return cloud.executions[0]
 
 
-def test_a_file_is_fetched_to_its_path():
-    execution = work({"fetch": [source("deep/table")]})
+def test_files_are_fetched_to_their_paths():
+    execution = work({"fetch": [source("deep/table"), source("b"), source("c")]})
     assert execution["status"] == "SUCCEEDED"
-    assert execution["statusDetails"] == {"fetched": "1", "progress": "100000/100000"}
-    assert stored("deep/table") == CONTENT
-    assert names() == ["deep"]
-
-
-def test_several_files_are_fetched():
-    execution = work({"fetch": [source("a"), source("b"), source("c")]})
     assert execution["statusDetails"]["fetched"] == "3"
-    assert names() == ["a", "b", "c"]
-    assert stored("c") == CONTENT
+    assert [stored(name) for name in ("deep/table", "b", "c")] == [CONTENT] * 3
+    assert names() == ["b", "c", "deep"]
+    assert work({"fetch": [source()]})["statusDetails"] == {"fetched": "1", "progress": "100000/100000"}
 
 
 def test_deleting_listing_and_reading():
@@ -129,34 +118,14 @@ def test_repeated_disconnections_transfer_no_byte_twice():
     ]
 
 
-def test_a_server_that_sends_nothing_fails_the_job():
-    execution = work({"fetch": [source()]}, Web(lambda connection: head(404, {})))
-    assert execution["status"] == "FAILED"
-    assert "404" in execution["statusDetails"]["reason"]
-    assert names() == []
-
-
-def test_wrong_content_never_replaces_the_file():
-    work({"fetch": [source(content=b"old", url=URL)]}, Web(File(b"old")))
-    for fields in ({"sha256": "0" * 64}, {"size": 99999}, {"size": 100001}):
-        execution = work({"fetch": [source(**fields)]}, keep=True)
-        assert execution["status"] == "FAILED"
-        assert stored() == b"old"
-        assert names() == ["new"]
-
-
 def test_no_more_is_written_than_was_announced():
     chunks = head(200, {"Transfer-Encoding": "chunked"}) + b"1000\r\n" + CONTENT[:4096] + b"\r\n1000\r\n" + CONTENT
-    for answer, reason in (
-        (File(CONTENT), "the file has 100000 bytes, not 5000"),
-        (lambda connection: chunks, "over 5000 bytes"),
-    ):
-        web = Web(answer)
-        execution = work({"fetch": [source(size=5000)]}, web)
-        assert execution["status"] == "FAILED"
-        assert reason in execution["statusDetails"]["reason"]
-        assert len(web.connections) == 1
-        assert names() == []
+    web = Web(lambda connection: chunks)
+    execution = work({"fetch": [source(size=5000)]}, web)
+    assert execution["status"] == "FAILED"
+    assert "over 5000 bytes" in execution["statusDetails"]["reason"]
+    assert len(web.connections) == 1
+    assert names() == []
 
 
 def renewing(document, fresh):
@@ -198,21 +167,41 @@ def test_a_download_resumes_from_the_last_checkpoint_after_a_reset():
 
 
 def test_invalid_documents_are_rejected_before_anything_changes():
-    documents = (
-        {}, {"fetch": []},
-        {"fetch": "x"}, {"fetch": [1]}, {"fetch": [source(url=None, stream=None)]}, {"fetch": [source(sha256="12")]},
-        {"fetch": [source(size="1")]}, {"fetch": [source(size=-1)]}, {"fetch": [source()] * 65},
-        {"fetch": [source(path="/etc/passwd")]}, {"fetch": [source(), source(path=FOLDER + "/../x")]},
-        {"fetch": [source(path=None)]}, {"delete": "all"}, {"delete": ["/boot.py"]}, {"list": "/"},
-        {"fetch": [{"stream": "app-2", "path": FOLDER + "/new", "size": 5}]},
-        {"read": "/settings.json"}, {"read": 5}, {"fetch": [source(url="https://files.example.com/")]},
-    )
-    for document in documents:
-        web = Web(File(CONTENT))
-        execution = work(document, web)
-        assert execution["status"] == "REJECTED", document
-        assert not web.connections
-        assert names() == []
+    new, outside, no_path = FOLDER + "/new: ", " is outside roots", "a path must be text of 2 to 255 characters"
+    nothing, no_list = "nothing to fetch, delete, list or read", " must be a list of at most 64"
+    for document, reason in (
+        ({}, nothing), ({"fetch": []}, nothing), ({"fetch": "x"}, "fetch" + no_list), ({"fetch": [1]}, no_path),
+        ({"fetch": [source()] * 65}, "fetch" + no_list), ({"delete": "all"}, "delete" + no_list),
+        ({"delete": ["/boot.py"]}, "path /boot.py" + outside), ({"read": 5}, no_path), ({"list": "/"}, no_path),
+        ({"read": "/settings.json"}, "path /settings.json" + outside), ({"list": "/etc"}, "path /etc" + outside),
+        ({"list": FOLDER + "x"}, "path " + FOLDER + "x" + outside),
+    ):
+        check_rejected(document, reason)
+    for fields, reason in (
+        ({"url": None}, new + "either url or stream is needed"), ({"sha256": None}, new + "sha256 is missing"),
+        ({"sha256": "12"}, new + "sha256 must be 64 hex digits"), ({"size": -1}, new + "size must be"),
+        ({"size": "1"}, new + "size must be an integer from 0 to 9223372036854775807"),
+        ({"path": "/etc/passwd"}, "path /etc/passwd" + outside), ({"path": FOLDER + "/../x"}, "is not plain"),
+        ({"path": "/lib/ujobs/agent.py"}, "outside"), ({"path": None}, no_path),
+        ({"url": None, "stream": "app-2", "sha256": None}, new + "sha256 is missing"),
+        ({"url": None, "stream": "s/x"}, new + "stream must be 1 to 128 characters of A-Z a-z 0-9 : _ -"),
+        ({"url": None, "stream": "s", "file": 256}, new + "file must be an integer from 0 to 255"),
+        ({"url": "http://files.example.com/a b"}, "url: a blank"), ({"url": "http://h:0/"}, "url: port"),
+        ({"url": "gopher://files.example.com/"}, "url: scheme"), ({"url": "https://files.example.com/"}, "ca"),
+        ({"deflate": {"size": 5, "sha256": "0" * 64}}, new + "deflate is for the operation app only"),
+    ):
+        wrong = {name: value for name, value in source(**fields).items() if value is not None}
+        check_rejected({"fetch": [source("valid"), wrong]}, reason)
+    assert work({"list": FOLDER})["status"] == "FAILED"  # it is allowed, but there is no such folder
+
+
+def check_rejected(document, reason):
+    web = Web(File(CONTENT))
+    execution = work(document, web)
+    assert execution["status"] == "REJECTED", document
+    assert reason in execution["statusDetails"]["reason"], (document, execution["statusDetails"])
+    assert not web.connections
+    assert names() == []
 
 
 def test_paths_cannot_escape():
@@ -223,11 +212,7 @@ def test_paths_cannot_escape():
         None, 5, "", "/", "data/a", "/data", "/data/", "/data//a", "/data/./a", "/data/../a", "/data/a/..", "/dataa/x",
         "/lib/a", "/data/a\0b", "/data/a\nb", "/data/" + "a" * 255, "//data/a", "/DATA/a", "/data/a\\..\\b",
     ):
-        try:
-            check_files({"delete": [path]}, {"roots": roots})
-        except ValueError:
-            continue
-        raise AssertionError(path)
+        raises(ValueError, check_files, {"delete": [path]}, {"roots": roots})
 
 
 def test_files_that_protect_the_board_are_out_of_reach():
@@ -269,48 +254,6 @@ def test_temporary_names_of_fetched_files_are_reserved():
     assert not web.connections
 
 
-def test_all_sources_are_checked_before_the_first_byte():
-    for fields, reason in (
-        ({"url": "http://files.example.com/a b"}, "url: a blank"), ({"url": "http://h:0/"}, "url: port"),
-        ({"url": "gopher://files.example.com/"}, "url: scheme"), ({"url": "https://files.example.com/"}, "ca"),
-        ({"path": "/lib/ujobs/agent.py"}, "outside"), ({"url": None}, "url"),
-    ):
-        web = Web(File(CONTENT))
-        execution = work({"fetch": [source("a"), source("b", **fields)]}, web)
-        assert execution["status"] == "REJECTED"
-        assert reason in execution["statusDetails"]["reason"], execution["statusDetails"]
-        assert not web.connections
-        assert names() == []
-
-
-def test_a_compressed_file_is_refused():
-    entry = source()
-    entry["deflate"] = {"size": 5, "sha256": "0" * 64}
-    web = Web(File(CONTENT))
-    assert work({"fetch": [entry]}, web)["status"] == "REJECTED"
-    assert not web.connections
-    reason = work({"fetch": [entry]}, web)["statusDetails"]["reason"]
-    assert reason == entry["path"] + ": deflate is for the operation app only"
-
-
-def test_a_message_names_the_file_and_what_is_wrong_with_it():
-    path = FOLDER + "/b"
-    for fields, missing, reason in (
-        ({"stream": "s", "file": 256}, "url", "file must be an integer from 0 to 255"),
-        ({"stream": "s/x"}, "url", "stream must be 1 to 128 characters of A-Z a-z 0-9 : _ -"),
-        ({"sha256": "12"}, "", "sha256 must be 64 hex digits"), ({}, "sha256", "sha256 is missing"),
-        ({"size": "1"}, "", "size must be an integer from 0 to 9223372036854775807"),
-        ({}, "url", "either url or stream is needed"),
-    ):
-        wrong = source("b", **fields)
-        wrong.pop(missing, None)
-        execution = work({"fetch": [source("a"), wrong]}, Web(File(CONTENT)))
-        assert execution["statusDetails"]["reason"] == path + ": " + reason
-    for document, path in (({"list": "/etc"}, "/etc"), ({"list": FOLDER + "x"}, FOLDER + "x"), ({"read": "/x"}, "/x")):
-        assert work(document)["statusDetails"]["reason"] == "path " + path + " is outside roots"
-    assert work({"list": FOLDER})["status"] == "FAILED"  # it is allowed, but there is no such folder
-
-
 def test_names_and_strings_keep_their_characters():
     name = "caf\xe9 \U0001f600"
     content = "\U0001f600".encode() * 1000
@@ -339,11 +282,8 @@ def test_a_file_is_closed_before_it_is_moved_to_its_place():
 
     part = ujobs.flash.Part(FOLDER + "/moved")
     part.write(0, b"content")
-    ujobs.flash.os = Watched()
-    try:
+    with Replaced(ujobs.flash, os=Watched()):
         part.install()
-    finally:
-        ujobs.flash.os = os
     assert stored("moved") == b"content"
     remove_all(FOLDER)
 
@@ -357,14 +297,9 @@ def unnamed(url="https://files.example.com/new"):
 
 def unchecked(server, cloud=None, entry=None):
     """Fetch a file over HTTPS, here without TLS; its document has no SHA-256, like AWS's own documents."""
-    entry = entry or unnamed()
-    real = ujobs.sources.check
-    ujobs.sources.check = lambda sources, options, trusted: ("TLS", None)
-    try:
-        web = Web(server)
-        return work({"fetch": [entry]}, web, cloud=cloud), web
-    finally:
-        ujobs.sources.check = real
+    web = Web(server)
+    with Replaced(ujobs.sources, check=lambda sources, options, trusted: ("TLS", None)):
+        return work({"fetch": [entry or unnamed()]}, web, cloud=cloud), web
 
 
 def test_a_response_of_which_a_cut_would_not_be_noticed_is_refused():
@@ -442,38 +377,9 @@ def test_a_longer_old_part_is_truncated():
     assert stored() == short.content
 
 
-def test_a_full_flash_fails_the_job_and_leaves_nothing():
-    class Full:
-        def __init__(self, free):
-            self.free = free
-
-        def __getattr__(self, name):
-            return getattr(os, name)
-
-        def statvfs(self, path):
-            return (4096, 4096, 100, self.free, self.free, 0, 0, 0, 0, 255)
-
-    # littlefs reports the last value when it has used more blocks than it has.
-    for free in (0, 10, 17592186040320):
-        ujobs.flash.os = Full(free)
-        try:
-            execution = work({"fetch": [source()]})
-        finally:
-            ujobs.flash.os = os
-        assert execution["status"] == "FAILED"
-        assert "no room" in execution["statusDetails"]["reason"]
-        assert names() == []
-
-
 def test_a_stream_is_fetched_too():
     cloud = Cloud()
-    jobs = cloud.broker.on_publish
-    streams = Service(cloud.broker, prefix=b"$aws/things/thing/streams/app-2/")
-
-    def published(topic, payload):
-        (jobs if topic.startswith(PREFIX) else streams.published)(topic, payload)
-
-    cloud.broker.on_publish = published
+    serve_stream(cloud.broker, b"app-2")
     entry = source(content=STREAMED, stream="app-2", file=3)
     del entry["url"]
     cloud.queue("files-1", {"operation": "files", "fetch": [entry]})

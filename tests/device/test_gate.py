@@ -1,14 +1,17 @@
 """`agent.gate` holds jobs back: held jobs stay QUEUED, other jobs run, and updates ask again before a restart."""
 
+import sys
+
 import ujobs.agent
 import ujobs.gate
 import ujobs.trial as trial
 from agent_handlers import handlers
 from broker import until
 from cloud import Cloud, idle, run
+from replaced import Replaced
 from restarts import with_board
+from test_update_failures import OLD, Update
 from ujobs.agent import Reject
-from web import File
 
 
 def gated(gate, jobs, scenario, cloud=None):
@@ -57,12 +60,8 @@ def test_a_held_job_stays_queued_and_is_asked_about_again():
         assert cloud.updates() == []
         await until(cloud.done)
 
-    brief = ujobs.gate._SHORTEST
-    ujobs.gate._SHORTEST = 0.01
-    try:
+    with Replaced(ujobs.gate, _SHORTEST=0.01):
         assert gated(gate, [{"operation": "quick"}], scenario).statuses() == ["SUCCEEDED"]
-    finally:
-        ujobs.gate._SHORTEST = brief
 
 
 def test_an_urgent_job_behind_a_held_one_is_run():
@@ -137,11 +136,8 @@ def test_a_policy_without_the_topics_of_the_queue_does_not_end_the_agent():
         agent.gate = lambda job: None
         await until(cloud.done)
 
-    retry, ujobs.agent._RETRY = ujobs.agent._RETRY, 0.01
-    try:
+    with Replaced(ujobs.agent, _RETRY=0.01):
         assert gated(lambda job: 3000, [], scenario, cloud).statuses() == ["SUCCEEDED"]
-    finally:
-        ujobs.agent._RETRY = retry
 
 
 def test_a_gate_that_fails_holds_and_does_not_end_the_agent():
@@ -197,14 +193,7 @@ def test_lost_replies_cost_only_time():
 
 
 def test_an_update_asks_again_before_it_restarts_the_board():
-    content = b"VERSION = 2\n"
-    import hashlib
-    from binascii import hexlify
-
-    digest = hexlify(hashlib.sha256(content).digest()).decode()
-    file = {"path": "app.py", "url": "http://files.example.com/", "size": len(content), "sha256": digest}
-    document = {"operation": "app", "version": "2", "files": [file]}
-
+    update = Update("app")
     for answers, status in (([0.01, 0.01, None], "SUCCEEDED"), ([Reject("not now")], "REJECTED")):
         def gate(job, answers=answers):
             if not job.restarting:
@@ -215,7 +204,6 @@ def test_an_update_asks_again_before_it_restarts_the_board():
             return answer
 
         def scenario(board, answers=answers, status=status):
-            board.put("/app/app.py", b"VERSION = 1\n")
             assert board.finish() == status, board.reason()
             assert answers == []
             assert (board.resets, trial.boot()) == ((1, "/app-b") if status == "SUCCEEDED" else (0, "/app"))
@@ -224,12 +212,8 @@ def test_an_update_asks_again_before_it_restarts_the_board():
             agent.use("app")
             agent.gate = gate
 
-        brief = ujobs.gate._SHORTEST
-        ujobs.gate._SHORTEST = 0.01
-        try:
-            with_board(scenario, document, setup, File(content))
-        finally:
-            ujobs.gate._SHORTEST = brief
+        with Replaced(ujobs.gate, _SHORTEST=0.01):
+            with_board(scenario, update.document, setup, update.answer, {"/app/app.py": OLD})
 
 
 def test_lists_that_cannot_be_read_do_not_end_the_agent():
@@ -248,18 +232,11 @@ def test_lists_that_cannot_be_read_do_not_end_the_agent():
             assert not given
 
         cloud._answer = reply
-        retry, ujobs.agent._RETRY = ujobs.agent._RETRY, 0.01
-        brief, ujobs.gate._SHORTEST = ujobs.gate._SHORTEST, 0.01
-        try:
+        with Replaced(ujobs.agent, _RETRY=0.01), Replaced(ujobs.gate, _SHORTEST=0.01):
             gated(gate, [{"operation": "quick"}, {"operation": "quick", "urgent": True}], scenario, cloud)
-        finally:
-            ujobs.agent._RETRY = retry
-            ujobs.gate._SHORTEST = brief
 
 
 def test_without_a_gate_nothing_of_it_is_imported():
-    import sys
-
     async def scenario(agent, cloud):
         await until(cloud.done)
         assert "ujobs.gate" not in sys.modules

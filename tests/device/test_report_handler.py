@@ -4,6 +4,7 @@ import sys
 
 from broker import until
 from cloud import Cloud, run
+from replaced import with_modules
 from restarts import with_board
 from ujobs.checks import details_of
 
@@ -69,12 +70,9 @@ def test_the_reason_of_a_job_ended_by_a_reset_reports_the_health_of_the_board():
         def reset_cause(self):
             return 3
 
-    sys.modules["machine"] = Machine()
-    try:
+    with with_modules(machine=Machine()):
         run(cut_short, setup, cloud, keep=True)
         run(afterwards, setup, cloud, keep=True)
-    finally:
-        del sys.modules["machine"]
     assert execution["statusDetails"]["reason"] == (
         "the board was reset during attempt 1: WDT_RESET, start 3 since power-on, OSError: sensor is gone"
     )

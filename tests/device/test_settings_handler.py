@@ -3,6 +3,7 @@
 import json
 
 import ujobs.trial as trial
+from replaced import Replaced
 from restarts import with_board
 
 OLD = {"thing": "kiln-7", "host": "old.example.com", "wifi": {"ssid": "barn", "password": "old-secret"}}
@@ -46,7 +47,7 @@ def test_working_settings_are_kept():
     with_board(scenario, job(set=new), use, files=FILES)
 
 
-def test_settings_that_prevent_a_connection_are_rolled_back():
+def test_settings_that_prevent_a_connection_are_rolled_back_and_others_can_be_tried():
     def scenario(board):
         board.start()
         assert settings(board)["wifi"]["password"] == "wrong"
@@ -56,6 +57,9 @@ def test_settings_that_prevent_a_connection_are_rolled_back():
         assert settings(board) == OLD
         assert "3 boots" in board.reason()
         assert "wrong" not in board.reason()
+        board.execution = board.cloud.queue("update-2", job(set={"port": 8884}))
+        assert board.finish() == "SUCCEEDED"
+        assert settings(board)["port"] == 8884
 
     with_board(scenario, job(set={"wifi": {"ssid": "shed", "password": "wrong"}}), use, files=FILES)
 
@@ -77,123 +81,74 @@ def test_unchanged_settings_need_no_restart():
     with_board(scenario, job(set={"host": "old.example.com"}), use, files=FILES)
 
 
+def refused(document, reason, setup=use, before=OLD):
+    """Check that a board with the settings `before` rejects this job, and changes nothing."""
+
+    def scenario(board):
+        assert board.finish() == "REJECTED"
+        assert board.resets == 0
+        assert settings(board) == before
+        assert reason in board.reason(), board.reason()
+
+    with_board(scenario, document, setup, files={"/settings.json": json.dumps(before).encode()})
+
+
 def test_invalid_settings_are_rejected():
-    def scenario(board):
-        assert board.finish() == "REJECTED"
-        assert board.resets == 0
-        assert settings(board) == OLD
-
-    for document in (
-        job(set={"host": 5}), job(set=5), job(remove="host"), job(remove=["host"]), job(set={"thing": "other"}),
-        job(remove=["thing"]),
+    nothing = "nothing to set or remove (AWS drops nulls)"
+    for document, reason in (
+        (job(set={"host": 5}), "host"), (job(set=5), "set"), (job(remove="host"), "remove"),
+        (job(remove=["host"]), "host"), (job(remove=["thing"]), "thing"),
+        # AWS removes null members itself; another service might not.
+        (job(set={"thing": None}), "thing"), (job(set={"host": None}), "host"), (job(set={"roots": None}), "roots"),
+        # AWS turns {"set": {"thing": null}} into the first one.
+        (job(set={}), nothing), (job(remove=[]), nothing), (job(), nothing),
     ):
-        with_board(scenario, document, use, files=FILES)
-
-
-def test_null_never_removes_a_required_setting():
-    # AWS removes null members itself; another service might not.
-    def refused(board):
-        assert board.finish() == "REJECTED"
-        assert board.resets == 0
-        assert settings(board) == OLD
-        assert list(document["set"])[0] in board.reason()
-
-    for name in ("thing", "host", "roots"):
-        document = job(set={name: None})
-        with_board(refused, document, use, files=FILES)
-
-
-def test_a_job_without_changes_is_rejected():
-    # AWS turns {"set": {"thing": null}} into this.
-    def refused(board):
-        assert board.finish() == "REJECTED"
-        assert board.reason() == "nothing to set or remove (AWS drops nulls)"
-
-    for document in (job(set={}), job(remove=[]), job()):
-        with_board(refused, document, use, files=FILES)
-
-
-def test_without_a_check_no_settings_are_accepted():
-    def scenario(board):
-        assert board.finish() == "REJECTED"
-        assert board.reason() == "settings needs the option check_settings"
-        assert settings(board) == OLD
-
-    with_board(scenario, job(set={"host": "new.example.com"}), lambda agent: agent.use("settings"), files=FILES)
+        refused(document, reason)
+    refused(
+        job(set={"host": "new.example.com"}), "settings needs the option check_settings",
+        lambda agent: agent.use("settings"),
+    )
 
 
 def test_the_signing_key_can_be_set_once_and_not_by_a_job_after_that():
-    def refused(board):
-        assert board.finish() == "REJECTED"
-        assert "signing_key" in board.reason()
-        assert settings(board) == signed
+    signed = dict(OLD)
+    signed["signing_key"] = "/cert/sign.der"
 
-    def taken(board):
+    def scenario(board):
         assert board.finish() == "SUCCEEDED"
         assert settings(board) == signed
 
-    signed = dict(OLD)
-    signed["signing_key"] = "/cert/sign.der"
-    with_board(taken, job(set={"signing_key": "/cert/sign.der"}), use, files=FILES)
+    with_board(scenario, job(set={"signing_key": "/cert/sign.der"}), use, files=FILES)
     for document in (job(set={"signing_key": "/data/mine.der"}), job(remove=["signing_key"])):
-        with_board(refused, document, use, files={"/settings.json": json.dumps(signed).encode()})
+        refused(document, "signing_key", before=signed)
 
 
 def test_a_job_cannot_change_settings_that_protect_the_board():
-    def refused(board):
-        assert board.finish() == "REJECTED"
-        assert board.resets == 0
-        assert json.loads(board.get("/settings.json")) == before
-        for name in list(document.get("set", ())) + document.get("remove", []):
-            assert name in board.reason()
-
     before = dict(OLD)
     before.update({"roots": ["/data", "/logs"], "handlers": ["settings", "files"], "cert": "/cert/mine.der"})
-    files = {"/settings.json": json.dumps(before).encode()}
     for name in ("thing", "ca", "cert", "key"):
-        document = job(set={name: "/data/other.der"})
-        with_board(refused, document, use, files=files)
-    for document in (
-        job(set={"claim": {"template": "mine"}}), job(remove=["cert"]),
-        job(set={"roots": ["/"]}), job(set={"roots": ["/cert"]}), job(set={"roots": ["/ujobs"]}),
-        job(set={"roots": ["/data", "/database"]}), job(set={"roots": ["/data/..", "/lib"]}), job(set={"roots": 5}),
-        job(set={"roots": [5]}), job(set={"roots": None}), job(set={"roots": {"/data": 1}}),
-        job(set={"handlers": ["files"]}), job(set={"handlers": None}), job(remove=["handlers"]),
+        refused(job(set={name: "/data/other.der"}), name, before=before)
+    refused(job(set={"claim": {"template": "mine"}}), "claim", before=before)
+    for roots in (
+        ["/"], ["/cert"], ["/ujobs"], ["/data", "/database"], ["/data/..", "/lib"], 5, [5], None, {"/data": 1},
     ):
-        with_board(refused, document, use, files=files)
+        refused(job(set={"roots": roots}), "roots", before=before)
+    for document in (job(set={"handlers": ["files"]}), job(set={"handlers": None}), job(remove=["handlers"])):
+        refused(document, "handlers", before=before)
+    refused(job(remove=["cert"]), "cert", before=before)
 
 
 def test_roots_can_be_narrowed_and_not_widened_again():
-    def narrowed(board):
-        assert board.finish() == "SUCCEEDED"
-        assert settings(board)["roots"] == ["/data/logs"]
-
-    def refused(board):
-        assert board.finish() == "REJECTED"
-        assert board.reason() == "roots can only be narrowed by a job"
-
-    with_board(narrowed, job(set={"roots": ["/data/logs"]}), use, files=FILES)
     narrow = dict(OLD)
     narrow["roots"] = ["/data/logs"]
-    for document in (job(set={"roots": ["/data"]}), job(remove=["roots"])):
-        with_board(refused, document, use, files={"/settings.json": json.dumps(narrow).encode()})
 
-
-def test_a_trial_of_settings_is_independent_of_a_failed_one():
     def scenario(board):
-        for _ in range(4):
-            board.start(proves=False)
-        assert board.finish() == "FAILED"
-        assert settings(board) == OLD
-        second = board.cloud.queue("update-2", job(set={"port": 8884}))
-        for _ in range(10):
-            board.start()
-            if board.cloud.done():
-                break
-        assert second["status"] == "SUCCEEDED"
-        assert settings(board)["port"] == 8884
+        assert board.finish() == "SUCCEEDED"
+        assert settings(board) == narrow
 
-    with_board(scenario, job(set={"host": "wrong.example.com"}), use, files=FILES)
+    with_board(scenario, job(set={"roots": ["/data/logs"]}), use, files=FILES)
+    for document in (job(set={"roots": ["/data"]}), job(remove=["roots"])):
+        refused(document, "roots can only be narrowed by a job", before=narrow)
 
 
 def test_a_trial_begins_only_once_the_settings_are_written():
@@ -202,15 +157,11 @@ def test_a_trial_begins_only_once_the_settings_are_written():
         real = trial.begin
 
         def begin(what):
-            seen.append(settings(board))
-            seen.extend([json.loads(board.get(name)) for name in ("/settings.old", "/settings.new")])
+            seen.extend([json.loads(board.get("/settings." + end)) for end in ("json", "old", "new")])
             real(what)
 
-        trial.begin = begin
-        try:
+        with Replaced(trial, begin=begin):
             assert board.finish() == "SUCCEEDED"
-        finally:
-            trial.begin = real
         changed = dict(OLD)
         changed["port"] = 8884
         assert seen == [OLD, OLD, changed]

@@ -108,3 +108,13 @@ def head(status, headers):
     """The headers of a reply."""
     lines = ["HTTP/1.1 %d Some words" % status] + ["%s: %s" % pair for pair in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def beside_broker(mqtt, web):
+    """asyncio.open_connection() of a board whose broker is the host "host", reached by mqtt(); all others are `web`."""
+
+    async def open_connection(host, port, ssl=None, server_hostname=None):
+        where = mqtt if host == "host" else web.open_connection
+        return await where(host, port, ssl=ssl, server_hostname=server_hostname)
+
+    return open_connection
