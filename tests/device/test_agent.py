@@ -120,6 +120,20 @@ def test_invalid_messages_do_not_stop_the_agent():
     run(scenario, handlers)
 
 
+def test_a_call_with_wrong_arguments_names_the_function():
+    async def scenario(agent, cloud):
+        agent.use("call", functions={"blink": lambda times: times})
+        for job_id, arguments in (("missing", {}), ("surplus", [1, 2]), ("unknown", {"often": 1})):
+            cloud.queue(job_id, {"operation": "call", "function": "blink", "arguments": arguments})
+        await all_done(agent, cloud)
+        for execution in cloud.executions:
+            assert execution["status"] == "FAILED"
+            assert execution["statusDetails"]["function"] == "blink"
+            assert execution["statusDetails"]["reason"].startswith("TypeError: ")
+
+    run(scenario, handlers)
+
+
 def test_wrong_arguments_are_refused_by_name():
     agent = Agent("thing", link=Link(b"thing", "host"), directory=DIRECTORY)
     assert "ca" in str(raises(ValueError, Agent, "thing", "host"))
