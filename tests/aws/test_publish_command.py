@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from typer.testing import CliRunner
 
 import clouds
 from ujobs_tools.aws import cloud
 from ujobs_tools.board.files import application_files
+from ujobs_tools.cli import app
 from ujobs_tools.host.processes import ujobs
 
 
@@ -67,6 +69,16 @@ def test_an_application_is_published_with_nothing_but_the_local_service(served: 
     document = json.loads(served.iot().get_job_document(jobId="app-2")["document"])
     assert [entry["path"] for entry in document["files"]] == BELONGING
     assert len(served.iot().describe_stream(streamId="app-2")["streamInfo"]["files"]) == len(BELONGING)
+
+
+def test_a_job_that_is_refused_leaves_no_stream(served: clouds.Cloud, folder: Path) -> None:
+    served.iot().create_thing(thingName="kiln-7")
+    command = ["publish-app", str(folder), "--version", "2", "--name", "app-2", "--thing", "kiln-7"]
+    command += ["--endpoint-url", served.endpoint_url]
+    refused = CliRunner().invoke(app, [*command, "--rate", "100000"])
+    assert (refused.exit_code, "could not be undone" in refused.output) == (2, False), refused.output
+    assert served.iot().list_streams()["streams"] == []
+    assert CliRunner().invoke(app, command).exit_code == 0
 
 
 def test_files_that_were_not_uploaded_cannot_be_streamed(served: clouds.Cloud) -> None:

@@ -72,7 +72,7 @@ def _sentence(operation: str, code: str, refusal: Mapping[str, Any]) -> str:
         return f'{kind} "{name}" does not exist at {where}: {hint.format(name=name)}'
     if about and code in _EXISTS:
         first = f'{_ABOUT[about][0]} "{asked[about]}" already exists at {where}: choose another '
-        return first + ("job id, or delete the job with `ujobs job delete`" if about == "jobId" else "name")
+        return first + ("name, or delete the job with `ujobs job delete`" if about == "jobId" else "name")
     if about == "jobId" and code == "InvalidStateTransitionException":
         return f'job "{asked["jobId"]}" is in progress: add --force, or wait until it has ended'
     if code in _INVALID:

@@ -132,7 +132,8 @@ def _install(remote: "Remote", app: Path | None, further: dict[str, bytes], dry_
         typer.echo(_preview(plan))
         return
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=plan.size())
         install.carry_out(remote, plan, lambda path, size: bar.update(task, advance=size, description=path))
     typer.echo(_summary(plan))

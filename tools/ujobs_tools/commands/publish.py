@@ -125,7 +125,7 @@ class _Publication:
         from rich.console import Console
         from rich.progress import Progress
 
-        from ujobs_tools.aws import cloud, jobs, publishing, stages
+        from ujobs_tools.aws import cloud, fleet, jobs, publishing, stages
         from ujobs_tools.project import ujobs_toml
 
         with one_line(self._command, cloud.CloudError), cloud.one_line_errors():
@@ -143,11 +143,16 @@ class _Publication:
             to = publishing.Destination(cloud.client("s3", s3_url, *s3), iot, bucket, role_arn, https)
             targets = jobs.targets(iot, ujobs_toml.things(things, groups), groups)
             staged |= stages.options(template_arn=stages.template_arn(iot, template)) | publishing.presigning(to)
-            with Progress(console=Console(stderr=True), transient=True) as bar:
-                task = bar.add_task("upload", total=size)
+            console = Console(stderr=True)
+            bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+            task = bar.add_task("upload", total=size)
 
-                def uploaded(path: str, size: int) -> None:
-                    bar.update(task, advance=size, description=path)
+            def uploaded(path: str, size: int) -> None:
+                bar.update(task, advance=size, description=path)
 
-                document = json.dumps(publish(to, uploaded), separators=(",", ":"))
-            typer.echo(jobs.create(iot, name, document, targets, continuous, **staged))
+            with fleet.all_or_nothing() as undo, cloud.one_line_errors():
+                with bar:
+                    document = json.dumps(publish(to, uploaded), separators=(",", ":"))
+                if not https:
+                    undo(f"stream {name}", iot.delete_stream, streamId=name)
+                typer.echo(jobs.create(iot, name, document, targets, continuous, **staged))
