@@ -6,6 +6,7 @@ from binascii import b2a_base64
 
 import ujobs.certificates as certificates
 from broker import raises
+from replaced import Replaced
 from ujobs.certificates import CERTIFICATE, KEY, der_blocks, tls_context
 
 FOLDER = "/tmp/ujobs-certificates-%s" % os.urandom(4).hex()
@@ -67,9 +68,8 @@ def test_content_that_is_not_a_certificate_is_refused():
 
 
 def test_messages_name_the_file_and_its_fault():
-    certificates.tls, real = Lenient, certificates.tls
     encrypted = b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAQID\n-----END RSA PRIVATE KEY-----\n"
-    try:
+    with Replaced(certificates, tls=Lenient):
         for files, name, fault in (
             ({"cert": CERT_DER[:-1]}, "cert", "cut short"),
             ({"key": KEY_DER[:50]}, "key", "cut short"),
@@ -93,8 +93,6 @@ def test_messages_name_the_file_and_its_fault():
             assert fault in found, (found, fault)
         for name in ("ca", "cert", "key"):
             assert problem(OSError, **{name: None}).startswith(FOLDER + "/" + name + ": ")
-    finally:
-        certificates.tls = real
 
 
 def test_a_certificate_without_its_key_is_refused():

@@ -5,6 +5,7 @@ import os
 import sys
 
 import ujobs.trial as trial
+from replaced import Replaced
 from restarts import ROOT, remove_all
 
 sys.path.append(__file__.rsplit("/", 1)[0] + "/../../firmware")
@@ -14,15 +15,15 @@ sys.path.pop()
 
 
 class Link:
-    """A link that connects to one host only."""
+    """A link that connects to one host only. hosts: that connect() was called for."""
 
     def __init__(self, reachable):
         self.reachable = reachable
         self.server = "unset"
-        self.tried = []
+        self.hosts = []
 
     async def connect(self):
-        self.tried.append(self.server)
+        self.hosts.append(self.server)
         if self.server != self.reachable:
             raise OSError(113)
 
@@ -38,12 +39,9 @@ def connect(link, times):
 def on_flash(scenario):
     remove_all(ROOT)
     os.mkdir(ROOT)
-    trial.root = ROOT
-    try:
+    with Replaced(trial, root=ROOT):
         scenario()
-    finally:
-        trial.root = ""
-        remove_all(ROOT)
+    remove_all(ROOT)
 
 
 def test_hosts_are_tried_in_turn_starting_with_the_last_that_worked():
@@ -53,11 +51,11 @@ def test_hosts_are_tried_in_turn_starting_with_the_last_that_worked():
         link = Link("b")
         choices.take_turns(link, choices.hosts(config))
         connect(link, 3)
-        assert link.tried == ["a", "b", "b"]
+        assert link.hosts == ["a", "b", "b"]
         assert choices.hosts(config) == ["b", "a", "c"]
         link.reachable = "a"
         connect(link, 4)
-        assert link.tried[3:] == ["b", "c", "a", "a"]
+        assert link.hosts[3:] == ["b", "c", "a", "a"]
         assert choices.hosts(config) == ["a", "b", "c"]
 
     on_flash(scenario)
@@ -69,7 +67,7 @@ def test_a_single_host_is_left_to_the_link():
         link = Link("a")
         choices.take_turns(link, ["a"])
         connect(link, 2)
-        assert link.tried == ["unset", "unset"]
+        assert link.hosts == ["unset", "unset"]
         assert os.listdir(ROOT) == []
 
     on_flash(scenario)
@@ -92,12 +90,9 @@ def test_an_unchanged_choice_is_not_written_again():
     def scenario():
         written = []
         real = trial.write
-        trial.write = lambda name, text: (written.append(name), real(name, text))
-        try:
+        with Replaced(trial, write=lambda name, text: (written.append(name), real(name, text))):
             for name in ("a", "a", "b", "b", "b"):
                 choices.joined((name, ""))
-        finally:
-            trial.write = real
         assert len(written) == 2
 
     on_flash(scenario)
@@ -108,14 +103,10 @@ def test_a_flash_that_cannot_be_written_does_not_keep_the_board_offline():
         raise OSError(28)
 
     def scenario():
-        real = trial.write
-        trial.write = full
-        try:
+        with Replaced(trial, write=full):
             link = Link("b")
             choices.take_turns(link, ["a", "b"])
             connect(link, 2)
-            assert link.tried == ["a", "b"]
-        finally:
-            trial.write = real
+        assert link.hosts == ["a", "b"]
 
     on_flash(scenario)

@@ -6,6 +6,7 @@ import sys
 import time
 
 import ujobs.trial as trial
+from replaced import Replaced, with_modules
 from restarts import ROOT, remove_all
 
 
@@ -30,12 +31,11 @@ class Machine:
 
 
 machine = Machine()
-sys.modules["machine"] = machine
 sys.path.append(__file__.rsplit("/", 1)[0] + "/../../firmware")
-import health  # noqa: E402
+with with_modules(machine=machine):
+    import health
 
 sys.path.pop()
-del sys.modules["machine"]
 
 
 class Up:
@@ -69,15 +69,10 @@ def on_board(scenario):
     flash = Flash()
     remove_all(ROOT)
     os.mkdir(ROOT)
-    trial.root = ROOT
     RTC.content = b""
-    trial.os = health.os = flash
-    try:
+    with Replaced(trial, os=flash, root=ROOT), Replaced(health, os=flash):
         scenario(flash)
-    finally:
-        trial.os = health.os = os
-        trial.root = ""
-        remove_all(ROOT)
+    remove_all(ROOT)
 
 
 def start(cause=Machine.HARD_RESET):
@@ -99,13 +94,11 @@ def last():
         async def brief(seconds):
             await sleep(0)
 
-        asyncio.sleep, sleep = brief, asyncio.sleep
-        task = asyncio.create_task(health.run(Up()))
-        try:
+        sleep = asyncio.sleep
+        with Replaced(asyncio, sleep=brief):
+            task = asyncio.create_task(health.run(Up()))
             for _ in range(200):
                 await sleep(0)
-        finally:
-            asyncio.sleep = sleep
             task.cancel()
 
     asyncio.run(minute())
@@ -211,17 +204,11 @@ def test_a_port_without_rtc_memory_counts_watchdog_resets():
             return 1
 
     def scenario(flash):
-        Machine.RTC = Without
-        try:
+        with Replaced(Machine, RTC=Without):
             assert not any([start() for _ in range(20)])
             assert [start(3) for _ in range(10)] == [False] * 9 + [True]
-        finally:
-            Machine.RTC = RTC
-        health.machine = Few()
-        try:
+        with Replaced(health, machine=Few()):
             assert start()
-        finally:
-            health.machine = machine
 
     on_board(scenario)
 
@@ -280,16 +267,13 @@ def test_uptime_continues_when_the_ticks_wrap_around():
         def ticks_diff(self, end, start):
             return time.ticks_diff(end, start)
 
-    health.time = Time()
-    try:
+    with Replaced(health, time=Time()):
         before = health.uptime()
         for _ in range(60):
             # A day is more than half the period of a board's ticks; the hour between two calls is not.
             Time.now = time.ticks_add(Time.now, 43200000)
             health.uptime()
         assert health.uptime() - before == 30 * 86400
-    finally:
-        health.time = time
 
 
 def test_a_flash_that_cannot_be_written_stops_nothing():
@@ -297,12 +281,8 @@ def test_a_flash_that_cannot_be_written_stops_nothing():
         raise OSError(28)
 
     def scenario(flash):
-        real = trial.write
-        trial.write = full
-        try:
+        with Replaced(trial, write=full):
             assert not any([start() for _ in range(20)])
             ended("sensor")
-        finally:
-            trial.write = real
 
     on_board(scenario)

@@ -8,6 +8,7 @@ import ujobs.agent as agent
 import ujson
 from broker import raises
 from firmware import settings
+from replaced import Replaced, with_modules
 
 TEXT = b'{"a": 1, "b": {"c": [1, 2]}, "d": "x", "e": [true, {}]}'
 SETTINGS = {"thing": "kiln-7", "host": "a.example", "wifi": {"ssid": "net", "password": "long-enough"}}
@@ -26,22 +27,13 @@ class Old:
 
 def on_old_micropython(function, *arguments):
     """Call a function with the `json` and the version of MicroPython 1.25."""
-    modules = {"sys": Old, "ujson": lenient_json}
-    real = {name: sys.modules.get(name) for name in modules}
-    agent.sys = Old
-    real_json, agent.ujson, settings.ujson = agent.ujson, lenient_json, lenient_json
-    sys.modules.pop("ujobs.surrogates", None)
-    sys.modules.update(modules)
     try:
-        return function(*arguments)
+        modules = with_modules(sys=Old, ujson=lenient_json)
+        with Replaced(agent, sys=Old, ujson=lenient_json), Replaced(settings, ujson=lenient_json), modules:
+            # It imports them when it is next used.
+            sys.modules.pop("ujobs.surrogates", None)
+            return function(*arguments)
     finally:
-        agent.sys = sys
-        agent.ujson = settings.ujson = real_json
-        for name in real:
-            if real[name] is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = real[name]
         sys.modules.pop("ujobs.surrogates", None)
 
 

@@ -6,9 +6,10 @@ import sys
 import ujobs.agent
 import ujobs.checks
 import ujobs.trial as trial
-from agent_handlers import all_done, handlers
+from agent_handlers import all_done, finish, handlers
 from broker import raises
 from cloud import Cloud, run
+from replaced import Replaced
 from restarts import ROOT, remove_all
 from ujobs.flash import make_folders
 from ujobs.sources import check_plain
@@ -109,17 +110,13 @@ def test_deeply_nested_messages_are_refused():
 
 
 def test_the_number_of_parts_is_limited():
-    async def scenario(agent, cloud):
-        cloud.queue("steps", {"version": "1.0", "steps": [step(handler="show")["steps"][0]] * 32})
-        cloud.queue("too-many", {"version": "1.0", "steps": [step(handler="show")["steps"][0]] * 33})
-        cloud.queue("files", {"operation": "files", "delete": [ROOT + "/data/x"] * 64})
-        cloud.queue("too-many-files", {"operation": "files", "delete": [ROOT + "/data/x"] * 65})
-        await all_done(agent, cloud)
-
-    cloud = run(scenario, setup)
+    one_step, path = step(handler="show")["steps"][0], ROOT + "/data/x"
+    cloud = finish(
+        {"version": "1.0", "steps": [one_step] * 32}, {"version": "1.0", "steps": [one_step] * 33},
+        {"operation": "files", "delete": [path] * 64}, {"operation": "files", "delete": [path] * 65}, setup=setup,
+    )
     assert cloud.statuses() == ["SUCCEEDED", "REJECTED", "SUCCEEDED", "REJECTED"], cloud.executions
-    assert "32" in cloud.executions[1]["statusDetails"]["reason"]
-    assert "64" in cloud.executions[3]["statusDetails"]["reason"]
+    assert "32" in cloud.reasons()[1] and "64" in cloud.reasons()[3], cloud.reasons()
 
 
 def test_a_document_that_does_not_fit_into_memory_fails_its_job():
@@ -131,16 +128,8 @@ def test_a_document_that_does_not_fit_into_memory_fails_its_job():
             raise MemoryError("memory allocation failed")
         return real(payload)
 
-    async def scenario(agent, cloud):
-        cloud.queue("a", {"operation": "quick", "lists": [[]] * 1000})
-        cloud.queue("b", {"operation": "quick"})
-        await all_done(agent, cloud)
-
-    ujobs.agent.parse = parse
-    try:
-        cloud = run(scenario, handlers)
-    finally:
-        ujobs.agent.parse = real
+    with Replaced(ujobs.agent, parse=parse):
+        cloud = finish({"operation": "quick", "lists": [[]] * 1000}, {"operation": "quick"})
     assert cloud.statuses() == ["REJECTED", "SUCCEEDED"]
     assert "memory" in cloud.executions[0]["statusDetails"]["reason"]
 

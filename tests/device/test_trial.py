@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-import sys
 
 import ujobs.trial as trial
+from broker import raises
 from cloud import remove
+from replaced import Replaced, with_modules
 
 ROOT = "/tmp/ujobs-trial-%s" % os.urandom(4).hex()
 
@@ -42,6 +43,21 @@ def fresh():
     put("/settings.json", "old")
 
 
+def on_flash(test):
+    """A test with a flash of its own, which it leaves empty."""
+
+    def run():
+        fresh()
+        try:
+            test()
+        finally:
+            remove(ROOT)
+            trial.boot()  # the module remembers the trial of a boot
+            trial.root = ""
+
+    return run
+
+
 def put(name, text):
     with open(ROOT + name, "w") as file:
         file.write(text)
@@ -64,22 +80,20 @@ def cut_everywhere(prepare, step, check):
     while True:
         fresh()
         prepare()
-        trial.os = Flash(changes)
-        try:
-            step()
-            done = True
-        except Cut:
-            done = False
-        finally:
-            trial.os = os
+        with Replaced(trial, os=Flash(changes)):
+            try:
+                step()
+                done = True
+            except Cut:
+                done = False
         check(trial.boot())
         if done:
             return changes
         changes += 1
 
 
+@on_flash
 def test_a_board_without_trials_starts_app():
-    fresh()
     assert trial.boot() == "/app"
     assert (trial.current(), trial.read("/trial-failed")) == ("", "")
     trial.confirm()
@@ -87,8 +101,8 @@ def test_a_board_without_trials_starts_app():
     assert (trial.boot(), trial.read("/trial-failed")) == ("/app", "")
 
 
+@on_flash
 def test_a_confirmed_application_starts_at_every_boot():
-    fresh()
     for expected in ("/app-b", "/app", "/app-b"):
         assert trial.other_slot() == expected
         trial.begin(trial.APP)
@@ -101,8 +115,8 @@ def test_a_confirmed_application_starts_at_every_boot():
         assert trial.read("/trial-failed") == ""
 
 
+@on_flash
 def test_an_application_that_is_never_confirmed_is_rolled_back():
-    fresh()
     trial.begin(trial.APP)
     assert [trial.boot() for _ in range(5)] == ["/app-b", "/app-b", "/app-b", "/app", "/app"]
     assert "3 boots" in trial.read("/trial-failed")
@@ -110,8 +124,8 @@ def test_an_application_that_is_never_confirmed_is_rolled_back():
     assert trial.read("/trial-failed") == ""
 
 
+@on_flash
 def test_an_application_that_fails_is_rolled_back_at_once():
-    fresh()
     trial.begin(trial.APP)
     assert trial.boot() == "/app-b"
     trial.fail("ImportError: no module named sensor")
@@ -119,8 +133,8 @@ def test_an_application_that_fails_is_rolled_back_at_once():
     assert trial.read("/trial-failed") == "ImportError: no module named sensor"
 
 
+@on_flash
 def test_settings_that_are_never_confirmed_are_rolled_back():
-    fresh()
     new_settings()
     for _ in range(3):
         assert trial.boot() == "/app"
@@ -130,8 +144,8 @@ def test_settings_that_are_never_confirmed_are_rolled_back():
     assert trial.read("/trial-failed")
 
 
+@on_flash
 def test_confirmed_settings_are_kept():
-    fresh()
     new_settings()
     trial.boot()
     trial.confirm()
@@ -141,6 +155,7 @@ def test_confirmed_settings_are_kept():
     assert sorted(os.listdir(ROOT)) == ["app-slot", "settings.json"]
 
 
+@on_flash
 def test_a_trial_not_counted_by_this_boot_is_discarded():
     for what in (trial.APP, trial.FIRMWARE, trial.SETTINGS):
         fresh()
@@ -153,8 +168,8 @@ def test_a_trial_not_counted_by_this_boot_is_discarded():
         assert (trial.current(), trial.read("/trial-failed")) == ("", "")
 
 
+@on_flash
 def test_a_trial_in_this_boot_is_not_forgotten():
-    fresh()
     trial.begin(trial.APP)
     trial.boot()
     trial.forget()
@@ -162,6 +177,7 @@ def test_a_trial_in_this_boot_is_not_forgotten():
     assert trial.boot() == "/app-b"
 
 
+@on_flash
 def test_a_boot_that_cannot_be_counted_rolls_back():
     class Full:
         def __getattr__(self, name):
@@ -175,11 +191,8 @@ def test_a_boot_that_cannot_be_counted_rolls_back():
     fresh()
     new_settings()
     trial.boot()
-    trial.os = Full()
-    try:
+    with Replaced(trial, os=Full()):
         assert trial.boot() == "/app"
-    finally:
-        trial.os = os
     assert trial.current() == ""
     assert get("/settings.json") == "old"
 
@@ -197,23 +210,17 @@ class Job:
         pass
 
 
+@on_flash
 def test_an_update_that_cannot_be_installed_leaves_no_trial():
-    fresh()  # without new settings
-    sys.modules["machine"] = trial  # any value: no reset follows
-    try:
-        asyncio.run(trial.restart(Job(), trial.SETTINGS))
-        raise AssertionError("no OSError")
-    except OSError:
-        pass
-    finally:
-        del sys.modules["machine"]
+    with with_modules(machine=trial):  # any value: no reset follows
+        raises(OSError, lambda: asyncio.run(trial.restart(Job(), trial.SETTINGS)))
     assert os.listdir(ROOT) == ["settings.json"]
     assert trial.boot() == "/app"
     assert trial.current() == ""
 
 
+@on_flash
 def test_a_damaged_record_is_not_a_trial():
-    fresh()
     for text in ("", "1", "app", "1 app", "x y z", "1 other /app-b", "\0" * 30):
         put("/trial", text)
         assert trial.current() == ""
@@ -222,6 +229,7 @@ def test_a_damaged_record_is_not_a_trial():
     assert trial.boot() == "/app"
 
 
+@on_flash
 def test_power_cuts_while_confirming():
     def check(slot):
         # The new slot is either in its trial or confirmed; the old one is never used again.
@@ -237,6 +245,7 @@ def test_power_cuts_while_confirming():
     assert cut_everywhere(prepare, trial.confirm, check) >= 2
 
 
+@on_flash
 def test_a_power_cut_while_confirming_in_the_last_boot():
     def prepare():
         trial.begin(trial.APP)
@@ -251,6 +260,7 @@ def test_a_power_cut_while_confirming_in_the_last_boot():
     assert cut_everywhere(prepare, trial.confirm, check) >= 2
 
 
+@on_flash
 def test_power_cuts_while_failing():
     def check(slot):
         if trial.current():
@@ -265,9 +275,9 @@ def test_power_cuts_while_failing():
     assert cut_everywhere(prepare, lambda: trial.fail("no link"), check) >= 3
 
 
+@on_flash
 def test_power_cuts_while_booting():
     def check(slot):
         assert slot == "/app-b"
 
     assert cut_everywhere(lambda: trial.begin(trial.APP), trial.boot, check) == 1
-
