@@ -57,8 +57,6 @@ def build(config):
     choices.take_turns(agent.link, hosts)
     agent.use(
         *config["handlers"],
-        cert=config["cert"],
-        key=config["key"],
         roots=config["roots"],
         signing_key=config["signing_key"],
         check_settings=settings.check,

@@ -1,9 +1,9 @@
 """`make mutants`: puts faults into the library and the firmware, one at a time, chosen by a seed. Prints the faults
 that the tests do not detect, and the share of detected faults in each module.
 
-Tests of the library run on CPython: only those that run the faulty line, the nearest first. Tests of the firmware run
-on the virtual board. A fault in a line that no test runs counts as not detected. Faults that break no promise are
-listed in harmless.toml, with the reason."""
+Only the tests of tests/device and tests/library that run the faulty line are run, the nearest first: on CPython, then
+on MicroPython. A fault in a line that no test runs counts as not detected. Faults that break no promise are listed in
+harmless.toml, with the reason."""
 
 import random
 import tempfile

@@ -15,31 +15,19 @@ from ujobs_lab.mutants.mutations import Mutation, mutated
 
 TESTS = ("tests/device", "tests/library")
 _COPIED = ("lib", "firmware", "tests", "tools", "boot.py", "main.py", "pyproject.toml", "examples")
-# Importing Hypothesis takes longer than most tests. The tests of tests/device do not run again on MicroPython.
+_MEASURED = ("lib/*", "firmware/*", "boot.py", "main.py")
+_ON_MICROPYTHON = "tests/library/test_on_micropython.py"
+# Importing Hypothesis takes longer than most tests.
 _PYTEST = (
     sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--timeout=120",
-    "--ignore=tests/library/test_on_micropython.py",
 )
 _OUTPUT = "output.txt"
 _PATIENCE = 900.0  # seconds for all tests of one fault
 
-# These run on the virtual board without coverage, so they count as running every line.
-_ON_VIRTUAL_BOARD = {
-    "boot.py": ("test_main.py", "test_safe_mode.py"),
-    "main.py": ("test_main.py", "test_safe_mode.py"),
-    "firmware/clock.py": ("test_board_firmware.py", "test_main.py"),
-    "firmware/health.py": ("test_safe_mode.py", "test_main.py"),
-    "firmware/proving.py": ("test_main.py", "test_proving.py"),
-    "firmware/settings.py": ("test_main.py", "test_settings_walk.py"),
-    "firmware/supervision.py": ("test_board_firmware.py",),
-    "firmware/watchdog.py": ("test_board_firmware.py",),
-    "firmware/wifi.py": ("test_board_firmware.py", "test_main.py"),
-}
-
 
 @dataclass
 class Runs:
-    """The result of a run of all tests of the library. lines: module and line -> the tests that run it. seconds: of
+    """The result of a run of all tests on CPython. lines: module and line -> the tests that run it. seconds: of
     each test, by the name of its function."""
 
     lines: dict[tuple[str, int], set[str]]
@@ -59,7 +47,7 @@ class Runs:
             file, _, function = test.partition("::")
             return near not in file, self.seconds.get(function, 0), test
 
-        return sorted(found, key=order) + [f"tests/board/{name}" for name in _ON_VIRTUAL_BOARD.get(module, ())]
+        return sorted(found, key=order)
 
 
 class Copy:
@@ -75,26 +63,27 @@ class Copy:
                 shutil.copy2(source, folder / name)
 
     def notices(self, module: str, one: Mutation, tests: list[str]) -> bool:
-        """Whether a test fails or does not end with the fault."""
+        """Whether a test fails or does not end with the fault: on CPython, or else on MicroPython."""
         path = self._folder / module
         source = path.read_bytes()
         path.write_bytes(mutated(source, one))
         try:
-            return self._run([*_PYTEST, *tests]) != 0
+            return any(self._run([*_PYTEST, *some]) != 0 for some in (tests, _on_micropython(tests)) if some)
         finally:
             path.write_bytes(source)
 
     def runs(self) -> Runs:
-        """Run all tests of the library once, without a fault. Raises RuntimeError if one fails."""
+        """Run all tests once, without a fault. Raises RuntimeError if one fails."""
         data = self._folder / "coverage.data"
         report = self._folder / "report.xml"
         settings = self._folder / "coverage.ini"
+        measured_files = "\n    ".join(str(self._folder / name) for name in _MEASURED)
         settings.write_text(
-            f"[run]\ndata_file = {data}\ndynamic_context = test_function\nsource = {self._folder / 'lib'}\n"
-            f"    {self._folder / 'firmware'}\n"
+            f"[run]\ndata_file = {data}\ndynamic_context = test_function\ninclude =\n    {measured_files}\n"
         )
         coverage_run = (sys.executable, "-m", "coverage", "run", f"--rcfile={settings}")
-        if self._run([*coverage_run, *_PYTEST[1:], *TESTS, f"--junitxml={report}"], 1200.0) != 0:
+        tests = (*TESTS, f"--ignore={_ON_MICROPYTHON}")
+        if self._run([*coverage_run, *_PYTEST[1:], *tests, f"--junitxml={report}"], 1200.0) != 0:
             said = (self._folder / _OUTPUT).read_text()[-3000:]
             raise RuntimeError(f"{' '.join(TESTS)} fails without a fault:\n{said}")
         measured = coverage.CoverageData(str(data))
@@ -129,3 +118,9 @@ class Copy:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, 9)
                 return 1
+
+
+def _on_micropython(tests: list[str]) -> list[str]:
+    """The same tests as test_on_micropython.py names them."""
+    found = [test.removeprefix("tests/device/").replace(".py::", "::") for test in tests if "/device/" in test]
+    return [f"{_ON_MICROPYTHON}::test_on_micropython[{name}]" for name in found]

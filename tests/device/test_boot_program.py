@@ -1,0 +1,78 @@
+"""boot.py: which version of the application starts, and that no error stops the board from starting one."""
+
+import os
+import sys
+
+import ujobs.trial as trial
+from board_parts import hardware, load, run
+from restarts import ROOT, remove_all
+
+health = load("firmware.health")
+
+
+def boot(*files, before=None):
+    """Boot once with these files (pairs of path and text); return the folder put first in sys.path ("" for none), what
+    is in its trial, and whether the boot was counted. before(): called first."""
+    remove_all(ROOT)
+    os.mkdir(ROOT)
+    for name, text in files:
+        with open(ROOT + name, "w") as file:
+            file.write(text)
+    trial.root = ROOT
+    health.safe = False
+    path = list(sys.path)
+
+    async def scenario(clock):
+        load("boot")
+        first = sys.path[0] if sys.path != path else ""
+        return first, trial.current(), hardware.settings["rtc_memory"] != ""
+
+    try:
+        if before:
+            before()
+        return run(scenario, health)[0]
+    finally:
+        sys.path[:] = path
+        sys.modules.pop("boot", None)
+        trial.root = trial._counted = ""
+        health.safe = False
+        remove_all(ROOT)
+
+
+def test_the_confirmed_version_starts():
+    assert boot() == ("/app", "", True)
+    assert boot(("/app-slot", "/app-b")) == ("/app-b", "", True)
+
+
+def test_a_version_in_its_trial_starts_three_times():
+    for boots in range(3):
+        assert boot(("/trial", "%d app /app-b" % boots)) == ("/app-b", "app", True)
+    assert boot(("/trial", "3 app /app-b")) == ("/app", "", True)
+
+
+def test_in_safe_mode_no_application_starts():
+    assert boot(("/starts.count", "10"))[0] == ""
+    assert boot(("/starts.count", "8"))[0] == "/app"
+
+
+def fails(*arguments):
+    raise OSError(5)
+
+
+def test_an_error_does_not_stop_the_confirmed_version():
+    for module, name in ((trial, "boot"), (health, "begin")):
+        real = getattr(module, name)
+        try:
+            folder = boot(before=lambda: setattr(module, name, fails))[0]
+        finally:
+            setattr(module, name, real)
+        assert folder == "/app"
+
+
+def test_a_version_in_its_trial_starts_when_the_boots_cannot_be_counted():
+    real = health.begin
+    try:
+        found = boot(("/trial", "0 app /app-b"), before=lambda: setattr(health, "begin", fails))
+    finally:
+        health.begin = real
+    assert found[:2] == ("/app-b", "app")

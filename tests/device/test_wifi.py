@@ -1,0 +1,247 @@
+"""firmware/wifi.py: joining, the reasons of failures, and joining again after an outage."""
+
+import asyncio
+
+from board_parts import during, hardware, load, network, run
+
+wifi = load("firmware.wifi")
+HOME = {"wifi_ssid": "home", "wifi_password": "right"}
+
+
+def outcome(ssid="home", password="right", timeout=5, prepare=None):
+    """Join once; return the result as text, the seconds that it took, and the station."""
+
+    async def scenario(clock):
+        if prepare:
+            prepare()
+        try:
+            station = await wifi.connect(ssid, password, timeout)
+            return "joined", clock.seconds(), station
+        except OSError as error:
+            return str(error), clock.seconds(), network.WLAN()
+
+    return run(scenario, wifi, settings=HOME)[0]
+
+
+def replaced(name, function, scenario):
+    """Run scenario() with another method of the radio."""
+    real = getattr(network.WLAN, name)
+    setattr(network.WLAN, name, function(real))
+    try:
+        return scenario()
+    finally:
+        setattr(network.WLAN, name, real)
+
+
+def failing(error, times=1):
+    """A method of the radio that fails at first."""
+    left = [times]
+
+    def replace(real):
+        def method(station, *arguments):
+            if left[0]:
+                left[0] -= 1
+                raise error
+            return real(station, *arguments)
+
+        return method
+
+    return replace
+
+
+def test_the_right_credentials_join():
+    text, seconds, station = outcome()
+    assert text == "joined" and station.isconnected()
+    assert 0.2 <= seconds <= 0.25
+
+
+def test_a_failure_names_the_network_the_reason_and_the_limit():
+    for ssid, password, timeout, expected in (
+        ("home", "wrong", 3, "Wi-Fi home: the password is refused (status 15), within 3 s"),
+        ("barn", "right", 1, "Wi-Fi barn: no such access point (status 201), within 1 s"),
+    ):
+        text, seconds, station = outcome(ssid, password, timeout)
+        assert text == expected
+        assert timeout <= seconds <= timeout + 0.1
+        assert station.status() == network.STAT_IDLE, "it has stopped trying"
+
+
+def test_an_access_point_that_is_off_is_waited_for_within_the_limit():
+    def off():
+        hardware.radio = False
+
+    text, seconds, _ = outcome(timeout=30, prepare=off)
+    assert text == "Wi-Fi home: no such access point (status 201), within 30 s"
+    assert 30 <= seconds <= 30.1
+
+
+def test_an_earlier_request_of_the_radio_is_replaced():
+    def busy():
+        station = network.WLAN()
+        station.active(True)
+        station.connect("barn", "old")
+
+    assert outcome(prepare=busy)[0] == "joined"
+
+
+def test_a_code_that_micropython_does_not_know_is_an_error_with_the_network():
+    error = RuntimeError("Wifi Unknown Error 0x0101")
+    text = replaced("connect", failing(error), outcome)[0]
+    assert text == "Wi-Fi home: the radio failed: Wifi Unknown Error 0x0101"
+
+
+def test_the_most_specific_reason_is_reported():
+    for seen, text in (
+        ({1001}, "no answer (status 1001)"),
+        ({1010, 1001}, "no answer (status 1001, 1010)"),
+        ({1001, 205, 15}, "the password is refused (status 15)"),
+        ({1001, 2}, "the password may be wrong, or the signal weak (status 2)"),
+        ({205, 200}, "the password may be wrong, or the signal weak (status 205)"),
+        ({200, 201}, "no such access point (status 201)"),
+        ({200}, "the signal is lost again and again (status 200)"),
+        ({1001, 210}, "no access point with compatible security (status 210)"),
+        ({211, 1001}, "the access point's security is weaker than required (status 211)"),
+        ({212}, "the signal is weaker than required (status 212)"),
+        ({203, 200}, "the access point does not accept the board (status 203)"),
+        ({202, 201}, "the password is refused (status 202)"),
+        ({204, 201}, "the password is refused (status 204)"),
+    ):
+        assert wifi.reason(seen) == text
+
+
+def test_networks_are_tried_in_turn_until_one_accepts_the_board():
+    async def scenario(clock):
+        joined = []
+        await wifi.join([("barn", ""), ("home", "wrong"), ("home", "right")], joined.append)
+        return joined, clock.seconds()
+
+    (joined, seconds), lines = run(scenario, wifi, settings=HOME)
+    assert joined == [("home", "right")]
+    assert [line.split(" (")[0] for line in lines] == [
+        "Wi-Fi barn: no such access point", "Wi-Fi home: the password is refused"]
+    # Each one has 30 s, and a second passes before the next.
+    assert 62 <= seconds <= 62.5
+
+
+def test_a_radio_that_refuses_at_once_is_asked_once_a_second():
+    async def scenario(clock):
+        await wifi.join([("home", "right")], lambda network: None)
+        return clock.seconds()
+
+    def try_it():
+        return run(scenario, wifi, settings=HOME)
+
+    seconds, lines = replaced("connect", failing(OSError("Wifi Internal Error"), 3), try_it)
+    assert lines == ["Wifi Internal Error"] * 3
+    assert 3.2 <= seconds <= 3.3
+
+
+def outage(seconds, networks=(("home", "right"),), prepare=None):
+    """Lose the access point for so long; return the networks joined again, the seconds until then, and the lines."""
+
+    async def scenario(clock):
+        station = await wifi.connect("home", "right")
+        joined = []
+        # The radio shows a reason for a moment; look at such moments.
+        await asyncio.sleep(0.15)
+
+        async def wait():
+            await asyncio.sleep(10)
+            hardware.radio = False
+            if prepare:
+                prepare(station)
+            began = clock.seconds()
+            await asyncio.sleep(seconds)
+            hardware.radio = True
+            while not station.isconnected():
+                await asyncio.sleep(0.1)
+                assert clock.seconds() - began < 600
+            back = clock.seconds() - began
+            await asyncio.sleep(2)
+            return joined, back
+
+        return await during(wifi.keep_connected(list(networks), joined.append), wait)
+
+    (joined, back), lines = run(scenario, wifi, settings=HOME)
+    return joined, back, lines
+
+
+def test_a_short_outage_is_left_to_the_radio():
+    joined, back, lines = outage(25)
+    assert joined == [] and back < 26
+    assert lines == ["Wi-Fi: lost", "Wi-Fi: back"]
+
+
+def test_after_30_seconds_the_radio_is_restarted():
+    joined, back, lines = outage(40)
+    assert joined == [("home", "right")] and back < 41
+    assert lines == [
+        "Wi-Fi: lost", "Wi-Fi: no such access point (status 201); the radio is restarted", "Wi-Fi: back"]
+
+
+def test_networks_take_turns_during_an_outage_beginning_with_the_one_in_use():
+    networks = [("home", "right"), ("barn", "old")]
+    joined, back, lines = outage(70, networks)
+    assert joined == [("home", "right")]
+    failures = [line for line in lines if line.startswith("Wi-Fi: Wi-Fi")]
+    assert [line.split(":")[1] for line in failures] == [" Wi-Fi home", " Wi-Fi barn"]
+
+
+def test_the_next_outage_begins_with_the_network_that_was_joined_last():
+    order = []
+    connect = wifi.connect
+
+    async def noted(ssid, password):
+        order.append(ssid)
+        return await connect(ssid, password)
+
+    async def scenario(clock):
+        station = await connect("home", "right")
+
+        async def wait():
+            for seconds in (75, 45):
+                hardware.radio = False
+                await asyncio.sleep(seconds)
+                hardware.radio = True
+                while not station.isconnected():
+                    await asyncio.sleep(0.1)
+                await asyncio.sleep(3)
+            return order
+
+        wifi.connect = noted
+        try:
+            networks = [("barn", ""), ("home", "right"), ("shed", "")]
+            return await during(wifi.keep_connected(networks, lambda network: None), wait)
+        finally:
+            wifi.connect = connect
+
+    assert run(scenario, wifi, settings=HOME)[0] == ["barn", "home", "home"]
+
+
+def test_a_radio_that_cannot_be_restarted_is_restarted_again():
+    for error in (OSError("Wifi Internal Error"), RuntimeError("Wifi Unknown Error 0x0101")):
+        switch = failing(error)
+
+        def prepare(station):
+            network.WLAN.active = switch(active)
+
+        active = network.WLAN.active
+        try:
+            joined, back, lines = outage(40, prepare=prepare)
+        finally:
+            network.WLAN.active = active
+        assert joined == [("home", "right")]
+        assert "Wi-Fi: " + str(error) in lines
+
+
+def test_the_signal_strength_is_known_while_connected():
+    async def scenario(clock):
+        before = wifi.rssi()
+        station = await wifi.connect("home", "right")
+        connected = wifi.rssi()
+        station.disconnect()
+        return before, connected, wifi.rssi()
+
+    assert run(scenario, wifi, settings=HOME)[0] == (None, -50, None)
+    for error in (RuntimeError("Wifi Unknown Error"), ValueError("unknown status param")):
+        assert replaced("status", failing(error), wifi.rssi) is None
