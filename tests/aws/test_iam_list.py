@@ -86,7 +86,7 @@ def test_every_command_makes_the_listed_calls(tmp_path: Path, monkeypatch: pytes
             "job delete": ["one"],
             "publish-app": [
                 str(application), "--version", "2", "--name", "app-2", "--thing", "kiln", "--group", "kilns",
-                "--bucket", "files", "--s3-url", cloud.endpoint_url, *role,
+                "--bucket", "files", *role,
             ],
             "thing delete": ["kiln"],
         }

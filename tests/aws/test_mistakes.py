@@ -1,10 +1,8 @@
 """Users' mistakes with files, addresses and options: the message names the mistake."""
 
 import os
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,6 @@ from typer.testing import CliRunner
 import clouds
 from ujobs_tools.cli import app
 from ujobs_tools.host.processes import ujobs
-
-PUBLISH = ("--version", "2", "--bucket", "files", "--role-arn", "arn:aws:iam::000000000000:role/any", "--thing", "any")
 
 
 def refused(*arguments: str | Path) -> str:
@@ -34,22 +30,6 @@ def not_served(*options: str | Path) -> str:
     return ended.stderr
 
 
-@pytest.fixture
-def nobody() -> Iterator[str]:
-    """Yield a URL at which nothing listens."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{unused.getsockname()[1]}"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An application."""
-    (tmp_path / "application").mkdir()
-    (tmp_path / "application" / "app.py").write_text("def setup(agent): pass\n")
-    return tmp_path / "application"
-
-
 def test_the_mqtt_port_as_endpoint(cloud: clouds.Cloud, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{cloud.mqtts}"
     said = f"{url} does not speak HTTP"
@@ -65,39 +45,6 @@ def test_https_to_a_service_without_tls(cloud: clouds.Cloud, tmp_path: Path) -> 
 def test_an_invalid_endpoint_is_quoted(tmp_path: Path) -> None:
     said = refused("thing", "create", "kiln-7", "--out", tmp_path / "out", "--endpoint-url", "127.0.0.1:8080")
     assert "endpoint URL '127.0.0.1:8080' must be http://HOST:PORT" in said
-
-
-def test_an_s3_that_does_not_answer_is_named_and_not_the_service(
-    cloud: clouds.Cloud, nobody: str, folder: Path
-) -> None:
-    cloud.iot().create_thing(thingName="any")
-    said = refused(
-        "publish-app", folder, *PUBLISH, "--name", "app-2", "--endpoint-url", cloud.endpoint_url, "--s3-url", nobody
-    )
-    assert f"nothing answers at {nobody}: " in said
-
-
-def test_an_endpoint_here_has_no_presigned_urls_of_aws(folder: Path) -> None:
-    said = refused("publish-app", folder, *PUBLISH, "--name", "app-2", "--endpoint-url", "http://[::1]:1", "--https")
-    assert "--https needs an S3 that supports presigned URLs: give its URL with --s3-url" in said
-
-
-def test_aws_needs_a_bucket_and_a_role(folder: Path) -> None:
-    said = refused("publish-app", folder, "--version", "2", "--name", "a", "--thing", "any", "--region", "eu-west-1")
-    assert "AWS needs --bucket and --role-arn" in said
-
-
-def test_a_name_or_version_too_long_is_refused_before_anything_is_uploaded(
-    cloud: clouds.Cloud, nobody: str, folder: Path
-) -> None:
-    cloud.iot().create_thing(thingName="any")
-    said = refused(
-        "publish-app", folder, *PUBLISH, "--name", "a" * 65, "--endpoint-url", cloud.endpoint_url, "--s3-url", nobody
-    )
-    assert "must be 1 to 64 characters" in said
-    for version in ("", "9" * 65):
-        options = ("--version", version, "--name", "app-2", "--thing", "any", "--endpoint-url", cloud.endpoint_url)
-        assert f"version {version!r} must be 1 to 64 characters" in refused("publish-app", folder, *options)
 
 
 def test_files_are_named(cloud: clouds.Cloud, tmp_path: Path) -> None:
@@ -119,7 +66,6 @@ def test_other_invalid_options_of_serve(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     assert "--data" in not_served("--data", file)
-    assert "--s3-url" in not_served("--s3-url", "localhost:4566")
 
 
 def test_the_address_of_a_service_on_all_addresses_is_on_this_machine(cloud: clouds.Cloud) -> None:

@@ -1,26 +1,46 @@
 """`ujobs publish-app` with the local service, without S3; and which files belong to an application."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import clouds
 from ujobs_tools.aws import cloud
 from ujobs_tools.board.files import application_files
 from ujobs_tools.cli import app
-from ujobs_tools.host.processes import ujobs
+
+THING = "kiln-7"
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[clouds.Cloud]:
-    with clouds.ujobs_serve(tmp_path) as found:
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the service."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="module")
+def served(data: Path) -> Iterator[clouds.Cloud]:
+    """`ujobs serve`, with a thing."""
+    with clouds.ujobs_serve(data) as found:
+        found.iot().create_thing(thingName=THING)
         yield found
+
+
+def publish(command: str, path: Path, *options: str | Path) -> Result:
+    return CliRunner().invoke(app, [command, str(path), *map(str, options)])
+
+
+def refused(command: str, path: Path, *options: str | Path) -> str:
+    """Return the single line of output of a command that fails."""
+    result = publish(command, path, *options)
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert len(result.output.strip().splitlines()) == 1, result.output
+    return result.output
 
 
 @pytest.fixture
@@ -57,33 +77,59 @@ def test_a_link_out_of_the_application_is_named(folder: Path, target: str) -> No
     assert list(application_files(folder)) == BELONGING
 
 
-def test_an_application_is_published_with_nothing_but_the_local_service(served: clouds.Cloud, folder: Path) -> None:
-    served.iot().create_thing(thingName="kiln-7")
-    (folder.parent / "ujobs.toml").write_text('thing = "kiln-7"\n')
-    command = ujobs("publish-app", folder, "--version", "2", "--name", "app-2")
-    environment = os.environ | {"AWS_ENDPOINT_URL": served.endpoint_url}
-    listed = subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True, check=True)
-    assert [line.split()[1] for line in listed.stdout.splitlines()] == BELONGING
+def test_an_application_is_published_with_nothing_but_the_local_service(
+    served: clouds.Cloud, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder.parent / "ujobs.toml").write_text(f'thing = "{THING}"\n')
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", served.endpoint_url)
+    options = ("--version", "2", "--name", "app-2")
+    listed = publish("publish-app", folder, *options, "--dry-run")
+    assert [line.split()[1] for line in listed.output.splitlines()] == BELONGING
     assert served.iot().list_streams()["streams"] == []
-    subprocess.run(command, env=environment, check=True, capture_output=True, cwd=folder.parent)
+    assert publish("publish-app", folder, *options).output.strip().endswith(":job/app-2")
     document = json.loads(served.iot().get_job_document(jobId="app-2")["document"])
     assert [entry["path"] for entry in document["files"]] == BELONGING
     assert len(served.iot().describe_stream(streamId="app-2")["streamInfo"]["files"]) == len(BELONGING)
 
 
 def test_a_job_that_is_refused_leaves_no_stream(served: clouds.Cloud, folder: Path) -> None:
-    served.iot().create_thing(thingName="kiln-7")
-    command = ["publish-app", str(folder), "--version", "2", "--name", "app-2", "--thing", "kiln-7"]
-    command += ["--endpoint-url", served.endpoint_url]
-    refused = CliRunner().invoke(app, [*command, "--rate", "100000"])
-    assert (refused.exit_code, "could not be undone" in refused.output) == (2, False), refused.output
-    assert served.iot().list_streams()["streams"] == []
-    assert CliRunner().invoke(app, command).exit_code == 0
+    options = ("--version", "2", "--name", "again", "--thing", THING, "--endpoint-url", served.endpoint_url)
+    assert "could not be undone" not in refused("publish-app", folder, *options, "--rate", "100000")
+    assert "again" not in [stream["streamId"] for stream in served.iot().list_streams()["streams"]]
+    assert publish("publish-app", folder, *options).exit_code == 0
 
 
-def test_files_that_were_not_uploaded_cannot_be_streamed(served: clouds.Cloud) -> None:
+def test_the_local_service_has_no_files_but_those_uploaded(served: clouds.Cloud) -> None:
     files = [{"fileId": 0, "s3Location": {"bucket": "b", "key": "../../etc/passwd"}}]
     with pytest.raises(ClientError, match="does not exist: put it into this service first"):
         served.iot().create_stream(streamId="s", files=files, roleArn="arn:aws:iam::000000000000:role/x-role")
     with pytest.raises(ClientError, match="501"):
         cloud.client("s3", served.endpoint_url).get_object(Bucket="b", Key="k")
+
+
+def test_mistakes_are_named_before_anything_is_uploaded(
+    served: clouds.Cloud, data: Path, folder: Path, tmp_path: Path
+) -> None:
+    objects = data / "data" / "objects"
+    before = list(objects.glob("*"))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").write_text("text")
+    options = ("--thing", THING, "--endpoint-url", served.endpoint_url)
+    good = ("--version", "2", "--name", "wrong", *options)
+    for command, path, more, message in (
+        ("publish-app", tmp_path / "empty", good, "it needs an app.py"),
+        ("publish-app", tmp_path / "missing", good, "missing"),
+        ("publish-firmware", tmp_path / "text", good, "is not an ESP32 application image"),
+        ("publish-firmware", tmp_path / "missing", good, "No such file"),
+        ("publish-app", folder, (*good, "--key", tmp_path / "text"), "is not a private key in PEM"),
+        ("publish-app", folder, (*good, "--https"), "--https needs AWS: presigned URLs are of Amazon S3"),
+        ("publish-app", folder, ("--version", "2", "--name", "a" * 65, *options), "must be 1 to 64 characters"),
+        ("publish-app", folder, ("--version", "", "--name", "a", *options), "version '' must be 1 to 64 characters"),
+        ("publish-app", folder, ("--version", "9" * 65, "--name", "a", *options), "must be 1 to 64 characters"),
+        ("publish-app", folder, ("--version", "2", "--name", "a", "--region", "eu-west-1"),
+         "AWS needs --bucket and --role-arn"),
+    ):
+        assert message in refused(command, path, *more)
+    assert list(objects.glob("*")) == before
+    assert not [stream for stream in served.iot().list_streams()["streams"] if stream["streamId"] in ("wrong", "a")]

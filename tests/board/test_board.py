@@ -84,12 +84,6 @@ if machine.reset_cause() == machine.PWRON_RESET:
     assert "still running" not in lines
 
 
-def test_once_stops_at_the_first_reset(tmp_path: Path) -> None:
-    code, lines = run_board(tmp_path, "import machine\nmachine.reset()\n", "--once")
-    assert code == 0
-    assert lines[-1] == "board: stopped at HARD_RESET, as asked"
-
-
 def test_watchdog_spares_a_program_that_feeds_it(tmp_path: Path) -> None:
     main = """
 import machine, time

@@ -48,8 +48,10 @@ def test_board_files(tmp_path: Path) -> None:
     thing.mkdir()
     for part in ("ca", "cert", "key"):
         (thing / f"{part}.der").write_bytes(part.encode())
-    app = tmp_path / "blink.py"
-    app.write_text("def setup(agent): pass\n")
+    app = tmp_path / "app"
+    (app / "data").mkdir(parents=True)
+    (app / "app.py").write_text("1")
+    (app / "data" / "x.bin").write_bytes(b"\0")
     files = make_board_files({"thing": "t", "ca": "/tls/ca.der"}, thing, app)
     assert set(files) == {
         "boot.py",
@@ -63,22 +65,11 @@ def test_board_files(tmp_path: Path) -> None:
         "cert/cert.der",
         "cert/key.der",
         "app/app.py",
+        "app/data/x.bin",
     }
     assert files["lib/ujobs/__init__.mpy"].startswith(b"M\x06")
     assert files["tls/ca.der"] == b"ca"
     assert json.loads(files["settings.json"]) == {"thing": "t", "ca": "/tls/ca.der"}
-
-
-@pytest.mark.usefixtures("small_repository")
-def test_board_files_as_source_with_a_folder_as_application(tmp_path: Path) -> None:
-    app = tmp_path / "app"
-    (app / "data").mkdir(parents=True)
-    (app / "app.py").write_text("1")
-    (app / "data" / "x.bin").write_bytes(b"\0")
-    files = make_board_files({}, None, app, compiled=False)
-    assert files["lib/firmware/wifi.py"] == b"x = 1\n"
-    assert files["app/app.py"] == b"1"
-    assert files["app/data/x.bin"] == b"\0"
 
 
 @pytest.mark.usefixtures("small_repository")
@@ -253,7 +244,7 @@ def test_umqtt_is_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_fresh_rebuilds_the_image(tmp_path: Path, start_board: StartBoard) -> None:
     image = make_image(tmp_path, "print('old')\n")
-    board = start_board(image, "--fresh", "--thing", "t", "--host", "localhost", "--port", "1", "--once")
+    board = start_board(image, "--fresh", "--thing", "t", "--host", "localhost", "--port", "1")
     board.wait_for("board: start, PWRON_RESET")
     assert "umqtt.simple" in board.lines[0]
     assert "/settings.json" in read_files(image)
@@ -270,7 +261,7 @@ def test_the_installed_application_is_started(
     values["--settings"].write_text(json.dumps({"app": "own"}))
     image = tmp_path / "folder" / "flash.img"  # the folder is created
     given = [*options, *(str(values[option]) for option in options if option in values)]
-    board = start_board(image, *given, "--thing", "t", "--host", "localhost", "--once")
+    board = start_board(image, *given, "--thing", "t", "--host", "localhost")
     board.wait_for("board: start, PWRON_RESET")
     assert board.lines[0].endswith("; it has no certificates: --thing-dir was not given")
     assert json.loads(read_files(image)["/settings.json"])["app"] == name

@@ -212,7 +212,7 @@ async def main():
 asyncio.run(main())
 print("year=%d" % time.gmtime()[0])
 """
-    _, lines = run_board(tmp_path, main, "--ntp", answers, "--once", **GLUE)
+    _, lines = run_board(tmp_path, main, "--ntp", answers, **GLUE)
     told = [line for line in lines if line.startswith("clock: no time from ntp.example: " + why)]
     assert len(told) >= 2
     assert lines[-2] == "year=2000" or "year=2000" in lines
@@ -220,13 +220,13 @@ print("year=%d" % time.gmtime()[0])
 
 def test_ntptime_accepts_times_that_the_clock_refuses(tmp_path: Path) -> None:
     main = "import ntptime, time\nntptime.settime()\nprint('year=%d' % time.gmtime()[0])\n"
-    _, lines = run_board(tmp_path, main, "--ntp", "zeros", "--once", **GLUE)
+    _, lines = run_board(tmp_path, main, "--ntp", "zeros", **GLUE)
     assert "year=2036" in lines
 
 
 def test_a_plausible_clock_does_not_wait_for_a_server_that_is_silent(tmp_path: Path) -> None:
     main = KEEP_TIME % "machine.RTC().datetime((2026, 12, 1, 1, 0, 0, 0, 0))"
-    _, lines = run_board(tmp_path, main, "--ntp", "silent", "--once", **GLUE)
+    _, lines = run_board(tmp_path, main, "--ntp", "silent", **GLUE)
     assert lines[1:3] == ["year=2026 True", "False True"]
 
 
@@ -248,7 +248,7 @@ async def main():
     print("right again")
 asyncio.run(main())
 """
-    _, lines = run_board(tmp_path, main, "--once", **GLUE)
+    _, lines = run_board(tmp_path, main, **GLUE)
     assert "right again" in lines
 
 

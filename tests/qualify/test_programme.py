@@ -16,12 +16,19 @@ from ujobs_tools.deploy import install
 from ujobs_tools.deploy.remote import Remote
 from ujobs_tools.host.processes import ujobs
 from ujobs_tools.qualify.account import PREFIX
+from ujobs_tools.qualify.cases import outlived
 from ujobs_tools.qualify.virtual import WIFI_PASSWORD
 
 _SHORT = (
     "facts", "jobs.quick", "jobs.retry", "jobs.power-cut", "jobs.duplicate", "jobs.outlive-work", "power.unsent",
     "power.line", "tls.authority", "updates.signature-ec",
 )
+
+
+@pytest.fixture(autouse=True)
+def _sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a job run 0.2 minutes longer than its step timeout."""
+    monkeypatch.setattr(outlived, "BEYOND", 0.2)
 
 
 def only(*names: str) -> list[str]:
@@ -47,8 +54,8 @@ def break_library(monkeypatch: pytest.MonkeyPatch, right: str, wrong: str) -> No
 
 
 def test_all_is_well(qualify: QualifyRun) -> None:
-    code, said = qualify(*only(*_SHORT), "--resets", "3", "--seed", "1", "--outlive", "0.2", "--reset-command",
-                         qualify.parts.reset_command)
+    options = ("--resets", "3", "--seed", "1", "--reset-command", qualify.parts.reset_command)
+    code, said = qualify(*only(*_SHORT), *options)
     assert code == 0, said
     assert "nothing is charged" in said
     assert set(qualify.results().values()) == {"passed"}
@@ -78,7 +85,8 @@ def test_a_step_timer_that_is_not_renewed_is_noticed(qualify: QualifyRun, monkey
     # The first update sets the handler's step timeout, and no later update renews it.
     right = "_IN_PROGRESS, job.noted(), step_timeout"
     break_library(monkeypatch, right, f"{right} if journal.version < 3 else None")
-    code, said = qualify(*only("jobs.outlive-work"), "--outlive", "0.5")
+    monkeypatch.setattr(outlived, "BEYOND", 0.5)
+    code, said = qualify(*only("jobs.outlive-work"))
     assert code == 1
     assert "TIMED_OUT" in said
     assert qualify.results() == {"jobs.outlive-work": "failed"}
@@ -100,7 +108,7 @@ def test_ctrl_c_removes_everything_and_resume_continues(qualify: QualifyRun) -> 
     assert qualify.left() == NOTHING
     assert qualify.results() == {"jobs.quick": "passed"}
 
-    code, said = qualify(*cases, "--resume", "--outlive", "0.1")
+    code, said = qualify(*cases, "--resume")
     assert code == 0, said
     assert "passed before  jobs.quick" in said
     # A pseudo-terminal has no RTS line.

@@ -72,7 +72,7 @@ class Work:
 
 
 @contextlib.contextmanager
-def at_work(folder: Path, *options: str) -> Iterator[UjobsServe]:
-    """`ujobs serve`, for any number of Works. options: for its command line."""
-    with ujobs_serve(folder, *options) as service:
+def at_work(folder: Path) -> Iterator[UjobsServe]:
+    """`ujobs serve`, for any number of Works."""
+    with ujobs_serve(folder) as service:
         yield service

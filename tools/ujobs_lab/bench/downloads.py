@@ -182,10 +182,7 @@ def _field(folder: Path, size: int, trickles: bool = False) -> Iterator[dict[str
     content = random.Random(size).randbytes(size)
     folder.mkdir(parents=True, exist_ok=True)
     path = str(folder / "flash" / "file")
-    with (
-        file_server(content) as s3, at_work(folder, "--s3-url", f"http://127.0.0.1:{s3}") as service,
-        contextlib.ExitStack() as stack,
-    ):
+    with at_work(folder) as service, contextlib.ExitStack() as stack:
         context = Authority(service.authority).server_context()
         context.verify_mode = ssl.CERT_NONE  # boards download files without a client certificate
         with file_server(content, context) as web:
@@ -196,7 +193,7 @@ def _field(folder: Path, size: int, trickles: bool = False) -> Iterator[dict[str
                     stack.enter_context(far(port, _TRICKLE_DELAY, _TRICKLE_DELAY, _TRICKLE_RATE)).port
                     for port in (web, mqtt)
                 )
-            _create_stream(service)
+            _create_stream(service, content)
             entry = {"path": path, "size": size, "sha256": hashlib.sha256(content).hexdigest()}
 
             def by_job(**source: Any) -> dict[str, Any]:
@@ -217,7 +214,8 @@ def _field(folder: Path, size: int, trickles: bool = False) -> Iterator[dict[str
             }
 
 
-def _create_stream(service: UjobsServe) -> None:
-    iot = cloud.client("iot", service.endpoint_url)
+def _create_stream(service: UjobsServe, content: bytes) -> None:
+    iot, s3 = (cloud.client(name, service.endpoint_url) for name in ("iot", "s3"))
     location = {"bucket": "files", "key": "0"}
+    s3.put_object(Bucket="files", Key="0", Body=content)
     iot.create_stream(streamId="file", files=[{"fileId": 0, "s3Location": location}], roleArn=_ROLE)

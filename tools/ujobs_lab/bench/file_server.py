@@ -1,4 +1,4 @@
-"""A web server with one file: with TLS for boards, without TLS as the S3 of `ujobs serve`."""
+"""A web server with one file, with or without TLS."""
 
 import contextlib
 import http.server

@@ -22,20 +22,16 @@ _LEFT_OUT = {"__pycache__", "tests"}
 
 
 def make_board_files(
-    settings: dict[str, Any],
-    thing_directory: Path | None,
-    app: Path | None,
-    compiled: bool = True,
+    settings: dict[str, Any], thing_directory: Path | None, app: Path | None
 ) -> dict[str, bytes]:
     """Return all files of a board, content by path.
 
     settings: content of /settings.json. thing_directory: folder with ca.der, cert.der and key.der from `ujobs thing
     create`, or from `ujobs claim create` for a board with a claim; None for a board without certificates. app: a file,
-    which becomes /app/app.py, or a folder, which becomes /app. compiled: library and firmware as .mpy, else as .py.
-    Raises FileNotFoundError if a file is missing, InterpreterError if a module does not compile.
+    which becomes /app/app.py, or a folder, which becomes /app. Raises FileNotFoundError if a file is
+    missing, InterpreterError if a module does not compile.
     """
-    programs = make_program_files(compiled) | make_bare_files(compiled)
-    return programs | make_own_files(settings, thing_directory, app)
+    return make_program_files() | make_bare_files() | make_own_files(settings, thing_directory, app)
 
 
 def make_own_files(settings: dict[str, Any], thing_directory: Path | None, app: Path | None) -> dict[str, bytes]:
@@ -54,35 +50,31 @@ def make_own_files(settings: dict[str, Any], thing_directory: Path | None, app: 
     return files
 
 
-def make_program_files(compiled: bool = True) -> dict[str, bytes]:
-    """Return the files that are the same on every board: boot.py, main.py, library and firmware.
+def make_program_files() -> dict[str, bytes]:
+    """Return the files that are the same on every board: boot.py, main.py, library and firmware, compiled (-O2).
 
-    compiled: library and firmware as .mpy (-O2), else as .py. Raises FileNotFoundError, InterpreterError.
+    Raises FileNotFoundError, InterpreterError.
     """
     files = {name: (ROOT / name).read_bytes() for name in ("boot.py", "main.py")}
     for package in (LIBRARY, FIRMWARE):
         for source in sorted(package.rglob("*.py")):
             if source.name != "manifest.py":
                 name = f"{package.name}/{source.relative_to(package).as_posix()}"
-                files |= _module(source, name, 2, compiled)
+                files |= _module(source, name, 2)
     return files
 
 
-def make_bare_files(compiled: bool = True) -> dict[str, bytes]:
+def make_bare_files() -> dict[str, bytes]:
     """Return the files of a board with plain MicroPython: umqtt.simple, which ESP32 firmware includes as frozen code.
 
-    compiled: as .mpy (-O0, because it checks replies with `assert`), else as .py. Raises FileNotFoundError,
-    InterpreterError.
+    Compiled with -O0, because it checks replies with `assert`. Raises FileNotFoundError, InterpreterError.
     """
     folder, _ = umqtt.find()
-    return _module(folder / "umqtt" / "simple.py", "umqtt/simple.py", 0, compiled)
+    return _module(folder / "umqtt" / "simple.py", "umqtt/simple.py", 0)
 
 
-def _module(source: Path, name: str, optimise: int, compiled: bool) -> dict[str, bytes]:
-    content = source.read_bytes()
-    if not compiled:
-        return {f"lib/{name}": content}
-    return {f"lib/{name.removesuffix('.py')}.mpy": compile_module(content, name, optimise)}
+def _module(source: Path, name: str, optimise: int) -> dict[str, bytes]:
+    return {f"lib/{name.removesuffix('.py')}.mpy": compile_module(source.read_bytes(), name, optimise)}
 
 
 def application_files(app: Path) -> dict[str, Path]:

@@ -39,8 +39,8 @@ class Start:
     cause: number of the machine.*_RESET constant. clock_offset: seconds that the board's clock is ahead of the host's.
     unique_id: six bytes in hexadecimal. wifi_ssid, wifi_password: of the access point; None to accept any. ntp:
     behaviour of the time server, see fakes/time_server.py. rtc_memory: bytes that survive resets, in hexadecimal.
-    one_partition: the firmware has only one application partition. jumps: the clock may jump. repl: there is a serial
-    port, so the REPL follows main.py. raw: the REPL was in raw mode before a soft reset, so main.py does not run.
+    jumps: the clock may jump. repl: there is a serial port, so the REPL follows main.py. raw: the REPL was in raw mode
+    before a soft reset, so main.py does not run.
     """
 
     image_fd: int
@@ -56,7 +56,6 @@ class Start:
     wifi_password: str | None
     ntp: str
     rtc_memory: str
-    one_partition: bool
     jumps: bool
     repl: bool
     raw: bool

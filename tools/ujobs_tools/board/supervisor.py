@@ -48,9 +48,9 @@ NTP_ANSWERS = ("right", "silent", "zeros", "kiss", "year", "foreign")
 class BoardOptions:
     """Options of a board.
 
-    heap: bytes of MicroPython heap for the program; the heap of the fakes is added. wifi_ssid, wifi_password, ntp,
-    one_partition: see process.Start. log: file for a copy of the output. once: stop at the first reset. stay: keep
-    running when main.py has ended, like a board at its REPL. serial: path for a serial port, with which the REPL
+    heap: bytes of MicroPython heap for the program; the heap of the fakes is added. wifi_ssid, wifi_password, ntp: see
+    process.Start. log: file for a copy of the output. stay: keep running when main.py has ended, like a board at its
+    REPL. serial: path for a serial port, with which the REPL
     follows main.py; None for no port. jumps: the clock may jump, see outside.py; SIGALRM announces a jump.
     """
 
@@ -58,9 +58,7 @@ class BoardOptions:
     wifi_ssid: str | None = None
     wifi_password: str | None = None
     ntp: str = "right"
-    one_partition: bool = False
     log: Path | None = None
-    once: bool = False
     stay: bool = False
     serial: Path | None = None
     jumps: bool = False
@@ -106,9 +104,6 @@ class Board:
                 code = self._run_until_reset(image, partitions)
                 if code is not None:
                     return code
-                if self._options.once:
-                    self._serial.say(f"stopped at {_CAUSES[self._cause]}, as asked")
-                    return STOPPED
         except BrokenPipeError:  # nobody reads our output any more
             return STOPPED
         finally:
@@ -222,7 +217,6 @@ class Board:
             wifi_password=self._options.wifi_password,
             ntp=self._options.ntp,
             rtc_memory=self._rtc_memory,
-            one_partition=self._options.one_partition,
             jumps=self._options.jumps,
             repl=self._port is not None,
             raw=self._port is not None and self._port.raw,

@@ -33,9 +33,6 @@ def board(
             help="Application: a file, which becomes /app/app.py, or a folder, which becomes /app."
         )
     ] = None,
-    source: Annotated[
-        bool, typer.Option("--source", help="Install library and firmware as .py, not as .mpy.")
-    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Rebuild the image; its content is lost.")
     ] = False,
@@ -51,9 +48,6 @@ def board(
     ntp: Annotated[
         str, typer.Option(help="Behaviour of the time server: right, silent, zeros, kiss, year or foreign.")
     ] = "right",
-    one_partition: Annotated[
-        bool, typer.Option("--one-partition", help="One application partition, as in MicroPython's default images.")
-    ] = False,
     log: Annotated[Path | None, typer.Option(help="File for a copy of the board's output.")] = None,
     serial: Annotated[
         Path | None, typer.Option(help="Create a serial port at this path, for mpremote; the REPL follows main.py.")
@@ -61,7 +55,6 @@ def board(
     bare: Annotated[
         bool, typer.Option("--bare", help="Build an image without ujobs, like a board with plain MicroPython.")
     ] = False,
-    once: Annotated[bool, typer.Option("--once", help="Stop at the first reset.")] = False,
     stay: Annotated[
         bool, typer.Option("--stay", help="Keep running when main.py has ended, as a board does.")
     ] = False,
@@ -89,13 +82,9 @@ def board(
     with one_line("board", InterpreterError):
         if ntp not in NTP_ANSWERS:
             raise UsageError(f"--ntp {ntp}: choose one of {', '.join(NTP_ANSWERS)}")
-        options = BoardOptions(
-            _heap_bytes(heap), wifi_ssid, wifi_password, ntp, one_partition, log, once, stay, serial
-        )
+        options = BoardOptions(_heap_bytes(heap), wifi_ssid, wifi_password, ntp, log, stay, serial)
         overrides = {"thing": thing, "host": host, "port": port}
-        building = {
-            "--thing-dir": thing_dir, "--settings": settings, "--app": app, "--source": source, "--bare": bare,
-        }  # fmt: skip
+        building = {"--thing-dir": thing_dir, "--settings": settings, "--app": app, "--bare": bare}
         given = [name for name, value in building.items() if value]
         if image.exists() and not fresh:
             if given:
@@ -110,7 +99,7 @@ def board(
         else:
             without = [] if app or settings else ["app=null"]
             contents = make_settings(settings, overrides, [*without, *(set_ or [])])
-            build_image(image, make_board_files(contents, thing_dir, app, compiled=not source))
+            build_image(image, make_board_files(contents, thing_dir, app))
             certificates = "" if thing_dir else "; it has no certificates: --thing-dir was not given"
             module = f"{umqtt.find()[1]}; real boards have that module in their firmware"
             typer.echo(f"board: {image} built with {module}{certificates}")

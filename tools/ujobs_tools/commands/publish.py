@@ -30,10 +30,6 @@ Compress = Annotated[
     bool, typer.Option("--compress/--no-compress", help="Compress files; boards need MicroPython's deflate.")
 ]
 Https = Annotated[bool, typer.Option("--https", help="Use presigned URLs over HTTPS instead of a stream over MQTT.")]
-S3Url = Annotated[
-    str | None,
-    typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="S3 endpoint URL. Default: AWS, or the local service itself."),
-]
 
 
 def publish_app(
@@ -41,7 +37,7 @@ def publish_app(
         Path, typer.Argument(metavar="DIR", help="Folder of the application: app.py or app.mpy, and other files.")
     ],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
-    group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
+    group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False,
     downgrade: Downgrade = False, rate: Rate = None, abort_at: AbortAt = None, window: Windows = None,
     template: Template = None, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
     compress: Compress = True,
@@ -64,7 +60,7 @@ def publish_app(
             typer.echo(f"publish  {path}  {size} bytes")
         return
     publication = _Publication(
-        "publish-app", s3_url, endpoint_url, region, profile, bucket, role_arn, https,
+        "publish-app", endpoint_url, region, profile, bucket, role_arn, https,
         (rate, abort_at, window, template),
     )
     publication.run(
@@ -78,7 +74,7 @@ def publish_app(
 def publish_firmware(
     image: Annotated[Path, typer.Argument(metavar="FILE", help="ESP32 application image.")],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
-    group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
+    group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False,
     downgrade: Downgrade = False, rate: Rate = None, abort_at: AbortAt = None, window: Windows = None,
     template: Template = None, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
 ) -> None:
@@ -89,7 +85,7 @@ def publish_firmware(
     from ujobs_tools.aws import publishing
 
     publication = _Publication(
-        "publish-firmware", s3_url, endpoint_url, region, profile, bucket, role_arn, https,
+        "publish-firmware", endpoint_url, region, profile, bucket, role_arn, https,
         (rate, abort_at, window, template),
     )
     publication.run(
@@ -108,13 +104,12 @@ class _Publication:
     """Common part of both commands: creates clients, a progress bar and the job, and reports errors on one line."""
 
     def __init__(
-        self, command: str, s3_url: str | None, endpoint_url: str | None, region: str | None, profile: str | None,
-        bucket: str | None, role_arn: str | None, https: bool,
+        self, command: str, endpoint_url: str | None, region: str | None, profile: str | None, bucket: str | None,
+        role_arn: str | None, https: bool,
         staging: tuple[str | None, str | None, list[str] | None, str | None],
     ) -> None:
         self._command = command
-        self._s3 = (s3_url, region, profile)
-        self._iot = (endpoint_url, region, profile)
+        self._account = (endpoint_url, region, profile)
         self._to = (bucket, role_arn, https)
         self._staging = staging
 
@@ -129,18 +124,18 @@ class _Publication:
         from ujobs_tools.project import ujobs_toml
 
         with one_line(self._command, cloud.CloudError), cloud.one_line_errors():
-            (s3_url, *s3), (bucket, role_arn, https) = self._s3, self._to
+            bucket, role_arn, https = self._to
             rate, abort_at, windows, template = self._staging
             staged = stages.options(rate, abort_at, stages.windows(windows, continuous))
-            if self._iot[0] is not None and cloud.is_local(self._iot[0]):
-                if https and s3_url is None:
-                    raise ValueError("--https needs an S3 that supports presigned URLs: give its URL with --s3-url")
-                s3_url = s3_url or self._iot[0]
+            endpoint_url = self._account[0]
+            if endpoint_url is not None and cloud.is_local(endpoint_url):
+                if https:
+                    raise ValueError("--https needs AWS: presigned URLs are of Amazon S3")
                 bucket, role_arn = bucket or publishing.LOCAL_BUCKET, role_arn or publishing.LOCAL_ROLE
             if bucket is None or role_arn is None:
                 raise ValueError("AWS needs --bucket and --role-arn: see docs/quick-start-aws.md")
-            iot = cloud.client("iot", *self._iot)
-            to = publishing.Destination(cloud.client("s3", s3_url, *s3), iot, bucket, role_arn, https)
+            iot, s3 = (cloud.client(name, *self._account) for name in ("iot", "s3"))
+            to = publishing.Destination(s3, iot, bucket, role_arn, https)
             targets = jobs.targets(iot, ujobs_toml.things(things, groups), groups)
             staged |= stages.options(template_arn=stages.template_arn(iot, template)) | publishing.presigning(to)
             console = Console(stderr=True)

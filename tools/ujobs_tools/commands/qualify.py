@@ -46,9 +46,6 @@ def qualify(
     ] = False,
     resets: Annotated[int, typer.Option(min=1, max=1000, help="Number of resets at random times.")] = 50,
     seed: Annotated[int | None, typer.Option(help="Seed of the random times, from a report.")] = None,
-    outlive: Annotated[
-        float, typer.Option(min=0.1, max=60, help="Minutes that a job runs longer than its step timeout of one minute.")
-    ] = 10,
     clock_speed: Annotated[
         float, typer.Option(min=0.001, max=10000, help="Clock speed that `ujobs serve` was started with.")
     ] = 1.0,
@@ -121,9 +118,7 @@ def qualify(
         run = programme.Programme(
             programme.Options(
                 ports.choose(port), folder, endpoint,
-                Choices(
-                    resets, secrets.randbelow(1 << 32) if seed is None else seed, outlive, bucket, role_arn, firmware
-                ),
+                Choices(resets, secrets.randbelow(1 << 32) if seed is None else seed, bucket, role_arn, firmware),
                 make_settings, reset_command, ca, mqtt_port,
             ),
             lambda line: typer.echo(plain(line)), lambda question: yes or typer.confirm(question), cases,

@@ -20,13 +20,11 @@ _PATIENCE = 60.0  # seconds until the board has connected again
 
 @dataclass(frozen=True)
 class Choices:
-    """Options of a run. resets: number of random resets. seed: seed of their times. outlive: minutes that a job runs
-    longer than its step timeout. bucket, role_arn: S3 bucket and role for files on AWS. firmware: application image for
-    a firmware update."""
+    """Options of a run. resets: number of random resets. seed: seed of their times. bucket, role_arn: S3 bucket
+    and role for files on AWS. firmware: application image for a firmware update."""
 
     resets: int = 50
     seed: int = 0
-    outlive: float = 10
     bucket: str | None = None
     role_arn: str | None = None
     firmware: Path | None = None

@@ -221,8 +221,8 @@ def _fits(name: str, pattern: str) -> bool:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Ignore a second Ctrl-C, so that the removal is completed."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    """Ignore a second Ctrl-C, SIGTERM or closed terminal, so that the removal is completed."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
         yield

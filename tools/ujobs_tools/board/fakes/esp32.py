@@ -9,6 +9,5 @@ import partitions
 from partitions import Partition as Partition
 
 Partition.bootloader = partitions.Bootloader(
-    partitions.Flash(open(hardware.settings["partitions_fd"], "r+b")),  # noqa: SIM115
-    hardware.settings["one_partition"],
+    partitions.Flash(open(hardware.settings["partitions_fd"], "r+b"))  # noqa: SIM115
 )

@@ -63,15 +63,10 @@ def slot_address(slot: int) -> int:
 
 
 class Bootloader:
-    """Chooses the slot to run when it is created, and keeps the records.
+    """Chooses the slot to run when it is created, and keeps the records. running: number of the running slot."""
 
-    running: number of the running slot. single: there is only one application partition, as in MicroPython's default
-    images.
-    """
-
-    def __init__(self, flash: Flash, single: bool = False) -> None:
+    def __init__(self, flash: Flash) -> None:
         self.flash = flash
-        self.single = single
         self.running = 0
         while True:
             sector, sequence, state = self._active()
@@ -174,9 +169,8 @@ class Partition:
         return {4: SLOT // SECTOR, 5: SECTOR}.get(operation)
 
     def get_next_update(self) -> "Partition":
-        """Return the partition that is not running. Raises OSError(2) if there is only one application partition."""
-        if self.bootloader.single:
-            raise OSError(2)
+        """Return the partition that is not running. On ESP32, OSError(2) if there is only one application
+        partition."""
         return Partition(f"ota_{1 - self.bootloader.running}")
 
     def set_boot(self) -> None:

@@ -1,5 +1,5 @@
-"""Streams as a board uses them: objects in MiniStack's S3, a stream created with boto3, blocks in CBOR over mutual TLS
-with the policy of `ujobs thing create`."""
+"""Streams as a board uses them: objects and a stream created with boto3, blocks in CBOR over mutual TLS with the policy
+of `ujobs thing create`."""
 
 import hashlib
 import ssl
@@ -12,7 +12,7 @@ import cbor2
 import paho.mqtt.client as mqtt
 import pytest
 
-from clouds import Cloud, ministack_cloud, ujobs_serve
+from clouds import Cloud, ujobs_serve
 from ujobs_tools.aws import cloud, fleet
 
 ROLE = "arn:aws:iam::000000000000:role/streams"
@@ -73,17 +73,15 @@ class Device:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Path]]:
-    """A service with an S3, and the stream "table" with a file of 1 MB and a small file."""
+    """A service with the stream "table", which has a file of 1 MB and a small file."""
     folder = tmp_path_factory.mktemp("streams")
-    with ministack_cloud() as storage:
-        s3 = cloud.client("s3", storage.endpoint_url)
-        s3.create_bucket(Bucket="files")
+    with ujobs_serve(folder) as found:
+        s3 = cloud.client("s3", found.endpoint_url)
         s3.put_object(Bucket="files", Key="table.bin", Body=CONTENT)
         s3.put_object(Bucket="files", Key="small", Body=b"small")
-        with ujobs_serve(folder, "--s3-url", storage.endpoint_url) as found:
-            files = [location(0, "table.bin"), location(5, "small")]
-            found.iot().create_stream(streamId="table", roleArn=ROLE, description="text", files=files)
-            yield found, folder
+        files = [location(0, "table.bin"), location(5, "small")]
+        found.iot().create_stream(streamId="table", roleArn=ROLE, description="text", files=files)
+        yield found, folder
 
 
 def location(file_id: int, key: str) -> dict[str, Any]:
@@ -124,15 +122,11 @@ def test_another_things_streams_and_reply_topics_close_the_connection(served: tu
         device.close()
 
 
-def test_files_that_cannot_be_read_from_s3_are_reported(served: tuple[Cloud, Path], tmp_path: Path) -> None:
+def test_files_that_are_not_there_are_reported(served: tuple[Cloud, Path]) -> None:
     iot = served[0].iot()
     for files, message in (
-        ([location(0, "missing")], "files/missing cannot be read from S3"),
+        ([location(0, "missing")], "files/missing does not exist: put it into this service first"),
         ([{"fileId": 0, "s3Location": {"bucket": "files"}}], "s3Location has no 'key'"),
     ):
         with pytest.raises(iot.exceptions.InvalidRequestException, match=message):
             iot.create_stream(streamId="other", roleArn=ROLE, files=files)
-    with ujobs_serve(tmp_path) as alone:
-        iot = alone.iot()
-        with pytest.raises(iot.exceptions.InvalidRequestException, match="--s3-url"):
-            iot.create_stream(streamId="other", roleArn=ROLE, files=[location(0, "small")])
