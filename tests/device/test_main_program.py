@@ -315,7 +315,7 @@ def test_an_application_that_fails_is_left_out():
             App.error = None
 
     lines = on_board(scenario)[1]
-    assert "app: not started" in lines
+    assert "app: not started: OSError: no sensor" in lines
     assert jobs(cloud)["report"][0] == "SUCCEEDED"
 
 
