@@ -1,11 +1,10 @@
 """The agent after resets, lost replies and full flash: no job is lost, and no result is reported twice."""
 
-import sys
 
 from agent_handlers import all_done, handlers, reset_while_running
 from broker import until
-from cloud import DIRECTORY, Cloud, idle, lose_power, remove, run
-from replaced import Replaced, with_modules
+from cloud import DIRECTORY, Cloud, idle, remove, run
+from replaced import Replaced
 from ujobs.journal import Journal
 
 
@@ -246,42 +245,3 @@ def test_the_job_is_in_the_journal_before_the_handler_starts():
         assert after.status == "SUCCEEDED"
 
     run(scenario)
-
-
-class Machine:
-    PWRON_RESET, HARD_RESET = 1, 2
-
-    def __init__(self):
-        self.resets = 0
-
-    def reset(self):
-        self.resets += 1
-        lose_power()
-
-    def reset_cause(self):
-        return self.HARD_RESET
-
-
-def test_the_built_in_reboot_succeeds_only_after_the_reset():
-    machine = Machine()
-    cloud = Cloud()
-    remove(DIRECTORY)
-    cloud.queue("a", {"operation": "reboot"})
-
-    def setup(agent):
-        agent.use("reboot")
-
-    async def before(agent, cloud):
-        await until(lambda: machine.resets)
-        assert cloud.statuses() == ["IN_PROGRESS"]
-
-    async def after(agent, cloud):
-        await all_done(agent, cloud)
-        assert machine.resets == 1
-        assert cloud.executions[0]["statusDetails"] == {"reset_cause": "HARD_RESET"}
-        assert "ujobs.handlers.reboot" not in sys.modules
-
-    with with_modules(machine=machine):
-        run(before, setup, cloud, keep=True)
-        run(after, setup, cloud, keep=True)
-    remove(DIRECTORY)

@@ -13,11 +13,11 @@ MARGIN = 512 if MICROPYTHON else 150  # bytes; on CPython allocated blocks, of w
 def test_memory_does_not_grow_from_the_first_job_to_the_last():
     seen = []
 
-    def told(life, number):
+    def after_round(life, number):
         if number in (9, ROUNDS - 1):
             seen.append(held())
 
-    life = run(ROUNDS, told, first_packet_id=65300)
+    life = run(ROUNDS, after_round, first_packet_id=65300)
     print("held after 10 rounds and after %d: %s" % (ROUNDS, seen))
     assert seen[1] - seen[0] < MARGIN, seen
     assert life.jobs == ROUNDS * len(KINDS)

@@ -2,9 +2,6 @@
 
 import sys
 
-from broker import until
-from cloud import Cloud, run
-from replaced import with_modules
 from restarts import with_board
 from ujobs.checks import details_of
 
@@ -45,34 +42,3 @@ def test_facts_that_the_board_adds():
         assert "unknown" in details["versions"]
 
     with_board(scenario, {"operation": "report"}, lambda agent: agent.use("report", facts=lambda: facts, clock=clock))
-
-
-def test_the_reason_of_a_job_ended_by_a_reset_reports_the_health_of_the_board():
-    cloud = Cloud()
-    execution = cloud.queue("update-1", {"operation": "once"})
-
-    def setup(agent):
-        agent.use(last_start=", start 3 since power-on, OSError: sensor is gone")
-
-        @agent.on("once", on_restart="fail")
-        async def once(job):
-            await until(lambda: False, 60)
-
-    async def cut_short(agent, cloud):
-        await until(lambda: agent.journal.status == "IN_PROGRESS" and not agent.journal.acknowledged)
-
-    async def afterwards(agent, cloud):
-        await until(cloud.done)
-
-    class Machine:
-        WDT_RESET = 3
-
-        def reset_cause(self):
-            return 3
-
-    with with_modules(machine=Machine()):
-        run(cut_short, setup, cloud, keep=True)
-        run(afterwards, setup, cloud, keep=True)
-    assert execution["statusDetails"]["reason"] == (
-        "the board was reset during attempt 1: WDT_RESET, start 3 since power-on, OSError: sensor is gone"
-    )

@@ -76,6 +76,16 @@ def test_aws_reboot_restarts_once():
     run(steps(handler("reboot.sh", runAsUser="")), check)
 
 
+def test_a_reboot_succeeds_only_after_the_reset():
+    def scenario(board):
+        board.start()
+        assert (board.resets, board.execution["status"]) == (1, "IN_PROGRESS")
+        assert board.finish() == "SUCCEEDED"
+        assert (board.resets, board.execution["statusDetails"]) == (1, {"reset_cause": "HARD_RESET"})
+
+    with_board(scenario, {"operation": "reboot"}, lambda agent: agent.use("reboot"))
+
+
 def test_steps_resume_after_a_reboot():
     def check(board, calls):
         assert board.execution["status"] == "SUCCEEDED"

@@ -102,32 +102,18 @@ def fails(update, reason, connections=1, status="FAILED"):
     update.run(scenario)
 
 
-def test_a_connection_that_is_lost_at_99_percent():
+def breaking_off(ranges, times):
+    """A server whose next connections end at 99 percent of the file. ranges: whether it sends ranges."""
+    server = File(IMAGE, ranges)
+    server.breaks_at = [len(IMAGE) * 99 // 100] * times
+    return server
+
+
+def test_a_connection_that_is_lost_at_99_percent_once_or_always():
     for kind in KINDS:
-        server = File(IMAGE)
-        server.breaks_at = [len(IMAGE) * 99 // 100]
-        succeeds(Update(kind, answer=server), 2)
-
-
-def test_a_connection_that_is_lost_at_99_percent_of_a_server_without_ranges():
-    for kind in KINDS:
-        server = File(IMAGE, ranges=False)
-        server.breaks_at = [len(IMAGE) * 99 // 100]
-        succeeds(Update(kind, answer=server), 2)
-
-
-def test_a_server_that_always_breaks_off_at_99_percent():
-    for kind in KINDS:
-        server = File(IMAGE, ranges=False)
-        server.breaks_at = [len(IMAGE) * 99 // 100] * 100
-        fails(Update(kind, answer=server), explain(OSError(ECONNRESET)), 6)
-
-
-def test_a_server_whose_ranges_never_contain_the_last_percent():
-    for kind in KINDS:
-        server = File(IMAGE)
-        server.breaks_at = [len(IMAGE) * 99 // 100] * 100
-        fails(Update(kind, answer=server), explain(OSError(ECONNRESET)), 6)
+        for ranges in (True, False):
+            succeeds(Update(kind, answer=breaking_off(ranges, 1)), 2)
+            fails(Update(kind, answer=breaking_off(ranges, 100)), explain(OSError(ECONNRESET)), 6)
 
 
 def test_a_version_whose_content_differs_from_the_document_is_never_started():

@@ -98,13 +98,6 @@ def test_a_forged_signature_with_exponent_3_is_refused():
     assert not passes(vectors.RSA_E3, vectors.RSA_E3_FORGERY)
 
 
-def test_rsa_signature_beyond_the_modulus():
-    _, modulus, _ = load_key(vectors.RSA_E3)
-    beyond = int.from_bytes(vectors.RSA_E3_PKCS1, "big") + modulus
-    size = len(vectors.RSA_E3_PKCS1) + (beyond >> (8 * len(vectors.RSA_E3_PKCS1)))
-    assert not passes(vectors.RSA_E3, beyond.to_bytes(size, "big"))
-
-
 def test_ecdsa_numbers_out_of_range():
     r, s = r_and_s()
     assert passes(vectors.P256, signature_of(r, s))

@@ -69,13 +69,13 @@ class Life:
             job.save({"text": "x" * 200})
             return {"text": job.checkpoint["text"]}
 
-    async def live(self, rounds, told):
-        """Run so many rounds; told(round) is called after each."""
+    async def live(self, rounds, after_round):
+        """Run so many rounds; after_round(number) is called after each."""
 
         async def scenario(task):
             for number in range(rounds):
                 await self._round(number)
-                told(number)
+                after_round(number)
 
         try:
             await beside(self._agent, self._cloud.broker, scenario)
@@ -88,7 +88,7 @@ class Life:
         for kind in KINDS:
             cloud.queue("%s-%d" % (kind, number), {"operation": kind}, queued_at=number)
         if number % 2:
-            # In the middle of the jobs, and then some.
+            # In the middle of the jobs, or after them.
             await asyncio.sleep(random.random() * 60)
             broker.refuse = [OSError(111) for _ in range(number % 5)]
             broker.wires[-1].end()
@@ -103,9 +103,9 @@ class Life:
             self.wraps += self._link.pid < before
         await asyncio.sleep(end - self._clock.seconds())
         await self._until(self._link.up.is_set)
-        # The records of the helpers.
-        for notes in (cloud.executions, cloud.requests, broker.packets, broker.published):
-            notes.clear()
+        # The test's own records.
+        for records in (cloud.executions, cloud.requests, broker.packets, broker.published):
+            records.clear()
         del broker.wires[:-1]
 
     async def _until(self, condition):
@@ -115,9 +115,9 @@ class Life:
             await asyncio.sleep(1)
 
 
-def run(rounds, told, first_packet_id=0):
-    """Run so many rounds, with the same random numbers every time. told(life, round, held) is called after each. Return
-    the Life."""
+def run(rounds, after_round, first_packet_id=0):
+    """Run so many rounds, with the same random numbers every time; after_round(life, number) is called after each.
+    Return the Life."""
     random.seed(1)
     remove(DIRECTORY)
 
@@ -125,13 +125,13 @@ def run(rounds, told, first_packet_id=0):
         # ticks_ms() wraps around after an hour, and then every 12.4 days.
         clock.first_ticks = (1 << 30) - ROUND * 1000
         life = Life(clock, first_packet_id)
-        await life.live(rounds, lambda number: told(life, number))
+        await life.live(rounds, lambda number: after_round(life, number))
         return life
 
     return fast_time.run(main)
 
 
-def _figures(life, number, rounds):
+def _results(life, number, rounds):
     # Results after the second round, every month and at the end; otherwise None.
     if number == 1 or number % _MONTH == _MONTH - 1 or number == rounds - 1:
         return {
@@ -146,13 +146,13 @@ def main(days):
     builtins.print = lambda *words: None
     rounds = days * 86400 // ROUND
 
-    def told(life, number):
-        figures = _figures(life, number, rounds)
-        if figures:
-            figures["held"] = held()
-            write(ujson.dumps(figures) + "\n")
+    def after_round(life, number):
+        results = _results(life, number, rounds)
+        if results:
+            results["held"] = held()
+            write(ujson.dumps(results) + "\n")
 
-    run(rounds, told)
+    run(rounds, after_round)
 
 
 class _SimulatedClock:
@@ -174,15 +174,15 @@ def begin(days):
     asyncio.open_connection = None  # some interpreters do not have it
     rounds = days * 86400 // ROUND
     life = Life(_SimulatedClock())
-    told = []
+    waiting = []
 
-    def note(number):
-        figures = _figures(life, number, rounds)
-        if figures:
-            told.append(ujson.dumps(figures))
+    def after_round(number):
+        results = _results(life, number, rounds)
+        if results:
+            waiting.append(ujson.dumps(results))
 
-    task = asyncio.create_task(life.live(rounds, note))
-    return lambda: told.pop(0) if told else "", lambda: task.done()
+    task = asyncio.create_task(life.live(rounds, after_round))
+    return lambda: waiting.pop(0) if waiting else "", lambda: task.done()
 
 
 if __name__ == "__main__":
