@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from botocore.session import get_session
 from botocore.validate import ParamValidator
 
-from ujobs_tools.service import limits
+from ujobs_tools.service import limits, model_limits
 from ujobs_tools.service.errors import ApiError, invalid
 
 CONTROL = "iot"
@@ -32,14 +32,14 @@ def service_of(authorization: str | None) -> str | None:
 class Operation:
     """One operation of a service: its name in the API reference, and the shape of its requests.
 
-    model: botocore's OperationModel, which has no type annotations.
+    model: botocore's OperationModel, which has no type annotations. input: the shape of its requests, or None.
     """
 
     def __init__(self, service: str, model: Any) -> None:
         self.service = service
         self.name: str = model.name
         self.method: str = model.http["method"]
-        self._input = model.input_shape
+        self.input = model.input_shape
         path = model.http["requestUri"].partition("?")[0]
         # A path with more text and fewer placeholders is the better match, so it is tried first.
         self.specificity = -path.count("{")
@@ -61,11 +61,11 @@ class Operation:
         Raises ApiError InvalidRequest if the body is not a JSON object or a value does not have the model's type. The
         engine checks the types of the data plane's values itself, as it does over MQTT.
         """
-        if self._input is None:
+        if self.input is None:
             return {}
         members = _json_object(body)
         parameters: dict[str, Any] = {}
-        for name, shape in self._input.members.items():
+        for name, shape in self.input.members.items():
             wire_name = shape.serialization.get("name", name)
             match shape.serialization.get("location"):
                 case "uri":
@@ -84,13 +84,11 @@ class Operation:
 
     def check(self, parameters: dict[str, Any]) -> None:
         """Raises ApiError InvalidRequest unless the parameters, by boto3's names, fit the model."""
-        report = ParamValidator().validate(parameters, self._input)
+        report = ParamValidator().validate(parameters, self.input)
         if report.has_errors():
             raise invalid(report.generate_report())
-        for name, value in parameters.items():
-            allowed = self._input.members[name].metadata.get("enum")
-            if allowed and value not in allowed:
-                raise invalid(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+        for reason in model_limits.broken(self.input, parameters):
+            raise invalid(reason)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
