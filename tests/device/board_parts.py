@@ -2,10 +2,12 @@
 in fast time; on both interpreters."""
 
 import asyncio
+import gc
 import sys
 import time
 
 import fast_time
+from replaced import Replaced, with_modules
 
 _TODAY = 1780315200  # 2026-06-01 12:00:00, seconds since 1970
 
@@ -95,16 +97,10 @@ network.time = board_time
 
 def load(name):
     """Import a module with the fakes: one of the firmware, or the program in `main.py`. Return it."""
-    fakes = {"machine": machine, "network": network}
-    real = {name: sys.modules[name] for name in fakes if name in sys.modules}
-    sys.modules.update(fakes)
-    try:
+    missing = {} if hasattr(gc, "mem_alloc") else {"mem_alloc": gc.mem_free, "threshold": int}
+    with Replaced(gc, **missing), with_modules(machine=machine, network=network):
         __import__(name)
         return sys.modules[name]
-    finally:
-        for fake in fakes:
-            del sys.modules[fake]
-        sys.modules.update(real)
 
 
 def _show(loop, context):
@@ -142,17 +138,13 @@ def run(scenario, *modules, settings=None):
             module.time = board_time
         if hasattr(module, "socket"):
             module.socket = board_socket
-    real = sys.modules.get("machine")
-    sys.modules["machine"] = machine
     try:
-        return fast_time.run(main), lines
+        with with_modules(machine=machine):
+            return fast_time.run(main), lines
     except Reset:
         return Reset, lines
     finally:
         _outside.clock = None
-        del sys.modules["machine"]
-        if real:
-            sys.modules["machine"] = real
 
 
 async def during(work, scenario):

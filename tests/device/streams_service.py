@@ -8,7 +8,8 @@ CONTENT = bytes((n * 7 + n // 256) & 255 for n in range(40 * BLOCK + 100))
 
 
 class Service:
-    """Answers get/cbor as AWS does. lose: number of blocks that get lost at first. answer(request): may return a dict,
+    """Answers get/cbor as AWS does. lose: number of blocks that get lost at first. lasts: number of blocks after which
+    all others get lost. answer(request): may return a dict,
     which is sent to rejected/cbor instead of blocks."""
 
     def __init__(self, broker, content=CONTENT, prefix=PREFIX):
@@ -17,6 +18,7 @@ class Service:
         self.content = content
         self.requests = []
         self.lose = 0
+        self.lasts = 1 << 30
         self.copies = 1
         self.backwards = False
         self.answer = lambda request: None
@@ -31,6 +33,7 @@ class Service:
         request = decode(memoryview(payload))
         request["b"] = bytes(request["b"])
         assert len(request["b"]) == 4
+        assert bytes(payload).endswith(request["b"]), "nothing follows the last field"
         self.requests.append(request)
         self.under_way.append(sum([request["n"] for request in self.requests]) - self.written)
         refusal = self.answer(request)
@@ -44,7 +47,7 @@ class Service:
         ][: min(request["n"], 131072 // size)]
         for index in reversed(wanted) if self.backwards else wanted:
             self.sent += 1
-            if self.sent <= self.lose:
+            if not self.lose < self.sent <= self.lasts:
                 continue
             for _ in range(self.copies):
                 self.broker.send(self.prefix + b"data/cbor", self.block(request, index))
@@ -55,7 +58,8 @@ class Service:
 
 
 def serve_stream(broker, name, content=CONTENT):
-    """Add a service for this stream of the board "thing" to a broker that already answers requests about jobs."""
+    """Add a service for this stream of the board "thing" to a broker that already answers requests about jobs. Returns
+    the service."""
     jobs = broker.on_publish
     service = Service(broker, content, b"$aws/things/thing/streams/" + name + b"/")
 
@@ -63,3 +67,4 @@ def serve_stream(broker, name, content=CONTENT):
         (service.published if topic.startswith(service.prefix) else jobs)(topic, payload)
 
     broker.on_publish = published
+    return service

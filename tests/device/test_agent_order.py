@@ -4,7 +4,7 @@ import asyncio
 import random
 import sys
 
-from agent_handlers import all_done, finish, handlers, reset_while_running
+from agent_handlers import all_done, finish, handlers, hold_replies, reset_while_running
 from broker import raises, until
 from cloud import DIRECTORY, Cloud, idle, run
 from replaced import Replaced, with_modules
@@ -199,5 +199,34 @@ def test_a_request_answered_after_suback_is_not_repeated_and_no_packet_waits_for
         assert [suffix for suffix, _ in cloud.requests] == ["start-next"]
         tcp, no_delay = 6, 1
         assert cloud.broker.wires[-1].options == [(tcp, no_delay, 1)]
+
+    run(scenario, handlers)
+
+
+def test_a_request_under_way_is_not_repeated_when_the_subscriptions_are_confirmed():
+    async def scenario(agent, cloud):
+        await until(lambda: held)
+        await asyncio.sleep(0.1)
+        cloud.broker.send = send
+        send(*held[0])
+        await until(lambda: idle(agent))
+        assert [suffix for suffix, _ in cloud.requests] == ["start-next"]
+
+    cloud, held = Cloud(), []
+    send = cloud.broker.send
+    cloud.broker.send = hold_replies(send, held)
+    run(scenario, handlers, cloud)
+
+
+def test_a_request_under_way_when_the_link_breaks_is_sent_again_on_the_next_one():
+    async def scenario(agent, cloud):
+        await until(lambda: idle(agent))
+        # Much longer than it takes to connect again.
+        agent.link.timeout = 600
+        cloud.lose_replies = 1
+        asked = asyncio.create_task(agent.request("get"))
+        await until(lambda: not cloud.lose_replies)
+        cloud.broker.wires[-1].end()
+        await asyncio.wait_for(asked, 60)
 
     run(scenario, handlers)

@@ -1,7 +1,8 @@
 """The agent while a handler runs: step timer, progress, and jobs that the service ends."""
 
+import asyncio
 
-from agent_handlers import all_done, handlers
+from agent_handlers import all_done, finish, handlers, hold_replies
 from broker import until
 from cloud import Cloud, run
 
@@ -89,6 +90,50 @@ def test_cancellation_stops_a_plain_handler_in_tick():
     run(scenario, handlers, update_interval=0.1)
 
 
+def test_progress_lets_other_tasks_run():
+    turns = []
+
+    async def others():
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    async def busy(job):
+        task = asyncio.create_task(others())
+        for done in range(10):
+            await job.progress(done, 10)
+        task.cancel()
+
+    assert finish({"operation": "busy"}, busy=busy).statuses() == ["SUCCEEDED"]
+    assert len(turns) >= 9
+
+
+def test_a_handler_that_ignores_its_cancellation_gets_it_again_with_its_progress():
+    stopped = []
+
+    def setup(agent):
+        @agent.on("stubborn")
+        async def stubborn(job):
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                stopped.append("asleep")
+            try:
+                await job.progress()
+            except asyncio.CancelledError:
+                stopped.append("in progress()")
+                raise
+
+    async def scenario(agent, cloud):
+        execution = cloud.queue("a", {"operation": "stubborn"})
+        await until(lambda: agent.journal.status == "IN_PROGRESS")
+        cloud.end(execution)
+        await until(lambda: len(stopped) == 2)
+
+    run(scenario, setup)
+    assert stopped == ["asleep", "in progress()"]
+
+
 def test_a_deleted_job_stops_its_handler():
     async def scenario(agent, cloud):
         cloud.queue("a", {"operation": "for-ever"})
@@ -116,13 +161,3 @@ def test_a_notification_during_a_progress_update_causes_another_update():
         await until(lambda: agent.journal.acknowledged, 3)
 
     run(scenario, handlers)
-
-
-def hold_replies(send, held):
-    def hold(topic, payload, qos=0):
-        if topic.endswith(b"/accepted"):
-            held.append((topic, payload, qos))
-        else:
-            send(topic, payload, qos)
-
-    return hold

@@ -41,6 +41,19 @@ def test_the_next_job_waits_until_a_cancelled_handler_has_stopped():
     run(scenario)
 
 
+def test_a_handler_is_cancelled_with_its_agent():
+    async def scenario(agent, cloud):
+        slow_to_stop(agent, 20)
+        cloud.queue("a", {"operation": "slow"})
+        await until(lambda: agent.seen)
+        agents[-1].cancel()
+        await until(lambda: len(agent.seen) == 2, 60)
+        assert cloud.statuses() == ["IN_PROGRESS"]
+
+    agents = cloud._running
+    run(scenario)
+
+
 def test_the_next_job_waits_until_a_handler_over_its_time_limit_has_stopped():
     async def scenario(agent, cloud):
         slow_to_stop(agent, 20, 90)

@@ -385,3 +385,22 @@ def test_a_stream_is_fetched_too():
     cloud.queue("files-1", {"operation": "files", "fetch": [entry]})
     assert work(None, cloud=cloud)["status"] == "SUCCEEDED"
     assert stored() == STREAMED
+
+
+def test_a_stream_resumes_with_the_block_of_the_last_checkpoint_after_a_reset():
+    async def power_cut(agent, cloud):
+        await until(lambda: (agent.journal.checkpoint() or (0, 0))[1])
+
+    cloud = Cloud()
+    service = serve_stream(cloud.broker, b"app-2")
+    # The first blocks arrive, and then nothing more.
+    service.lasts = 20
+    entry = source(content=STREAMED, stream="app-2", file=3)
+    del entry["url"]
+    cloud.queue("files-1", {"operation": "files", "fetch": [entry]})
+    remove_all(FOLDER)
+    work(None, scenario=power_cut, cloud=cloud, keep=True)
+    service = serve_stream(cloud.broker, b"app-2")
+    assert work(None, cloud=cloud, keep=True)["status"] == "SUCCEEDED"
+    assert stored() == STREAMED
+    assert 0 < service.requests[0]["o"] <= 20

@@ -6,7 +6,9 @@ from binascii import crc32
 
 from broker import raises
 from cloud import DIRECTORY, remove
+from ujobs.agent import Agent
 from ujobs.journal import Journal
+from ujobs.link import Link
 
 LONG = {"answer": "42" * 100}  # does not fit into the record
 
@@ -109,6 +111,17 @@ def test_checkpoints_belong_to_their_execution():
     assert journal.checkpoint() == {"block": 17}
     journal.begin(execution(number=2), 1)
     assert journal.checkpoint() is None
+
+
+def test_attempts_over_255_are_recorded_as_255():
+    journal = fresh()
+    for attempt in (255, 256, 1000):
+        journal.begin(execution(), attempt)
+        assert journal.attempt == Journal(DIRECTORY).attempt == 255
+
+
+def test_the_journal_of_a_board_is_in_one_place():
+    assert Journal()._directory == Agent("thing", link=Link("thing", "host")).journal._directory == "/ujobs-journal"
 
 
 def noticed(name, condition):

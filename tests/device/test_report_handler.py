@@ -2,8 +2,10 @@
 
 import sys
 
+from replaced import with_modules
 from restarts import with_board
 from ujobs.checks import details_of
+from ujobs.restore import reset_cause
 
 
 def report(board):
@@ -24,6 +26,19 @@ def test_facts_that_every_board_reports():
         assert len(details) == 4
 
     with_board(scenario, {"operation": "report"}, lambda agent: agent.use("report"))
+
+
+def test_a_cause_without_a_name_is_a_number_and_a_host_has_none():
+    class Unknown:
+        WDT_RESET = 3
+
+        def reset_cause(self):
+            return 77
+
+    with with_modules(machine=Unknown()):
+        assert reset_cause() == "77"
+    with with_modules(machine=object()):
+        assert reset_cause() == "cause unknown"
 
 
 def test_facts_that_the_board_adds():

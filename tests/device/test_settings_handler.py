@@ -138,6 +138,19 @@ def test_a_job_cannot_change_settings_that_protect_the_board():
     refused(job(remove=["cert"]), "cert", before=before)
 
 
+def test_other_handlers_can_be_set_beside_settings():
+    before = dict(OLD)
+    before["handlers"] = ["settings"]
+
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED", board.reason()
+        assert settings(board)["handlers"] == ["report", "settings"]
+
+    files = dict(FILES)
+    files["/settings.json"] = json.dumps(before).encode()
+    with_board(scenario, job(set={"handlers": ["report", "settings"]}), use, files=files)
+
+
 def test_roots_can_be_narrowed_and_not_widened_again():
     narrow = dict(OLD)
     narrow["roots"] = ["/data/logs"]

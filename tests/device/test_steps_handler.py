@@ -4,7 +4,9 @@ import asyncio
 import sys
 
 import ujobs.trial as trial
+from replaced import Replaced
 from restarts import ROOT, with_board
+from ujobs import handlers
 from web import File
 
 CONTENT = b"table" * 1000
@@ -97,6 +99,23 @@ def test_steps_resume_after_a_reboot():
         steps(command("blink,1"), handler("reboot.sh"), command("blink,2"), finalStep=handler("blink.sh", ["end"])),
         check,
     )
+
+
+def test_a_finished_step_is_not_repeated_when_the_board_is_reset_before_the_next_one_begins():
+    real, cuts = handlers.run, []
+
+    def cut_short(module, *arguments):
+        if module == "reboot" and not cuts:
+            cuts.append(module)
+            sys.modules["machine"].reset()
+        return real(module, *arguments)
+
+    def check(board, calls):
+        assert board.execution["status"] == "SUCCEEDED"
+        assert cuts and calls == [(("1",), {})]
+
+    with Replaced(handlers, run=cut_short):
+        run(steps(command("blink,1"), handler("reboot.sh")), check)
 
 
 def test_a_failed_job_names_the_step():

@@ -1,8 +1,8 @@
 """Makes CPython behave like MicroPython for device code: `time`, `asyncio` and sockets.
 
-`install()` adds functions that CPython's modules lack: ticks that wrap around, the size of the heap, and asyncio
-streams over non-blocking sockets that return the bytes that have arrived. It also makes the event loop re-enterable,
-like MicroPython's, and makes `const` known without an import, as it is to MicroPython's compiler. Call it once.
+`install()` adds functions that CPython's modules lack: ticks that wrap around, and asyncio streams over non-blocking
+sockets that return the bytes that have arrived. It also makes the event loop re-enterable, like MicroPython's, and
+makes `const` known without an import, as it is to MicroPython's compiler. Call it once.
 """
 
 import asyncio
@@ -180,8 +180,7 @@ class _Policy(asyncio.DefaultEventLoopPolicy):
 
 def install():
     builtins.const = const
-    gc.mem_free = gc.mem_alloc = lambda: 65536
-    gc.threshold = lambda size=-1: size
+    gc.mem_free = lambda: 65536
     time.ticks_ms = ticks_ms
     time.ticks_add = ticks_add
     time.ticks_diff = ticks_diff
