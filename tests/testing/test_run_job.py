@@ -145,6 +145,7 @@ def test_application_that_cannot_be_imported(run_job: RunJob, tmp_path: Path) ->
         ({"reset_at_checkpoint": 0}, "reset_at_checkpoint"),
         ({"files": {"data": b""}}, "data"),
         ({"app": Path("/nowhere")}, "nowhere"),
+        ({"cancel_afer": 1}, "no argument cancel_afer"),
     ],
 )
 def test_wrong_arguments(run_job: RunJob, arguments: dict, said: str) -> None:

@@ -69,6 +69,11 @@ class RunJob:
 
         Raises BootFailed if the application cannot be started, ValueError for an invalid argument.
         """
+        __tracebackhide__ = True  # pytest shows the test, where the mistake is
+        if options and isinstance(handler, str):
+            raise ValueError(
+                f"run_job has no argument {', '.join(options)}; options of agent.on need the handler as a function"
+            )
         target = order.find(handler, app or self._app)
         operation = handler if isinstance(handler, str) else None
         wanted = {
@@ -114,6 +119,7 @@ class RunJob:
     ) -> Iterator[Result]:
         """Test a power loss at each checkpoint. Runs the job once to count its checkpoints, then once per checkpoint
         with a power loss right after it, and yields those results. arguments: as for a single run."""
+        __tracebackhide__ = True
         whole = self(handler, document, **arguments)
         if not whole.checkpoints:
             raise ValueError("the handler saved no checkpoint; the job ended " + whole.status)

@@ -84,6 +84,7 @@ class _Board:
             process.stdout.close()
         report["console"] = "".join(console)
         if report["outcome"] == "failed":
+            __tracebackhide__ = True
             raise BootFailed(report["reason"], report["console"])
         report["files"] = {name: bytes.fromhex(content) for name, content in report.get("files", ())}
         return report

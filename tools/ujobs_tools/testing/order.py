@@ -44,7 +44,10 @@ def find(handler: "Callable[..., Any] | str", app: Path | None) -> Target:
             raise ValueError(f"{handler.__qualname__} does not have a source file")
         return Target(Path(file).stem, (Path(file).resolve().parent,), handler)
     if app is None:
-        raise ValueError(f"no application with the operation {handler!r}: give app=, or set `app` in ujobs.toml")
+        __tracebackhide__ = True
+        raise ValueError(
+            f"no application for the operation {handler!r}: no ujobs.toml here or above has an `app`, and app= is missing"
+        )
     app = app.resolve()
     if app.is_dir():
         return Target("app", (app,), None)

@@ -196,10 +196,7 @@ def registering(agent, function, order, starts):
         else:
             operation = function.__name__
         if order["options"] or (function is not None and not found):
-            handler = function
-            if handler is None:
-                raise ValueError("options need a handler given as a function, not the operation " + operation)
-            on(operation, **order["options"])(handler)
+            on(operation, **order["options"])(function)
         document.setdefault("operation", operation)
 
     return finish
