@@ -46,7 +46,7 @@ def find(handler: "Callable[..., Any] | str", app: Path | None) -> Target:
     if app is None:
         __tracebackhide__ = True
         raise ValueError(
-            f"no application for the operation {handler!r}: no ujobs.toml here or above has an `app`, and app= is missing"
+            f"no application for the operation {handler!r}: no ujobs.toml here or above has `app`, and app= is missing"
         )
     app = app.resolve()
     if app.is_dir():
