@@ -1,7 +1,10 @@
-"""Makes CPython look like the board for device tests, finds umqtt.simple where the board's image does, and has all
-output watched for secrets."""
+"""Makes CPython look like the board for device tests, finds umqtt.simple where the board's image does, has all output
+watched for secrets, and lets the files that take longest begin first."""
 
 import sys
+from collections import Counter
+
+import pytest
 
 import boardlike
 from ujobs_tools.board import umqtt
@@ -9,4 +12,19 @@ from ujobs_tools.board import umqtt
 sys.path.insert(0, str(umqtt.find()[0]))
 boardlike.install()
 
+# Folders whose tests start boards, services and clients: their files take longest. With --dist loadfile a worker runs
+# whole files, so one that began last would keep the others waiting.
+_FIRST = (
+    "library", "clients", "end_to_end", "testing", "package", "faults", "bench", "board", "qualify", "deploy",
+    "project", "aws", "examples", "fuzz", "page", "service",
+)
+
 pytest_plugins = ["output_watch", "ujobs_tools.testing.plugin", "pytester"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files by folder; in a folder, those with few tests come first, because their tests take longest."""
+    counts = Counter(item.path for item in items)
+    ranks = {folder: rank for rank, folder in enumerate(_FIRST)}
+    items.sort(key=lambda item: (ranks.get(item.path.parent.name, len(ranks)), counts[item.path], item.path))

@@ -7,11 +7,26 @@ import pytest
 import clouds
 
 
-@pytest.fixture(scope="session", params=clouds.NAMES)
-def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[clouds.Cloud]:
-    """Each of the two clouds."""
-    with clouds.named(request.param, tmp_path_factory.mktemp(request.param)) as found:
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[clouds.Cloud]:
+    """`ujobs serve`."""
+    with clouds.ujobs_serve(tmp_path_factory.mktemp("serve")) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[clouds.Cloud]:
+    """MiniStack."""
+    with clouds.ministack_cloud() as found:
+        yield found
+
+
+@pytest.fixture(params=clouds.NAMES)
+def cloud(request: pytest.FixtureRequest) -> clouds.Cloud:
+    """Each of the two clouds; one process of each serves all tests, which a parametrized fixture of the session would
+    start again for every file."""
+    found: clouds.Cloud = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(autouse=True)

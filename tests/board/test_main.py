@@ -93,13 +93,6 @@ network.WLAN.connect = refuse
     ("settings", "line"),
     [
         ({"thing": 5}, "not started: settings: thing must be text, in quotation marks"),
-        ({"signing_key": 5}, "not started: settings: signing_key must be text, in quotation marks"),
-        ({"host": None}, "not started: settings: host is missing"),
-        ({"thing": "a/b"}, "not started: settings: thing must have no characters but "),
-        ({"host": "https://a.example"}, "not started: settings: host must be a host name alone: no https://"),
-        ({"host": []}, "not started: settings: host must be text, or a list of 1 to 8"),
-        ({"host": ["a.example", "b:1"]}, "not started: settings: host must be a host name alone"),
-        ({"host": "a.example:8883"}, "not started: settings: host must be a host name alone"),
         ({"handlers": ["dance"]}, "not started: no built-in handler is named dance"),
         ({"ca": "/cert/other.der"}, "not started: /cert/other.der: [Errno 2] ENOENT"),
         ({"cert": "/settings.json"}, "not started: /settings.json: not a certificate"),
@@ -127,22 +120,40 @@ def test_settings_it_can_do_without_get_their_default(board_says) -> None:
         assert line in lines
 
 
-@pytest.mark.parametrize(
-    ("wifi", "line"),
-    [
-        ({"ssid": "net", "password": 12345678}, "settings: wifi.password must be text, in quotation marks"),
-        ({"ssid": "net", "password": "short"}, "settings: wifi.password must be 8 to 63 characters"),
-        ({"ssid": "", "password": "long-enough"}, "settings: wifi.ssid must be 1 to 32 bytes"),
-        ({"password": "long-enough"}, "settings: wifi.ssid must be text, in quotation marks"),
-        ("net", "settings: wifi must be an object"),
-        ([], "settings: wifi must be an object, or a list of 1 to 8"),
-        ([{"ssid": "a"}, {"ssid": ""}], "settings: wifi.1.ssid must be 1 to 32 bytes"),
-        ([{"ssid": "a"}, 5], "settings: wifi.1 must be an object"),
-    ],
-)
-def test_members_of_settings_are_checked_and_named(board_says, wifi: object, line: str) -> None:
-    lines = board_says("ujobs: no link", wifi=wifi)
-    assert line + "; the default is used" in lines
+WRONG: list[tuple[dict, str]] = [
+    ({"signing_key": 5}, "signing_key must be text, in quotation marks"),
+    ({"host": None}, "host is missing"),
+    ({"thing": "a/b"}, "thing must have no characters but "),
+    ({"host": "https://a.example"}, "host must be a host name alone: no https://"),
+    ({"host": []}, "host must be text, or a list of 1 to 8"),
+    ({"host": ["a.example", "b:1"]}, "host must be a host name alone"),
+    ({"host": "a.example:8883"}, "host must be a host name alone"),
+    ({"wifi": {"ssid": "net", "password": 12345678}}, "wifi.password must be text, in quotation marks; the default is"),
+    ({"wifi": {"ssid": "net", "password": "short"}}, "wifi.password must be 8 to 63 characters; the default is used"),
+    ({"wifi": {"ssid": "", "password": "long-enough"}}, "wifi.ssid must be 1 to 32 bytes; the default is used"),
+    ({"wifi": {"password": "long-enough"}}, "wifi.ssid must be text, in quotation marks; the default is used"),
+    ({"wifi": "net"}, "wifi must be an object; the default is used"),
+    ({"wifi": []}, "wifi must be an object, or a list of 1 to 8; the default is used"),
+    ({"wifi": [{"ssid": "a"}, {"ssid": ""}]}, "wifi.1.ssid must be 1 to 32 bytes; the default is used"),
+    ({"wifi": [{"ssid": "a"}, 5]}, "wifi.1 must be an object; the default is used"),
+]
+
+
+def test_wrong_settings_and_their_members_are_named(board_says) -> None:
+    # One boot reads all these files.
+    main = b"""
+from firmware import settings
+for number in range(%d):
+    try:
+        settings.load("/wrong/%%d" %% number)
+    except ValueError as error:
+        print(error)
+    print("read", number)
+""" % len(WRONG)
+    files = {f"wrong/{number}": json.dumps(SETTINGS | wrong).encode() for number, (wrong, _) in enumerate(WRONG)}
+    lines = board_says("board: the program ended", files=files | {"main.py": main})
+    for number, (_, line) in enumerate(WRONG):
+        assert lines[lines.index(f"read {number}") - 1].startswith(f"settings: {line}"), lines
 
 
 def test_the_network_that_is_set_reaches_the_radio(board_says) -> None:

@@ -20,6 +20,7 @@ from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.remote import Remote
 from ujobs_tools.host.processes import running, ujobs, wait_until
 from ujobs_tools.project.new import create
+from ujobs_tools.testing import plugin
 from ujobs_tools.testing.cable_board import CableBoard
 from ujobs_tools.testing.jobs_service import JobsService
 
@@ -164,9 +165,9 @@ def test_over_tcp(port: Path, tmp_path: Path) -> None:
     assert "1 passed" in said, said
 
 
-def test_a_missing_board(tmp_path: Path) -> None:
-    said = run_pytest(tmp_path, TESTS, "-k", "success", "--ujobs-board=/dev/ttyNONE")
-    assert "--ujobs-board /dev/ttyNONE: no board at /dev/ttyNONE" in said, said
+def test_a_missing_board(service: JobsService, tmp_path: Path) -> None:
+    with pytest.raises(pytest.fail.Exception, match="--ujobs-board /dev/ttyNONE: no board at /dev/ttyNONE"):
+        next(plugin._cable_board("/dev/ttyNONE", tmp_path / "console.txt", service, None, {}))
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"socket://127.0.0.1:{free.getsockname()[1]}"
     for port in (url, "nonsense://x"):
