@@ -102,20 +102,27 @@ def test_a_version_that_cannot_start_is_rolled_back_at_once():
     with_board(scenario, job(), use, server, OLD)
 
 
-def test_invalid_documents_are_rejected():
+def rejected(document, reason=""):
+    """Check that a board rejects this job before it requests anything."""
+
     def scenario(board):
-        assert board.finish() == "REJECTED"
+        assert board.finish() == "REJECTED", document
         assert board.resets == 0
+        assert reason in board.reason(), board.reason()
         assert not board.web.connections
         check_old(board)
 
+    with_board(scenario, document, use, server, OLD)
+
+
+def test_invalid_documents_are_rejected():
     content = NEW["app.py"]
     for files in (
         None, [], "app.py", [1], [entry("app.py", content)] * 65, [entry("../main.py", content)],
         [entry("/main.py", content)], [entry("", content)], [entry("app.py", content, sha256=None)],
         [entry("app.py", content, size="1")],
     ):
-        with_board(scenario, job(files=files), use, server, OLD)
+        rejected(job(files=files))
 
 
 def test_versions_alternate_between_two_folders():
@@ -134,13 +141,12 @@ def test_versions_alternate_between_two_folders():
     with_board(scenario, job(), use, server, dict(OLD, **{"/app/deep/old.py": b"1"}))
 
 
-def packed_job(**changes):
-    """The same version with app.py compressed."""
+def packed_job(compressed=None, size=len(NEW["app.py"]), **changes):
+    """The same version with app.py compressed. compressed, size: of its entry. changes: of `deflate`."""
+    found = {"size": len(PACKED), "sha256": hexlify(hashlib.sha256(PACKED).digest()).decode()}
+    found.update(changes)
     document = job()
-    for file in document["files"]:
-        if file["path"] == "app.py":
-            file["deflate"] = {"size": len(PACKED), "sha256": hexlify(hashlib.sha256(PACKED).digest()).decode()}
-            file["deflate"].update(changes)
+    document["files"][0].update({"deflate": compressed or found, "size": size})
     return document
 
 
@@ -184,47 +190,29 @@ def test_a_file_that_unpacks_to_other_content_is_never_started():
     for wrong in (PACKED[:-20], b"no zlib stream at all", bytes(40)):
         with_board(scenario, packed_job(**digest(wrong)), use, packing_server(wrong), OLD)
     for size in (len(NEW["app.py"]) - 1, 10):
-        document = packed_job()
-        for file in document["files"]:
-            if "deflate" in file:
-                file["size"] = size
-        with_board(scenario, document, use, packing_server(PACKED), OLD)
+        with_board(scenario, packed_job(size=size), use, packing_server(PACKED), OLD)
 
 
 def test_invalid_compression_is_rejected():
-    def scenario(board):
-        assert board.finish() == "REJECTED"
-        assert not board.web.connections
-
-    for changes in ({"size": "5"}, {"size": -1}, {"sha256": "0"}, {"sha256": None}):
-        with_board(scenario, packed_job(**changes), use, server, OLD)
-    for packed in (None, 5, [], {}, {"size": 5}):
+    for changes in (
+        {"size": "5"}, {"size": -1}, {"sha256": "0"}, {"sha256": None}, {"compressed": 5}, {"compressed": [1]},
+        {"compressed": {"size": 5}},
+    ):
+        rejected(packed_job(**changes))
+    for nothing in (None, [], {}):
         document = packed_job()
-        for file in document["files"]:
-            if "deflate" in file:
-                file["deflate"] = packed
-        with_board(scenario, document, use, server, OLD)
-
-
-def test_the_temporary_name_of_a_compressed_file_is_reserved():
-    def scenario(board):
-        assert board.finish() == "REJECTED"
-        assert board.reason().startswith("two of the files need app.py")
-
+        document["files"][0]["deflate"] = nothing
+        rejected(document)
     for end in (".part", ".z", ".z.part"):
         document = packed_job()
         document["files"].append(dict(document["files"][-1], path="app.py" + end))
-        with_board(scenario, document, use, server, OLD)
+        rejected(document, "two of the files need app.py")
 
 
 def test_a_board_without_deflate_rejects_compressed_files():
-    def scenario(board):
-        with with_modules(deflate=None):
-            assert board.finish() == "REJECTED"
-        assert "no deflate" in board.reason(), board.reason()
-
     if sys.implementation.name == "cpython":  # a module can be hidden only there
-        with_board(scenario, packed_job(), use, server, OLD)
+        with with_modules(deflate=None):
+            rejected(packed_job(), "no deflate")
 
 
 def test_a_version_from_a_stream_that_the_document_names_once():

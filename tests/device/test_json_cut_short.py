@@ -72,14 +72,3 @@ def test_a_settings_file_cut_short_is_refused_and_named():
         assert FILE in str(raises(ValueError, on_old_micropython, load, text[:end]))
     assert on_old_micropython(load, text) == load(text)
     assert load(text)["wifi"] == SETTINGS["wifi"]
-
-
-def test_required_settings_cannot_be_null():
-    may_be_null = ("claim", "wifi", "ntp", "watchdog", "update_interval", "signing_key", "app")
-    for name in settings._KNOWN:
-        given = dict(SETTINGS)
-        given[name] = None
-        if name in may_be_null:
-            settings.check(given)
-        else:
-            assert name in str(raises(ValueError, settings.check, given))

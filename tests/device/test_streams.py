@@ -58,18 +58,23 @@ def fetch(prepare=lambda service: None, start=0, content=CONTENT, shortages=0, t
     return bytes(written), service, offsets, error
 
 
+def complete(prepare=lambda service: None, content=CONTENT, **options):
+    """Receive the whole file without an error; return the service and the offsets reported."""
+    written, service, offsets, error = fetch(prepare, content=content, **options)
+    assert error is None, error
+    assert written == content
+    return service, offsets
+
+
 def test_a_file_arrives_with_a_short_last_block():
-    written, service, offsets, error = fetch()
-    assert error is None
-    assert written == CONTENT
+    service, offsets = complete()
     assert offsets == sorted(offsets)
     assert offsets[-1] == len(CONTENT)
     assert {request["f"] for request in service.requests} == {3}
 
 
 def test_replies_are_subscribed_to_before_the_first_request():
-    _, service, _, error = fetch(content=CONTENT[:BLOCK])
-    assert error is None
+    service, _ = complete(content=CONTENT[:BLOCK])
     packets = [(name, body) for name, body in service.broker.packets if name in ("subscribe", "publish")]
     assert [name for name, _ in packets] == ["subscribe", "subscribe", "publish"]
     assert [body[4:-1] for name, body in packets[:2]] == [PREFIX + b"data/cbor", PREFIX + b"rejected/cbor"]
@@ -77,9 +82,7 @@ def test_replies_are_subscribed_to_before_the_first_request():
 
 def test_small_and_even_sizes():
     for size in (0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 4 * BLOCK):
-        written, _, _, error = fetch(content=CONTENT[:size])
-        assert error is None
-        assert written == CONTENT[:size]
+        complete(content=CONTENT[:size])
 
 
 def test_a_stream_resumes_from_a_block_in_the_middle():
@@ -106,8 +109,7 @@ def test_the_next_blocks_are_requested_before_the_last_have_arrived():
 
         service.broker.send = later
 
-    _, service, _, error = fetch(prepare)
-    assert error is None
+    service, _ = complete(prepare)
     wanted = [request["n"] for request in service.requests]
     assert wanted[0] == 8
     assert sum(wanted) == 41
@@ -118,25 +120,20 @@ def test_the_next_blocks_are_requested_before_the_last_have_arrived():
 
 def test_blocks_that_have_arrived_are_not_waited_for():
     # If the waiting task were not woken, this would take minutes.
-    _, service, _, error = fetch(timeout=600)
-    assert error is None
+    complete(timeout=600)
 
 
 def test_only_lost_blocks_are_requested_again():
     def prepare(service):
         service.lose = 3
 
-    written, service, _, error = fetch(prepare)
-    assert error is None
-    assert written == CONTENT
+    service, _ = complete(prepare)
     assert (0, b"\x07\0\0\0", 3) in [(request["o"], request["b"], request["n"]) for request in service.requests]
     assert sum([request["n"] for request in service.requests]) == 41 + 3
 
 
 def test_a_block_without_memory_is_requested_again():
-    written, service, _, error = fetch(shortages=2)
-    assert error is None
-    assert written == CONTENT
+    service, _ = complete(shortages=2)
     assert (0, b"\x03\0\0\0", 2) in [(request["o"], request["b"], request["n"]) for request in service.requests]
     assert isinstance(fetch(shortages=1000)[3], OSError)
 
@@ -151,16 +148,15 @@ def test_a_block_whose_message_has_no_memory_is_requested_again():
         return bytearray(*arguments)
 
     with Replaced(ujobs.link, bytearray=scarce):
-        written, _, _, error = fetch()
-    assert error is None, error
-    assert written == CONTENT and not missing
+        complete()
+    assert not missing
 
 
 def test_a_receive_limit_below_a_block_is_named_before_anything_is_requested():
     written, service, _, error = fetch(receive_limit=4096)
     assert isinstance(error, ValueError) and "receive_limit" in str(error), error
     assert not service.requests
-    assert fetch(receive_limit=1024, content=CONTENT[:500])[0] == CONTENT[:500]
+    complete(receive_limit=1024, content=CONTENT[:500])
 
 
 def test_duplicate_blocks_in_any_order_are_accepted():
@@ -168,9 +164,7 @@ def test_duplicate_blocks_in_any_order_are_accepted():
         service.copies = 2
         service.backwards = True
 
-    written, _, _, error = fetch(prepare)
-    assert error is None
-    assert written == CONTENT
+    complete(prepare)
 
 
 def test_blocks_and_rejections_of_other_requests_and_files_are_ignored():
@@ -192,9 +186,7 @@ def test_blocks_and_rejections_of_other_requests_and_files_are_ignored():
         service.block = block
         service.broker.on_publish = published
 
-    written, _, _, error = fetch(prepare, content=CONTENT[: 3 * BLOCK])
-    assert error is None
-    assert written == CONTENT[: 3 * BLOCK]
+    complete(prepare, content=CONTENT[: 3 * BLOCK])
 
 
 def test_a_late_duplicate_of_a_block_is_ignored():
@@ -208,9 +200,7 @@ def test_a_late_duplicate_of_a_block_is_ignored():
 
         service.block = block
 
-    written, _, _, error = fetch(prepare)
-    assert error is None
-    assert written == CONTENT
+    complete(prepare)
 
 
 def test_a_stream_that_sends_nothing_times_out():
@@ -233,32 +223,20 @@ def test_a_stream_waits_for_a_broken_link():
 
         service.block = block
 
-    written, service, _, error = fetch(prepare)
-    assert error is None
-    assert written == CONTENT
+    service, _ = complete(prepare)
     assert len(service.broker.wires) == 2
 
 
 def test_a_rejection_is_an_error_with_its_reason():
-    for names in (("o", "m"), ("code", "message")):
+    for code, kind in (("ResourceNotFound", ValueError), ("InternalError", OSError)):
+        for names in (("o", "m"), ("code", "message")):
 
-        def prepare(service, names=names):
-            service.answer = lambda request: {
-                names[0]: "ResourceNotFound", names[1]: "no such stream", "c": request["c"]
-            }
+            def prepare(service, code=code, names=names):
+                service.answer = lambda request: {names[0]: code, names[1]: "no such stream", "c": request["c"]}
 
-        _, _, _, error = fetch(prepare)
-        assert isinstance(error, ValueError)
-        assert "ResourceNotFound" in str(error)
-        assert "no such stream" in str(error)
-
-
-def test_an_error_of_the_service_is_an_oserror():
-    def prepare(service):
-        service.answer = lambda request: {"o": "InternalError", "m": "later", "c": request["c"]}
-
-    _, _, _, error = fetch(prepare)
-    assert isinstance(error, OSError)
+            _, _, _, error = fetch(prepare)
+            assert isinstance(error, kind), error
+            assert code in str(error) and "no such stream" in str(error), error
 
 
 def test_blocks_of_the_wrong_size_or_kind_are_refused():

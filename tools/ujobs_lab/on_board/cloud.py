@@ -39,6 +39,10 @@ class Cloud(JobsService):
         """The bodies of all updates, in order."""
         return [body for suffix, body in self.requests if suffix.endswith("/update")]
 
+    def renewals(self):
+        """The bodies of the progress updates, which renew the step timer."""
+        return [body for body in self.updates() if body["status"] == "IN_PROGRESS"]
+
     def _notify_change(self):
         if PREFIX + b"notify" in self.broker.filters and not self.quiet:
             waiting = self._summaries("QUEUED")
