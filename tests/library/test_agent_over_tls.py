@@ -6,40 +6,35 @@ The same checks run on MicroPython. If TLS refuses a connection, both must repor
 import asyncio
 import datetime
 import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from both_interpreters import Attempt, on_both
 
 from ujobs.agent import Agent
-from ujobs.certificates import tls_context
 from ujobs.link import Link
-from ujobs_lab import REPOSITORY
 from ujobs_tools.aws import cloud, fleet
-from ujobs_tools.board import umqtt
-from ujobs_tools.board.interpreter import environment, find_micropython
 from ujobs_tools.host.processes import read_ready_file, running, ujobs
 from ujobs_tools.keys.pki import Authority
 
-TRY_LINK = """
-import asyncio, sys, time
+CONNECT = on_both("""
+import asyncio
 from ujobs.certificates import tls_context
 from ujobs.link import Link
 
-async def main():
-    folder, host, port = sys.argv[1:]
+async def attempt(folder, host, port):
     context = tls_context(*[folder + "/" + name for name in ("ca.der", "cert.der", "key.der")])
     link = Link(b"kiln-7", host, int(port), ssl=context)
     try:
         await link.connect()
-        print("connected")
+        return "connected"
     except Exception as error:
-        print(" ".join(str(error).split()))
-
-asyncio.run(main())
-"""
+        return " ".join(str(error).split())
+    finally:
+        link._close()
+""")
 
 
 @pytest.fixture(scope="module")
@@ -83,47 +78,21 @@ def test_a_job_over_mutual_tls_on_cpython(service: dict[str, Any], tmp_path: Pat
     assert execution["statusDetails"]["detailsMap"] == {"sum": "5"}
 
 
-def on_cpython(folder: Path, host: str, port: int) -> str:
-    async def main() -> str:
-        context = tls_context(*[str(folder / name) for name in ("ca.der", "cert.der", "key.der")])
-        link = Link(b"kiln-7", host, port, ssl=context)
-        try:
-            await link.connect()
-        except Exception as error:
-            return " ".join(str(error).split())
-        finally:
-            link._close()
-        return "connected"
-
-    return asyncio.run(main())
+@CONNECT
+def test_the_right_certificates_connect(service: dict[str, Any], attempt: Attempt) -> None:
+    assert attempt(service["thing"], "localhost", service["mqtts"]) == "connected"
+    assert attempt(service["thing"], "127.0.0.1", service["mqtts"]) == "connected"
 
 
-def on_micropython(folder: Path, host: str, port: int) -> str:
-    command = [find_micropython(), "-X", "heapsize=2m", "-c", TRY_LINK, str(folder), host, str(port)]
-    imports = environment(umqtt.find()[0], REPOSITORY / "lib")
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=120, env=imports).stdout
-    return printed.splitlines()[-1]
-
-
-INTERPRETERS = pytest.mark.parametrize("try_link", [on_cpython, on_micropython])
-TryLink = Callable[[Path, str, int], str]
-
-
-@INTERPRETERS
-def test_the_right_certificates_connect(service: dict[str, Any], try_link: TryLink) -> None:
-    assert try_link(service["thing"], "localhost", service["mqtts"]) == "connected"
-    assert try_link(service["thing"], "127.0.0.1", service["mqtts"]) == "connected"
-
-
-@INTERPRETERS
-def test_another_ca_is_refused(service: dict[str, Any], try_link: TryLink, tmp_path: Path) -> None:
+@CONNECT
+def test_another_ca_is_refused(service: dict[str, Any], attempt: Attempt, tmp_path: Path) -> None:
     folder = copy(service["thing"], tmp_path)
     (folder / "ca.der").write_bytes(Authority(tmp_path / "other").ca_der)
-    said = try_link(folder, "localhost", service["mqtts"])
+    said = attempt(folder, "localhost", service["mqtts"])
     assert said == "The certificate is not correctly signed by the trusted CA"
 
 
-@INTERPRETERS
+@CONNECT
 @pytest.mark.parametrize(
     ("days", "hosts", "said"),
     [
@@ -133,7 +102,7 @@ def test_another_ca_is_refused(service: dict[str, Any], try_link: TryLink, tmp_p
     ],
 )
 def test_a_wrong_server_certificate_is_refused_by_name(
-    service: dict[str, Any], try_link: TryLink, tmp_path: Path, days: tuple[int, int], hosts: tuple[str, ...], said: str
+    service: dict[str, Any], attempt: Attempt, tmp_path: Path, days: tuple[int, int], hosts: tuple[str, ...], said: str
 ) -> None:
     authority = Authority(tmp_path / "pki")
     folder = copy(service["thing"], tmp_path)
@@ -146,7 +115,7 @@ def test_a_wrong_server_certificate_is_refused_by_name(
         context = authority.server_context(issued)
         server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0, ssl=context)
         port = server.sockets[0].getsockname()[1]
-        found = await asyncio.to_thread(try_link, folder, "localhost", port)
+        found = await asyncio.to_thread(attempt, folder, "localhost", port)
         server.close()
         return found
 

@@ -3,29 +3,24 @@
 The shim of `tls` and the unix port's mbedTLS must behave alike.
 """
 
-import asyncio
 import contextlib
 import datetime
 import socket
 import ssl
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from both_interpreters import Attempt, on_both
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from ujobs_lab import REPOSITORY
-from ujobs_tools.board import umqtt
-from ujobs_tools.board.interpreter import environment, find_micropython
-
-# Runs on both interpreters: prints what the server sent, or the error.
+# Returns what the server sent, or the error.
 PROGRAM = """
 import asyncio
 from ujobs.certificates import tls_context
@@ -43,29 +38,9 @@ async def attempt(url, *files):
     except (OSError, ValueError) as error:
         return " ".join(str(error).split())
 """
-RUN = """
-import sys
-print(asyncio.run(attempt(*sys.argv[1:])))
-"""
 CONTENT = b"content"
 
-Attempt = Callable[..., str]
-
-
-def on_cpython(url: str, *files: Path) -> str:
-    names: dict[str, Any] = {}
-    exec(PROGRAM, names)
-    return asyncio.run(names["attempt"](url, *map(str, files)))
-
-
-def on_micropython(url: str, *files: Path) -> str:
-    command = [find_micropython(), "-X", "heapsize=2m", "-c", PROGRAM + RUN, url, *files]
-    imports = environment(umqtt.find()[0], REPOSITORY / "lib")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=imports)
-    return (done.stdout or done.stderr).splitlines()[-1]
-
-
-INTERPRETERS = pytest.mark.parametrize("attempt", [on_cpython, on_micropython])
+INTERPRETERS = on_both(PROGRAM)
 
 
 class Issued:
