@@ -110,7 +110,7 @@ class Copy:
             (self._folder / _OUTPUT).open("wb") as output,
             subprocess.Popen(
                 command, cwd=self._folder, env=environment, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, start_new_session=True,
+                stderr=subprocess.STDOUT, process_group=0,
             ) as process,
         ):
             try:
