@@ -125,6 +125,7 @@ def test_commands_that_use_the_service(
         (WRONG, "no application in empty", ("provision", "t", "--port", "nope", "--app", "empty")),
         (WRONG, "--only nope: no such case", ("qualify", "--only", "nope")),
         (WRONG, "nope: debug, info, warning or error", ("serve", "--log-level", "nope")),
+        (WRONG, "ujobs serve: nope/ready: No such file", ("serve", "--ready-file", "nope/ready")),
         (WRONG, "not a database", ("serve", "--data", "damaged")),
         (WRONG, "No such option", ("job", "list", "--nope")),
     ],

@@ -66,7 +66,7 @@ class LiveProject:
             self._say(f"service:    {self._service.url}")
             self._say(f"live page:  {self._service.url}/#/things/{name}")
             self._say(f"board:      {name}, with {self._app}")
-            self._say(f"a job:      ujobs job create JOB-ID{where} --document DOCUMENT")
+            self._say(f"a job:      ujobs job create JOB-ID{where} --document '{{\"operation\": \"NAME\"}}'")
             stack.push(self._board)
             self._start()
             self._stack = stack.pop_all()

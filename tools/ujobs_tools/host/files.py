@@ -9,9 +9,13 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file under a temporary name next to its place and rename it, so that readers find either the old content
     or all of the new. mode: permissions, less the umask. Raises OSError."""
     temporary = path.with_name(path.name + ".tmp")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(content)
-    temporary.replace(path)
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(content)
+        temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # the name that the user knows
+        raise
 
 
 def make_private(path: Path) -> None:
