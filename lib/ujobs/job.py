@@ -388,12 +388,31 @@ async def _update(agent, status, details, step=None):
             if status == _IN_PROGRESS:
                 journal.set_version(version + 1)
             return ""
-        except JobsError as error:
+        except (JobsError, MemoryError) as error:
+            if not isinstance(error, JobsError):
+                error = await _refusal(agent, version)
             verdict = meaning(error, status, version)
             if verdict == _APPLIED:
                 return ""
             if verdict == _ENDED:
                 return str(error.state.get("status", error.code))
             if verdict == _RETRY_LATER or not more:
-                raise
+                raise error
             journal.set_version(error.state["versionNumber"])
+
+
+async def _refusal(agent, version):
+    # Return as an error why an update was refused; its refusal, which repeats the stored details, was too large.
+    # If the service does not say that the execution is over, the reply to an earlier update must have been lost.
+    state: "Any" = {"status": _IN_PROGRESS, "versionNumber": version + 1}
+    try:
+        journal = agent.journal
+        reply = await agent.request(
+            journal.job_id + "/get", executionNumber=journal.execution_number, includeJobDocument=False
+        )
+        state = reply.get("execution")
+    except MemoryError:
+        pass
+    except JobsError as error:
+        return error
+    return JobsError("VersionMismatch", "", state)
