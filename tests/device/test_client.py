@@ -6,6 +6,7 @@ import fast_time
 import ujson
 from broker import filters, raises_async, until
 from cloud import PREFIX, Cloud
+from linked import connected
 from replaced import Replaced
 from ujobs.agent import JobsError
 from ujobs.client import JobsClient
@@ -15,20 +16,16 @@ from ujobs.link import Link
 def run(scenario, **options):
     """Run scenario(client, cloud) with a connected client. options: of the client."""
 
-    async def main(clock):
-        cloud = Cloud()
-        link = Link(b"thing", "host", timeout=0.2)
-        client = JobsClient(link, "thing", **options)
-        with Replaced(asyncio, open_connection=cloud.broker.open_connection):
-            task = asyncio.create_task(link.run())
-            await link.up.wait()
-            try:
-                await scenario(client, cloud)
-            finally:
-                task.cancel()
-                await asyncio.sleep(0)
+    cloud, clients = Cloud(), []
 
-    fast_time.run(main)
+    async def main(link, broker):
+        await link.up.wait()
+        await scenario(clients[0], cloud)
+
+    def before(link, broker):
+        clients.append(JobsClient(link, "thing", **options))
+
+    connected(main, before, cloud.broker, timeout=0.2)
 
 
 def test_the_four_operations():
