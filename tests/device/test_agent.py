@@ -143,6 +143,9 @@ def test_wrong_arguments_are_refused_by_name():
     assert "max_attempts" in str(raises(ValueError, agent.on, "x", max_attempts=0))
     assert "time_limit" in str(raises(ValueError, agent.on, "x", time_limit=7201))
     assert "dance" in str(raises(ValueError, agent.use, "dance"))
+    for seconds in (0, -1):
+        error = raises(ValueError, Agent, "a", link=agent.link, directory=DIRECTORY, update_interval=seconds)
+        assert "update_interval" in str(error)
     remove(DIRECTORY)
 
 

@@ -4,11 +4,14 @@ import hashlib
 import sys
 from binascii import a2b_base64, hexlify
 
+import signature_vectors as vectors
 import ujobs.trial as trial
+from broker import raises
 from replaced import Replaced, with_modules
 from restarts import with_board
 from streams_service import CONTENT as STREAMED
 from streams_service import serve_stream
+from ujobs.sources import check_app
 from web import File, head
 
 URL = "http://files.example.com/1.4.0/"
@@ -123,6 +126,15 @@ def test_invalid_documents_are_rejected():
         [entry("app.py", content, size="1")],
     ):
         rejected(job(files=files))
+
+
+def test_each_file_of_an_application_needs_its_sha256():
+    incomplete = entry("app.py", NEW["app.py"], url=URL + "app.py")
+    del incomplete["sha256"]
+    # A signature does not replace it, as it does for other files.
+    for options in ({}, {"signing_key": vectors.P256}):
+        error = raises(ValueError, check_app, job(), [incomplete], "/app", options)
+        assert str(error) == "app.py: sha256 is missing"
 
 
 def test_versions_alternate_between_two_folders():

@@ -5,6 +5,7 @@ import hashlib
 import os
 from binascii import hexlify
 
+import ujobs.certificates
 import ujobs.flash
 import ujobs.sources
 from broker import raises, until
@@ -366,6 +367,54 @@ def test_parts_of_two_versions_are_never_joined():
         assert execution["status"] == "SUCCEEDED"
         assert stored() == CONTENT
         assert [connection.header("Range") for connection in web.connections] == ranges
+
+
+def test_a_server_that_ignores_if_range_does_not_join_two_versions():
+    first, second = File(CONTENT), File(bytes(reversed(CONTENT)))
+    first.breaks_at = [60000]
+    servers = [(first, b'"1"'), (second, b'"2"'), (second, b'"2"')]
+
+    def answer(connection):
+        server, etag = servers.pop(0)
+        head_, _, body = server(connection).partition(b"\r\n\r\n")
+        return head_ + b"\r\nETag: " + etag + b"\r\n\r\n" + body
+
+    execution, web = unchecked(answer)
+    assert execution["status"] == "SUCCEEDED"
+    assert stored() == second.content
+    assert [connection.header("Range") for connection in web.connections] == [None, "bytes=60000-", None]
+
+
+def test_a_position_that_the_server_does_not_have_is_asked_for_no_more():
+    servers = [File(CONTENT), lambda connection: head(416, {}), File(CONTENT)]
+    servers[0].breaks_at = [60000]
+    entry = source()
+    del entry["size"]
+    web = Web(lambda connection: servers.pop(0)(connection))
+    assert work({"fetch": [entry]}, web)["status"] == "SUCCEEDED"
+    assert [connection.header("Range") for connection in web.connections] == [None, "bytes=60000-", None]
+    refusing = Web(lambda connection: head(416, {}))
+    assert work({"fetch": [entry]}, refusing)["status"] == "FAILED"
+    assert len(refusing.connections) == 1, "a whole file cannot be out of range"
+
+
+def test_a_file_that_is_shorter_than_announced_is_refused():
+    chunks = head(200, {"Transfer-Encoding": "chunked"}) + b"1000\r\n" + CONTENT[:4096] + b"\r\n0\r\n\r\n"
+    execution = work({"fetch": [source(size=5000)]}, Web(lambda connection: chunks))
+    assert execution["status"] == "FAILED"
+    assert "the file has 4096 bytes, not 5000" in execution["statusDetails"]["reason"]
+    assert names() == []
+
+
+def test_a_folder_that_does_not_exist_has_the_space_of_the_root():
+    assert ujobs.flash.free("/no-such-folder/x") > 0
+
+
+def test_the_certificates_of_https_are_those_of_the_option():
+    read = []
+    with Replaced(ujobs.certificates, tls_context=read.append):
+        ujobs.sources.check([source(url="https://files.example.com/new")], {"ca": "/cert/ca.der"})
+    assert read == ["/cert/ca.der"]
 
 
 def test_a_longer_old_part_is_truncated():

@@ -276,6 +276,44 @@ def test_uptime_continues_when_the_ticks_wrap_around():
         assert health.uptime() - before == 30 * 86400
 
 
+def test_the_uptime_is_kept_while_nobody_asks_for_it():
+    class Time:
+        now = 0
+
+        def ticks_ms(self):
+            return self.now & (1 << 30) - 1
+
+        def ticks_diff(self, end, start):
+            return (end - start + (1 << 29)) % (1 << 30) - (1 << 29)
+
+    async def days():
+        async def brief(seconds):
+            Time.now += int(seconds * 1000)
+            await sleep(0)
+
+        asyncio.sleep, sleep = brief, asyncio.sleep
+        task = asyncio.create_task(health.run(Up()))
+        try:
+            # Three times the period of a board's ticks.
+            while Time.now < 37 * 86400000:
+                await sleep(0)
+        finally:
+            asyncio.sleep = sleep
+            task.cancel()
+
+    def scenario(flash):
+        health.time = Time()
+        health._ticks = 0
+        before = health.uptime()
+        try:
+            asyncio.run(days())
+            assert 36 * 86400 < health.uptime() - before < 38 * 86400
+        finally:
+            health.time = time
+
+    on_board(scenario)
+
+
 def test_a_flash_that_cannot_be_written_stops_nothing():
     def full(name, text):
         raise OSError(28)

@@ -157,6 +157,22 @@ def test_pauses_are_reset_only_after_a_connection_of_half_a_minute():
     assert pauses == [2, 3, 5, 2, 3], pauses
 
 
+def test_a_host_that_does_not_answer_is_given_up_and_named_as_the_failure():
+    async def silent(*arguments):
+        await asyncio.sleep(1000)
+
+    async def scenario(link, broker):
+        with Replaced(asyncio, open_connection=silent):
+            await until(lambda: link.failure)
+            assert link.failure == "connecting took too long"
+        await link.up.wait()
+        broker.wires[-1].end()
+        await until(lambda: not link.up.is_set())
+        assert link.failure.startswith("OSError")
+
+    connected(scenario, timeout=0.1)
+
+
 def test_a_missing_connack_and_a_bad_code_do_not_block():
     async def scenario(link, broker):
         await until(lambda: broker.count("connect") == 1)

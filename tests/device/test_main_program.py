@@ -10,6 +10,7 @@ import ujson
 from board_parts import Reset, hardware, load, network, run
 from broker import raises
 from cloud import DIRECTORY, Cloud, remove
+from replaced import Replaced
 from restarts import ROOT, remove_all
 from signature_vectors import P256
 from test_certificates import CERT_DER, KEY_DER, Lenient
@@ -390,6 +391,13 @@ def test_an_application_may_have_to_confirm_its_trial_itself():
     result, lines = on_board(scenario, trial.APP)
     assert result is Reset
     assert "trial: no proof within 200 s; restarting" in lines
+
+    async def confirming(clock):
+        config = config_of(trial=200, confirm=True, app="app_under_test")
+        await work(config, Cloud(), until=lambda: not trial.current(), seconds=60)
+
+    with Replaced(App, setup=lambda agent: agent.confirm()):
+        assert on_board(confirming, trial.APP)[0] is not Reset
 
 
 def test_a_boot_that_is_connected_for_a_minute_lasts():

@@ -6,8 +6,8 @@ import sys
 import ujobs.trial as trial
 from replaced import Replaced
 from restarts import ROOT, with_board
-from ujobs import handlers
-from web import File
+from ujobs import handlers, sources
+from web import File, head
 
 CONTENT = b"table" * 1000
 
@@ -180,6 +180,35 @@ def test_words_of_a_command_are_trimmed_and_may_contain_escaped_commas():
             assert calls == [(words, {})]
 
         run(steps(command(text)), check)
+
+
+def test_a_step_that_downloads_gets_a_fresh_url():
+    url, fresh = "https://files.example.com/old", "https://files.example.com/fresh"
+    document = steps(command("blink"), handler("download-file.sh", [url, ROOT + "/data/x"]))
+
+    def answer(connection):
+        if b"/fresh" in connection.request:
+            return File(CONTENT)(connection)
+        document["steps"][1]["action"]["input"]["args"][0] = fresh
+        return head(403, {})
+
+    def check(board, calls):
+        assert board.execution["status"] == "SUCCEEDED", board.reason()
+        assert board.get("/data/x") == CONTENT
+        assert len(board.web.connections) == 2
+
+    with Replaced(sources, check=lambda *arguments: ("TLS", None)):
+        run(document, check, answer)
+
+
+def test_a_download_needs_a_url_and_a_path():
+    for arguments in ([], ["https://files.example.com/x"], ["https://files.example.com/x", "/data/x", "more"]):
+
+        def check(board, calls):
+            assert board.execution["status"] == "REJECTED"
+            assert "download-file takes a URL and a path" in board.reason()
+
+        run(steps(handler("download-file.sh", arguments)), check)
 
 
 def test_unsupported_actions_are_rejected_before_the_first_step():

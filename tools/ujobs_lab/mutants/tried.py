@@ -38,8 +38,11 @@ class Runs:
 
         For a line that runs at import: the tests of the module's other lines.
         """
-        found = self.lines.get((module, one.line), set())
-        if not found and (module, one.line) in self.lines:
+        line = one.line
+        while line and (module, line) not in self.lines:
+            line -= 1  # not the first line of a statement
+        found = self.lines.get((module, line), set())
+        if not found and line:
             found = set().union(*(tests for (name, _), tests in self.lines.items() if name == module))
         near = Path(module).stem
 
