@@ -21,11 +21,10 @@ if _TYPING:
 _BUFFER = const(4096)  # bytes; also the longest URL that a redirect may have
 _SHORT = const(1024)  # bytes, of the buffer where there is no room for that
 _MAX_REDIRECTS = const(5)
-_MAX_CHUNK_LINE = const(128)
 _READS = const(4)  # in a row before it yields to other tasks: 16 KB, the most that a TLS record holds
 
 
-class Refused(ValueError):
+class Refused(Exception):
     """The server refuses the file, and would refuse the same request again. status: of HTTP."""
 
     status: int
@@ -63,8 +62,6 @@ async def download(
                 raise ValueError("it leaves https")
             url = location
         raise ValueError("more than %d" % _MAX_REDIRECTS)
-    except Refused:
-        raise
     except (LookupError, ValueError) as error:
         # A server's certificate that does not verify is a ValueError, too.
         text = isinstance(error, ValueError) and str(error).strip()
@@ -104,23 +101,21 @@ def split_url(url: str) -> tuple:
 
 
 def _absolute(url, location):
-    if "://" in location.split("?")[0]:
-        return location
     scheme, _, rest = url.partition("://")
-    if location[:2] == "//":
+    path, mark, query = location.partition("?")
+    if "://" in path:
+        return location
+    if path[:2] == "//":
         return scheme + ":" + location
-    rest = rest.split("?")[0]
-    if location[:1] == "?":
-        return scheme + "://" + rest + location
-    parts = rest.split("/")  # host, folders, name
-    parts[1:] = parts[1:-1] if location[:1] != "/" else ()
-    for name in location.split("?")[0].split("/"):
-        if name not in ("", ".", ".."):
-            break
-        if name == "..":
-            parts[1:] = parts[1:-1]
-        location = location[len(name) + 1 :]
-    return scheme + "://" + "/".join(parts + [location])
+    parts = rest.split("?")[0].split("/")  # host, folders, name
+    if path:
+        parts[1:] = parts[1:-1] if path[:1] != "/" else ()
+        names = path.split("/")
+        while names and names[0] in ("", ".", ".."):
+            if names.pop(0) == "..":
+                parts[1:] = parts[1:-1]
+        parts += names or [""]
+    return scheme + "://" + "/".join(parts) + mark + query
 
 
 def _number(text, base=10):
@@ -179,14 +174,14 @@ class _Response:
         await self.stream.drain()
         self.rounds = 1
         while True:
-            line = await self._line(_BUFFER)
+            line = await self._line()
             if line[:7] != b"HTTP/1.":
                 raise LookupError
             status = _number(line.split()[1])
             location = length = etag = None
             span = coding = transfer = b""
             while line:
-                line = await self._line(_BUFFER)
+                line = await self._line()
                 name, _, value = line.partition(b":")
                 name = name.lower()
                 value = value.strip()
@@ -206,7 +201,7 @@ class _Response:
                     etag = value.decode()
             if status >= 200:  # after a 1xx the response itself follows
                 break
-        if location and status in (301, 302, 303, 307, 308):
+        if location and status // 100 == 3:
             return location
         if status >= 500 or status in (408, 429):
             raise OSError("HTTP status %d" % status)
@@ -235,11 +230,11 @@ class _Response:
         if not transfer:
             await self._pass_on(length, write)
         while transfer:
-            length = _number((await self._line(_MAX_CHUNK_LINE)).split(b";")[0], 16)
+            length = _number((await self._line()).split(b";")[0], 16)
             if not length:
                 break
             await self._pass_on(length, write)
-            await self._line(_MAX_CHUNK_LINE)
+            await self._line()
         if total is not None and self.offset < total:
             raise OSError(ECONNRESET)
         return None
@@ -260,14 +255,14 @@ class _Response:
             self.offset += len(piece)
             self.begin += len(piece)
 
-    async def _line(self, size):
-        """Return the next line without its end; of a longer one only the first `size` bytes, the rest is discarded."""
+    async def _line(self):
+        """Return the next line without its end; of a longer one only the first 4096 bytes."""
         line = b""
         while True:
             # In small pieces: a copy of the whole buffer for each line is more than a small heap has in one piece.
             text, end, _ = bytes(self.view[self.begin : min(self.end, self.begin + 128)]).partition(b"\n")
             self.begin += len(text) + len(end)
-            line = (line + text)[:size]
+            line = (line + text)[:_BUFFER]
             if end:
                 return line.strip()
             if self.begin == self.end and not await self._more():

@@ -29,59 +29,6 @@ def checked(check: str, *arguments: object) -> "Any":
         raise Reject(str(error))
 
 
-class _Progress:
-    # Tracks how much of the file has arrived, reports it as progress, and saves checkpoints.
-    def __init__(self, job, mark, sink, size, start, checked):
-        self.job = job
-        self.mark = mark
-        self.sink = sink
-        self.size = self.limit = size
-        self.start = self.saved = start
-        self.checked = checked
-        self.etag = None
-        self.failed = False
-
-    def flash(self, change, *arguments):
-        # Unlike a link error, a flash error is not worth a retry.
-        try:
-            change(*arguments)
-        except OSError:
-            self.failed = True
-            raise
-
-    def begin(self, offset, total, etag):
-        if self.size is not None and total not in (None, self.size):
-            raise ValueError("the file has %d bytes, not %d" % (total, self.size))
-        if offset and not self.checked and etag != self.etag:
-            self.start = 0
-            raise OSError("the file has changed")
-        self.etag = etag
-        if not offset:
-            self.flash(self.sink.clear)
-        if self.size is None:
-            self.limit = total
-            self.flash(self.sink.room, (total or offset) - offset)
-
-    def write(self, offset, data):
-        if self.limit is not None and offset + len(data) > self.limit:
-            raise ValueError("the file is over %d bytes" % self.limit)
-        self.flash(self.sink.write, offset, data)
-        self.job.note(offset + len(data), self.limit)
-
-    def in_order(self, offset, data):
-        self.write(offset, data)
-        self.arrived(offset + len(data))
-
-    def arrived(self, start):
-        self.start = start
-        if not 0 <= start - self.saved < _EVERY:
-            if self.limit is None:
-                self.flash(self.sink.room, _EVERY)
-            self.flash(self.sink.flush)
-            self.flash(self.job.save, self.mark + (start,))
-            self.saved = start
-
-
 async def fetch(
     job: "Job", source: dict, locate: "Callable[[dict, Any], dict]", mark: tuple, sink: "Any", start: int,
     means: tuple,
@@ -95,48 +42,96 @@ async def fetch(
     where to continue. means: from sources.check().
     Raises ValueError for a URL that is refused or a file that does not match its source, OSError.
     """
-    size = source.get("size")
+    size = limit = source.get("size")
     context, key = means
     # Otherwise only an ETag proves that two parts belong to one version, and none is kept across a reset.
     checked = "sha256" in source or key
-    progress = _Progress(job, mark, sink, size, start if checked else 0, checked)
-    if size is not None:
-        sink.room(size - progress.start)
+    etag = None
+    position = start if checked else 0  # everything before it has arrived
+    saved = furthest = position
     renewed = -1  # position at which a presigned URL was last renewed
-    failures = furthest = 0
+    failures = 0  # since the file was last longer than `furthest`
+    failed = False  # at writing to flash
+
+    def flash(change, *arguments):
+        # Unlike a link error, a flash error is not worth a retry.
+        nonlocal failed
+        try:
+            change(*arguments)
+        except OSError:
+            failed = True
+            raise
+
+    def begin(offset, total, validator):
+        nonlocal position, limit, etag
+        if size is not None and total not in (None, size):
+            raise ValueError("the file has %d bytes, not %d" % (total, size))
+        if offset and not checked and validator != etag:
+            position = 0
+            raise OSError("the file has changed")
+        etag = validator
+        if not offset:
+            flash(sink.clear)
+        if size is None:
+            limit = total
+            flash(sink.room, (total or offset) - offset)
+
+    def write(offset, data):
+        if limit is not None and offset + len(data) > limit:
+            raise ValueError("the file is over %d bytes" % limit)
+        flash(sink.write, offset, data)
+        job.note(offset + len(data), limit)
+
+    def arrived(offset):
+        nonlocal position, saved
+        position = offset
+        if not 0 <= offset - saved < _EVERY:
+            if limit is None:
+                flash(sink.room, _EVERY)
+            flash(sink.flush)
+            flash(job.save, mark + (offset,))
+            saved = offset
+
+    def write_next(offset, data):
+        write(offset, data)
+        arrived(offset + len(data))
+
+    if size is not None:
+        sink.room(size - position)
     # After a reset the file may be complete and only unchecked.
-    while progress.start != size:
-        furthest = max(furthest, progress.start)
+    while position != size:
         try:
             if "stream" in source:
                 from .streams import BLOCK, receive
 
                 await receive(
-                    job.client.link, job.client.thing, source["stream"], source.get("file", 0), source["size"],
-                    progress.write, progress.arrived, progress.start // BLOCK * BLOCK,
+                    job.client.link, job.client.thing, source["stream"], source.get("file", 0), source["size"], write,
+                    arrived, position // BLOCK * BLOCK,
                 )
             else:
                 from .download import download
 
                 await download(
-                    source["url"], progress.begin, progress.in_order,
-                    progress.start if checked or progress.etag else 0, progress.etag, context,
+                    source["url"], begin, write_next, position if checked or etag else 0, etag, context,
                     not checked and size is None,
                 )
             break
         except OSError as error:
-            failures = failures + 1 if progress.start <= furthest else 0
-            if progress.failed or failures == _ATTEMPTS:
+            failures += 1
+            if position > furthest:
+                furthest = position
+                failures = 0
+            if failed or failures == _ATTEMPTS:
                 raise
             log("download:", error)
             await asyncio.sleep(random.random() * (2 << failures))
             await job.progress()
-        except ValueError as error:
+        except Exception as error:
             status = getattr(error, "status", 0)
-            if status == 416 and progress.start:
-                progress.start = 0
-            elif status == 403 and progress.start > renewed:
-                renewed = progress.start
+            if status == 416 and position:
+                position = 0
+            elif status == 403 and position > renewed:
+                renewed = position
                 await job.renew()
                 url = str(locate(job.document, mark[-1]).get("url"))
                 if source["url"][:5].lower() == "https" != url[:5].lower():
@@ -158,7 +153,7 @@ async def fetch_file(
 ) -> None:
     """Fetch a file to its place in flash, whole or not at all, unless it is there. For the rest see fetch()."""
     # Imported here: firmware is not written to files.
-    from .flash import Part, is_there
+    from .flash import Part
 
     if await is_there(path, source):
         return
@@ -172,6 +167,16 @@ async def fetch_file(
         if job.cancelled or isinstance(error, Exception):
             part.remove()
         raise
+
+
+async def is_there(path: str, source: dict) -> bool:
+    """Return whether a file has the SHA-256 that a job document gives for it; False without one."""
+    from .flash import sha256
+
+    try:
+        return await sha256(path) == unhexlify(source["sha256"])
+    except (OSError, KeyError):
+        return False
 
 
 async def check_digest(source: dict, sink: "Any") -> bytes:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-from binascii import unhexlify
 
 # Not in a .mpy at -O2, whose compiler knows const.
 if __debug__:
@@ -65,14 +64,6 @@ async def sha256(path: str) -> bytes:
             # Not after each piece: yielding costs more than hashing one.
             if file.tell() % _TURN == 0:
                 await asyncio.sleep(0)
-
-
-async def is_there(path: str, source: dict) -> bool:
-    """Return whether a file has the SHA-256 that a job document gives for it; False without one."""
-    try:
-        return await sha256(path) == unhexlify(source["sha256"])
-    except (OSError, KeyError):
-        return False
 
 
 class Part:

@@ -14,7 +14,6 @@ from binascii import a2b_base64
 from hashlib import sha256
 
 from . import lend, trial
-from .agent import Reject
 from .checks import check_name, check_number
 
 # Not in a .mpy at -O2, whose compiler knows const.
@@ -36,7 +35,7 @@ def check(
     options: of Agent.use(). `ca`: verifies HTTPS servers; `signing_key`: file or bytes of the public key, see
     verify.load_key(); every file then needs a signature, which replaces the SHA-256. trusted: whether HTTPS replaces
     the SHA-256, since AWS's own document for downloads has none. deflated: whether a file may be sent compressed.
-    Raises ValueError naming the file and the field, or for a `ca` that cannot be used; Reject without `ca`; OSError.
+    Raises ValueError naming the file and the field, without `ca`, or for one that cannot be used; OSError.
     """
     key = options.get("signing_key")
     https = False
@@ -71,7 +70,7 @@ def check(
     context = None
     if https:
         if not options.get("ca"):
-            raise Reject("https needs the option ca")
+            raise ValueError("https needs the option ca")
         from .certificates import tls_context
 
         context = tls_context(options["ca"])
@@ -112,7 +111,7 @@ def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place
     """Check that a document may bring its version, and its sources. Returns the same as check().
 
     place: the folder or partition in use, "/app" or "/ota_0". With a signing key a document that claims a version is
-    signed as a whole, and its files need no signatures of their own. Raises the same as check(), and Reject.
+    signed as a whole, and its files need no signatures of their own. Raises the same as check().
     """
     version = str(document.get("version", ""))
     if len(version) > _MAX_VERSION:
@@ -122,7 +121,7 @@ def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place
     back = document.get("downgrade") is True and (version or not key)
     running = trial.read(place + ".version")
     if numbers(version) < numbers(running) and not back:
-        raise Reject('version %s is lower than %s: it needs "downgrade": true' % (version or "-", running))
+        raise ValueError('version %s is lower than %s: it needs "downgrade": true' % (version or "-", running))
     signed = version and key
     if signed:
         _check_signature(document)
@@ -133,7 +132,7 @@ def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place
         for source in sources:
             text += "\n%s %s" % (source.get("sha256", "").lower(), source.get("path", ""))
         if not lend("verify", "signed", document, key, sha256(text.encode()).digest()):
-            raise Reject("the document's signature does not match signing_key")
+            raise ValueError("the document's signature does not match signing_key")
     return means
 
 

@@ -49,108 +49,93 @@ async def receive(
     refuses or sends what does not fit, OSError when three requests in a row brought no block, and what write() raises.
     Source: Developer Guide, "Using AWS IoT MQTT-based file delivery in devices".
     """
-    receiver = _Receiver(file_id, size, write, start)
     prefix = ("$aws/things/%s/streams/%s/" % (thing, stream)).encode()
     least = len(prefix) + min(size, BLOCK) + _AROUND
     if link.receive_limit < least:
         raise ValueError("a stream needs a receive_limit of %d bytes" % least)
-    route = (prefix, receiver.received)
-    link.routes.append(route)
-    filters = (prefix + b"data/cbor", prefix + b"rejected/cbor")
-    try:
-        for name in filters:
-            await link.subscribe(name)
-        await receiver.run(link, prefix + b"get/cbor", arrived)
-    finally:
-        link.routes.remove(route)
-        for name in filters:
-            try:
-                await link.unsubscribe(name)
-            except OSError as error:
-                log("not unsubscribed:", error)
+    token = "%08x" % random.getrandbits(30)
+    moved = asyncio.Event()
+    failure = None
+    first = asked = start // BLOCK
+    missing = 0  # bits of the blocks from `first` to before `asked` that have not arrived
+    left = enough = 0  # how many these are; at how many to wake the waiting task
 
+    def block(fields):
+        nonlocal missing, left
+        index = fields.get("i")
+        if fields.get("f") != file_id or not isinstance(index, int) or not first <= index < asked:
+            return
+        bit = 1 << index - first
+        if missing & bit:
+            data = fields.get("p")
+            if not isinstance(data, memoryview) or len(data) != min(BLOCK, size - index * BLOCK):
+                raise ValueError("stream: block %d has the wrong length" % index)
+            write(index * BLOCK, data)
+            missing ^= bit
+            left -= 1
 
-class _Receiver:
-    def __init__(self, file_id, size, write, start):
-        self.file_id = file_id
-        self.size = size
-        self.write = write
-        self.token = "%08x" % random.getrandbits(30)
-        self.moved = asyncio.Event()
-        self.error = None
-        self.first = self.asked = start // BLOCK
-        self.missing = 0  # bits of the blocks from `first` to before `asked` that have not arrived
-        self.left = self.enough = 0  # how many these are; at how many to wake the waiting task
-
-    def received(self, topic, payload):
+    def received(topic, payload):
+        nonlocal failure
         try:
             if payload is None:
                 raise MemoryError("no room for a block")
             fields = decode(payload)
             # A rejection has no token when the service could not read the request.
             rejected = topic.endswith(b"rejected/cbor")
-            if fields.get("c", rejected and self.token) == self.token:
+            if fields.get("c", rejected and token) == token:
                 if rejected:
                     code = str(fields.get("o") or fields.get("code"))
                     text = "stream: %s: %s" % (code, fields.get("m") or fields.get("message"))
                     raise OSError(text) if code == "InternalError" else ValueError(text)
-                self._block(fields)
+                block(fields)
         except MemoryError as error:
             # As good as lost: it is requested again.
             log("stream:", error)
             gc.collect()
         except (OSError, ValueError) as error:
-            self.error = error
+            failure = error
         # Waking the waiting task costs more than writing a block.
-        if self.error or self.left <= self.enough:
-            self.moved.set()
+        if failure or left <= enough:
+            moved.set()
 
-    def _block(self, fields):
-        index = fields.get("i")
-        if fields.get("f") != self.file_id or not isinstance(index, int) or not self.first <= index < self.asked:
-            return
-        bit = 1 << index - self.first
-        if self.missing & bit:
-            data = fields.get("p")
-            if not isinstance(data, memoryview) or len(data) != min(BLOCK, self.size - index * BLOCK):
-                raise ValueError("stream: block %d has the wrong length" % index)
-            self.write(index * BLOCK, data)
-            self.missing ^= bit
-            self.left -= 1
-
-    async def run(self, link, topic, arrived):
-        count = (self.size + BLOCK - 1) // BLOCK
-        window = _FIRST
-        silent = 0
-        more = True
+    route = (prefix, received)
+    link.routes.append(route)
+    filters = (prefix + b"data/cbor", prefix + b"rejected/cbor")
+    count = (size + BLOCK - 1) // BLOCK
+    window = _FIRST
+    silent = 0
+    more = True
+    try:
+        for name in filters:
+            await link.subscribe(name)
         while True:
-            while self.first < self.asked and not self.missing & 1:
-                self.first += 1
-                self.missing >>= 1
-            arrived(min(self.first * BLOCK, self.size))
-            if self.first == count:
+            while first < asked and not missing & 1:
+                first += 1
+                missing >>= 1
+            arrived(min(first * BLOCK, size))
+            if first == count:
                 return
             if silent:
-                begin, bits, blocks = self.first, self.missing, self.left
+                begin, bits, blocks = first, missing, left
             else:
-                begin = self.asked
-                blocks = max(min(window - self.left, count - begin, self.first + _SPAN - begin), 0) if more else 0
+                begin = asked
+                blocks = max(min(window - left, count - begin, first + _SPAN - begin), 0) if more else 0
                 bits = (1 << blocks) - 1
-                self.missing |= bits << begin - self.first
-                self.left += blocks
-                self.asked += blocks
-            before = self.left
-            self.enough = before // 2 if self.asked < count else 0
-            self.moved.clear()
+                missing |= bits << begin - first
+                left += blocks
+                asked += blocks
+            before = left
+            enough = before // 2 if asked < count else 0
+            moved.clear()
             try:
                 await link.up.wait()
                 if blocks:
                     # CBOR: {c: token, f: file, l: 4096, o: begin, n: blocks, b: bits}, bit 0 of byte 0 for the first.
                     request = b"\xa6\x61c\x68%s\x61f\x18%c\x61l\x19\x10\0\x61o\x1a%s\x61n\x18%c\x61b\x44%s" % (
-                        self.token.encode(), self.file_id, begin.to_bytes(4, "big"), blocks, bits.to_bytes(4, "little")
+                        token.encode(), file_id, begin.to_bytes(4, "big"), blocks, bits.to_bytes(4, "little")
                     )
-                    await link.publish(topic, request)
-                if not await until(self.moved, link.timeout):
+                    await link.publish(prefix + b"get/cbor", request)
+                if not await until(moved, link.timeout):
                     raise OSError(ETIMEDOUT)
                 window = min(window * 2, _SPAN)
                 more = True
@@ -158,16 +143,23 @@ class _Receiver:
             except OSError as error:
                 # As long as blocks arrive, the missing ones may still be on their way.
                 more = False
-                silent = silent + 1 if self.left == before else 0
+                silent = silent + 1 if left == before else 0
                 if silent:
                     log("stream:", error)
                     window = max(window // 2, 1)
                     # If the link broke, let it notice, so that `up` is waited for.
                     await asyncio.sleep(0.1)
-            if self.error:
-                raise self.error
+            if failure:
+                raise failure
             if silent == _PATIENCE:
                 raise OSError(ETIMEDOUT)
+    finally:
+        link.routes.remove(route)
+        for name in filters:
+            try:
+                await link.unsubscribe(name)
+            except OSError as error:
+                log("not unsubscribed:", error)
 
 
 def decode(data: memoryview) -> "dict[str, int | str | memoryview | None]":

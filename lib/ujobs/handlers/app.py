@@ -14,8 +14,8 @@ import os
 
 from .. import trial
 from ..agent import Reject
-from ..fetch import check_digest, checked, fetch_file
-from ..flash import Part, is_there, remove, room
+from ..fetch import check_digest, checked, fetch_file, is_there
+from ..flash import Part, remove, room
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
@@ -58,9 +58,11 @@ async def run(job: "Job", options: dict) -> "dict | None":
         _clear(trial.root + folder, kept)
         room(trial.root + folder, size)
         job.save((folder, 0, 0))
-    for number in range(index, len(sources)):
-        await _bring(job, number, sources[number], folder, position if number == index else 0, means)
-        job.save((folder, number + 1, 0))
+    for source in sources[index:]:
+        await _bring(job, index, source, folder, position, means)
+        index += 1
+        position = 0
+        job.save((folder, index, position))
     trial.write(folder + ".version", version)
     await trial.restart(job, trial.APP)
 
@@ -114,12 +116,6 @@ async def _bring(job, number, source, folder, position, means):
         await fetch_file(job, sent, _source, (folder, number), origin, position, means)
         if not packed:
             return
-    await _copy(origin, path, source, packed)
-    if packed:
-        remove(origin)
-
-
-async def _copy(origin, path, source, packed):
     part = Part(path)
     try:
         with open(origin, "rb") as file:
@@ -137,10 +133,7 @@ async def _copy(origin, path, source, packed):
                 await asyncio.sleep(0)
         await check_digest(source, part)
         part.install()
-    except Exception:
+    finally:
         part.remove()
         if packed:
             remove(origin)
-        raise
-    finally:
-        part.close()

@@ -34,12 +34,12 @@ async def run(job: "Job", options: dict) -> "dict | None":
     shown = document.get("read")
     result = {}
     if sources:
-        checkpoint = job.checkpoint or (0, 0)
-        for index in range(checkpoint[0], len(sources)):
-            source = sources[index]
-            position = checkpoint[1] if index == checkpoint[0] else 0
+        index, position = job.checkpoint or (0, 0)
+        for source in sources[index:]:
             await fetch_file(job, source, _entry, (index,), source["path"], position, means)
-            job.save((index + 1, 0))
+            index += 1
+            position = 0
+            job.save((index, position))
         result["fetched"] = len(sources)
     if deleted:
         result["deleted"] = sum(map(remove, deleted))

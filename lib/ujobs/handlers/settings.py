@@ -54,22 +54,17 @@ def _changed(before, document):
     after.update(given)
     for name in removed:
         after.pop(name, None)
-    guarded = ["thing", "ca", "cert", "key", "claim"]
-    # Where there is no signing key yet, a job may bring the first one.
-    if before.get("signing_key"):
-        guarded.append("signing_key")
-    for name in guarded:
-        if before.get(name) != after.get(name):
+    for name in ("thing", "ca", "cert", "key", "claim", "signing_key"):
+        # Where there is no signing key yet, a job may bring the first one.
+        if before.get(name) != after.get(name) and (before.get(name) or name != "signing_key"):
             raise Reject(name + " cannot be changed by a job")
     roots = after.get("roots", [_ROOT])
     held = before.get("roots", [_ROOT])
     if roots != held:
-        narrowed = isinstance(roots, list)
-        for root in roots if narrowed else ():
+        for root in roots if isinstance(roots, list) else (None,):
             # One at a time: startswith() takes no tuple in MicroPython 1.24.
-            narrowed = narrowed and any([(str(root) + "/").startswith(kept + "/") for kept in held])
-        if not narrowed:
-            raise Reject("roots can only be narrowed by a job")
+            if not any([(str(root) + "/").startswith(kept + "/") for kept in held]):
+                raise Reject("roots can only be narrowed by a job")
     if "settings" in before.get("handlers", ()) and "settings" not in (after.get("handlers") or ()):
         raise Reject("handlers must keep settings")
     return after
