@@ -63,29 +63,23 @@ def targets(package: Path) -> set[str]:
     return {target for target, _ in json.loads(package.read_text())["urls"]}
 
 
-def test_the_core_alone_works(board: MpremoteBoard, index: str, tmp_path: Path) -> None:
-    board.mpremote("mip", "install", "--index", index, ROOT / "package.json")
+def test_the_core_alone_works_and_every_handler_can_be_added(
+    board: MpremoteBoard, index: str, tmp_path: Path
+) -> None:
+    # The core from an address, the handlers from files.
+    board.mpremote("mip", "install", "--index", index, f"{index}/ujobs/package.json")
     assert installed(tmp_path) == targets(ROOT / "package.json") | {"umqtt/simple.py"}
     made = "import ujobs; link = ujobs.Link('t', 'h'); print(ujobs.Agent('t', link=link).link is link)"
     assert board.mpremote("exec", made) == "True\n"
     assert board.mpremote("exec", "import ujobs.certificates; from ujobs import trial; print(trial.slot())") == "/app\n"
 
-
-def test_every_handler_can_be_added(board: MpremoteBoard, index: str, tmp_path: Path) -> None:
     assert PARTS
-    board.mpremote("mip", "install", "--index", index, ROOT / "package.json", *PARTS)
+    board.mpremote("mip", "install", "--index", index, *PARTS)
     expected = {path.relative_to(ROOT / "lib").as_posix() for path in (ROOT / "lib" / "ujobs").rglob("*.py")}
     assert installed(tmp_path) == expected | {"umqtt/simple.py"}
     for part in PARTS:
         names = [target[:-3].replace("/", ".") for target in targets(part) if not target.endswith("__init__.py")]
         assert board.mpremote("exec", f"for name in {names}: __import__(name)\nprint('all')") == "all\n"
-
-
-def test_mpremote_takes_the_packages_from_an_address(board: MpremoteBoard, index: str, tmp_path: Path) -> None:
-    addresses = [f"{index}/ujobs/package.json", f"{index}/ujobs/lib/ujobs-reboot.json"]
-    board.mpremote("mip", "install", "--index", index, *addresses)
-    there = targets(ROOT / "package.json") | targets(ROOT / "lib" / "ujobs-reboot.json")
-    assert installed(tmp_path) == there | {"umqtt/simple.py"}
 
 
 def test_the_board_s_own_mip_takes_them(board: MpremoteBoard, index: str, tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ import hashlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import serial
 
-from board_process import COMMAND, StartBoard, make_image, wait_until
+from board_process import COMMAND, BoardProcess, StartBoard, make_image, wait_until
 from mpremote_board import MpremoteBoard, Start
 from ujobs_tools.board.image import read_files
 
@@ -26,13 +27,27 @@ def start(tmp_path: Path, start_board: StartBoard) -> Start:
     return started
 
 
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MpremoteBoard, Path]]:
+    """A board without a program, for all tests that leave it as it is, and its image."""
+    image = make_image(tmp_path_factory.mktemp("idle"), "")
+    processes: list[BoardProcess] = []
+
+    def start_board(image: Path, *options: str) -> BoardProcess:
+        processes.append(BoardProcess(image, *options))
+        return processes[-1]
+
+    yield MpremoteBoard(start_board, image), image
+    processes[0].stop()
+
+
 def started(board: MpremoteBoard) -> list[str]:
     """Return the reset causes, one for each boot."""
     return [line.rpartition(" ")[2] for line in board.board.lines if line.startswith("board: start, ")]
 
 
-def test_programs_run_and_exceptions_are_reported(start: Start, tmp_path: Path) -> None:
-    board = start("")
+def test_programs_run_and_exceptions_are_reported(idle: tuple[MpremoteBoard, Path], tmp_path: Path) -> None:
+    board, _ = idle
     assert board.mpremote("exec", "print(6 * 7)") == "42\n"
     assert board.mpremote("eval", "1 + 2") == "3\n"
     script = tmp_path / "script.py"
@@ -43,8 +58,8 @@ def test_programs_run_and_exceptions_are_reported(start: Start, tmp_path: Path) 
     assert "ZeroDivisionError: divide by zero" in failed.stdout
 
 
-def test_files_are_those_of_the_image(start: Start, tmp_path: Path) -> None:
-    board = start("")
+def test_files_are_those_of_the_image(idle: tuple[MpremoteBoard, Path], tmp_path: Path) -> None:
+    board, image = idle
     content = os.urandom(5000)
     source, back = tmp_path / "source.bin", tmp_path / "back.bin"
     source.write_bytes(content)
@@ -54,20 +69,20 @@ def test_files_are_those_of_the_image(start: Start, tmp_path: Path) -> None:
     assert hashlib.sha256(content).hexdigest() in board.mpremote("sha256sum", ":data/a.bin")
     board.mpremote("cp", ":data/a.bin", back)
     assert back.read_bytes() == content
-    assert read_files(tmp_path / "flash.img")["/data/a.bin"] == content
+    assert read_files(image)["/data/a.bin"] == content
     assert str(64 * 4096) in board.mpremote("df")
     board.mpremote("rm", ":data/a.bin")
-    assert "/data/a.bin" not in read_files(tmp_path / "flash.img")
+    assert "/data/a.bin" not in read_files(image)
     missing = board.tried("cat", ":data/a.bin")
     assert missing.returncode == 1
     assert "No such file" in missing.stderr
 
 
-def test_a_folder_of_the_host_can_be_mounted(start: Start, tmp_path: Path) -> None:
+def test_a_folder_of_the_host_can_be_mounted(idle: tuple[MpremoteBoard, Path], tmp_path: Path) -> None:
     folder = tmp_path / "mounted"
     folder.mkdir()
     (folder / "there.py").write_text("print('from the host')\n")
-    assert "from the host\n" in start("").mpremote("mount", folder, "exec", "import there")
+    assert "from the host\n" in idle[0].mpremote("mount", folder, "exec", "import there")
 
 
 def test_the_repl_shares_the_namespace_of_main(start: Start) -> None:
@@ -83,8 +98,8 @@ def test_an_endless_program_is_interrupted(start: Start) -> None:
     board.board.wait_for("KeyboardInterrupt")
 
 
-def test_the_next_command_interrupts_a_running_program(start: Start) -> None:
-    board = start("")
+def test_the_next_command_interrupts_a_running_program(idle: tuple[MpremoteBoard, Path]) -> None:
+    board, _ = idle
     with subprocess.Popen(board.command("exec", LOOP), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "working\n"
@@ -158,8 +173,8 @@ def test_output_without_a_listener_is_lost(start: Start) -> None:
     assert board.mpremote("resume", "exec", "print('prompt')") == "prompt\n"
 
 
-def test_large_output_arrives_completely(start: Start) -> None:
-    said = start("").mpremote("exec", "for number in range(5000): print('line', number)")
+def test_large_output_arrives_completely(idle: tuple[MpremoteBoard, Path]) -> None:
+    said = idle[0].mpremote("exec", "for number in range(5000): print('line', number)")
     assert said.splitlines() == [f"line {number}" for number in range(5000)]
 
 

@@ -359,14 +359,8 @@ def test_an_invalid_application(start: Start, bare: dict[str, bytes], tmp_path: 
     assert said.endswith("app.py does not compile: line 1: SyntaxError: invalid syntax\n")
 
 
-def test_a_board_with_many_files(start: Start, bare: dict[str, bytes], tmp_path: Path) -> None:
-    board = start(bare | {f"data/{number}": b"x" for number in range(150)})
-    code, said = run("wipe", "--port", str(board.port), "--yes")
-    assert (code, on_image(tmp_path)) == (0, {}), said
-
-
 def test_wipe_asks_and_removes_everything(start: Start, at_work: dict[str, bytes], tmp_path: Path) -> None:
-    board = start(at_work)
+    board = start(at_work | {f"data/{number}": b"x" for number in range(150)})
     before = on_image(tmp_path)
     code, said = run("wipe", "--port", str(board.port), answer="n\n")
     assert code == 1
