@@ -14,7 +14,7 @@ CLOCK_SPEED = 20.0
 WIFI_SSID, WIFI_PASSWORD = "qualify", "virtual-board"
 WATCHDOG = 3  # seconds
 _FIRMWARE = 20000  # bytes
-_PATIENCE = 20.0  # seconds
+_PATIENCE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
