@@ -39,7 +39,7 @@ def let_go(loaded: "set[str]") -> None:
     """Forget the modules of ujobs that are not in `loaded`, the names of those that were imported before."""
     # An imported module is held in two places.
     for name in list(sys.modules):
-        if name.startswith("ujobs.") and name not in loaded:
+        if name not in loaded and name.startswith("ujobs."):
             del sys.modules[name]
             package, module = name.rsplit(".", 1)
             if hasattr(sys.modules.get(package), module):

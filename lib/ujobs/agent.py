@@ -93,8 +93,6 @@ class Requests:
         self._sending = asyncio.Lock()
         self._answered = asyncio.Event()
         self._topic = None
-        # A reply to a request from before a reset must not match one of now.
-        self._serial = random.getrandbits(24) << 6
         link.routes.append((self._prefix, self._received))
         link.listeners.append(self._link_changed)
         # AWS sends replies without a subscription as well; other brokers do not.
@@ -111,8 +109,8 @@ class Requests:
         link = self.link
         await self._sending.acquire()
         try:
-            self._serial += 1
-            fields["clientToken"] = "%x" % self._serial
+            # Random: a reply to a request from before a reset must not match one of now.
+            self._token = fields["clientToken"] = "%x" % random.getrandbits(30)
             for name in tuple(fields):
                 if fields[name] is None:
                     del fields[name]
@@ -150,7 +148,7 @@ class Requests:
             token = answer.get("clientToken")
             refused = topic.endswith(b"/rejected")
             # A rejection of what the service could not parse has no token.
-            if token != "%x" % self._serial and (token is not None or not refused):
+            if token != self._token and (token is not None or not refused):
                 return
             if refused:
                 answer = JobsError(answer.get("code"), answer.get("message"), answer.get("executionState"))
@@ -244,7 +242,7 @@ class Agent(Requests):
         if not until_idle and wanted not in link.filters:
             link.filters.append(wanted)
         connection = asyncio.create_task(link.run())
-        loaded = None  # the modules that were there before a job needed more
+        process = loaded = None  # of the module job; the modules that were there before it
         retry = _RETRY
         try:
             while True:
@@ -255,21 +253,22 @@ class Agent(Requests):
                         if until_idle:
                             return await link.disconnect()
                         if loaded and self._patience == _ASK_ANYWAY:
+                            # The name would keep the module in memory.
+                            process = None
                             let_go(loaded)
                             loaded = None
                         if not await until(self._wake, self._patience):
                             self._patience = 0
                         self._wake.clear()
                     else:
-                        # Before the request: an import while a document is in memory would need more of it.
-                        loaded = loaded or set(sys.modules)
-                        from .job import process
-
+                        if not process:
+                            # Before the request: an import while a document is in memory would need more of it.
+                            loaded = loaded or set(sys.modules)
+                            from .job import process
                         if self.journal.acknowledged:
                             # Set before the reply: a notification that arrives in between must not be lost.
                             self._patience = _ASK_ANYWAY
                         await process(self, until_idle)
-                        del process  # the name would keep the module in memory
                     retry = _RETRY
                 except EXPECTED as error:
                     log(error)

@@ -316,7 +316,7 @@ async def _attend(agent, job, handler, wait):
         except EXPECTED as error:
             log("update not answered:", error)
     # Two handlers must never run at once. A plain one cannot be stopped: if it hangs, the watchdog resets the board.
-    stuck = job._task and not await until(job._over, _STOPPING)
+    stuck = job._task and job._stopped and not await until(job._over, _STOPPING)
     if not stuck:
         await job._over.wait()
     if job.cancelled:

@@ -78,11 +78,13 @@ class Journal:
     def finish(self, status: str, details: "dict | None") -> None:
         """Record a result: from here on a power cut cannot lose it."""
         self._hold(status, details)
-        if len(self._record()) > _MOST:
+        record = self._record()
+        if len(record) > _MOST:
             data, self._short = self._short, b""
             if self._try("details", data):
                 self._crc = crc32(data)
-        self._try("record", self._record())
+            record = self._record()
+        self._try("record", record)
 
     def acknowledge(self) -> None:
         """Record that the service has the result, or that the execution ended without one from here. The identity is
@@ -137,9 +139,10 @@ class Journal:
             os.mkdir(self._directory)
         except OSError:
             pass  # it exists; if not, open() raises
-        with open(name + ".tmp", "wb") as file:
+        new = name + ".tmp"
+        with open(new, "wb") as file:
             file.write(data)
-        os.rename(name + ".tmp", name)
+        os.rename(new, name)
 
     def _read(self, name):
         try:
