@@ -66,6 +66,7 @@ def test_other_invalid_options_of_serve(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     assert "--data" in not_served("--data", file)
+    assert "--s3-url" in not_served("--s3-url", "localhost:4566")
 
 
 def test_the_address_of_a_service_on_all_addresses_is_on_this_machine(cloud: clouds.Cloud) -> None:

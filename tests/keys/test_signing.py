@@ -23,7 +23,7 @@ from ujobs_tools.keys import signing
 CONTENT = b"print('hello')\n" * 1000
 DIGEST = hashlib.sha256(CONTENT).digest()
 KINDS = ["ec", "rsa-2048", "rsa-3072"]
-WAYS = [("ec", False), ("rsa-2048", False), ("rsa-2048", True), ("rsa-3072", True)]  # kind, whether openssl uses PSS
+WAYS = [("ec", False), ("rsa-2048", False), ("rsa-2048", True), ("rsa-3072", False), ("rsa-3072", True)]
 PSS_OPTIONS = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32", "-sigopt", "rsa_mgf1_md:sha256"]
 
 
@@ -59,44 +59,40 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def signed(keys: Path, kind: str) -> dict[str, Any]:
+def signed(keys: Path, kind: str, pss: bool) -> dict[str, Any]:
     """Return the output of `ujobs sign` for the file."""
-    code, output = sign("--key", keys / f"{kind}.pem", keys / "app.py")
+    code, output = sign("--key", keys / f"{kind}.pem", keys / "app.py", *(["--pss"] if pss else []))
     assert code == 0, output
     found: dict[str, Any] = json.loads(output)
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_board_and_openssl_accept_signed_files(keys: Path, kind: str, tmp_path: Path) -> None:
-    found = signed(keys, kind)
-    assert found.keys() == {"path", "size", "sha256", "signature"}
+@pytest.mark.parametrize(("kind", "pss"), WAYS)
+def test_a_board_accepts_signed_files(keys: Path, kind: str, pss: bool) -> None:
+    found = signed(keys, kind, pss)
     assert found["path"] == str(keys / "app.py")
     assert (found["size"], found["sha256"]) == (len(CONTENT), DIGEST.hex())
+    assert found.get("scheme") == (RSA_PSS if pss else None)
     signature = base64.b64decode(found["signature"])
     key = load_key(str(keys / f"{kind}.der"))
-    assert check(key, DIGEST, signature)
-    assert not check(key, DIGEST, signature, RSA_PSS)
+    assert check(key, DIGEST, signature, found.get("scheme"))
+    assert not check(key, DIGEST, signature, {None: RSA_PSS, RSA_PSS: RSA}[found.get("scheme")])
     other = load_key(str(keys / f"{'rsa-2048' if kind == 'ec' else 'ec'}.der"))
-    assert not check(other, DIGEST, signature)
-    (tmp_path / "signature").write_bytes(signature)
+    assert not check(other, DIGEST, signature, found.get("scheme"))
+
+
+@pytest.mark.parametrize(("kind", "pss"), WAYS)
+def test_openssl_accepts_the_signatures(keys: Path, kind: str, pss: bool, tmp_path: Path) -> None:
+    (tmp_path / "signature").write_bytes(base64.b64decode(signed(keys, kind, pss)["signature"]))
     options = ["-keyform", "DER", "-verify", keys / f"{kind}.der", "-signature", tmp_path / "signature"]
-    assert b"OK" in openssl("dgst", "-sha256", *options, keys / "app.py")
-
-
-def signed_by_openssl(keys: Path, kind: str, pss: bool) -> tuple[bytes, str | None]:
-    """Return signature and scheme."""
-    options = PSS_OPTIONS if pss else []
-    signature = openssl("dgst", "-sha256", *options, "-sign", keys / f"{kind}.pem", keys / "app.py")
-    return signature, RSA_PSS if pss else None
+    assert b"OK" in openssl("dgst", "-sha256", *(PSS_OPTIONS if pss else []), *options, keys / "app.py")
 
 
 @pytest.mark.parametrize(("kind", "pss"), WAYS)
 def test_a_board_accepts_signatures_of_openssl(keys: Path, kind: str, pss: bool) -> None:
-    signature, scheme = signed_by_openssl(keys, kind, pss)
-    key = load_key(str(keys / f"{kind}.der"))
-    assert check(key, DIGEST, signature, scheme)
-    assert not check(key, DIGEST, signature, {None: RSA_PSS, RSA_PSS: RSA}[scheme])
+    options = PSS_OPTIONS if pss else []
+    signature = openssl("dgst", "-sha256", *options, "-sign", keys / f"{kind}.pem", keys / "app.py")
+    assert check(load_key(str(keys / f"{kind}.der")), DIGEST, signature, RSA_PSS if pss else None)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -122,7 +118,8 @@ def flips(data: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize(("kind", "pss"), WAYS[:3])
 def test_no_bit_of_signature_digest_or_key_may_be_another(keys: Path, kind: str, pss: bool) -> None:
-    signature, scheme = signed_by_openssl(keys, kind, pss)
+    found = signed(keys, kind, pss)
+    signature, scheme = base64.b64decode(found["signature"]), found.get("scheme")
     source = (keys / f"{kind}.der").read_bytes()
     key = load_key(source)
     assert check(key, DIGEST, signature, scheme)
@@ -217,6 +214,7 @@ def test_files_that_are_not_keys(keys: Path, tmp_path: Path) -> None:
 
 def test_arguments_that_will_not_do(keys: Path, tmp_path: Path) -> None:
     assert "give files to sign" in refused("--key", keys / "ec.pem")
+    assert "PSS needs an RSA key" in refused("--key", keys / "ec.pem", "--pss", keys / "app.py")
     assert "No such file" in refused("--key", keys / "ec.pem", tmp_path / "missing")
     assert sign("--key", keys / "ec.pem")[0] == 2
     assert sign("--key", keys / "ec.pem", "--new-key", "dsa")[0] == 2

@@ -30,6 +30,10 @@ Compress = Annotated[
     bool, typer.Option("--compress/--no-compress", help="Compress files; boards need MicroPython's deflate.")
 ]
 Https = Annotated[bool, typer.Option("--https", help="Use presigned URLs over HTTPS instead of a stream over MQTT.")]
+S3Url = Annotated[
+    str | None,
+    typer.Option(envvar="AWS_ENDPOINT_URL_S3", help="S3 endpoint URL. Default: AWS, or the local service itself."),
+]
 
 
 def publish_app(
@@ -37,7 +41,7 @@ def publish_app(
         Path, typer.Argument(metavar="DIR", help="Folder of the application: app.py or app.mpy, and other files.")
     ],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
-    group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False,
+    group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
     downgrade: Downgrade = False, rate: Rate = None, abort_at: AbortAt = None, window: Windows = None,
     template: Template = None, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
     compress: Compress = True,
@@ -60,7 +64,7 @@ def publish_app(
             typer.echo(f"publish  {path}  {size} bytes")
         return
     publication = _Publication(
-        "publish-app", endpoint_url, region, profile, bucket, role_arn, https,
+        "publish-app", s3_url, endpoint_url, region, profile, bucket, role_arn, https,
         (rate, abort_at, window, template),
     )
     publication.run(
@@ -74,7 +78,7 @@ def publish_app(
 def publish_firmware(
     image: Annotated[Path, typer.Argument(metavar="FILE", help="ESP32 application image.")],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
-    group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False,
+    group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
     downgrade: Downgrade = False, rate: Rate = None, abort_at: AbortAt = None, window: Windows = None,
     template: Template = None, endpoint_url: EndpointUrl = None, region: Region = None, profile: Profile = None,
 ) -> None:
@@ -85,7 +89,7 @@ def publish_firmware(
     from ujobs_tools.aws import publishing
 
     publication = _Publication(
-        "publish-firmware", endpoint_url, region, profile, bucket, role_arn, https,
+        "publish-firmware", s3_url, endpoint_url, region, profile, bucket, role_arn, https,
         (rate, abort_at, window, template),
     )
     publication.run(
@@ -104,12 +108,13 @@ class _Publication:
     """Common part of both commands: creates clients, a progress bar and the job, and reports errors on one line."""
 
     def __init__(
-        self, command: str, endpoint_url: str | None, region: str | None, profile: str | None, bucket: str | None,
-        role_arn: str | None, https: bool,
+        self, command: str, s3_url: str | None, endpoint_url: str | None, region: str | None, profile: str | None,
+        bucket: str | None, role_arn: str | None, https: bool,
         staging: tuple[str | None, str | None, list[str] | None, str | None],
     ) -> None:
         self._command = command
-        self._account = (endpoint_url, region, profile)
+        self._s3 = (s3_url, region, profile)
+        self._iot = (endpoint_url, region, profile)
         self._to = (bucket, role_arn, https)
         self._staging = staging
 
@@ -124,18 +129,18 @@ class _Publication:
         from ujobs_tools.project import ujobs_toml
 
         with one_line(self._command, cloud.CloudError), cloud.one_line_errors():
-            bucket, role_arn, https = self._to
+            (s3_url, *s3), (bucket, role_arn, https) = self._s3, self._to
             rate, abort_at, windows, template = self._staging
             staged = stages.options(rate, abort_at, stages.windows(windows, continuous))
-            endpoint_url = self._account[0]
-            if endpoint_url is not None and cloud.is_local(endpoint_url):
-                if https:
-                    raise ValueError("--https needs AWS: presigned URLs are of Amazon S3")
+            if self._iot[0] is not None and cloud.is_local(self._iot[0]):
+                if https and s3_url is None:
+                    raise ValueError("--https needs an S3 that supports presigned URLs: give its URL with --s3-url")
+                s3_url = s3_url or self._iot[0]
                 bucket, role_arn = bucket or publishing.LOCAL_BUCKET, role_arn or publishing.LOCAL_ROLE
             if bucket is None or role_arn is None:
                 raise ValueError("AWS needs --bucket and --role-arn: see docs/quick-start-aws.md")
-            iot, s3 = (cloud.client(name, *self._account) for name in ("iot", "s3"))
-            to = publishing.Destination(s3, iot, bucket, role_arn, https)
+            iot = cloud.client("iot", *self._iot)
+            to = publishing.Destination(cloud.client("s3", s3_url, *s3), iot, bucket, role_arn, https)
             targets = jobs.targets(iot, ujobs_toml.things(things, groups), groups)
             staged |= stages.options(template_arn=stages.template_arn(iot, template)) | publishing.presigning(to)
             console = Console(stderr=True)

@@ -60,6 +60,12 @@ def serve(
     clock_speed: Annotated[
         float, typer.Option(min=0.001, max=10000, help="How many times faster than real time the service's clock runs.")
     ] = 1.0,
+    s3_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AWS_ENDPOINT_URL_S3", help="S3 endpoint with the files of streams. Default: kept in --data."
+        ),
+    ] = None,
     page_password: Annotated[
         str | None,
         typer.Option(envvar="UJOBS_PAGE_PASSWORD", help="Password for actions on the live page; required with --host."),
@@ -67,19 +73,25 @@ def serve(
     faults: Annotated[
         bool, typer.Option("--faults", help="Allow the live page to cause faults: lost replies, broken connections.")
     ] = False,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Run a local AWS IoT Jobs service until Ctrl-C or SIGTERM.
 
     Exit codes: 0 stopped; 1 not started, or ended with an error; 2 wrong arguments, file or setting.
     """
+    level = logging.getLevelNamesMapping().get(log_level.upper())
+    if level is None:
+        raise typer.BadParameter(f"{log_level}: debug, info, warning or error", param_hint="--log-level")
     names = name or []
     for one in names:
         if not _NAME.fullmatch(one):
             raise typer.BadParameter(f"{one!r} is neither a host name nor an address", param_hint="--name")
+    if s3_url is not None:
+        _check_url(s3_url)
     handler = logging.StreamHandler()
     handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(handlers=[handler])
-    logging.getLogger("ujobs_tools").setLevel(logging.INFO)
+    logging.getLogger("ujobs_tools").setLevel(level)
     from ujobs_tools.service.page.routes import Options
     from ujobs_tools.service.server import Address, CannotListen, Service
 
@@ -104,7 +116,16 @@ def serve(
 
         # Anyone on another machine can view the page; actions need the password.
         page = Options(page_password, read_only=page_password is None and not _is_this_machine(host))
-        asyncio.run(_run(Service(folder, clock_speed, names, page, faults), address, started))
+        asyncio.run(_run(Service(folder, clock_speed, names, s3_url, page, faults), address, started))
+
+
+def _check_url(url: str) -> None:
+    from ujobs_tools.aws.cloud import CloudError, is_local
+
+    try:
+        is_local(url)
+    except CloudError as error:
+        raise typer.BadParameter(str(error), param_hint="--s3-url") from error
 
 
 async def _run(service: "Service", address: "Address", started: Callable[[dict[str, Any]], None]) -> None:

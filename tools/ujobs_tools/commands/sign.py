@@ -18,6 +18,7 @@ def sign(
     document: Annotated[
         Path | None, typer.Option(help="File with an app or firmware document, JSON with a version, to sign and print.")
     ] = None,
+    pss: Annotated[bool, typer.Option("--pss", help="Use RSA-PSS instead of PKCS#1 v1.5.")] = False,
     new_key: Annotated[KeyKind | None, typer.Option(help="Create the key first; its file must not exist.")] = None,
     public: Annotated[
         Path | None, typer.Option(help="File for the public key, DER, for the board's signing_key.")
@@ -25,9 +26,8 @@ def sign(
 ) -> None:
     """Sign files and job documents for boards that have a signing_key; create the key.
 
-    Prints a line of JSON for each file, with the entries for a job document: path, size, sha256 and signature.
-
-    Exit codes: 0 done; 1 not done; 2 wrong arguments, file or setting.
+    Prints a line of JSON for each file, with the entries for a job document: path, size, sha256, signature and, for
+    PSS, scheme. Exit codes: 0 done; 1 not done; 2 wrong arguments, file or setting.
     """
     from ujobs_tools.keys import signing
 
@@ -37,7 +37,7 @@ def sign(
         for path in (key if new_key else None, public):
             if path and path.exists():
                 raise FileExistsError(f"{path} exists, and keys are never overwritten: choose another name")
-        signer = signing.Signer(signing.new_key(new_key, key) if new_key else signing.load_key(key))
+        signer = signing.Signer(signing.new_key(new_key, key) if new_key else signing.load_key(key), pss)
         if public:
             with public.open("xb") as file:
                 file.write(signer.public_der())

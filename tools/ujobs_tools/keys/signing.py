@@ -1,7 +1,7 @@
 """Signs files and job documents for boards that accept only signed files (the setting `signing_key`).
 
-lib/ujobs/verify.py checks the signatures: RSA with 2048 to 3072 bits (PKCS#1 v1.5) or ECDSA on P-256, over
-SHA-256. Keys that boards do not support are refused here."""
+lib/ujobs/verify.py checks the signatures: RSA with 2048 to 3072 bits (PKCS#1 v1.5, or PSS with 32 bytes of salt) or
+ECDSA on P-256, over SHA-256. Keys that boards do not support are refused here."""
 
 import base64
 import hashlib
@@ -16,26 +16,40 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 KeyKind = Literal["ec", "rsa-2048", "rsa-3072"]
+SCHEME_PSS = "sig-sha256-rsa-pss"
 _RSA_BITS = range(2048, 3072 + 1, 8)
 _RSA_EXPONENTS = (3, 65537)
+_SALT = 32  # bytes
 MAX_VERSION = 64  # characters
 
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs with one key, from `load_key` or `new_key`."""
+    """Signs with one key.
+
+    key: from `load_key` or `new_key`. pss: sign with PSS, not PKCS#1 v1.5. Raises ValueError for PSS with an EC key.
+    """
 
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    pss: bool = False
+
+    def __post_init__(self) -> None:
+        if self.pss and not isinstance(self.key, rsa.RSAPrivateKey):
+            raise ValueError("PSS needs an RSA key; this is an EC key")
 
     def members(self, digest: bytes) -> dict[str, str]:
-        """Return the members of a job document for a signature: `signature` in base64. digest: SHA-256 of the file, 32
-        bytes. Raises ValueError for another length."""
+        """Return the members of a job document for a signature: `signature` in base64, and `scheme` for PSS, which
+        boards cannot recognise from the key. digest: SHA-256 of the file, 32 bytes. Raises ValueError for another
+        length."""
         algorithm = Prehashed(hashes.SHA256())
         if isinstance(self.key, ec.EllipticCurvePrivateKey):
             signature = self.key.sign(digest, ec.ECDSA(algorithm))
+        elif self.pss:
+            signature = self.key.sign(digest, padding.PSS(padding.MGF1(hashes.SHA256()), _SALT), algorithm)
         else:
             signature = self.key.sign(digest, padding.PKCS1v15(), algorithm)
-        return {"signature": base64.b64encode(signature).decode("ascii")}
+        made = {"signature": base64.b64encode(signature).decode("ascii")}
+        return made | ({"scheme": SCHEME_PSS} if self.pss else {})
 
     def sign_document(self, document: dict[str, Any]) -> dict[str, Any]:
         """Return the document of an `app` or `firmware` job with its signature.

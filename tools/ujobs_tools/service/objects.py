@@ -1,30 +1,43 @@
-"""Files of streams: objects that PutObject stores in the service's own folder."""
+"""Files of streams: objects of an external S3, or of the service's own folder, where PutObject stores them."""
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
+from botocore.exceptions import BotoCoreError, ClientError
 
+from ujobs_tools.aws import cloud
 from ujobs_tools.host.files import make_private
 from ujobs_tools.service.errors import ApiError, invalid
 from ujobs_tools.service.streams import MAX_FILE, Files
 
 
 class Objects:
-    """The files of streams. folder: for the objects; created with the first one."""
+    """The files of streams.
 
-    def __init__(self, folder: Path) -> None:
+    folder: for the service's own objects; created with the first one. url: of an external S3, which is used instead.
+    """
+
+    def __init__(self, folder: Path, url: str | None) -> None:
         self._folder = folder
+        self._url = url
 
     def contents(self, files: Files) -> dict[int, bytes]:
         """The contents of a stream's files, by file id. Raises ApiError InvalidRequest if one cannot be read."""
-        return {file.get("fileId", 0): self._content(file.get("s3Location", {})) for file in files}
+        if self._url is None:
+            return {file.get("fileId", 0): self._own(file.get("s3Location", {})) for file in files}
+        try:
+            s3 = cloud.client("s3", self._url)
+        except cloud.CloudError as error:
+            raise invalid(f"files: {error}") from None
+        return {file.get("fileId", 0): _content(s3, file.get("s3Location", {})) for file in files}
 
     async def put(self, request: web.Request, path: str) -> web.Response:
         """PutObject, path-style: path is BUCKET/KEY. Raises ApiError."""
         bucket, _, key = path.partition("/")
-        if request.method != "PUT" or not bucket or not key or request.query:
-            raise ApiError("NotImplemented", "Of S3, only PutObject is implemented.")
+        if request.method != "PUT" or not bucket or not key or request.query or self._url is not None:
+            raise ApiError("NotImplemented", "Of S3, only PutObject is implemented, and only without --s3-url.")
         if request.headers.get("x-amz-content-sha256", "").startswith("STREAMING-"):
             raise ApiError("NotImplemented", "PutObject in signed chunks is not supported: send the body as it is.")
         body = bytearray()
@@ -44,12 +57,30 @@ class Objects:
         # A key may be longer than a file name and contain any character.
         return self._folder / hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
 
-    def _content(self, location: dict[str, str]) -> bytes:
-        try:
-            bucket, key = location["bucket"], location["key"]
-        except KeyError as missing:
-            raise invalid(f"files: s3Location has no {missing}") from None
+    def _own(self, location: dict[str, str]) -> bytes:
+        bucket, key = _where(location)
         try:
             return self._place(bucket, key).read_bytes()
         except FileNotFoundError:
-            raise invalid(f"files: {bucket}/{key} does not exist: put it into this service first") from None
+            advice = "put it into this service first, or start ujobs serve with --s3-url"
+            raise invalid(f"files: {bucket}/{key} does not exist: {advice}") from None
+
+
+def _where(location: dict[str, str]) -> tuple[str, str]:
+    try:
+        return location["bucket"], location["key"]
+    except KeyError as missing:
+        raise invalid(f"files: s3Location has no {missing}") from None
+
+
+def _content(s3: Any, location: dict[str, str]) -> bytes:
+    bucket, key = _where(location)
+    try:
+        version = {"VersionId": location["version"]} if "version" in location else {}
+        found = s3.get_object(Bucket=bucket, Key=key, **version)
+        if found["ContentLength"] > MAX_FILE:
+            found["Body"].close()
+            raise invalid(f"files: {key} has {found['ContentLength']} bytes; the limit is {MAX_FILE}")
+        return found["Body"].read()
+    except (BotoCoreError, ClientError) as error:
+        raise invalid(f"files: {bucket}/{key} cannot be read from S3: {error}") from None

@@ -69,15 +69,16 @@ class Service:
     """The service.
 
     data: folder with everything that survives a restart. speed: of its clock. names: its host names for boards;
-    default: "localhost". page: who may use the live page's actions. faults: whether the page can cause faults.
+    default: "localhost". s3_url: of the S3 that has the streams' files; None: PutObject stores them in the data folder.
+    page: who may use the live page's actions. faults: whether the page can cause faults.
     """
 
     def __init__(
-        self, data: Path, speed: float = 1.0, names: Sequence[str] = (), page: Options | None = None,
-        faults: bool = False,
+        self, data: Path, speed: float = 1.0, names: Sequence[str] = (), s3_url: str | None = None,
+        page: Options | None = None, faults: bool = False,
     ) -> None:
         data.mkdir(parents=True, exist_ok=True)
-        self._objects = Objects(data / "objects")
+        self._objects = Objects(data / "objects", s3_url)
         self._names = tuple(names)
         self._authority = pki.Authority(data / "pki", names)
         store = Store(str(data / "jobs.sqlite"))

@@ -1,7 +1,8 @@
-"""Streams as a board uses them: objects and a stream created with boto3, blocks in CBOR over mutual TLS with the policy
-of `ujobs thing create`."""
+"""Streams as a board uses them: objects in MiniStack's S3, a stream created with boto3, blocks in CBOR over mutual TLS
+with the policy of `ujobs thing create`; and `ujobs publish-app` with that S3."""
 
 import hashlib
+import json
 import ssl
 import threading
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from typing import Any
 import cbor2
 import paho.mqtt.client as mqtt
 import pytest
+from typer.testing import CliRunner
 
-from clouds import Cloud, ujobs_serve
+from clouds import Cloud, ministack_cloud, ujobs_serve
 from ujobs_tools.aws import cloud, fleet
+from ujobs_tools.cli import app
 
 ROLE = "arn:aws:iam::000000000000:role/streams"
 CONTENT = bytes((n * 11 + n // 251) & 255 for n in range(1_000_003))
@@ -72,13 +75,21 @@ class Device:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Path]]:
-    """A service with the stream "table", which has a file of 1 MB and a small file."""
+def storage() -> Iterator[Cloud]:
+    """MiniStack with the bucket "files"."""
+    with ministack_cloud() as found:
+        cloud.client("s3", found.endpoint_url).create_bucket(Bucket="files")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def served(storage: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Path]]:
+    """A service with MiniStack's S3, and the stream "table" with a file of 1 MB and a small file."""
     folder = tmp_path_factory.mktemp("streams")
-    with ujobs_serve(folder) as found:
-        s3 = cloud.client("s3", found.endpoint_url)
-        s3.put_object(Bucket="files", Key="table.bin", Body=CONTENT)
-        s3.put_object(Bucket="files", Key="small", Body=b"small")
+    s3 = cloud.client("s3", storage.endpoint_url)
+    s3.put_object(Bucket="files", Key="table.bin", Body=CONTENT)
+    s3.put_object(Bucket="files", Key="small", Body=b"small")
+    with ujobs_serve(folder, "--s3-url", storage.endpoint_url) as found:
         files = [location(0, "table.bin"), location(5, "small")]
         found.iot().create_stream(streamId="table", roleArn=ROLE, description="text", files=files)
         yield found, folder
@@ -122,11 +133,41 @@ def test_another_things_streams_and_reply_topics_close_the_connection(served: tu
         device.close()
 
 
-def test_files_that_are_not_there_are_reported(served: tuple[Cloud, Path]) -> None:
+def test_files_that_cannot_be_read_from_s3_are_reported(served: tuple[Cloud, Path], tmp_path: Path) -> None:
     iot = served[0].iot()
     for files, message in (
-        ([location(0, "missing")], "files/missing does not exist: put it into this service first"),
+        ([location(0, "missing")], "files/missing cannot be read from S3"),
         ([{"fileId": 0, "s3Location": {"bucket": "files"}}], "s3Location has no 'key'"),
     ):
         with pytest.raises(iot.exceptions.InvalidRequestException, match=message):
             iot.create_stream(streamId="other", roleArn=ROLE, files=files)
+    with ujobs_serve(tmp_path) as alone:
+        iot = alone.iot()
+        with pytest.raises(iot.exceptions.InvalidRequestException, match="--s3-url"):
+            iot.create_stream(streamId="other", roleArn=ROLE, files=[location(0, "small")])
+
+
+def publish(at: Cloud, folder: Path, name: str, *options: str) -> dict[str, Any]:
+    """Publish an application, and return the document of its job."""
+    (folder / "app.py").write_text("def setup(agent): pass\n")
+    at.iot().create_thing(thingName="kiln")
+    places = ("--endpoint-url", at.endpoint_url, "--bucket", "files", "--role-arn", ROLE)
+    command = ["publish-app", str(folder), "--version", "2", "--name", name, "--thing", "kiln", *places, *options]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    document: dict[str, Any] = json.loads(at.iot().get_job_document(jobId=name)["document"])
+    return document
+
+
+def test_publishing_a_stream_from_another_s3(served: tuple[Cloud, Path], storage: Cloud, tmp_path: Path) -> None:
+    document = publish(served[0], tmp_path, "streamed", "--s3-url", storage.endpoint_url)
+    assert (document["stream"], document["files"][0]["file"]) == ("streamed", 0)
+    stored = cloud.client("s3", storage.endpoint_url).get_object(Bucket="files", Key="streamed/app.py")
+    assert stored["Body"].read() == (tmp_path / "app.py").read_bytes()
+
+
+def test_publishing_with_presigned_urls(storage: Cloud, tmp_path: Path) -> None:
+    document = publish(storage, tmp_path, "presigned", "--s3-url", storage.endpoint_url, "--https")
+    place = "https://files.s3.us-east-1.amazonaws.com/presigned/app.py"
+    assert document["files"][0]["url"] == f"${{aws:iot:s3-presigned-url-v2:{place}}}"
+    assert "stream" not in document
