@@ -2,10 +2,11 @@
 
 import asyncio
 
+import ujobs.certificates
 from agent_handlers import all_done, finish, handlers
 from broker import raises, until
 from cloud import DIRECTORY, PREFIX, idle, remove, run
-from replaced import with_modules
+from replaced import Replaced, with_modules
 from ujobs.agent import Agent
 from ujobs.journal import Journal
 from ujobs.link import Link
@@ -147,6 +148,24 @@ def test_wrong_arguments_are_refused_by_name():
         error = raises(ValueError, Agent, "a", link=agent.link, directory=DIRECTORY, update_interval=seconds)
         assert "update_interval" in str(error)
     remove(DIRECTORY)
+
+
+def test_what_is_not_given_has_the_documented_value():
+    made = []
+
+    def secure_link(*arguments):
+        made.append(arguments)
+        return Link("thing", "host")
+
+    with Replaced(ujobs.certificates, secure_link=secure_link):
+        agent = Agent("thing", "host", "cert", "key", "ca")
+    port, keepalive, receive_limit, an_hour = 8883, 60, 16384, 3600
+    assert made == [("thing", "host", "cert", "key", "ca", port, keepalive, receive_limit)]
+    assert agent._interval == an_hour
+    assert (agent.link.keepalive, agent.link.timeout, agent.link.receive_limit) == (60, 10, 16384)
+    agent.on("blink")(len)
+    minutes, attempts, a_day = 10, 3, 1440
+    assert agent._handlers["blink"] == (len, minutes, "rerun", attempts, a_day)
 
 
 def test_returned_details_override_noted_ones():
