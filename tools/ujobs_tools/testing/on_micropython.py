@@ -55,12 +55,14 @@ class _Board:
             "module": target.module, "function": target.function_name, "folders": [str(folder) for folder in folders],
             "files": [(name, content.hex()) for name, content in files.items()],
         }
-        program = [DEVICE / "micropython_boot.py", FAKES, self._image, str(_BLOCKS)]
-        command = [find_micropython(), "-X", f"heapsize={_HEAP}", *program]
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(),
-            start_new_session=True,
-        )
+        # Not by its path: MicroPython dies of an argument over 255 bytes.
+        with self._image.open("r+b") as image:
+            program = [DEVICE / "micropython_boot.py", FAKES, f"/proc/self/fd/{image.fileno()}", str(_BLOCKS)]
+            process = subprocess.Popen(
+                [find_micropython(), "-X", f"heapsize={_HEAP}", *program], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(), start_new_session=True,
+                pass_fds=[image.fileno()],
+            )
         assert process.stdin is not None
         assert process.stdout is not None
         timer = _Killer(process)

@@ -77,7 +77,7 @@ def main(fakes, image, blocks):
         vfs.VfsLfs2.mkfs(device)
         vfs.mount(vfs.VfsLfs2(device), "/")
     order = json.loads(sys.stdin.readline())
-    sys.path[:] = ["/host" + folder for folder in order["folders"]] + [".frozen"]
+    sys.path[:] = [_short(folder, number) for number, folder in enumerate(order["folders"])] + [".frozen"]
     import peripherals
 
     peripherals.reset = peripherals.soft_reset = lambda: None
@@ -95,6 +95,17 @@ def main(fakes, image, blocks):
     print_report(report)
 
 
+def _short(folder, number):
+    # MicroPython imports from no file whose path is over 255 bytes: a long folder gets a short name.
+    name = "/host" + folder
+    if len(name) > 150:
+        import vfs
+
+        name = "/host%d" % number
+        vfs.mount(vfs.VfsPosix(folder), name)
+    return name
+
+
 def _write(name, content):
     at = name.find("/", 1)
     while at > 0:
@@ -110,7 +121,7 @@ def _write(name, content):
 def _files(folder):
     for name, kind, *_ in os.ilistdir(folder or "/"):
         path = folder + "/" + name
-        if path in ("/host", "/fill", "/ujobs-journal"):
+        if path.rstrip("0123456789") == "/host" or path in ("/fill", "/ujobs-journal"):
             continue
         if kind == 0x4000:
             yield from _files(path)
