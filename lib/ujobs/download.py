@@ -227,13 +227,12 @@ class _Response:
         if strict and total is None and not transfer:
             raise ValueError("without Content-Length the job needs size or sha256")
         begin(self.offset, total, etag)
-        if not transfer:
+        while True:
+            if transfer:
+                length = _number((await self._line()).split(b";")[0], 16)
             await self._pass_on(length, write)
-        while transfer:
-            length = _number((await self._line()).split(b";")[0], 16)
-            if not length:
+            if not transfer or not length:
                 break
-            await self._pass_on(length, write)
             await self._line()
         if total is not None and self.offset < total:
             raise OSError(ECONNRESET)

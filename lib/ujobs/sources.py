@@ -71,9 +71,7 @@ def check(
     if https:
         if not options.get("ca"):
             raise ValueError("https needs the option ca")
-        from .certificates import tls_context
-
-        context = tls_context(options["ca"])
+        context = lend("certificates", "tls_context", options["ca"])
     return context, key
 
 

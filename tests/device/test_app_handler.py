@@ -169,6 +169,25 @@ def packing_server(content):
     return answer
 
 
+def test_an_interrupted_update_resumes_in_the_file_that_was_arriving():
+    stalls = [True]
+
+    def stalling(connection):
+        answer = server(connection)
+        return (answer[:35000], False) if stalls and b"app.py" in connection.request else answer
+
+    def scenario(board):
+        board.start(until_condition=lambda: len(board.get("/app-b/app.py.part") or b"") > 32000)
+        stalls.clear()
+        assert board.finish() == "SUCCEEDED", board.reason()
+        check_new(board)
+        resumed, following = board.web.connections[1:3]
+        assert int(resumed.header("Range")[6:-1]) >= 32768
+        assert not following.header("Range")
+
+    with_board(scenario, job(), use, stalling, OLD)
+
+
 def test_a_compressed_file_is_unpacked():
     def scenario(board):
         assert board.finish() == "SUCCEEDED", board.reason()

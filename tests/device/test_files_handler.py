@@ -156,7 +156,7 @@ def test_a_download_resumes_from_the_last_checkpoint_after_a_reset():
         await until(lambda: (agent.journal.checkpoint() or (0, 0))[1] > 60000)
 
     cloud = Cloud()
-    cloud.queue("files-1", {"operation": "files", "fetch": [source()]})
+    cloud.queue("files-1", {"operation": "files", "fetch": [source(), source("deep/next")]})
     remove(FOLDER)
     work(None, Web(lambda connection: (File(CONTENT)(connection)[:80000], False)), power_cut, cloud, keep=True)
     assert stored() is None
@@ -164,7 +164,9 @@ def test_a_download_resumes_from_the_last_checkpoint_after_a_reset():
     assert work(None, web, cloud=cloud, keep=True)["status"] == "SUCCEEDED"
     assert stored() == CONTENT
     assert int(web.connections[0].header("Range")[6:-1]) > 60000
-    assert names() == ["new"]
+    assert not web.connections[1].header("Range")
+    assert stored("deep/next") == CONTENT
+    assert names() == ["deep", "new"]
 
 
 def test_invalid_documents_are_rejected_before_anything_changes():

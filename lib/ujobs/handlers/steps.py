@@ -41,7 +41,7 @@ class _Step:
 
     async def renew(self):
         await self.job.renew()
-        self.document = _plan(_actions(self.job.document)[self.number], self.options)[1]
+        self.document = _plans(self.job.document, self.options)[self.number][2]
 
     def __getattr__(self, name):
         return getattr(self.job, name)
@@ -49,16 +49,13 @@ class _Step:
 
 async def run(job: "Job", options: dict) -> "dict | None":
     """Run the steps in order, then the final one. Returns what they return."""
-    actions = _actions(job.document)
-    plans = []
-    for action in actions:
-        plans.append(_plan(action, options))
+    plans = _plans(job.document, options)
     number, checkpoint = job.checkpoint or (0, None)
     result = {}
     output = ""
     while number < len(plans):
-        module, document = plans[number]
-        job.note(number, len(plans), str(actions[number].get("name", "")))
+        action, module, document = plans[number]
+        job.note(number, len(plans), str(action.get("name", "")))
         try:
             if module == "call":
                 if checkpoint == _MAX_CALLS:
@@ -68,7 +65,7 @@ async def run(job: "Job", options: dict) -> "dict | None":
             step = _Step(job, number, document, checkpoint, options)
             result.update(await handlers.run(module, step, options) or {})
         except Exception as error:
-            if str(actions[number].get("ignoreStepFailure", "")).lower() != "true":
+            if str(action.get("ignoreStepFailure", "")).lower() != "true":
                 raise
             log("step %d failed, continuing: %s" % (number + 1, explain(error)))
             output += explain(error) + " "
@@ -81,22 +78,22 @@ async def run(job: "Job", options: dict) -> "dict | None":
     return result
 
 
-def _actions(document):
+def _plans(document, options):
+    """Return for each step its action, the module that does it, and the document to give that."""
     steps = document.get("steps")
     if document.get("version") != "1.0" or not isinstance(steps, list) or not 0 < len(steps) <= _MAX_STEPS:
         raise Reject('steps need version "1.0" and a list of 1 to %d' % _MAX_STEPS)
     final = document.get("finalStep")
-    actions = []
+    plans = []
     for step in steps + ([final] if final else []):
         action = step.get("action") if isinstance(step, dict) else None
         if not isinstance(action, dict) or not isinstance(action.get("input"), dict):
             raise Reject("each step needs an action with an input")
-        actions.append(action)
-    return actions
+        plans.append((action,) + _plan(action, options))
+    return plans
 
 
 def _plan(action, options):
-    """Return the module that does an action, and the document to give it."""
     given = action["input"]
     kind = action.get("type", "(missing)")
     if kind == "runHandler":
