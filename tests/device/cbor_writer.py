@@ -25,6 +25,8 @@ def _written(item):
 def _head(kind, number):
     if number < 24:
         return bytes((kind | number,))
+    if number < 256:
+        return bytes((kind | 24, number))
     if number < 65536:
         return struct.pack(">BH", kind | 25, number)
     return struct.pack(">BI", kind | 26, number)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import fast_time
 from broker import Broker
 from ujobs import streams
-from ujobs.download import download
+from ujobs.download import Refused, download
 from ujobs.link import Link
 from web import Web, head
 
@@ -85,7 +85,7 @@ def test_any_reply_of_a_server(answers: list[bytes], piece: int, start: int, end
         with mock.patch.object(asyncio, "open_connection", web.open_connection):
             try:
                 await asyncio.wait_for(download("http://files/x", begin, write, start, '"tag"'), LONGEST)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, Refused) as error:
                 assert not isinstance(error, asyncio.TimeoutError)
                 assert str(error)
         assert len(web.connections) <= 6
