@@ -49,6 +49,11 @@ class _Finder:
     def of(self, node: ast.AST) -> Iterator[Mutation]:
         if isinstance(node, ast.Expr) and self._called(node.value) in _HARMLESS_CALLS:
             return
+        match node:
+            case ast.Assign(targets=[ast.Name(id="_TYPING")]) | ast.If(test=ast.Name(id="_TYPING")):
+                return  # what only type checkers read
+            case _:
+                pass
         yield from self._own(node)
         for child in self._children(node):
             yield from self.of(child)
