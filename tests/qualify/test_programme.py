@@ -71,8 +71,7 @@ def test_all_is_well(qualify: QualifyRun) -> None:
 
 
 def test_a_result_that_is_not_journalled_is_noticed(qualify: QualifyRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = 'self._crc = crc32(data)\n        self._try("record", self._record())'
-    break_library(monkeypatch, right, "self._crc = crc32(data)")
+    break_library(monkeypatch, 'self._try("record", record)', "pass")
     code, said = qualify(*only("power.unsent"))
     assert code == 1
     assert qualify.results() == {"power.unsent": "failed"}
