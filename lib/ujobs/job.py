@@ -223,6 +223,9 @@ async def ask(agent: "Agent", operation: str, **fields: "Any") -> "dict | None":
     if execution is not None:
         check_execution(execution)
         if large:
+            if operation == "start-next" and execution.get("status") == "QUEUED":
+                # The one with the large document has ended meanwhile; this one was not even started.
+                raise large
             execution["jobDocument"] = large
     return execution
 

@@ -156,13 +156,13 @@ def check_app(document: dict, sources: "list[dict]", place: str, options: dict) 
 
 
 def check_root(path: str) -> None:
-    """Check that jobs may write below a folder, given as an absolute path. Raises ValueError naming the folder.
+    """Check that jobs may write below a folder, given as a plain, absolute path. Raises ValueError naming the folder.
 
     Closed to jobs, because they guard the board or let it boot: the library, application, firmware glue, certificates,
     journal, settings and trial, and any new folder that would hide a module, since MicroPython treats a folder in the
     root as a package. Case is ignored, as on a FAT file system.
     """
-    name = path.split("/")[1]
+    name = check_plain(path).split("/")[1]
     low = name.lower()
     if "." not in low and low not in _RESERVED and low[:3] != "app" and low[:5] not in ("ujobs", "trial"):
         try:

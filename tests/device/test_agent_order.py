@@ -164,6 +164,21 @@ def test_a_reply_from_before_a_reset_is_ignored():
     assert tokens[0] != tokens[1]
 
 
+def test_a_document_that_is_too_large_does_not_reject_another_job():
+    # The job with the large document is cancelled before the board asks which one it was.
+    class Cancelling(Cloud):
+        def _answer(self, suffix, body):
+            if suffix == "$next/get":
+                self.end(self.executions[0])
+            return super()._answer(suffix, body)
+
+    cloud = Cancelling()
+    cloud.queue("a", {"operation": "quick", "text": "x" * 3000})
+    cloud.queue("b", {"operation": "quick"})
+    run(lambda agent, cloud: until(cloud.done, 60), handlers, cloud, receive_limit=2000)
+    assert cloud.statuses() == ["CANCELED", "SUCCEEDED"]
+
+
 def test_a_reply_that_does_not_fit_into_memory_causes_no_delay():
     async def scenario(agent, cloud):
         cloud.queue("a", {"operation": "quick", "text": "x" * 3000})

@@ -227,6 +227,9 @@ def test_files_that_protect_the_board_are_out_of_reach():
         assert "/" + name + " " in str(raises(ValueError, check_files, {"read": path}, {"roots": ["/" + name]})), path
         raises(ValueError, check_files, {"list": "/" + name}, {"roots": ["/" + name]})
         raises(ValueError, check_root, "/" + name)
+    for path in ("/data/../cert", "/data//../cert", "/data/."):
+        raises(ValueError, check_root, path)
+        raises(ValueError, check_files, {"list": path}, {"roots": [path]})
     for name in ("data", "sd", "logs", "lib2", "certificates"):
         check_root("/" + name)
         check_files({"read": "/" + name + "/x", "list": "/" + name}, {"roots": ["/" + name]})
