@@ -153,6 +153,20 @@ def test_versions_alternate_between_two_folders():
     with_board(scenario, job(), use, server, dict(OLD, **{"/app/deep/old.py": b"1"}))
 
 
+def test_going_back_to_the_version_before_transfers_nothing():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED"
+        transfers = len(board.web.connections)
+        before = {name[len("/app/") :]: content for name, content in OLD.items() if name.startswith("/app/")}
+        board.execution = board.cloud.queue("update-2", job(before, version="1.3.0"))
+        assert board.finish() == "SUCCEEDED", board.reason()
+        assert trial.boot() == "/app"
+        assert {name: board.get("/app/" + name) for name in before} == before
+        assert len(board.web.connections) == transfers
+
+    with_board(scenario, job(), use, server, OLD)
+
+
 def packed_job(compressed=None, size=len(NEW["app.py"]), **changes):
     """The same version with app.py compressed. compressed, size: of its entry. changes: of `deflate`."""
     found = {"size": len(PACKED), "sha256": hexlify(hashlib.sha256(PACKED).digest()).decode()}
