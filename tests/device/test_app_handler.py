@@ -158,7 +158,7 @@ def test_going_back_to_the_version_before_transfers_nothing():
         assert board.finish() == "SUCCEEDED"
         transfers = len(board.web.connections)
         before = {name[len("/app/") :]: content for name, content in OLD.items() if name.startswith("/app/")}
-        board.execution = board.cloud.queue("update-2", job(before, version="1.3.0"))
+        board.execution = board.cloud.queue("update-2", job(before, version="1.3.0", downgrade=True))
         assert board.finish() == "SUCCEEDED", board.reason()
         assert trial.boot() == "/app"
         assert {name: board.get("/app/" + name) for name in before} == before
