@@ -24,7 +24,7 @@ _MAX_REDIRECTS = const(5)
 _READS = const(4)  # in a row before it yields to other tasks: 16 KB, the most that a TLS record holds
 
 
-class Refused(Exception):
+class Refused(ValueError):
     """The server refuses the file, and would refuse the same request again. status: of HTTP."""
 
     status: int
@@ -62,6 +62,8 @@ async def download(
                 raise ValueError("it leaves https")
             url = location
         raise ValueError("more than %d" % _MAX_REDIRECTS)
+    except Refused:
+        raise
     except (LookupError, ValueError) as error:
         # A server's certificate that does not verify is a ValueError, too.
         text = isinstance(error, ValueError) and str(error).strip()

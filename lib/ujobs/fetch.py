@@ -126,7 +126,7 @@ async def fetch(
             log("download:", error)
             await asyncio.sleep(random.random() * (2 << failures))
             await job.progress()
-        except Exception as error:
+        except ValueError as error:
             status = getattr(error, "status", 0)
             if status == 416 and position:
                 position = 0
