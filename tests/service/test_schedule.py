@@ -70,7 +70,8 @@ def test_cron_expressions(expression: str, moments: list[str]) -> None:
     [
         "", "0 22 ? * * *", "cron(0 22 ? * *)", "cron(0 22 * * * *)", "cron(60 22 ? * * *)", "cron(0 24 ? * * *)",
         "cron(0 22 ? * DAY *)", "cron(0 22 ? * 0 *)", "cron(? 22 ? * * *)", "cron(0 22 ? 13 * *)",
-        "cron(5-1 2 ? * * *)", "cron(*/0 22 ? * * *)", "cron(0 22 ? * MON- *)", "cron(0 22 ? * * 1960)",
+        "cron(5-1 2 ? * * *)", "cron(*/0 22 ? * * *)", "cron(*/00 22 ? * * *)", "cron(0 22 ? * ? *)",
+        "cron(0 22 ? * MON- *)", "cron(0 22 ? * * 1960)",
     ],
 )
 def test_invalid_expressions(expression: str) -> None:

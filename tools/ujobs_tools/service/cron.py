@@ -16,7 +16,7 @@ _FIELDS = (
     ("minutes", 0, 59, ()), ("hours", 0, 23, ()), ("day of month", 1, 31, ()), ("month", 1, 12, _MONTHS),
     ("day of week", 1, 7, _DAYS), ("year", 1970, 2199, ()),
 )
-_PART = re.compile(r"(\*|\?|(\d+|[A-Z]{3})(?:-(\d+|[A-Z]{3}))?)(?:/(\d+))?")
+_PART = re.compile(r"(\*|\?|(\d+|[A-Z]{3})(?:-(\d+|[A-Z]{3}))?)(?:/(\d+))?", re.ASCII)
 _DAYS_AHEAD = 8 * 366  # always contains a 29 February
 
 
@@ -48,8 +48,8 @@ def parse(expression: str, name: str) -> Cron:
     fields = match[1].upper().split() if match else []
     if len(fields) != len(_FIELDS):
         raise invalid(f"{name} {expression!r} must be cron(minutes hours day-of-month month day-of-week year)")
-    if "?" not in (fields[2], fields[4]):
-        raise invalid(f"{name} {expression!r} must have ? as day of month or as day of week")
+    if (fields[2], fields[4]).count("?") != 1:
+        raise invalid(f"{name} {expression!r} must have ? as day of month or as day of week, not as both")
     return Cron(tuple(_values(text, name, *about) for text, about in zip(fields, _FIELDS, strict=True)))
 
 
@@ -67,7 +67,7 @@ def _values(text: str, name: str, field: str, least: int, most: int, words: tupl
         else:
             first = _number(begin, name, field, least, most, words)
             last = _number(end, name, field, least, most, words) if end else most if step else first
-        if last < first or step == "0" or (whole == "?" and field not in ("day of month", "day of week")):
+        if last < first or (step and not int(step)) or (whole == "?" and field not in ("day of month", "day of week")):
             raise invalid(f"{name}: {part!r} is not a valid {field}")
         found.update(range(first, last + 1, int(step or 1)))
     return frozenset(found)
