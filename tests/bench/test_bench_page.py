@@ -42,7 +42,7 @@ def test_limits_that_are_not_reached_are_in_one_table() -> None:
     page = f"<!-- figures: limits -->\n{old}\n<!-- end -->\n<!-- figures: flash -->\n<!-- end -->\n"
     large = FLASH | {"all": SIZES | {"O2": 10**6}}
     filled = docs.fill(page, {"flash": large})
-    assert "| .mpy of all of lib/ujobs at -O2 | at most" in filled
+    assert "| bytes of all of lib/ujobs as .mpy at -O2 | at most" in filled
     assert "of the core" not in filled, "it is within its limit, so it is not listed"
     assert old in filled, "tables of sections without results stay"
     assert filled.count("umqtt.simple is the test double.") == 1
