@@ -109,10 +109,10 @@ def serve(
         folder = data or Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="ujobs-")))
 
         def started(found: dict[str, Any]) -> None:
+            _announce(found, names, clock_speed, page.read_only)
             if ready_file is not None:
                 at_end.callback(ready_file.unlink, missing_ok=True)
                 write_whole(ready_file, json.dumps(found).encode() + b"\n")
-            _announce(found, names, clock_speed, page.read_only)
 
         # Anyone on another machine can view the page; actions need the password.
         page = Options(page_password, read_only=page_password is None and not _is_this_machine(host))
