@@ -72,7 +72,7 @@ VALUES = {
     ),
     "handlers": ([[], ["files", "call"]], [(value, TEXTS) for value in ("files", {"files": 1}, [5], [["files"]])]),
     "roots": (
-        [[], ["/data"], ["/data", "/logs/a"]],
+        [[], ["/data"], ["/d"], ["/data", "/logs/a"]],
         [(5, TEXTS), ([5], TEXTS), ("/data", TEXTS)]
         + [(value, 'must be folders such as "/data", not "/" itself') for value in (["/"], [""], ["data"], ["/data/"])],
     ),
