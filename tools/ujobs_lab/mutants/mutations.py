@@ -50,8 +50,8 @@ class _Finder:
         if isinstance(node, ast.Expr) and self._called(node.value) in _HARMLESS_CALLS:
             return
         match node:
-            case ast.Assign(targets=[ast.Name(id="_TYPING")]) | ast.If(test=ast.Name(id="_TYPING")):
-                return  # what only type checkers read
+            case ast.Assign(targets=[ast.Name(id="_TYPING")]) | ast.If(test=ast.Name(id="_TYPING" | "__debug__")):
+                return  # what only type checkers read, and the import of const, which a board's compiler knows
             case _:
                 pass
         yield from self._own(node)
