@@ -170,6 +170,17 @@ def test_a_large_message_leaves_no_buffer_behind():
             tracemalloc.stop()
 
 
+def test_the_length_of_a_packet_may_take_four_bytes():
+    async def scenario(link, broker):
+        await link.up.wait()
+        for length in (b"\x04", b"\x84\x00", b"\x84\x80\x00", b"\x84\x80\x80\x00"):
+            broker.wires[-1].give(b"\x30" + length + b"\x00\x01a1")
+        await until(lambda: len(link.got) == 4)
+        assert link.got == [(b"a", b"1")] * 4
+
+    connected(scenario)
+
+
 def test_invalid_bytes_end_the_connection_not_the_task():
     garbage = (
         b"\x30\xff\xff\xff\xff\xff", b"\x30\x02\xff\xff", b"\x36\x05\0\x01a\0\x01", b"\x30\x01\x00", b"\xf0\x20",
