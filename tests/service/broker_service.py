@@ -56,7 +56,7 @@ class BrokerService:
         self._started = threading.Event()
         self._thread = threading.Thread(target=asyncio.run, args=(self._run(),))
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(60)
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -52,7 +52,7 @@ def test_a_signal_ends_it_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             upload.send(b"PUT /jobs/one HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
             device.ask("get")
             service.process.send_signal(number)
-            assert service.process.wait(8) == 0
+            assert service.process.wait(60) == 0
             assert device.is_closed()
             assert plain.is_closed()
         lines = [line for line in service.output().splitlines() if " INFO " not in line]
