@@ -18,7 +18,7 @@ from ujobs_tools.testing.on_micropython import DEVICE
 DEVICE_TESTS = REPOSITORY / "tests" / "device"
 _RUNNER = Path(__file__).with_name("micropython_runner.py")
 _HEAP = "4m"  # large, because the library is compiled from source; benchmarks measure the heap that it needs
-_TIMEOUT = 100  # seconds per file
+_TIMEOUT = 240  # seconds per file
 
 
 def find_functions(file: Path) -> list[str]:
