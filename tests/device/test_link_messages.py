@@ -181,6 +181,23 @@ def test_the_length_of_a_packet_may_take_four_bytes():
     connected(scenario)
 
 
+def test_client_ids_and_filters_of_any_length_arrive_whole():
+    # Packets of 128 bytes and more have a second byte of length.
+    for size in range(100, 130):
+
+        async def scenario(link, broker, size=size):
+            await link.up.wait()
+            await link.subscribe("f" * size)
+            assert broker.packets[0] == ("connect", b"\0\x04MQTT\x04\x02\0<" + bytes((0, size)) + b"c" * size)
+            name, body = broker.packets[1]
+            assert (name, body[2:]) == ("subscribe", bytes((0, size)) + b"f" * size + b"\0")
+
+        def rename(link, broker, size=size):
+            link.client_id = "c" * size
+
+        connected(scenario, rename)
+
+
 def test_invalid_bytes_end_the_connection_not_the_task():
     garbage = (
         b"\x30\xff\xff\xff\xff\xff", b"\x30\x02\xff\xff", b"\x36\x05\0\x01a\0\x01", b"\x30\x01\x00", b"\xf0\x20",
