@@ -21,7 +21,7 @@ USED = (
     ("machine", "reset reset_cause unique_id"),
     ("os", "listdir mkdir remove rename rmdir stat statvfs"),
     ("random", "getrandbits random"),
-    ("struct", "calcsize pack unpack"),
+    ("struct", "pack unpack"),
     ("time", "ticks_diff ticks_ms"),
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ujobs_lab import REPOSITORY
 from ujobs_tools.board import umqtt
-from ujobs_tools.board.interpreter import find_micropython
+from ujobs_tools.board.interpreter import environment, find_micropython
 
 LIBRARY = REPOSITORY / "lib"
 # The unix port has no board, so its `machine` has no reset.
@@ -17,8 +17,7 @@ MACHINE = "class RTC:\n    pass\ndef reset(): pass\nreset_cause = unique_id = re
 # only these names is refused; None if no file can hide the module, "" if the trial goes on.
 PROGRAM = """
 import json, os, sys
-sys.path[:] = sys.argv[1].split(":") + [".frozen"]
-folder = sys.path[0]
+folder = sys.argv[1]
 modules = sys.modules
 from firmware import proving
 proving.trial.current = lambda: proving.trial.APP
@@ -77,9 +76,10 @@ def test_a_version_on_trial_may_hide_nothing_that_the_library_uses(tmp_path: Pat
         folder.mkdir()
     (board / "machine.py").write_text(MACHINE)
     places = (application, board, umqtt.find()[0], LIBRARY, REPOSITORY)
-    path = ":".join(map(str, places))
-    command = [find_micropython(), "-c", PROGRAM, path]
-    done = subprocess.run(command, input=json.dumps(files), capture_output=True, text=True, timeout=60)
+    command = [find_micropython(), "-c", PROGRAM, application]
+    done = subprocess.run(
+        command, input=json.dumps(files), capture_output=True, text=True, timeout=120, env=environment(*places)
+    )
     assert done.stdout, done.stderr
     table, *results = json.loads(done.stdout)
     hidden = set()
