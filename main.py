@@ -19,6 +19,7 @@ gc.threshold((gc.mem_free() + gc.mem_alloc()) // 8)
 try:
     from firmware import choices, clock, health, proving, settings, supervision, watchdog, wifi
     from ujobs import Agent, trial
+    from ujobs.link import explain
 except Exception as error:
     if "trial" in os.listdir("/"):
         # The version in its trial may be the cause: boot.py rolls it back after three boots.
@@ -79,7 +80,7 @@ def add_application(agent, name):
     try:
         __import__(name).setup(agent)
     except Exception as error:
-        print("app: not started: %s: %s" % (type(error).__name__, error))
+        print("app: not started:", explain(error))
         sys.print_exception(error)
         # New firmware is confirmed without it: an application that was broken before must not block the firmware.
         if trial.current() in (trial.APP, trial.SETTINGS):

@@ -66,8 +66,7 @@ class JobsClient(Requests):
         Raises ValueError, JobsError, OSError; MemoryError when the reply is larger than the link's receive limit.
         """
         return _execution(await self.request(
-            "start-next", stepTimeoutInMinutes=_number("stepTimeoutInMinutes", step_timeout, 1, 10080),
-            statusDetails=_details(status_details),
+            "start-next", stepTimeoutInMinutes=_minutes(step_timeout), statusDetails=_details(status_details),
         ))
 
     async def describe(
@@ -119,9 +118,7 @@ class JobsClient(Requests):
                 _checked(job_id) + "/update", status=status, statusDetails=_details(status_details),
                 expectedVersion=_number("expectedVersion", expected_version),
                 executionNumber=_number("executionNumber", execution_number),
-                stepTimeoutInMinutes=(
-                    -1 if step_timeout == -1 else _number("stepTimeoutInMinutes", step_timeout, 1, 10080)
-                ),
+                stepTimeoutInMinutes=-1 if step_timeout == -1 else _minutes(step_timeout),
                 includeJobExecutionState=include_state or None, includeJobDocument=include_document or None,
             )
         except JobsError as error:
@@ -180,6 +177,10 @@ def _checked(job_id):
 
 def _number(field, value, *args):
     return None if value is None else check_number(field, value, *args)
+
+
+def _minutes(step_timeout):
+    return _number("stepTimeoutInMinutes", step_timeout, 1, 10080)
 
 
 def _details(details):

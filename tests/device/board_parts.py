@@ -7,6 +7,7 @@ import sys
 import time
 
 import fast_time
+from cloud import ended
 from replaced import Replaced, with_modules
 
 _TODAY = 1780315200  # 2026-06-01 12:00:00, seconds since 1970
@@ -154,7 +155,4 @@ async def during(work, scenario):
         return await scenario()
     finally:
         task.cancel()
-        try:
-            await task
-        except asyncio.CancelledError:
-            pass
+        await ended(task)

@@ -7,20 +7,8 @@ from comparison import Comparison
 
 import clouds
 from board_at_work import BoardAtWork, board_at_work
-
-
-@pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[clouds.Cloud]:
-    """`ujobs serve`."""
-    with clouds.ujobs_serve(tmp_path_factory.mktemp("serve")) as found:
-        yield found
-
-
-@pytest.fixture(scope="session")
-def ministack() -> Iterator[clouds.Cloud]:
-    """MiniStack."""
-    with clouds.ministack_cloud() as found:
-        yield found
+from cloud_fixtures import ministack as ministack
+from cloud_fixtures import serve as serve
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,15 @@
-"""`ujobs serve` for a measurement, with a thing and jobs for it."""
+"""A thing of `ujobs serve` for a measurement, and its jobs."""
 
 import contextlib
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ujobs_lab.bench.documents import document_text
-from ujobs_lab.bench.servers import UjobsServe, ujobs_serve
+from ujobs_lab.bench.servers import UjobsServe
 from ujobs_tools.aws import cloud, fleet
 from ujobs_tools.host.processes import NotReady
 
@@ -69,10 +69,3 @@ class Work:
         else:
             options |= {"port": self.service.mqtt}
         return options | more
-
-
-@contextlib.contextmanager
-def at_work(folder: Path) -> Iterator[UjobsServe]:
-    """`ujobs serve`, for any number of Works."""
-    with ujobs_serve(folder) as service:
-        yield service

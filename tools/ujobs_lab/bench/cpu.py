@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ujobs_lab.bench import instructions, on_unix
-from ujobs_lab.bench.cloud_at_work import Work, at_work
+from ujobs_lab.bench.cloud_at_work import Work
+from ujobs_lab.bench.servers import ujobs_serve
 from ujobs_lab.bench.sheet import Sheet
 
 _HEAP = "256k"  # with 64-bit words; corresponds to 128 KB on a board
@@ -33,7 +34,7 @@ def measure(times: int = 200, jobs: int = 40, rounds: int = 3, valgrind: bool | 
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        with at_work(folder) as service:
+        with ujobs_serve(folder) as service:
             work = Work(service, folder)
             for name, make, often in (("progress update", _progress_updates, times), ("job", _jobs, jobs)):
                 found["pieces"][name] = {

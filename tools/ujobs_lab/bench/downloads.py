@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from ujobs_lab.bench import instructions, on_unix
-from ujobs_lab.bench.cloud_at_work import Work, at_work
+from ujobs_lab.bench.cloud_at_work import Work
 from ujobs_lab.bench.far import far
 from ujobs_lab.bench.file_server import file_server
-from ujobs_lab.bench.servers import UjobsServe
+from ujobs_lab.bench.servers import UjobsServe, ujobs_serve
 from ujobs_lab.bench.sheet import Sheet
 from ujobs_tools.aws import cloud
 from ujobs_tools.host.processes import NotReady
@@ -182,7 +182,7 @@ def _field(folder: Path, size: int, trickles: bool = False) -> Iterator[dict[str
     content = random.Random(size).randbytes(size)
     folder.mkdir(parents=True, exist_ok=True)
     path = str(folder / "flash" / "file")
-    with at_work(folder) as service, contextlib.ExitStack() as stack:
+    with ujobs_serve(folder) as service, contextlib.ExitStack() as stack:
         context = Authority(service.authority).server_context()
         context.verify_mode = ssl.CERT_NONE  # boards download files without a client certificate
         with file_server(content, context) as web:

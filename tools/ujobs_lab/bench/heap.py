@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ujobs_lab.bench import on_unix
-from ujobs_lab.bench.cloud_at_work import Work, at_work
+from ujobs_lab.bench.cloud_at_work import Work
+from ujobs_lab.bench.servers import ujobs_serve
 from ujobs_lab.bench.sheet import Sheet
 
 _WHO = ("ujobs", "by hand")
@@ -22,7 +23,7 @@ def measure(step: int = 1) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        with at_work(folder) as service:
+        with ujobs_serve(folder) as service:
             return {who: bisect(_attempt(folder, Work(service, folder / who), who), step) for who in _WHO}
 
 

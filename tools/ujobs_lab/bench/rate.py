@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from ujobs_lab.bench import on_unix, peers, usage
-from ujobs_lab.bench.cloud_at_work import Work, at_work
+from ujobs_lab.bench.cloud_at_work import Work
 from ujobs_lab.bench.documents import document_text
 from ujobs_lab.bench.far import far
 from ujobs_lab.bench.observer import Observer
 from ujobs_lab.bench.peers import Peer
+from ujobs_lab.bench.servers import ujobs_serve
 from ujobs_lab.bench.sheet import Sheet
 from ujobs_tools.host.processes import NotReady, running
 
@@ -39,7 +40,7 @@ def measure(jobs: int = 50, singles: int = 100, rounds: int = 3, far_jobs: int =
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-", dir=place) as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        with at_work(folder) as service, contextlib.ExitStack() as stack:
+        with ujobs_serve(folder) as service, contextlib.ExitStack() as stack:
             ways = []
             for number, peer in enumerate(peers.peers(folder)):
                 work = Work(service, folder / str(number))

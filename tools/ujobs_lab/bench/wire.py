@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ujobs_lab.bench import on_unix
-from ujobs_lab.bench.cloud_at_work import Work, at_work
+from ujobs_lab.bench.cloud_at_work import Work
 from ujobs_lab.bench.far import far
+from ujobs_lab.bench.servers import ujobs_serve
 from ujobs_lab.bench.sheet import Sheet
 from ujobs_lab.bench.tap import Packet, tap
 
@@ -38,7 +39,7 @@ def measure(count: int = 10) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
         folder = Path(temporary)
         on_unix.compile_programs(folder)
-        with at_work(folder) as service:
+        with ujobs_serve(folder) as service:
             for who in _WHO:
                 session = _session(folder, Work(service, folder / who), who)
                 one = session(1, 0)

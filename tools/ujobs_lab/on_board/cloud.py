@@ -95,6 +95,14 @@ def lose_power():
     raise asyncio.CancelledError
 
 
+async def ended(task):
+    """Wait until a cancelled task has ended. Raises the exception that ended it instead, if any."""
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
+
+
 async def beside(agent, broker, scenario):
     """Run scenario(task) concurrently with an agent that connects to this broker; return the result of scenario().
 
@@ -108,10 +116,7 @@ async def beside(agent, broker, scenario):
         finally:
             _running.remove(task)
             task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
+            await ended(task)
             await asyncio.sleep(0)
 
 

@@ -1,12 +1,14 @@
 """Creates, follows and cancels jobs with boto3, on AWS, on `ujobs serve` and on MiniStack."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from ujobs_tools.aws import stages
 from ujobs_tools.aws.executions import TERMINAL, Execution, most_urgent
 
+JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LARGEST_PAGE = 250  # of ListJobExecutionsForJob
 _LARGEST_DOCUMENT = 32768  # characters (CreateJob, document)
 

@@ -2,7 +2,6 @@
 job. Works on AWS, on `ujobs serve`, and on MiniStack's S3. See docs/handlers."""
 
 import hashlib
-import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ujobs_tools.aws.jobs import JOB_ID
 from ujobs_tools.keys.signing import MAX_VERSION, Signer
 
 MAX_FILES = 50  # of a stream (CreateStream, files)
@@ -20,7 +20,6 @@ LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 WINDOW = 11  # bits: 2 KB
 _LEAST_SAVED = 200  # bytes
 _IMAGE_MAGIC = 0xE9  # first byte of an ESP32 application image
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # of a job; names of streams may be longer
 
 OnProgress = Callable[[str, int], None]
 
@@ -84,7 +83,7 @@ def _upload(
     """Upload files; returns the entry of the job document for each."""
     if not 1 <= len(version) <= MAX_VERSION:
         raise ValueError(f"version {version!r} must be 1 to {MAX_VERSION} characters")
-    if not _NAME.fullmatch(name):
+    if not JOB_ID.fullmatch(name):  # names of streams may be longer
         raise ValueError(f"name {name!r} must be 1 to 64 characters of a-z A-Z 0-9 _ -")
     if len(files) > MAX_FILES:
         raise ValueError(f"{len(files)} files; the limit is {MAX_FILES}")

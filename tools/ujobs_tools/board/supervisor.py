@@ -50,8 +50,8 @@ class BoardOptions:
 
     heap: bytes of MicroPython heap for the program; the heap of the fakes is added. wifi_ssid, wifi_password, ntp: see
     process.Start. log: file for a copy of the output. stay: keep running when main.py has ended, like a board at its
-    REPL. serial: path for a serial port, with which the REPL
-    follows main.py; None for no port. jumps: the clock may jump, see outside.py; SIGALRM announces a jump.
+    REPL. serial: path for a serial port, with which the REPL follows main.py; None for no port. jumps: the clock may
+    jump, see outside.py; SIGALRM announces a jump.
     """
 
     heap: int = DEFAULT_HEAP

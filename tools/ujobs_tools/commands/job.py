@@ -1,7 +1,6 @@
 """`ujobs job`: creates and follows jobs with `ujobs_tools.aws.jobs`."""
 
 import contextlib
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +15,10 @@ _POLL = 1.0  # seconds between polls; AWS accepts ten control-plane calls a seco
 
 app = typer.Typer(no_args_is_help=True, help="Jobs: create, watch, list, describe, cancel, delete.")
 
-_JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
-
 def _job_id(given: str) -> str:
-    if not _JOB_ID.fullmatch(given):
+    from ujobs_tools.aws.jobs import JOB_ID
+
+    if not JOB_ID.fullmatch(given):
         raise typer.BadParameter(f"{given!r} must be 1 to 64 characters of a-z A-Z 0-9 _ -")
     return given
 

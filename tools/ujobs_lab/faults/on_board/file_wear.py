@@ -1,7 +1,6 @@
 """Counts the flash operations for a downloaded file of 1 MB, by littlefs's cache size and the distance of checkpoints.
 
-Prints a JSON list of [cache in bytes, KB between checkpoints,
-programs, erases]. Runs on MicroPython only.
+Prints a JSON list of [cache in bytes, KB between checkpoints, programs, erases]. Runs on MicroPython only.
 """
 
 import json

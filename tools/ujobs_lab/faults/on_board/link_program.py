@@ -1,7 +1,7 @@
 """An agent on real sockets, behind a proxy that injects faults. Runs on MicroPython only.
 
-Arguments: thing name, host, port, its folder, and the thing's folder of
-certificates or "" for a connection without TLS. Handlers append their effects to `effects` in its folder.
+Arguments: thing name, host, port, its folder, and the thing's folder of certificates or "" for a connection without
+TLS. Handlers append their effects to `effects` in its folder.
 """
 
 import asyncio

@@ -19,7 +19,7 @@ import ujobs.job
 import ujobs.journal
 import ujobs.link
 import ujson
-from cloud import Cloud, remove
+from cloud import Cloud, ended, remove
 from jobs_service import TERMINAL
 from ujobs.agent import Agent, Reject
 from ujobs.link import Link
@@ -197,11 +197,8 @@ async def board(make, resets, blocking):
                 await asyncio.sleep(1)
         finally:
             task.cancel()
-        try:
-            # There is only one board: the next agent starts when the last one has ended.
-            await task
-        except asyncio.CancelledError:
-            pass
+        # There is only one board: the next agent starts when the last one has ended.
+        await ended(task)
         resets -= 1
 
 

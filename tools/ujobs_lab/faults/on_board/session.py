@@ -1,9 +1,8 @@
 """Runs the test cases with power cuts on MicroPython; ujobs_lab.faults.power starts it and reads its output.
 
-Argument: a JSON object: `rounds` of the session, `pairs` of cuts for
-each job type, `sample` (number of test cases, and of each check; null: all), `seed`, `part` and `parts` (this process
-runs every parts-th case), `only` (the name of a case, or its first words; null: all), `random_only` (whether to leave
-out the cases that are the same for every seed).
+Argument: a JSON object: `rounds` of the session, `pairs` of cuts for each job type, `sample` (number of test cases, and
+of each check; null: all), `seed`, `part` and `parts` (this process runs every parts-th case), `only` (the name of a
+case, or its first words; null: all), `random_only` (whether to leave out the cases that are the same for every seed).
 
 Prints a line "# COUNT" of its test cases, "> NAME" before each, "! ERROR" for each error and "| LOG" with it, and
 "= DONE" at the end.

@@ -1,8 +1,7 @@
 """Counts the flash operations of jobs; ujobs_lab.faults.power and ujobs_lab.bench.wear start it and read its output.
 
-Argument: a JSON object: `blocks` of the flash, `jobs` of each type.
-Prints one JSON object with the sums for `jobs` jobs of each type: `programs`, `erases`, `busiest` (erases of the most
-erased block) and `progress_updates`. Runs on MicroPython only.
+Argument: a JSON object: `blocks` of the flash, `jobs` of each type. Prints one JSON object with the sums for these
+jobs of each type: `programs`, `erases`, `busiest` (erases of the most erased block), `progress_updates`.
 """
 
 import gc
