@@ -109,7 +109,7 @@ def details_of(result: "dict | None", noted: "dict" = {}) -> dict:  # noqa: B006
     details = {}
     try:
         for key, value in (result or {}).items():
-            check_name("statusDetails key", key, 128)
+            check_name("statusDetails key '%s'" % str(key)[:128], key, 128)
             if isinstance(value, (bool, int, float)):
                 value = ujson.dumps(value)
             if value is not None:

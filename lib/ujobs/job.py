@@ -11,7 +11,7 @@ import time
 
 from . import lend, let_go
 from .agent import EXPECTED, JobsError, Reject
-from .checks import check_execution, clean, details_of
+from .checks import check_execution, details_of, field_of
 from .link import explain, log, until
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
@@ -71,7 +71,7 @@ class Job:
         self._over = asyncio.Event()  # the handler has ended
         self._stopped = ""  # why the handler has to stop
         self._details = {}
-        self._done = self._total = None
+        self._total = None
 
     @property
     def checkpoint(self) -> "Any":
@@ -87,11 +87,10 @@ class Job:
         self.client.journal.save(value)
 
     def note(self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None) -> None:
-        """The same as progress(), without yielding to other tasks."""
+        """The same as progress(), without yielding to other tasks. Raises ValueError as noted() does."""
         if done is not None:
-            # Made text when it is sent: a download notes every piece.
-            self._done = done
             self._total = total
+            self.noted("progress", str(done) if total is None else "%s/%s" % (done, total))
         if message is not None:
             self.noted("message", message)
 
@@ -141,14 +140,21 @@ class Job:
             asyncio.core.cur_task = task  # type: ignore[attr-defined]
         self._check()
 
-    def noted(self, key: "str | None" = None, value: str = "") -> dict:
-        """Return the status details noted so far, with one more pair when a key is given."""
-        if self._done is not None:
-            done = str(self._done)
-            self._details["progress"] = clean(done if self._total is None else done + "/" + str(self._total))
-        if key:
-            self._details[key] = clean(value)
-        return self._details
+    def noted(self, key: "str | None" = None, value: "str | float" = "") -> dict:
+        """Return the status details noted so far, with one more pair when a key is given.
+
+        Raises ValueError naming the key for a pair that the service would refuse, see checks.details_of().
+        """
+        if key is not None:
+            details = details_of({key: value}, self._details)
+            if len(details) < len(self._details):
+                raise ValueError("statusDetails must have at most 10 pairs: %s" % key)
+            self._details = details
+        return dict(self._details)
+
+    def _reason(self, text):
+        # The status details noted and a reason, which stands alone when they are too many together.
+        return details_of({"reason": text}, self._details)
 
     def _stop(self, reason):
         # CancelledError at the handler's next await, progress() or tick().
@@ -218,7 +224,13 @@ async def ask(agent: "Agent", operation: str, **fields: "Any") -> "dict | None":
         reply = await agent.request(operation, **fields)
     except MemoryError as error:
         large = error
-        reply = await agent.request("$next/get", includeJobDocument=False)
+        try:
+            reply = await agent.request("$next/get", includeJobDocument=False)
+        except MemoryError:
+            # The status details alone are too large. A summary has none.
+            await agent.link.subscribe(agent._prefix + b"get/+", 1)
+            started = field_of(await agent.request("get"), "inProgressJobs", [])
+            reply = {"execution": started[0]} if started else {}
     execution = reply.get("execution")
     if execution is not None:
         check_execution(execution)
@@ -236,7 +248,7 @@ async def _execute(agent, execution):
     if known and journal.status != _IN_PROGRESS:
         # The service handed out a finished execution: report the result again, do not rerun the handler.
         journal.version = execution["versionNumber"]
-        return _finish(journal, journal.status, {"reason": "finished before"})
+        return journal.finish(journal.status, {"reason": "finished before"})
     attempt = journal.attempt + 1 if known else 1
     # Removed, so that memory does not hold two documents once the handler renews it.
     document = execution.pop("jobDocument", None)
@@ -245,6 +257,9 @@ async def _execute(agent, execution):
     reason = "the job document has no operation"
     if isinstance(document, MemoryError):
         reason = "job document: " + explain(document)
+        if known:
+            # It fitted when the job started: the status details beside it have grown. A retry starts without them.
+            status = _FAILED
     elif isinstance(document, dict):
         # AWS's own documents have none.
         operation = document.get("operation") or (
@@ -268,7 +283,7 @@ async def _execute(agent, execution):
         status = _FAILED
         reason = "journal: " + explain(error)
     if reason:
-        return _finish(journal, status, {"reason": reason})
+        return journal.finish(status, details_of({"reason": reason}))
     log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
     agent._wake.clear()
     loaded = set(sys.modules)
@@ -328,7 +343,7 @@ async def _attend(agent, job, handler, wait):
         # If a refused update was how we learned this, no notify-next has arrived: ask.
         agent._patience = 0
     elif journal.status == _IN_PROGRESS:
-        _finish(journal, _FAILED, job.noted("reason", job._stopped or "the handler let a CancelledError pass"))
+        journal.finish(_FAILED, job._reason(job._stopped or "the handler let a CancelledError pass"))
     if stuck:
         raise RuntimeError("the handler of job %s does not stop" % journal.job_id)
 
@@ -354,27 +369,17 @@ async def _run(agent, job, handler):
         status = "SUCCEEDED"
     except Reject as error:
         status = "REJECTED"
-        details = job.noted("reason", str(error))
+        details = job._reason(str(error))
     except asyncio.CancelledError:
         pass
     except Exception as error:
         sys.print_exception(error)  # type: ignore[attr-defined]
-        details = job.noted("reason", explain(error))
+        details = job._reason(explain(error))
     finally:
         if details is not None and not job._stopped:
-            _finish(agent.journal, status, details)
+            agent.journal.finish(status, details)
         job._over.set()
         agent._wake.set()
-
-
-def _finish(journal, status, details):
-    try:
-        details = details_of(details)
-    except ValueError as error:
-        # Never journal a result that cannot be sent: it would be retried forever.
-        status = _FAILED
-        details = {"reason": str(error)}
-    journal.finish(status, details)
 
 
 async def _update(agent, status, details, step=None):

@@ -93,8 +93,10 @@ class Journal:
         self._try("record", self._record())
 
     def save(self, value: "Any") -> None:
-        """Keep a handler's checkpoint, anything JSON can hold; None removes it. Raises OSError."""
+        """Keep a handler's checkpoint, anything JSON can hold; None removes it. Raises OSError, ValueError."""
         data = ujson.dumps(value).encode()
+        # MicroPython writes what JSON cannot hold as well: notice it now, not after a reset.
+        ujson.loads(data)
         self._write("checkpoint", self._checksum(data) + data)
 
     def checkpoint(self) -> "Any":
