@@ -23,10 +23,8 @@ RSA = "sig-sha256-rsa"
 RSA_PSS = "sig-sha256-rsa-pss"
 ECDSA = "sig-sha256-ecdsa"
 
-_INTEGER = const(0x02)
-_BIT_STRING = const(0x03)
-_SEQUENCE = const(0x30)
-_VERSION = const(0xA0)
+# DER: INTEGER is 0x02, BIT STRING 0x03, OBJECT IDENTIFIER 0x06, SEQUENCE 0x30, the version of a certificate 0xA0.
+_OBJECT_ID = const(0x06)
 
 _HASH = const(32)  # bytes of a SHA-256
 _RSA_KEY = const(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00")
@@ -71,8 +69,8 @@ def load_key(source: "str | bytes") -> tuple:
         algorithm, key = _public_key(der_blocks(source)[0])
         if algorithm == _RSA_KEY:
             modulus, exponent = _two_integers(key)
-            size = _bytes_in(modulus)
-            if not 256 <= size <= 384 or not modulus >> (8 * size - 1) or exponent not in (3, 65537):
+            bits = 4 * len("%x" % modulus)
+            if bits not in range(2048, 3073, 8) or not modulus >> (bits - 1) or exponent not in (3, 65537):
                 raise ValueError("RSA needs 2048 to 3072 bits, a multiple of 8, and exponent 3 or 65537")
             return RSA, modulus, exponent
         if algorithm == _P256_KEY:
@@ -103,9 +101,10 @@ def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = No
         scheme = kind
     if kind == ECDSA:
         return scheme == ECDSA and _check_ecdsa(first, second, digest, signature)
-    size = _bytes_in(first)
+    size = len(signature)
     number = _int(signature)
-    if len(signature) != size or number >= first:
+    # As long as the modulus, whose highest bit is set.
+    if not size or first >> (8 * size - 1) != 1 or number >= first:
         return False
     block = pow(number, second, first).to_bytes(size, "big")
     if scheme == RSA:
@@ -123,65 +122,54 @@ def signed(holder: dict, key: "str | bytes", digest: bytes) -> bool:
     return check(load_key(key), digest, a2b_base64(holder["signature"]), holder.get("scheme"))
 
 
-def _element(data, tag):
-    # The content of the DER element at the beginning, and what follows it.
-    begin = 2
-    size = data[1]
-    if size > 127:
-        begin += size & 127
-        size = _int(data[2:begin])
-        # DER wants the shortest form; no key or certificate needs more than two bytes.
-        if begin not in (3, 4) or not size >> (8 * begin - 24 or 7):
+def _contents(data, tags):
+    # The contents of the DER elements that data begins with, which must have these tags; then what follows them.
+    found = []
+    for tag in tags:
+        begin = 2
+        size = data[1]
+        if size > 127:
+            begin += size & 127
+            size = _int(data[2:begin])
+            # DER wants the shortest form; no key or certificate needs more than two bytes.
+            if begin not in (3, 4) or not size >> (8 * begin - 24 or 7):
+                raise IndexError
+        end = begin + size
+        if data[0] != tag or end > len(data):
             raise IndexError
-    end = begin + size
-    if data[0] != tag or end > len(data):
-        raise IndexError
-    return data[begin:end], data[end:]
+        found.append(data[begin:end])
+        data = data[end:]
+    return found + [data]
 
 
 def _two_integers(data):
     # A SEQUENCE of two positive INTEGERs: an RSA public key, an ECDSA signature. For anything else 0 and 0, which are
     # neither.
     try:
-        data, rest = _element(data, _SEQUENCE)
-        first, data = _integer(data)
-        second, data = _integer(data)
+        data, rest = _contents(data, b"\x30")
+        first, second, more = _contents(data, b"\x02\x02")
     except IndexError:
         return 0, 0
-    return (0, 0) if data or rest else (first, second)
-
-
-def _integer(data):
-    data, rest = _element(data, _INTEGER)
-    # The highest bit is the sign, and DER wants the shortest form.
-    if not b"\x00\x80" <= data[:2] < b"\x80":
-        raise IndexError
-    return _int(data), rest
+    for number in (first, second):
+        # The highest bit is the sign, and DER wants the shortest form.
+        if rest or more or not b"\x00\x80" <= number[:2] < b"\x80":
+            return 0, 0
+    return _int(first), _int(second)
 
 
 def _public_key(data):
     # AlgorithmIdentifier and key of a SubjectPublicKeyInfo, which may be inside a certificate.
-    data, rest = _element(data, _SEQUENCE)
-    if rest:
-        raise IndexError
-    algorithm, key = _element(data, _SEQUENCE)
-    if algorithm[0] in (_VERSION, _INTEGER):
-        data = algorithm
-        if data[0] == _VERSION:
-            _, data = _element(data, _VERSION)
-        _, data = _element(data, _INTEGER)  # serial number
-        for _ in range(4):  # signature algorithm, issuer, validity, subject
-            _, data = _element(data, _SEQUENCE)
-        data, _ = _element(data, _SEQUENCE)
-        algorithm, key = _element(data, _SEQUENCE)
-    key, rest = _element(key, _BIT_STRING)
-    if rest or key[0]:
+    data, rest = _contents(data, b"\x30")
+    first = _contents(data, b"\x30")[0]
+    if first[0] != _OBJECT_ID:
+        # Of a certificate: version (left out for the first one), serial number, signature algorithm, issuer, validity,
+        # subject, public key.
+        tags = b"\xa0\x02\x30\x30\x30\x30\x30"
+        data = _contents(first, tags if first[0] == tags[0] else tags[1:])[-2]
+    algorithm, key, more = _contents(data, b"\x30\x03")
+    if rest or more or key[0]:
         raise IndexError
     return algorithm, key[1:]
-
-
-def _bytes_in(number):
-    return (len("%x" % number) + 1) // 2
 
 
 def _check_pss(block, digest):
@@ -207,9 +195,8 @@ def _check_ecdsa(x, y, digest, signature):
     inverse = pow(s, _N - 2, _N)
     first = _int(digest) * inverse % _N
     sum_x, _, z = _sum_of_products(((first, _GX, _GY), (r * inverse % _N, x, y)))
-    # r is the sum's x modulo _N, which is a little less than _P. No z, no point.
-    z = z * z % _P
-    return bool(z) and (sum_x == r * z % _P or (r + _N < _P and sum_x == (r + _N) * z % _P))
+    # With z = 0, the neutral element, x becomes 0, which r is not.
+    return sum_x * pow(z * z, _P - 2, _P) % _P % _N == r
 
 
 # Points are Jacobian: (x, y, z) is (x / z**2, y / z**3), and with z = 0 the neutral element. The formulas are those of
