@@ -13,7 +13,7 @@ from umqtt.simple import MQTTException
 
 from . import lend, let_go
 from .journal import Journal
-from .link import ETIMEDOUT, log, until
+from .link import ETIMEDOUT, Link, log, until
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
@@ -21,8 +21,6 @@ if __debug__:
 _TYPING = const(0)
 if _TYPING:
     from typing import Any, Callable
-
-    from .link import Link
 
 _EMPTY = const(64)  # bytes; a notification without a job has only a timestamp
 _ASK_ANYWAY = const(3600)  # seconds; otherwise a lost notification would never be noticed
@@ -186,8 +184,11 @@ class Agent(Requests):
         if update_interval is not None and update_interval <= 0:
             raise ValueError("update_interval must be more than 0 seconds")
         if link is None:
-            link = lend("certificates", "secure_link", thing, host, cert, key, ca, port, keepalive, receive_limit)
-        super().__init__(link, thing)  # type: ignore[arg-type]
+            link = Link(
+                thing, host, port, keepalive=keepalive, ssl=lend("certificates", "tls_context", ca, cert, key),
+                receive_limit=receive_limit,
+            )
+        super().__init__(link, thing)
         self.journal = Journal(directory)
         self._interval = min(update_interval or _LONGEST_INTERVAL, _LONGEST_INTERVAL)
         # By operation: function, or name of one that comes with ujobs; step timeout; on_restart; attempts; time limit.

@@ -6,8 +6,6 @@ from binascii import a2b_base64
 
 import tls
 
-from .link import Link
-
 CERTIFICATE = b"CERTIFICATE"
 KEY = b"PRIVATE KEY"
 
@@ -22,6 +20,8 @@ def tls_context(
     encrypted. Raises OSError for a file that cannot be read, ValueError for one that cannot be used or for a key that
     does not belong to the certificate; both name the file.
     """
+    if not ca:
+        raise ValueError("ca is missing: the server could not be verified")
     if (not cert) != (not key):
         raise ValueError("cert and key go together")
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
@@ -38,25 +38,16 @@ def tls_context(
             # EC keys end with their public half, RSA keys have it near the beginning; a short one has none.
             if len(private) > 100 and private[-64:] not in chain[0] and private[64:192] not in chain[0]:
                 raise ValueError("it does not belong to the certificate")
+            name = cert
             for block in chain:
                 # The first call takes the certificate, each later one adds the next of the chain.
                 context.load_cert_chain(block, private)
     except (OSError, ValueError) as error:
-        if str(error) == "invalid cert" and cert and name is key:
-            name = cert
+        if str(error) == "invalid key":
+            name = key
         name = name if isinstance(name, str) else "certificate or key"
         raise type(error)("%s: %s" % (name, error))
     return context
-
-
-def secure_link(
-    thing: str, host: str, cert: "str | bytes | None", key: "str | bytes | None", ca: "str | bytes | None", port: int,
-    keepalive: int, receive_limit: int,
-) -> Link:
-    """Return a Link to an account's endpoint, see Agent for the arguments. Raises as tls_context()."""
-    if not ca:
-        raise ValueError("ca is missing: the server could not be verified")
-    return Link(thing, host, port, keepalive=keepalive, ssl=tls_context(ca, cert, key), receive_limit=receive_limit)
 
 
 def der_blocks(source: "str | bytes", label: bytes = b"") -> "list[bytes]":
@@ -88,13 +79,38 @@ def der_blocks(source: "str | bytes", label: bytes = b"") -> "list[bytes]":
     return blocks
 
 
+def contents(data: bytes, tags: bytes) -> "list[bytes]":
+    """Return the contents of the DER elements that data begins with, which must have these tags, and what follows them.
+
+    Raises IndexError for anything else. Source: ITU-T X.690.
+    """
+    found = []
+    for tag in tags:
+        begin = 2
+        size = data[1]
+        if size > 127:
+            begin += size & 127
+            size = int.from_bytes(data[2:begin], "big")
+            # DER wants the shortest form; no key or certificate needs more than two bytes.
+            if begin not in (3, 4) or not size >> (8 * begin - 24 or 7):
+                raise IndexError
+        end = begin + size
+        if data[0] != tag or end > len(data):
+            raise IndexError
+        found.append(data[begin:end])
+        data = data[end:]
+    return found + [data]
+
+
 def _read(source, label):
     blocks = der_blocks(source, label)
+    # In its SEQUENCE (0x30) a certificate begins with another one, a key with an INTEGER (0x02).
+    tag, what = (b"\x02", "an unencrypted private key") if label == KEY else (b"\x30", "a certificate")
     for data in blocks:
-        # A SEQUENCE, and in it first an INTEGER for a key, another SEQUENCE for a certificate.
-        begin = 2 + max(data[1] - 128, 0) if len(data) > 9 else 0
-        if not begin or data[0] != 0x30 or data[begin] != (0x02 if label == KEY else 0x30):
-            raise ValueError("not an unencrypted private key" if label == KEY else "not a certificate")
-        if len(data) < begin + (int.from_bytes(data[2:begin], "big") or data[1]):
-            raise ValueError("cut short or damaged")
+        try:
+            right = contents(data, b"\x30")[0][:1] == tag
+        except IndexError:
+            right = False
+        if not right:
+            raise ValueError("not %s, or cut short or damaged" % what)
     return blocks

@@ -13,10 +13,10 @@ import ujson
 
 from . import trial
 from .agent import EXPECTED, JobsError, parse
-from .certificates import CERTIFICATE, KEY, der_blocks, secure_link, tls_context
+from .certificates import CERTIFICATE, KEY, der_blocks, tls_context
 from .checks import check_name
 from .flash import make_folders, remove
-from .link import ETIMEDOUT, log, until
+from .link import ETIMEDOUT, Link, log, until
 
 # Not in a .mpy at -O2, whose compiler knows const.
 if __debug__:
@@ -61,10 +61,12 @@ class Claim:
                     continue
                 raise ValueError(path + " exists: a claim overwrites no file")
         serial = hexlify(machine.unique_id()).decode()
-        self._link = link = secure_link(
-            "claim-" + serial, config["host"], given.get("cert", "/cert/claim.der"),
-            given.get("key", "/cert/claim-key.der"), config["ca"], config["port"], config["keepalive"],
-            config["receive_limit"],
+        context = tls_context(
+            config["ca"], given.get("cert", "/cert/claim.der"), given.get("key", "/cert/claim-key.der")
+        )
+        self._link = link = Link(
+            "claim-" + serial, config["host"], config["port"], keepalive=config["keepalive"], ssl=context,
+            receive_limit=config["receive_limit"],
         )
         self._parameters = {"SerialNumber": serial}
         self._parameters.update(given.get("parameters", {}))

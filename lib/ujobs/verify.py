@@ -11,7 +11,7 @@ Sources: RFC 8017 (RSA), RFC 5480 (keys), SEC 1 section 4.1.4 (ECDSA), FIPS 186-
 from binascii import a2b_base64
 from hashlib import sha256
 
-from .certificates import der_blocks
+from .certificates import contents, der_blocks
 
 # Not in a .mpy at -O2, whose compiler knows const.
 if __debug__:
@@ -122,32 +122,12 @@ def signed(holder: dict, key: "str | bytes", digest: bytes) -> bool:
     return check(load_key(key), digest, a2b_base64(holder["signature"]), holder.get("scheme"))
 
 
-def _contents(data, tags):
-    # The contents of the DER elements that data begins with, which must have these tags; then what follows them.
-    found = []
-    for tag in tags:
-        begin = 2
-        size = data[1]
-        if size > 127:
-            begin += size & 127
-            size = _int(data[2:begin])
-            # DER wants the shortest form; no key or certificate needs more than two bytes.
-            if begin not in (3, 4) or not size >> (8 * begin - 24 or 7):
-                raise IndexError
-        end = begin + size
-        if data[0] != tag or end > len(data):
-            raise IndexError
-        found.append(data[begin:end])
-        data = data[end:]
-    return found + [data]
-
-
 def _two_integers(data):
     # A SEQUENCE of two positive INTEGERs: an RSA public key, an ECDSA signature. For anything else 0 and 0, which are
     # neither.
     try:
-        data, rest = _contents(data, b"\x30")
-        first, second, more = _contents(data, b"\x02\x02")
+        data, rest = contents(data, b"\x30")
+        first, second, more = contents(data, b"\x02\x02")
     except IndexError:
         return 0, 0
     for number in (first, second):
@@ -159,14 +139,14 @@ def _two_integers(data):
 
 def _public_key(data):
     # AlgorithmIdentifier and key of a SubjectPublicKeyInfo, which may be inside a certificate.
-    data, rest = _contents(data, b"\x30")
-    first = _contents(data, b"\x30")[0]
+    data, rest = contents(data, b"\x30")
+    first = contents(data, b"\x30")[0]
     if first[0] != _OBJECT_ID:
         # Of a certificate: version (left out for the first one), serial number, signature algorithm, issuer, validity,
         # subject, public key.
         tags = b"\xa0\x02\x30\x30\x30\x30\x30"
-        data = _contents(first, tags if first[0] == tags[0] else tags[1:])[-2]
-    algorithm, key, more = _contents(data, b"\x30\x03")
+        data = contents(first, tags if first[0] == tags[0] else tags[1:])[-2]
+    algorithm, key, more = contents(data, b"\x30\x03")
     if rest or more or key[0]:
         raise IndexError
     return algorithm, key[1:]

@@ -156,16 +156,18 @@ def test_wrong_arguments_are_refused_by_name():
 def test_what_is_not_given_has_the_documented_value():
     made = []
 
-    def secure_link(*arguments):
+    def tls_context(*arguments):
         made.append(arguments)
-        return Link("thing", "host")
+        return "TLS"
 
-    with Replaced(ujobs.certificates, secure_link=secure_link):
+    with Replaced(ujobs.certificates, tls_context=tls_context):
         agent = Agent("thing", "host", "cert", "key", "ca")
-    port, keepalive, receive_limit, an_hour = 8883, 60, 16384, 3600
-    assert made == [("thing", "host", "cert", "key", "ca", port, keepalive, receive_limit)]
+    an_hour = 3600
+    assert made == [("ca", "cert", "key")]
     assert agent._interval == an_hour
-    assert (agent.link.keepalive, agent.link.timeout, agent.link.receive_limit) == (60, 10, 16384)
+    link = agent.link
+    assert (link.client_id, link.server, link.port, link.ssl) == ("thing", "host", 8883, "TLS")
+    assert (link.keepalive, link.timeout, link.receive_limit) == (60, 10, 16384)
     agent.on("blink")(len)
     minutes, attempts, a_day = 10, 3, 1440
     assert agent._handlers["blink"] == (len, minutes, "rerun", attempts, a_day)

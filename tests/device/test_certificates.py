@@ -73,6 +73,8 @@ def test_messages_name_the_file_and_its_fault():
         for files, name, fault in (
             ({"cert": CERT_DER[:-1]}, "cert", "cut short"),
             ({"key": KEY_DER[:50]}, "key", "cut short"),
+            ({"cert": b"\x30\xff" + bytes(50)}, "cert", "cut short"),
+            ({"ca": b"\x30\x00"}, "ca", "cut short"),
             ({"cert": pem(CERTIFICATE, CERT_DER)[:200]}, "cert", "cut short or damaged"),
             ({"cert": pem(CERTIFICATE, CERT_DER)[:201]}, "cert", "cut short or damaged"),
             ({"key": pem(b"ENCRYPTED PRIVATE KEY", CERT_DER)}, "key", "the key is encrypted"),

@@ -12,7 +12,6 @@ from broker import Broker, filters, raises
 from cloud import remove
 from replaced import Replaced, with_modules
 from ujobs.certificates import der_blocks
-from ujobs.link import Link
 
 FOLDER = "/tmp/ujobs-claim-test-%s" % os.urandom(4).hex()
 CERT, KEY, SETTINGS, RECORD = [FOLDER + name for name in ("/cert.der", "/key.der", "/settings.json", "/cert.der.claim")]
@@ -121,11 +120,10 @@ def claimed(function):
     each claim: certificate, key and CA."""
     files = []
 
-    def secure_link(thing, host, cert, key, ca, port, keepalive, receive_limit):
+    def tls_context(ca, cert, key):
         files.append((cert, key, ca))
-        return Link(thing, host, port, keepalive=keepalive, receive_limit=receive_limit)
 
-    with Replaced(provisioning, secure_link=secure_link), with_modules(machine=Machine()):
+    with Replaced(provisioning, tls_context=tls_context), with_modules(machine=Machine()):
         return function(files)
 
 
