@@ -137,12 +137,16 @@ class Journal:
 
     def _write(self, name, data):
         name = self._directory + "/" + name
-        try:
-            os.mkdir(self._directory)
-        except OSError:
-            pass  # it exists; if not, open() raises
         new = name + ".tmp"
-        with open(new, "wb") as file:
+        try:
+            file = open(new, "wb")
+        except OSError as error:
+            try:
+                os.mkdir(self._directory)
+            except OSError:
+                raise error
+            file = open(new, "wb")
+        with file:
             file.write(data)
         os.rename(new, name)
 

@@ -3,6 +3,7 @@
 import os
 import struct
 from binascii import crc32
+from errno import EISDIR, ENOENT
 
 from broker import raises
 from cloud import DIRECTORY, remove
@@ -201,7 +202,16 @@ def test_a_deleted_journal_is_created_again():
 def test_a_flash_that_cannot_be_written_is_an_os_error():
     remove(DIRECTORY)
     journal = Journal(DIRECTORY + "/missing/deeper")
-    raises(OSError, journal.begin, execution(), 1)
+    assert raises(OSError, journal.begin, execution(), 1).errno == ENOENT
+    # A folder that is there does not hide why a file cannot be made in it.
+    os.mkdir(DIRECTORY)
+    journal = Journal(DIRECTORY)
+    os.mkdir(DIRECTORY + "/record.tmp")
+    try:
+        assert raises(OSError, journal.begin, execution(), 1).errno == EISDIR
+    finally:
+        os.rmdir(DIRECTORY + "/record.tmp")
+        remove(DIRECTORY)
 
 
 # Records of ujobs 0.1: status details in the record, in a separate file, and acknowledged.
