@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import serial
 import typer
+from mpremote.transport_serial import SerialTransport
 from typer.testing import CliRunner
 
 from mpremote_board import MpremoteBoard, Start
@@ -240,6 +241,31 @@ def test_a_board_unplugged_half_way_starts_with_its_old_files(
     again.board.wait_for("application old")
     deployed(again, "--app", application)
     again.board.wait_for("application new")
+
+
+def test_ctrl_c_restarts_the_board_at_any_point(
+    start: Start, at_work: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = start(at_work)
+    monkeypatch.setattr("ujobs_tools.deploy.remote._GRACE", 0.2)
+
+    def interrupted_in(method: str, sent: bytes) -> None:
+        original = getattr(SerialTransport, method)
+
+        def interrupt(transport: SerialTransport, *_: object, **__: object) -> None:
+            setattr(SerialTransport, method, original)
+            transport.serial.write(sent)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(SerialTransport, method, interrupt)
+            assert run("deploy", "--port", str(board.port)) == (130, "")
+
+    interrupted_in("enter_raw_repl", b"\r\x03\r\x01")
+    board.board.wait_for("board: start, HARD_RESET")
+    interrupted_in("raw_paste_write", b"print(")  # the board waits for the rest
+    board.board.wait_for("board: start, HARD_RESET", 2)
+    board.board.wait_for("application old", 3)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.005, 0.02])

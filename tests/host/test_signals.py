@@ -3,9 +3,12 @@
 import contextlib
 import os
 import signal
+import sys
+from collections.abc import Callable
 
 import pytest
 
+from ujobs_tools.__main__ import main
 from ujobs_tools.host.processes import ended_by_signals
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -43,3 +46,30 @@ def test_handlers_are_restored_and_other_errors_pass() -> None:
     with pytest.raises(RuntimeError), ended_by_signals():
         raise RuntimeError
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup does this
+    try:
+        with ended_by_signals() as check_signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            check_signals()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_during_the_imports_ends_the_command_without_a_traceback(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cli:
+        @property
+        def app(self) -> Callable[[], None]:
+            os.kill(os.getpid(), number)
+            return lambda: None
+
+    monkeypatch.setitem(sys.modules, "ujobs_tools.cli", Cli())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130

@@ -44,7 +44,7 @@ def _start(
 ) -> None:
     """Host tools of ujobs, AWS IoT Jobs for MicroPython.
 
-    Exit codes of every command: 0 done; 1 failed; 2 wrong arguments, file or setting.
+    Exit codes of every command: 0 done; 1 failed; 2 wrong arguments, file or setting; 130 interrupted.
     """
     project_defaults(context)
 

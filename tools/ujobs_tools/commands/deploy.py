@@ -42,10 +42,9 @@ def deploy(port: Port = None, app: App = None, dry_run: DryRun = False) -> None:
     """
     with board_work("deploy"):
         remote = connect(port)
-        try:
+        with remote.reset_on_failure():
             _install(remote, app, {}, dry_run)
-        finally:
-            remote.reset()
+        remote.reset()
 
 
 def provision(
@@ -85,7 +84,7 @@ def provision(
         if app:
             application_files(app)
         remote = connect(port)
-        try:
+        with remote.reset_on_failure():
             host, mqtt = provisioning.credentials(thing, folder, endpoint_url, region, profile, ca, mqtt_port)
             given: dict[str, Any] = {"thing": thing, "host": host, "port": mqtt}
             if wifi_ssid or settings is None:
@@ -96,9 +95,6 @@ def provision(
                 typer.echo("without --wifi-ssid, the board uses a wired network")
             typer.echo(f"{thing}: key and certificates are in {folder}")
             _install(remote, app, provisioning.board_files(contents, folder), False)
-        except BaseException:
-            remote.reset()
-            raise
         name = remote.port
         provisioning.prove(ports.lines(name, patience, remote.restart()), lambda line: typer.echo(f"  {plain(line)}"))
         typer.echo(f"{thing} has connected to {host}")

@@ -2,6 +2,7 @@
 
 1: the command was tried, and failed: a service or board refused or did not answer, a port is in use, a job failed.
 2: the command line is wrong, or a file or setting that it names: the same command will fail again.
+130: Ctrl-C, SIGTERM or a closed terminal; commands that run until then end with 0.
 """
 
 import errno
@@ -14,7 +15,7 @@ import typer
 
 from ujobs_tools.host.terminal import plain
 
-FAILED, WRONG = 1, 2
+FAILED, WRONG, INTERRUPTED = 1, 2, 130
 _WRONG_FILE = FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError
 
 

@@ -54,14 +54,12 @@ def wipe(
     """
     with board_work("wipe"):
         remote = connect(port)
-        try:
+        with remote.reset_on_failure():
             files = sorted(remote.names(""))
             for path in files:
                 typer.echo(f"remove  {path}")
-            if dry_run or not files:
-                return
-            if not yes:
-                typer.confirm(f"remove these {len(files)} files permanently?", abort=True)
-            remote.remove(files)
-        finally:
-            remote.reset()
+            if files and not dry_run:
+                if not yes:
+                    typer.confirm(f"remove these {len(files)} files permanently?", abort=True)
+                remote.remove(files)
+        remote.reset()

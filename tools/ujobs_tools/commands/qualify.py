@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ujobs_tools.commands.deploy import Port, board_work
+from ujobs_tools.commands.errors import INTERRUPTED
 from ujobs_tools.commands.options import Ca, EndpointUrl, MqttPort, Profile, Region, Settings, WifiPassword, WifiSsid
 from ujobs_tools.host.terminal import plain
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ujobs_tools.qualify.state import State
 
 _PASSED_ALL, _NOT_ALL = 0, 1
-_INTERRUPTED = 130
 _WATCHDOG = 20  # seconds: longer than a TLS handshake
 _UPDATES_PER_MINUTE = 3  # of the cloud's clock
 
@@ -128,7 +128,7 @@ def qualify(
         except programme.Interrupted as error:
             _report(run.state, endpoint)
             typer.echo(f"ujobs qualify: {error}", err=True)
-            raise typer.Exit(_INTERRUPTED) from None
+            raise typer.Exit(INTERRUPTED) from None
         raise typer.Exit(_report(state, endpoint))
 
 

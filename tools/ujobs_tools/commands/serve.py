@@ -16,6 +16,7 @@ import typer
 
 from ujobs_tools.commands.errors import one_line
 from ujobs_tools.host.files import write_whole
+from ujobs_tools.host.processes import END
 from ujobs_tools.host.terminal import PlainFormatter
 
 if TYPE_CHECKING:
@@ -134,9 +135,10 @@ async def _run(service: "Service", address: "Address", started: Callable[[dict[s
     _allow_open_files()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in END:
         with contextlib.suppress(NotImplementedError):  # Windows, where Ctrl-C ends asyncio.run
-            loop.add_signal_handler(number, stop.set)
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+                loop.add_signal_handler(number, stop.set)
     await run(service, address, stop, started)
 
 

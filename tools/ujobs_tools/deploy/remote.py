@@ -19,6 +19,7 @@ from .ports import BoardError, why_not
 
 _PIECE = 768  # bytes at a time
 _TIMEOUT = 10  # seconds without a byte
+_GRACE = 5  # seconds without a byte that a call gets to end before it is stopped
 _PATIENCE = 120  # seconds for one call on the board, such as reading all of its flash
 
 
@@ -61,6 +62,10 @@ class Remote:
         except BoardError as error:
             self.close()
             raise BoardError(f"no MicroPython answers at {port}: {error}") from error
+        except KeyboardInterrupt:
+            with contextlib.suppress(BoardError):
+                self.reset()
+            raise
 
     def about(self) -> About:
         """Return facts about the board."""
@@ -137,7 +142,11 @@ class Remote:
     def restart(self) -> serial.SerialBase:
         """Reset the board and return its open port for `ports.lines`, so that no output is missed."""
         try:
-            with self._plain_errors():
+            with self._plain_errors(), contextlib.redirect_stdout(io.StringIO()):
+                # Ctrl-C may have come in the middle of a call: let the board end it, such as `commit`; if it waits for
+                # the rest of the call, stop it.
+                self._transport.read_until(1, b">", timeout=_GRACE)
+                self._transport.enter_raw_repl(soft_reset=False)
                 self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
         except BoardError:
             self.close()

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 _GRACE = 5.0  # seconds between asking a process to stop and killing it
+END = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))  # no SIGHUP on Windows
+"""Signals that end a command: Ctrl-C, the system's request, a closed terminal."""
 
 
 class NotReady(Exception):
@@ -45,12 +47,13 @@ def running(
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[Callable[[], None]]:
     """In the body, SIGTERM and SIGHUP (closed terminal) raise KeyboardInterrupt, like Ctrl-C. After the first signal,
-    further ones are ignored, so that they do not interrupt the cleanup.
+    further ones are ignored, so that they do not interrupt the cleanup. A signal that is ignored, as SIGHUP is with
+    nohup, stays ignored.
 
     Yields a function that raises KeyboardInterrupt if a signal has arrived. Native code of a library may catch the
     KeyboardInterrupt and raise its own error: then the block also ends with KeyboardInterrupt.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in END if signal.getsignal(number) != signal.SIG_IGN]
     received = False
 
     def end(*_: object) -> None:

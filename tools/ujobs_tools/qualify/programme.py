@@ -19,7 +19,7 @@ from ujobs_tools.deploy import install
 from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.provision import CONNECTED, board_files, credentials
 from ujobs_tools.deploy.remote import Remote
-from ujobs_tools.host.processes import ended_by_signals
+from ujobs_tools.host.processes import END, ended_by_signals
 from ujobs_tools.qualify import cleanup
 from ujobs_tools.qualify.account import Account, Endpoint
 from ujobs_tools.qualify.application import FACTS, application
@@ -222,10 +222,9 @@ def _fits(name: str, pattern: str) -> bool:
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
     """Ignore a second Ctrl-C, SIGTERM or closed terminal, so that the removal is completed."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    before = [signal.signal(number, signal.SIG_IGN) for number in END]
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in zip(END, before, strict=True):
             signal.signal(number, handler)
