@@ -47,14 +47,12 @@ class Claim:
         import machine
 
         given = config["claim"]
-        self._cert = config["cert"]
-        self._key = config["key"]
-        self._record = self._cert + ".claim"
-        own = (self._cert, self._key)
-        if own[0] == own[1] or config.get("signing_key") in own:
+        self._files = files = (config["cert"], config["key"])
+        self._record = files[0] + ".claim"
+        if files[0] == files[1] or config.get("signing_key") in files:
             raise ValueError("cert, key and signing_key must be different files")
         if not trial.read(self._record):
-            for path in own:
+            for path in files:
                 try:
                     open(path).close()
                 except OSError:
@@ -68,14 +66,10 @@ class Claim:
             "claim-" + serial, config["host"], config["port"], keepalive=config["keepalive"], ssl=context,
             receive_limit=config["receive_limit"],
         )
-        self._parameters = {"SerialNumber": serial}
-        self._parameters.update(given.get("parameters", {}))
+        self._parameters = dict({"SerialNumber": serial}, **given.get("parameters", {}))
         self._register = "$aws/provisioning-templates/%s/provision/json" % given["template"]
         self._settings = settings
-        self._asked = b""
-        self._answered = asyncio.Event()
         for topic in (_CREATE, self._register):
-            link.routes.append((topic.encode() + b"/", self._received))
             # Not as one filter: AWS has these two only.
             link.filters += [(topic + "/accepted", 1), (topic + "/rejected", 1)]
 
@@ -135,9 +129,10 @@ class Claim:
 
     def _install(self, record):
         if not record.get("installed"):
-            make_folders(self._key)
-            trial.write(self._key, der_blocks(record[_KEY].encode(), KEY)[0])
-            trial.write(self._cert, der_blocks(record[_CERTIFICATE].encode(), CERTIFICATE)[0])
+            cert, key = self._files
+            make_folders(key)
+            trial.write(key, der_blocks(record[_KEY].encode(), KEY)[0])
+            trial.write(cert, der_blocks(record[_CERTIFICATE].encode(), CERTIFICATE)[0])
             # No second copy of the private key stays in flash, even if the power fails now.
             trial.write(self._record, ujson.dumps({"installed": True, _NAME: record[_NAME]}))
         try:
@@ -150,25 +145,25 @@ class Claim:
         remove(self._record)
 
     async def _ask(self, topic, body) -> dict:
-        await self._link.up.wait()
-        self._asked = topic.encode()
-        self._answer: "dict | Exception" = OSError(ETIMEDOUT)
-        self._answered.clear()
-        await self._link.publish(topic, body)
-        await until(self._answered, self._link.timeout)
-        if isinstance(self._answer, Exception):
-            raise self._answer
-        return self._answer
+        link = self._link
+        answer: "dict | Exception" = OSError(ETIMEDOUT)
+        answered = asyncio.Event()
 
-    def _received(self, topic, payload):
-        if topic[:-9] == self._asked:
-            try:
-                self._answer = parse(payload)
-                if topic.endswith(b"/rejected"):
-                    self._answer = JobsError(self._answer.get("errorCode"), self._answer.get("errorMessage"))
-            except (MemoryError, ValueError) as error:
-                self._answer = error
-            self._answered.set()
+        def received(name, payload):
+            nonlocal answer
+            if name[:-9] == topic.encode():
+                answer = parse(payload)
+                if name.endswith(b"/rejected"):
+                    answer = JobsError(answer.get("errorCode"), answer.get("errorMessage"))
+                answered.set()
+
+        link.routes = [(b"", received)]
+        await link.up.wait()
+        await link.publish(topic, body)
+        await until(answered, link.timeout)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 def _check(record):
