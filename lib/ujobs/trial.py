@@ -65,13 +65,14 @@ def other_slot() -> str:
 
 
 def _state():
-    # "1 app /app-b": boots so far, what is in its trial, and the folder of the application to start.
+    # "1 app /app-b": boots so far, what is in its trial, and the folder of the application to start; without a trial
+    # the folder only.
     state = read("/trial").split(" ")
     valid = (
         len(state) == 3 and state[0] in ("0", "1", "2", "3") and state[1] in (APP, FIRMWARE, SETTINGS)
         and state[2] in ("/app", "/app-b")
     )
-    return state if valid else ("", "", "")
+    return state if valid else ("", "", slot())
 
 
 def current() -> str:
@@ -88,7 +89,7 @@ def confirm() -> None:
         from esp32 import Partition
 
         Partition.mark_app_valid_cancel_rollback()
-    write("/app-slot", _state()[2] or slot())
+    write("/app-slot", _state()[2])
     _remove("/trial")
     _remove("/settings.old")
     _counted = ""
@@ -178,7 +179,7 @@ def boot() -> str:
     _counted = ""
     boots, what, folder = _state()
     if not what:
-        return slot()
+        return folder
     if what == APP and folder == slot():
         # A power cut interrupted confirm(): finish it.
         _remove("/trial")
