@@ -151,7 +151,10 @@ async def fetch_file(
     job: "Job", source: dict, locate: "Callable[[dict, Any], dict]", mark: tuple, path: str, start: int,
     means: tuple,
 ) -> None:
-    """Fetch a file to its place in flash, whole or not at all, unless it is there. For the rest see fetch()."""
+    """Fetch a file to its place in flash, whole or not at all, unless it is there. For the rest see fetch().
+
+    Raises OSError naming the file.
+    """
     # Imported here: firmware is not written to files.
     from .flash import Part
 
@@ -166,6 +169,8 @@ async def fetch_file(
         # A handler that is stopped, but not by the service, leaves the part behind for the next attempt.
         if job.cancelled or isinstance(error, Exception):
             part.remove()
+        if isinstance(error, (OSError, ValueError)):
+            raise OSError("%s: %s" % (path, error))
         raise
 
 

@@ -270,6 +270,13 @@ def test_names_and_strings_keep_their_characters():
     assert details["read"] == "\U0001f600" * 250
 
 
+def test_a_file_that_cannot_be_fetched_is_named():
+    web = Web(lambda connection: File(CONTENT)(connection) if b"/first" in connection.request else head(404, {}))
+    execution = work({"fetch": [source("first"), source("second")]}, web)
+    assert execution["status"] == "FAILED"
+    assert execution["statusDetails"]["reason"] == "OSError: " + FOLDER + "/second: HTTP status 404"
+
+
 def test_a_missing_file_is_named():
     for document in ({"list": FOLDER + "/none"}, {"read": FOLDER + "/none"}):
         execution = work(document)
@@ -312,7 +319,7 @@ def test_a_response_of_which_a_cut_would_not_be_noticed_is_refused():
     without_length = lambda connection: head(200, {}) + CONTENT  # noqa: E731
     execution, web = unchecked(without_length)
     assert execution["status"] == "FAILED"
-    reason = "ValueError: url: without Content-Length the job needs size or sha256"
+    reason = "OSError: " + FOLDER + "/new: url: without Content-Length the job needs size or sha256"
     assert execution["statusDetails"]["reason"] == reason
     assert (names(), len(web.connections)) == ([], 1)
     chunks = head(200, {"Transfer-Encoding": "chunked"}) + b"%x\r\n%s\r\n0\r\n\r\n" % (len(CONTENT), CONTENT)
