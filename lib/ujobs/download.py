@@ -21,6 +21,10 @@ if _TYPING:
 _BUFFER = const(4096)  # bytes; also the longest URL that a redirect may have
 _SHORT = const(1024)  # bytes, of the buffer where there is no room for that
 _MAX_REDIRECTS = const(5)
+_NEWLINE = const(10)
+_ENDLESS = const(1 << 53)  # bytes; a length is less
+# The fields of a response that matter, in the order in which ask() returns them.
+_FIELDS = (b"location", b"content-length", b"content-range", b"content-encoding", b"transfer-encoding", b"etag")
 _READS = const(4)  # in a row before it yields to other tasks: 16 KB, the most that a TLS record holds
 
 
@@ -48,13 +52,150 @@ async def download(
     Raises ValueError for a URL, certificate or response that cannot be used, Refused for an HTTP status, and OSError
     when the link or the server fails: the caller may then continue from where it stopped.
     """
+    try:
+        buffer = bytearray(_BUFFER)
+    except MemoryError:
+        # The heap of a busy board may have no larger free block.
+        buffer = bytearray(_SHORT)
+    view = memoryview(buffer)
+    at = end = 0  # of what has been read into it and not been used
+    stream = None
+    reads = 0  # since other tasks had their turn
+    rounds = 0  # that the guard still waits before it gives up; -1 once it has
     what = "url"
-    response = _Response()
-    guard = asyncio.create_task(response.guard(asyncio.current_task(), timeout))
+
+    async def guard(task):
+        """Cancel the task when no data has come for too long: one timer for all reads, which costs them nothing."""
+        nonlocal rounds
+        while rounds:
+            rounds -= 1
+            await asyncio.sleep(timeout)
+        rounds = -1
+        task.cancel()
+
+    async def more():
+        """Read into the buffer, which has been used up; return how many bytes, 0 when the server has closed."""
+        nonlocal at, end, reads
+        at = 0
+        reads += 1
+        end = stream.s.readinto(view)
+        while end is None:
+            reads = 0
+            end = await stream.readinto(view)
+        if reads == _READS:
+            reads = 0
+            await asyncio.sleep(0)
+        return end
+
+    async def line():
+        """Return the next line without its end; of a longer one only the first 4096 bytes."""
+        nonlocal at
+        text = bytearray(0)
+        while True:
+            if at == end and not await more():
+                raise OSError(ECONNRESET)
+            byte = view[at]
+            at += 1
+            if byte == _NEWLINE:
+                return bytes(text).strip()
+            if len(text) < _BUFFER:
+                text.append(byte)
+
+    async def ask():
+        """Connect and send the request; return the status of the response, and those of its fields that matter."""
+        nonlocal stream, rounds, at, end
+        secure, authority, host, port, path = split_url(url)
+        if secure and not context:
+            raise ValueError("https needs a TLS context")
+        if stream:
+            stream.s.close()
+        rounds = 3
+        at = end = 0
+        stream, _ = await asyncio.open_connection(
+            host, port, ssl=context if secure else None, server_hostname=host
+        )
+        request = "GET %s HTTP/1.1\r\nHost: %s\r\nAccept-Encoding: identity\r\nConnection: close\r\n" % (
+            path, authority
+        )
+        if start:
+            request += "Range: bytes=%d-\r\n" % start
+            if etag:
+                request += "If-Range: %s\r\n" % etag
+        stream.write((request + "\r\n").encode())
+        await stream.drain()
+        rounds = 1
+        while True:
+            text = await line()
+            if text[:7] != b"HTTP/1.":
+                raise ValueError
+            status = _number(text[9:12])
+            fields = [""] * len(_FIELDS)
+            while text:
+                text = await line()
+                name, _, value = text.partition(b":")
+                name = name.lower()
+                if name in _FIELDS:
+                    if len(text) == _BUFFER:
+                        raise ValueError("%s is over 4096 bytes" % name.decode())
+                    fields[_FIELDS.index(name)] = value.strip().decode()
+            if status >= 200:  # after a 1xx the response itself follows
+                return status, fields
+
+    async def body(status, length, span, coding, transfer, tag):
+        """Write the body of a response, if it is the file or the part that was asked for."""
+        nonlocal rounds, at
+        if status >= 500 or status in (408, 429):
+            raise OSError("HTTP status %d" % status)
+        if status not in (200, 206):
+            error = Refused("HTTP status %d" % status)
+            error.status = status
+            raise error
+        if coding.lower() not in ("", "identity"):
+            raise ValueError("stored with Content-Encoding " + coding)
+        if transfer.lower() not in ("", "chunked"):
+            raise ValueError("Transfer-Encoding " + transfer)
+        offset = 0
+        total = _number(length) if length else None
+        if status == 206:
+            # "bytes 100-199/200"
+            span, _, size = span.split(" ")[-1].partition("/")
+            first, _, last = span.partition("-")
+            offset = _number(first)
+            # Without the file's size the range, which was asked for to the end, says where that is.
+            total = _number(last) + 1 if size == "*" else _number(size)
+            if not start == offset <= total:
+                raise ValueError("not the range requested")
+        if strict and total is None and not transfer:
+            raise ValueError("without Content-Length the job needs size or sha256")
+        begin(offset, total, tag if tag[:1] == '"' else None)
+        until = _ENDLESS if total is None else total
+        while True:
+            if transfer:
+                until = offset + _number((await line()).split(b";")[0], 16)
+                if until == offset:
+                    break
+            while offset < until:
+                if at == end:
+                    rounds = 1
+                    if not await more():
+                        break
+                piece = view[at : min(end, at + until - offset)]
+                write(offset, piece)
+                offset += len(piece)
+                at += len(piece)
+            if not transfer:
+                break
+            await line()
+        if total is not None and offset < total:
+            raise OSError(ECONNRESET)
+
+    timer = asyncio.create_task(guard(asyncio.current_task()))
     try:
         for _ in range(_MAX_REDIRECTS + 1):
-            location = await response.get(url, context, begin, write, start, etag, strict)
-            if location is None:
+            status, fields = await ask()
+            location = fields.pop(0)
+            if not location or status // 100 != 3:
+                await body(status, *fields)
                 return
             what = "redirect"
             location = _absolute(url, location)
@@ -64,17 +205,17 @@ async def download(
         raise ValueError("more than %d" % _MAX_REDIRECTS)
     except Refused:
         raise
-    except (LookupError, ValueError) as error:
+    except ValueError as error:
         # A server's certificate that does not verify is a ValueError, too.
-        text = isinstance(error, ValueError) and str(error).strip()
-        raise ValueError("%s: %s" % (what, text or "the response is not HTTP"))
+        raise ValueError("%s: %s" % (what, str(error).strip() or "the response is not HTTP"))
     except asyncio.CancelledError:
-        if response.rounds < 0:
+        if rounds < 0:
             raise OSError(ETIMEDOUT)
         raise
     finally:
-        guard.cancel()
-        response.close()
+        timer.cancel()
+        if stream:
+            stream.s.close()
 
 
 def split_url(url: str) -> tuple:
@@ -112,177 +253,20 @@ def _absolute(url, location):
     parts = rest.split("?")[0].split("/")  # host, folders, name
     if path:
         parts[1:] = parts[1:-1] if path[:1] != "/" else ()
-        names = path.split("/")
-        while names and names[0] in ("", ".", ".."):
-            if names.pop(0) == "..":
+        for name in path.lstrip("/").split("/"):
+            if name == "..":
                 parts[1:] = parts[1:-1]
-        parts += names or [""]
+            elif name != ".":
+                parts.append(name)
     return scheme + "://" + "/".join(parts) + mark + query
 
 
 def _number(text, base=10):
+    # int() accepts a sign, and raises an error with a text of its own.
     try:
         number = int(text, base)
-        if not number >> 53:  # neither negative nor beyond what JSON's numbers are exact for
-            return number
     except ValueError:
-        pass
-    raise LookupError
-
-
-class _Response:
-    def __init__(self):
-        try:
-            buffer = bytearray(_BUFFER)
-        except MemoryError:
-            # The heap of a busy board may have no larger free block.
-            buffer = bytearray(_SHORT)
-        self.view = memoryview(buffer)
-        self.begin = self.end = self.reads = self.offset = 0
-        self.stream = None
-        self.rounds = 0  # of the guard before it gives up; -1 once it has
-
-    async def guard(self, task, timeout):
-        """Cancel the task when no data has come for too long: one timer for all reads, which costs them nothing."""
-        while self.rounds:
-            self.rounds -= 1
-            await asyncio.sleep(timeout)
-        self.rounds = -1
-        task.cancel()
-
-    def close(self):
-        if self.stream:
-            self.stream.s.close()
-
-    async def get(self, url, context, begin, write, start, etag, strict):
-        """Return the location of a redirect, None once the whole body has been written."""
-        secure, authority, host, port, path = split_url(url)
-        if secure and not context:
-            raise ValueError("https needs a TLS context")
-        self.close()
-        self.rounds = 3
-        self.begin = self.end = 0
-        self.stream, _ = await asyncio.open_connection(
-            host, port, ssl=context if secure else None, server_hostname=host if secure else None
-        )
-        request = "GET %s HTTP/1.1\r\nHost: %s\r\nAccept-Encoding: identity\r\nConnection: close\r\n" % (
-            path, authority
-        )
-        if start:
-            request += "Range: bytes=%d-\r\n" % start
-            if etag:
-                request += "If-Range: %s\r\n" % etag
-        self.stream.write((request + "\r\n").encode())
-        await self.stream.drain()
-        self.rounds = 1
-        while True:
-            line = await self._line()
-            if line[:7] != b"HTTP/1.":
-                raise LookupError
-            status = _number(line.split()[1])
-            location = length = etag = None
-            span = coding = transfer = b""
-            while line:
-                line = await self._line()
-                name, _, value = line.partition(b":")
-                name = name.lower()
-                value = value.strip()
-                if name == b"location":
-                    if len(line) == _BUFFER:
-                        raise ValueError("it is over 4096 bytes")
-                    location = value.decode()
-                elif name == b"content-length":
-                    length = _number(value)
-                elif name == b"content-range":
-                    span = value
-                elif name == b"content-encoding":
-                    coding = value.lower()
-                elif name == b"transfer-encoding":
-                    transfer = value.lower()
-                elif name == b"etag" and value[:1] == b'"':
-                    etag = value.decode()
-            if status >= 200:  # after a 1xx the response itself follows
-                break
-        if location and status // 100 == 3:
-            return location
-        if status >= 500 or status in (408, 429):
-            raise OSError("HTTP status %d" % status)
-        if status not in (200, 206):
-            error = Refused("HTTP status %d" % status)
-            error.status = status
-            raise error
-        if coding not in (b"", b"identity"):
-            raise ValueError("stored with Content-Encoding " + coding.decode())
-        if transfer not in (b"", b"chunked"):
-            raise ValueError("Transfer-Encoding " + transfer.decode())
-        total = length
-        self.offset = 0
-        if status == 206:
-            # "bytes 100-199/200"
-            span, _, total = span.split()[-1].partition(b"/")
-            first, _, last = span.partition(b"-")
-            self.offset = _number(first)
-            # Without the file's size the range, which was asked for to the end, says where that is.
-            total = _number(last) + 1 if total == b"*" else _number(total)
-            if not start == self.offset <= total:
-                raise ValueError("not the range requested")
-        if strict and total is None and not transfer:
-            raise ValueError("without Content-Length the job needs size or sha256")
-        begin(self.offset, total, etag)
-        while True:
-            if transfer:
-                length = _number((await self._line()).split(b";")[0], 16)
-            await self._pass_on(length, write)
-            if not transfer or not length:
-                break
-            await self._line()
-        if total is not None and self.offset < total:
-            raise OSError(ECONNRESET)
-        return None
-
-    async def _pass_on(self, size, write):
-        while size != 0:
-            if self.begin == self.end:
-                self.rounds = 1
-                if not await self._more():
-                    if size is None:
-                        return
-                    raise OSError(ECONNRESET)
-            piece = self.view[self.begin : self.end]
-            if size is not None:
-                piece = piece[:size]
-                size -= len(piece)
-            write(self.offset, piece)
-            self.offset += len(piece)
-            self.begin += len(piece)
-
-    async def _line(self):
-        """Return the next line without its end; of a longer one only the first 4096 bytes."""
-        line = b""
-        while True:
-            # In small pieces: a copy of the whole buffer for each line is more than a small heap has in one piece.
-            text, end, _ = bytes(self.view[self.begin : min(self.end, self.begin + 128)]).partition(b"\n")
-            self.begin += len(text) + len(end)
-            line = (line + text)[:_BUFFER]
-            if end:
-                return line.strip()
-            if self.begin == self.end and not await self._more():
-                raise OSError(ECONNRESET)
-
-    async def _more(self):
-        """Read more after the unused bytes; return how many arrived, 0 when the server has closed."""
-        view = self.view
-        left = self.end - self.begin
-        view[:left] = view[self.begin : self.end]
-        self.begin = 0
-        self.end = left
-        self.reads += 1
-        count = self.stream.s.readinto(view[left:])
-        while count is None:
-            self.reads = 0
-            count = await self.stream.readinto(view[left:])
-        if self.reads == _READS:
-            self.reads = 0
-            await asyncio.sleep(0)
-        self.end += count
-        return count
+        number = -1
+    if number >> 53:  # negative, or beyond what JSON's numbers are exact for
+        raise ValueError
+    return number
