@@ -1,10 +1,11 @@
 """`make mutants`: puts faults into the library and the firmware, one at a time, chosen by a seed. Prints the faults
 that the tests do not detect, and the share of detected faults in each module.
 
-Only the tests of tests/device and tests/library that run the faulty line are run, the nearest first: on CPython, then
-on MicroPython. A fault in a line that no test runs counts as not detected. Faults that break no promise are listed in
-harmless.toml, with the reason."""
+The tests of tests/device that run the faulty line are run on CPython, the nearest first; if none fails, on MicroPython,
+and then tests/library. A fault in a line that no test runs counts as not detected. Faults that break no promise are
+listed in harmless.toml, with the reason."""
 
+import os
 import random
 import tempfile
 import tomllib
@@ -31,7 +32,7 @@ def main(
     count: Annotated[int, typer.Option(help="Faults to try.")] = 120,
     seed: Annotated[int, typer.Option(help="Seed of the choice of faults.")] = 1,
     only: Annotated[str, typer.Option(help="Only in modules whose path contains this.")] = "",
-    workers: Annotated[int, typer.Option(help="Faults tried at the same time.")] = 2,
+    workers: Annotated[int, typer.Option(help="Faults tried at the same time.")] = os.cpu_count() or 1,
 ) -> None:
     """Exit code 1: less than 95 % of the faults are detected."""
     console = Console(highlight=False)
@@ -50,7 +51,7 @@ def main(
                 return False
             copy = copies.get()
             try:
-                return copy.notices(*fault, tests)
+                return copy.notices(*fault, tests, runs)
             finally:
                 copies.put(copy)
 

@@ -1,56 +1,58 @@
 """A copy of the repository in which the tests run with one fault at a time."""
 
+import ast
+import contextlib
+import hashlib
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import Any
 
-import coverage  # pyright: ignore[reportMissingImports]
-
-from ujobs_lab import REPOSITORY
+from ujobs_lab import ON_BOARD, REPOSITORY
 from ujobs_lab.mutants.mutations import Mutation, mutated
+from ujobs_tools.board import umqtt
+from ujobs_tools.board.interpreter import environment, find_micropython
 
-TESTS = ("tests/device", "tests/library")
 _COPIED = ("lib", "firmware", "tests", "tools", "boot.py", "main.py", "pyproject.toml", "examples")
 _MEASURED = ("lib/*", "firmware/*", "boot.py", "main.py")
-_ON_MICROPYTHON = "tests/library/test_on_micropython.py"
-# Importing Hypothesis takes longer than most tests.
+_RESULTS = REPOSITORY / "build" / "mutants.json"
+_DEVICE = "tests/device"
+# The tests of the library that run on CPython only. Importing Hypothesis takes longer than most of them.
 _PYTEST = (
-    sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--timeout=120",
+    sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--timeout=120",
+    "tests/library", "--ignore=tests/library/test_on_micropython.py",
 )
-_OUTPUT = "output.txt"
-_PATIENCE = 900.0  # seconds for all tests of one fault
+# Limits of a test: three times its seconds without a fault, and so many more.
+_PROCESSOR, _WALL = 2.0, 30.0
+_PATIENCE = 600.0  # seconds for all tests of one fault
 
 
 @dataclass
 class Runs:
-    """The result of a run of all tests on CPython. lines: module and line -> the tests that run it. seconds: of
-    each test, by the name of its function."""
+    """The result of a run of all tests without a fault. seconds: of each test, by name. lines: module -> line -> the
+    tests that run it."""
 
-    lines: dict[tuple[str, int], set[str]]
     seconds: dict[str, float]
+    lines: dict[str, dict[int, set[str]]]
 
     def tests_for(self, module: str, one: Mutation) -> list[str]:
         """The tests that run the line with a fault: those near the module first, then by duration.
 
-        For a line that runs at import: the tests of the module's other lines.
+        For a line that runs at import: the tests of all lines of the module.
         """
-        line = one.line
-        while line and (module, line) not in self.lines:
+        lines, line = self.lines.get(module, {}), one.line
+        inside = _in_functions((REPOSITORY / module).read_text())
+        while line in inside and line not in lines:
             line -= 1  # not the first line of a statement
-        found = self.lines.get((module, line), set())
-        if not found and line:
-            found = set().union(*(tests for (name, _), tests in self.lines.items() if name == module))
+        found = lines.get(line, set()) if line in inside else set[str]().union(*lines.values())
         near = Path(module).stem
-
-        def order(test: str) -> tuple[bool, float, str]:
-            file, _, function = test.partition("::")
-            return near not in file, self.seconds.get(function, 0), test
-
-        return sorted(found, key=order)
+        return sorted(found, key=lambda test: (near not in test.partition("::")[0], self.seconds[test], test))
 
 
 class Copy:
@@ -61,69 +63,110 @@ class Copy:
         for name in _COPIED:
             source = REPOSITORY / name
             if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("node_modules"))
             else:
                 shutil.copy2(source, folder / name)
+        self._umqtt = umqtt.find()[0]
+        paths = tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["pythonpath"]
+        # This also affects the programs that tests start.
+        self._environment = os.environ | {
+            "PYTHONDONTWRITEBYTECODE": "1", "UMQTT_PATH": str(self._umqtt),
+            "PYTHONPATH": os.pathsep.join(map(str, (self._umqtt, *(folder / path for path in paths)))),
+        }
 
-    def notices(self, module: str, one: Mutation, tests: list[str]) -> bool:
-        """Whether a test fails or does not end with the fault: on CPython, or else on MicroPython."""
+    def notices(self, module: str, one: Mutation, tests: list[str], runs: Runs) -> bool:
+        """Whether a test fails or does not end with the fault: on CPython, on MicroPython, or one of tests/library."""
         path = self._folder / module
         source = path.read_bytes()
         path.write_bytes(mutated(source, one))
+        limits = [(runs.seconds[test] * 3 + _PROCESSOR, runs.seconds[test] * 3 + _WALL) for test in tests]
         try:
-            return any(self._run([*_PYTEST, *some]) != 0 for some in (tests, _on_micropython(tests)) if some)
+            return not (
+                self.in_one_process({"tests": tests, "limits": limits})[0]
+                and self._passes_on_micropython(tests)
+                and (not module.startswith("lib/") or self._run(_PYTEST)[0])
+            )
         finally:
             path.write_bytes(source)
 
     def runs(self) -> Runs:
-        """Run all tests once, without a fault. Raises RuntimeError if one fails."""
-        data = self._folder / "coverage.data"
-        report = self._folder / "report.xml"
-        settings = self._folder / "coverage.ini"
-        measured_files = "\n    ".join(str(self._folder / name) for name in _MEASURED)
-        settings.write_text(
-            f"[run]\ndata_file = {data}\ndynamic_context = test_function\ninclude =\n    {measured_files}\n"
+        """Run all tests once, without a fault. The result is kept for the next time. Raises RuntimeError if one
+        fails."""
+        sources = hashlib.sha256()
+        for path in sorted(self._folder.rglob("*.py")):
+            sources.update(path.read_bytes())
+        kept: dict[str, Any] = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
+        if kept.get("sources") != sources.hexdigest():
+            kept = {"sources": sources.hexdigest()} | self._measured()
+            _RESULTS.parent.mkdir(exist_ok=True)
+            _RESULTS.write_text(json.dumps(kept))
+        tests = kept["tests"]
+        return Runs(
+            dict(zip(tests, kept["seconds"], strict=True)),
+            {
+                module: {int(line): {tests[number] for number in numbers} for line, numbers in lines.items()}
+                for module, lines in kept["lines"].items()
+            },
         )
-        coverage_run = (sys.executable, "-m", "coverage", "run", f"--rcfile={settings}")
-        tests = (*TESTS, f"--ignore={_ON_MICROPYTHON}")
-        if self._run([*coverage_run, *_PYTEST[1:], *tests, f"--junitxml={report}"], 1200.0) != 0:
-            said = (self._folder / _OUTPUT).read_text()[-3000:]
-            raise RuntimeError(f"{' '.join(TESTS)} fails without a fault:\n{said}")
-        measured = coverage.CoverageData(str(data))
-        measured.read()
-        lines: dict[tuple[str, int], set[str]] = {}
-        for file in measured.measured_files():
-            module = str(Path(file).relative_to(self._folder))
-            for line, contexts in measured.contexts_by_lineno(file).items():
-                lines[module, line] = {self._test(context) for context in contexts if context}
-        cases = ElementTree.parse(report).iter("testcase")
-        return Runs(lines, {case.get("name", ""): float(case.get("time", 0)) for case in cases})
 
-    def _test(self, context: str) -> str:
-        # coverage names a test "test_link.test_ping".
-        module, _, name = context.rpartition(".")
-        file = module.rpartition(".")[2] + ".py"
-        folder = next(folder for folder in TESTS if (self._folder / folder / file).exists())
-        return f"{folder}/{file}::{name}"
+    def _measured(self) -> dict[str, Any]:
+        tests = [
+            f"{file.stem}::{node.name}"
+            for file in sorted((self._folder / _DEVICE).glob("test_*.py"))
+            for node in ast.parse(file.read_text()).body
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        ]
+        files = [str(self._folder / name) for name in _MEASURED]
+        passed, said = self.in_one_process({"tests": tests, "measure": files})
+        if not passed:
+            raise RuntimeError(f"{_DEVICE} fails without a fault: {said}")
+        result = json.loads(said)
+        lines = {str(Path(file).relative_to(self._folder)): lines for file, lines in result["lines"].items()}
+        return {"tests": tests, "seconds": result["seconds"], "lines": lines}
 
-    def _run(self, command: list[str], patience: float = _PATIENCE) -> int:
-        # This also affects the programs that tests start.
-        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self._folder / "tools")}
-        with (
-            (self._folder / _OUTPUT).open("wb") as output,
-            subprocess.Popen(
-                command, cwd=self._folder, env=environment, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, process_group=0,
-            ) as process,
-        ):
+    def in_one_process(self, order: dict[str, Any]) -> tuple[bool, str]:
+        """Run tests of tests/device on CPython; order: see one_process.py. Returns whether all pass, and the output."""
+        program = Path(__file__).with_name("one_process.py")
+        return self._run((sys.executable, str(program)), json.dumps(order))
+
+    def _passes_on_micropython(self, tests: list[str]) -> bool:
+        folders = ("lib", _DEVICE, ON_BOARD.relative_to(REPOSITORY), "tools/ujobs_tools/testing/device", ".")
+        places = environment(self._umqtt, *(self._folder / folder for folder in folders))
+        runner = self._folder / "tests" / "library" / "micropython_runner.py"
+        files: dict[str, list[str]] = {}
+        for test in tests:
+            file, _, name = test.partition("::")
+            files.setdefault(file, []).append(name)
+        for file, names in files.items():
+            command = (str(find_micropython()), "-X", "heapsize=4m", str(runner), file, *names)
+            _, said = self._run(command, environment=places)
+            if not {f"ok {name}" for name in names} <= set(said.splitlines()):
+                return False
+        return True
+
+    def _run(
+        self, command: tuple[str, ...], text: str = "", environment: dict[str, str] | None = None
+    ) -> tuple[bool, str]:
+        """Run a program with this input. Returns whether it succeeds in time, and its output."""
+        with subprocess.Popen(
+            command, cwd=self._folder, env=environment or self._environment, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", process_group=0,
+        ) as process:
             try:
-                return process.wait(patience)
+                said = process.communicate(text, _PATIENCE)[0]
+                return process.returncode == 0, said
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-                return 1
+                return False, ""
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # also what the tests have started
 
 
-def _on_micropython(tests: list[str]) -> list[str]:
-    """The same tests as test_on_micropython.py names them."""
-    found = [test.removeprefix("tests/device/").replace(".py::", "::") for test in tests if "/device/" in test]
-    return [f"{_ON_MICROPYTHON}::test_on_micropython[{name}]" for name in found]
+def _in_functions(source: str) -> set[int]:
+    """The lines that do not run at import."""
+    return {
+        line
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for line in range(node.body[0].lineno, (node.end_lineno or 0) + 1)
+    }
