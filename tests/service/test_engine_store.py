@@ -11,6 +11,7 @@ import pytest
 from engine_service import Service
 
 import ujobs_tools
+from full_disk import room_for
 from ujobs_tools.service.database import StoreError
 from ujobs_tools.service.job_store import JobStore
 from ujobs_tools.service.store import Store
@@ -141,3 +142,15 @@ def test_device_requests_use_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
             # The first entry of the index of deadlines is the next deadline.
             assert not plan.startswith("SCAN") or "executions_deadline" in plan, (statement, plan)
             assert "TEMP B-TREE" not in plan, (statement, plan)
+
+
+def test_on_a_full_disk_nothing_changes_until_there_is_room_again(tmp_path: Path) -> None:
+    service = Service(str(tmp_path / "jobs.db"))
+    service.engine.create_thing("kiln")
+    large = {"operation": "x" * 30000}
+    with pytest.raises(OSError, match=r"jobs\.db: disk I/O error"), room_for(1):
+        service.job("a", "kiln", document=large)
+    assert service.engine.list_jobs()["jobs"] == []
+    assert service.heard() == []
+    service.job("a", "kiln", document=large)
+    assert service.heard() == [("kiln", "notify"), ("kiln", "notify-next")]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ujobs_tools.host.files import make_private
+from ujobs_tools.host.files import make_private, named
 
 from .fakes_cache import FAKES
 from .interpreter import environment, find_micropython
@@ -35,8 +35,9 @@ def build_image(path: Path, files: dict[str, bytes], blocks: int = DEFAULT_BLOCK
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     make_private(part)
-    part.write_bytes(b"\xff" * (BLOCK_SIZE * blocks))
     try:
+        with named(path):
+            part.write_bytes(b"\xff" * (BLOCK_SIZE * blocks))
         _run_tool("format", part)
         _run_tool("write", part, _pack(files))
         with path.open("a+b") as old:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from ujobs_tools.commands.errors import one_line, read_json
+from ujobs_tools.host.files import write_new
 
 # A copy of keys.signing.KeyKind: importing that module would slow down every command.
 KeyKind = Literal["ec", "rsa-2048", "rsa-3072"]
@@ -39,8 +40,7 @@ def sign(
                 raise FileExistsError(f"{path} exists, and keys are never overwritten: choose another name")
         signer = signing.Signer(signing.new_key(new_key, key) if new_key else signing.load_key(key), pss)
         if public:
-            with public.open("xb") as file:
-                file.write(signer.public_der())
+            write_new(public, signer.public_der())
         if document:
             typer.echo(json.dumps(signer.sign_document(json.loads(read_json(document)))))
         for path in files or ():

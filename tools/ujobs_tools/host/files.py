@@ -2,20 +2,45 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Give an OSError of the body the name of the file that the user knows: a failed write names none, and a temporary
+    file has another."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file under a temporary name next to its place and rename it, so that readers find either the old content
     or all of the new. mode: permissions, less the umask. Raises OSError."""
     temporary = path.with_name(path.name + ".tmp")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+    with named(path):
+        try:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+                file.write(content)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_new(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file that does not exist yet; if that fails, the file is removed. mode: permissions, less the umask.
+    Raises FileExistsError, or another OSError."""
+    with named(path), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        try:
             file.write(content)
-        temporary.replace(path)
-    except OSError as error:
-        error.filename = str(path)  # the name that the user knows
-        raise
+            file.flush()
+        except BaseException:
+            path.unlink()
+            raise
 
 
 def make_private(path: Path) -> None:

@@ -1,5 +1,6 @@
 """The files that a board needs to connect: ca, cert and key, each as .pem and .der."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import NameOID
+
+from ujobs_tools.host.files import write_new, write_whole
+
+_ENCODINGS = ("pem", Encoding.PEM), ("der", Encoding.DER)
 
 
 def check_folder(folder: Path) -> None:
@@ -45,17 +50,21 @@ def write(folder: Path, authority: bytes, certificate_pem: bytes, key_pem: bytes
 
     authority: CA certificate, PEM or DER. key_pem: private key, not encrypted. Keys are written in the traditional
     format, PKCS#1 or SEC 1, which every TLS library for microcontrollers can read. Raises OSError, also if there is
-    a key already; ValueError if an argument is not a certificate or key.
+    a key already; no new key is left then. Raises ValueError if an argument is not a certificate or key.
     """
     key = load_pem_private_key(key_pem, None)
     certificates = {"ca": one_certificate(authority), "cert": one_certificate(certificate_pem)}
     folder.mkdir(parents=True, exist_ok=True)
-    for suffix, encoding in (("pem", Encoding.PEM), ("der", Encoding.DER)):
-        content = key.private_bytes(encoding, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-        with os.fdopen(os.open(folder / f"key.{suffix}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
+    for suffix, encoding in _ENCODINGS:
         for name, certificate in certificates.items():
-            (folder / f"{name}.{suffix}").write_bytes(certificate.public_bytes(encoding))
+            write_whole(folder / f"{name}.{suffix}", certificate.public_bytes(encoding))
+    with contextlib.ExitStack() as undo:
+        # The keys come last: they say that the folder is in use, and that all other files are there.
+        for suffix, encoding in _ENCODINGS:
+            content = key.private_bytes(encoding, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+            write_new(folder / f"key.{suffix}", content, 0o600)
+            undo.callback((folder / f"key.{suffix}").unlink)
+        undo.pop_all()
 
 
 def one_certificate(content: bytes) -> x509.Certificate:

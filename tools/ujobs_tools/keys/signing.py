@@ -5,7 +5,6 @@ ECDSA on P-256, over SHA-256. Keys that boards do not support are refused here."
 
 import base64
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from ujobs_tools.host.files import write_new
 
 KeyKind = Literal["ec", "rsa-2048", "rsa-3072"]
 SCHEME_PSS = "sig-sha256-rsa-pss"
@@ -118,6 +119,5 @@ def new_key(kind: KeyKind, path: Path) -> ec.EllipticCurvePrivateKey | rsa.RSAPr
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(pem)
+    write_new(path, pem, 0o600)
     return key

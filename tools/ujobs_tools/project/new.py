@@ -2,9 +2,12 @@
 
 import json
 import re
+import shutil
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
+
+from ujobs_tools.host.files import write_new
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 # These files have other names in template/: some tools leave out hidden files, and others would run the workflow.
@@ -27,6 +30,19 @@ def create(folder: Path) -> list[Path]:
         raise CannotCreate(f"project name {name!r} must be a letter and up to 63 letters, digits, _ and -")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CannotCreate(f"{folder} exists and is not empty: choose another name")
+    existed = folder.exists()
+    try:
+        return _write(folder, name)
+    except BaseException:
+        # Without half a project in it, the folder can be used again.
+        for entry in () if not folder.exists() else list(folder.iterdir()):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        if not existed:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(folder: Path, name: str) -> list[Path]:
     made = []
     template = resources.files("ujobs_tools.project") / "template"
     for source in sorted(template.iterdir(), key=lambda entry: entry.name):
@@ -36,7 +52,7 @@ def create(folder: Path) -> list[Path]:
         content = source.read_text(encoding="utf-8").replace("NAME", name).replace("VERSION", version("ujobs-tools"))
         path = folder / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        write_new(path, content.encode())
         made.append(place)
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     assert settings["thing"] == name

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ujobs_tools.service import packets
+from ujobs_tools.service.errors import log_failure
 from ujobs_tools.service.packets import PacketError
 
 MAX_PACKET = 129 * 1024  # bytes after the fixed header: AWS's largest payload and its topic
@@ -150,7 +151,7 @@ class Connection(asyncio.Protocol):
             _log.warning("%s closed: %s", self.name, why)
         except Exception:
             why = "the broker failed"
-            _log.exception("%s closed: %s", self.name, why)
+            log_failure(_log, "%s closed: %s", self.name, why)
         self.close(why)
 
     def _check_silence(self) -> None:

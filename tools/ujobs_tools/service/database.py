@@ -101,6 +101,8 @@ CREATE TABLE session_messages (
 CREATE INDEX session_messages_by_packet ON session_messages (client_id, packet_id);
 """
 
+_DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+
 
 def encode(value: Any) -> str | None:
     """A map or list for a TEXT column; None stays NULL."""
@@ -128,6 +130,7 @@ class Database:
     """
 
     def __init__(self, path: Path | str) -> None:
+        self._path = path
         if path != ":memory:":
             make_private(Path(path))  # SQLite copies these permissions to its journals.
         self._connection = sqlite3.connect(path, timeout=0.2, isolation_level=None)
@@ -158,14 +161,17 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit all changes made inside together at the end, or none of them if an exception is raised."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        """Commit all changes made inside together at the end, or none of them if an exception is raised. Raises OSError
+        if the file cannot be written, for example because the disk is full."""
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
             yield
             self._connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _DISK_ERRORS:
+                raise OSError(f"{self._path}: {error}") from error
             raise
 
     def _execute(self, statement: str, *values: Any) -> sqlite3.Cursor:

@@ -1,5 +1,7 @@
 """The exception that the engine raises for an invalid request; each API converts it to its own error reply."""
 
+import logging
+import sys
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -49,3 +51,13 @@ def existing(value: Value | None, message: str) -> Value:
     if value is None:
         raise not_found(message)
     return value
+
+
+def log_failure(log: logging.Logger, message: str, *arguments: object) -> None:
+    """Log the exception that is being handled: an OSError, such as a full disk, in one line, another with its
+    traceback."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OSError):
+        log.error(f"{message}: %s", *arguments, error)
+    else:
+        log.exception(message, *arguments)

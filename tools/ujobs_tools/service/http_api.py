@@ -14,7 +14,7 @@ from aiohttp import web
 from ujobs_tools.keys.pki import Authority
 from ujobs_tools.service import limits
 from ujobs_tools.service.engine import Engine
-from ujobs_tools.service.errors import ApiError
+from ujobs_tools.service.errors import ApiError, log_failure
 from ujobs_tools.service.guard import guard
 from ujobs_tools.service.http_model import all_operations, service_of
 from ujobs_tools.service.http_operations import handlers, not_implemented, says_nothing, unsupported
@@ -103,7 +103,7 @@ async def _errors(
     except web.HTTPException:
         raise
     except Exception:
-        _log.exception("%s %s failed", request.method, request.path)
+        log_failure(_log, "%s %s failed", request.method, request.path)
         refused = ApiError("InternalFailure", "The service failed to process the request.")
     exception = _EXCEPTION.get(refused.code, f"{refused.code}Exception")
     return _json(

@@ -7,7 +7,7 @@ from typing import Any
 
 from ujobs_tools.service import limits
 from ujobs_tools.service.engine import Engine
-from ujobs_tools.service.errors import ApiError
+from ujobs_tools.service.errors import ApiError, log_failure
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def handle(
         reply = _rejection(error)
         outcome = "rejected"
     except Exception:
-        _log.exception("%s failed", topic(thing, suffix))
+        log_failure(_log, "%s failed", topic(thing, suffix))
         reply = _rejection(ApiError("InternalError", "The service failed to process the request"))
         outcome = "rejected"
     envelope["timestamp"] = int(engine.clock())

@@ -8,7 +8,7 @@ from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ujobs_tools.aws import cloud
-from ujobs_tools.host.files import make_private
+from ujobs_tools.host.files import write_whole
 from ujobs_tools.service.errors import ApiError, invalid
 from ujobs_tools.service.streams import MAX_FILE, Files
 
@@ -47,10 +47,7 @@ class Objects:
                 raise invalid(f"{key} has more than {MAX_FILE} bytes, the limit for a stream's file")
         self._folder.mkdir(parents=True, exist_ok=True)
         target = self._place(bucket, key)
-        part = target.with_suffix(".part")
-        make_private(part)
-        part.write_bytes(body)
-        part.replace(target)
+        write_whole(target, bytes(body), 0o600)
         return web.Response(headers={"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
 
     def _place(self, bucket: str, key: str) -> Path:

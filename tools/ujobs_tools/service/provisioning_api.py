@@ -11,7 +11,7 @@ import cbor2
 from ujobs_tools.keys.pki import Authority
 from ujobs_tools.service import limits
 from ujobs_tools.service.engine import Engine
-from ujobs_tools.service.errors import ApiError
+from ujobs_tools.service.errors import ApiError, log_failure
 from ujobs_tools.service.http_operations import COMMON_NAME
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def handle(engine: Engine, authority: Authority, topic: str, payload: bytes) -> 
     except ApiError as error:
         outcome, reply = "rejected", _rejection(400, error.code, error.message)
     except Exception:
-        _log.exception("%s failed", topic)
+        log_failure(_log, "%s failed", topic)
         outcome, reply = "rejected", _rejection(500, "InternalFailure", "The service failed to process the request")
     encoded = cbor2.dumps(reply) if form == "cbor" else json.dumps(reply, separators=(",", ":")).encode()
     return f"{topic}/{outcome}", encoded

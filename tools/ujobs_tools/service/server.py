@@ -4,6 +4,7 @@ It replaces AWS IoT Core; `engine`, `broker` and `http_api` can each be read alo
 
 import asyncio
 import errno
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from ujobs_tools.keys import pki
 from ujobs_tools.service import access, mqtt_api, provisioning_api, reserved_topics, streams_api
 from ujobs_tools.service.broker import Broker
 from ujobs_tools.service.engine import Engine
+from ujobs_tools.service.errors import log_failure
 from ujobs_tools.service.faults import Faults
 from ujobs_tools.service.http_api import make_app
 from ujobs_tools.service.objects import Objects
@@ -27,6 +29,8 @@ from ujobs_tools.service.session import Session
 from ujobs_tools.service.store import Store
 from ujobs_tools.service.wire_record import WireRecord
 
+_log = logging.getLogger(__name__)
+_RETRY = 1.0  # seconds until expired timers are tried again on a full disk
 _GRACE = 1.0  # seconds that running HTTP requests get to finish when the service stops
 
 
@@ -236,7 +240,11 @@ class Service:
                     self._change.wait(), None if deadline is None else self._clock.real_seconds_until(deadline)
                 )
             except TimeoutError:
-                self.engine.expire()
+                try:
+                    self.engine.expire()
+                except OSError:
+                    log_failure(_log, "the timers are late")
+                    await asyncio.sleep(_RETRY)
 
 
 async def serve(

@@ -13,7 +13,7 @@ import cbor2
 
 from ujobs_tools.service import limits
 from ujobs_tools.service.engine import Engine
-from ujobs_tools.service.errors import ApiError
+from ujobs_tools.service.errors import ApiError, log_failure
 from ujobs_tools.service.streams import MAX_TOKEN
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def handle(engine: Engine, thing: str, suffix: str, payload: bytes) -> Iterator[
     except ApiError as error:
         yield message("rejected", {"o": error.code, "m": error.message})
     except Exception:
-        _log.exception("stream %s of %s failed", suffix, thing)
+        log_failure(_log, "stream %s of %s failed", suffix, thing)
         yield message("rejected", {"o": "InternalError", "m": "The service failed to process the request"})
 
 
