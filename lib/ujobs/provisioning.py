@@ -34,8 +34,7 @@ class Claim:
     """A board that is no thing yet, and run(), which makes it one.
 
     config: the board's settings. Of `claim` it needs template and parameters, and cert and key of the claim
-    ("/cert/claim.der", "/cert/claim-key.der"); besides host, port, ca, keepalive, receive_limit, and the files cert and
-    key for the board's own. The parameter SerialNumber is the chip's unique id in hexadecimal, if not given. settings:
+    ("/cert/claim.der", "/cert/claim-key.der"); besides host, port, ca, and the files cert and key for the board's own. The parameter SerialNumber is the chip's unique id in hexadecimal, if not given. settings:
     the JSON file that gets the board's name as `thing`.
 
     Raises OSError if a file cannot be read, ValueError if it is not a certificate or key, or if cert or key has another
@@ -62,10 +61,7 @@ class Claim:
         context = tls_context(
             config["ca"], given.get("cert", "/cert/claim.der"), given.get("key", "/cert/claim-key.der")
         )
-        self._link = link = Link(
-            "claim-" + serial, config["host"], config["port"], keepalive=config["keepalive"], ssl=context,
-            receive_limit=config["receive_limit"],
-        )
+        self._link = link = Link("claim-" + serial, config["host"], config["port"], ssl=context)
         self._parameters = dict({"SerialNumber": serial}, **given.get("parameters", {}))
         self._register = "$aws/provisioning-templates/%s/provision/json" % given["template"]
         self._settings = settings

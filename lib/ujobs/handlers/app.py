@@ -44,17 +44,16 @@ async def run(job: "Job", options: dict) -> "dict | None":
         sources.append(_source(document, number))
     means = checked("check_app", document, sources, active, options)
     if job.checkpoint is None:
-        for source in sources:
-            if not await is_there(_path(active, source), source):
-                break
-        else:
-            trial.write(active + ".version", version)
-            return {"version": version}
+        runs = True
         kept = []
         size = 0
         for source in sources:
+            runs = runs and await is_there(_path(active, source), source)
             kept.append(_path(folder, source))
             size += source.get("size", 0) + source.get("deflate", {}).get("size", 0)
+        if runs:
+            trial.write(active + ".version", version)
+            return {"version": version}
         _clear(trial.root + folder, kept)
         room(trial.root + folder, size)
         job.save((folder, 0, 0))

@@ -66,6 +66,6 @@ def _entry(document, index):
 def _text(data):
     try:
         # The first character may have been cut.
-        return str(data.lstrip(bytes(range(128, 192))), "utf-8")
+        return data.lstrip(bytes(range(128, 192))).decode()
     except UnicodeError:
-        return str(bytes([byte if byte < 127 else 63 for byte in data]), "utf-8")
+        return bytes([byte if byte < 127 else 63 for byte in data]).decode()
