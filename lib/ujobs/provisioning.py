@@ -34,8 +34,9 @@ class Claim:
     """A board that is no thing yet, and run(), which makes it one.
 
     config: the board's settings. Of `claim` it needs template and parameters, and cert and key of the claim
-    ("/cert/claim.der", "/cert/claim-key.der"); besides host, port, ca, and the files cert and key for the board's own. The parameter SerialNumber is the chip's unique id in hexadecimal, if not given. settings:
-    the JSON file that gets the board's name as `thing`.
+    ("/cert/claim.der", "/cert/claim-key.der"); besides host, port, ca, and the files cert and key for the board's own.
+    The parameter SerialNumber is the chip's unique id in hexadecimal, if not given. settings: the JSON file that gets
+    the board's name as `thing`.
 
     Raises OSError if a file cannot be read, ValueError if it is not a certificate or key, or if cert or key has another
     purpose: it is the signing key, or a file that no claim has written.
