@@ -65,8 +65,8 @@ def parse(payload: "bytes | bytearray | memoryview | None") -> dict:
     # MicroPython before 1.26 accepts JSON that breaks off.
     strange = sys.implementation.version < (1, 26)
     # A copy of the whole payload would need its memory twice, so look at a piece at a time.
-    for at in range(0, len(payload), 1024):
-        strange = strange or b"\\u" in bytes(payload[at : at + 1025])
+    for at in range(0, len(payload), 256):
+        strange = strange or b"\\u" in bytes(payload[at : at + 257])
     fields = lend("surrogates", "loads", payload) if strange else ujson.loads(payload)  # type: ignore[arg-type]
     if not isinstance(fields, dict):
         raise ValueError("not a JSON object")
