@@ -5,6 +5,7 @@ IoT Jobs Data ("iot-jobs-data"), whose operation and field names are used here.
 """
 
 import asyncio
+import gc
 import random
 import sys
 
@@ -265,6 +266,8 @@ class Agent(Requests):
                         if not process:
                             # Before the request: an import while a document is in memory would need more of it.
                             loaded = loaded or set(sys.modules)
+                            # What stays for long must not be scattered among what is garbage by now.
+                            gc.collect()
                             from .job import process
                         if self.journal.acknowledged:
                             # Set before the reply: a notification that arrives in between must not be lost.

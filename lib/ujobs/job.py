@@ -250,7 +250,7 @@ async def _execute(agent, execution):
         journal.version = execution["versionNumber"]
         return journal.finish(journal.status, {"reason": "finished before"})
     attempt = journal.attempt + 1 if known else 1
-    # Removed, so that memory does not hold two documents once the handler renews it.
+    # Removed, here and from the variable: once the handler renews it, memory must not hold two.
     document = execution.pop("jobDocument", None)
     status = "REJECTED"
     handler: "Any" = None
@@ -288,6 +288,7 @@ async def _execute(agent, execution):
     agent._wake.clear()
     loaded = set(sys.modules)
     job = Job(agent, document)  # type: ignore[arg-type]
+    del document
     asyncio.create_task(_run(agent, job, handler))  # noqa: RUF006
     # A step timer that is partly used up means an earlier reply was lost: renew it now.
     left = execution.get("approximateSecondsBeforeTimedOut")

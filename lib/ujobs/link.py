@@ -23,7 +23,7 @@ _TYPING = const(0)
 if _TYPING:
     from typing import Any
 
-_BUFFER = const(1024)  # bytes; most packets fit
+_BUFFER = const(1280)  # bytes; most packets fit, also a job document of 1 KB
 _KEPT = const(4608)  # bytes; a block of a stream fits
 _FILTERS = const(8)  # in one SUBSCRIBE, AWS IoT Core quota "Subscriptions per subscribe call"
 _REFUSED = const(0x80)
