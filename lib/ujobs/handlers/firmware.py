@@ -40,18 +40,15 @@ async def run(job: "Job", options: dict) -> "dict | None":
     document = job.document  # as it is checked: a later one brings new URLs only
     version = str(document.get("version", ""))
     in_use = running.info()[4]
-    checkpoint = job.checkpoint
-    if checkpoint:
-        if in_use == checkpoint[0]:
-            return {"version": version, "partition": in_use}
-        if checkpoint[1] < 0:
-            raise OSError("rolled back: by the bootloader")
+    label, position = job.checkpoint or ("", 0)
+    if label == in_use:
+        return {"version": version, "partition": in_use}
+    if position < 0:
+        raise OSError("rolled back: by the bootloader")
     try:
         target = running.get_next_update()
     except OSError:
         raise Reject("this board has one application partition")
-    label, position = checkpoint or (target.info()[4], 0)
-    position = position // _SECTOR * _SECTOR
     kind = None
     if "afr_ota" in document:
         if not options.get("signing_key"):
@@ -62,11 +59,12 @@ async def run(job: "Job", options: dict) -> "dict | None":
     except (LookupError, TypeError, ValueError):
         raise Reject("afr_ota is malformed")
     means = checked("check_update", document, (source,), "/" + in_use, options)
-    most = target.info()[3]
+    most, label = target.info()[3:5]
     if not 0 < source.get("size", 0) <= most:
         raise Reject("size must be 1 to %d bytes" % most)
-    if checkpoint is None:
-        job.save((label, 0))
+    # Only whole sectors are in flash.
+    position = position // _SECTOR * _SECTOR
+    job.save((label, position))
     image = _Image(target, source["size"], running, position)
     await fetch(job, source, _source, (label,), image, position, means)
     trial.write("/" + label + ".version", version)
