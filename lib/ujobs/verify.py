@@ -173,18 +173,8 @@ def _check_ecdsa(x, y, digest, signature):
     if not 0 < r < _N or not 0 < s < _N:
         return False
     inverse = pow(s, _N - 2, _N)
-    first = _int(digest) * inverse % _N
-    sum_x, _, z = _sum_of_products(((first, _GX, _GY), (r * inverse % _N, x, y)))
-    # With z = 0, the neutral element, x becomes 0, which r is not.
-    return sum_x * pow(z * z, _P - 2, _P) % _P % _N == r
-
-
-# Points are Jacobian: (x, y, z) is (x / z**2, y / z**3), and with z = 0 the neutral element. The formulas are those of
-# Hankerson, Menezes, Vanstone: Guide to Elliptic Curve Cryptography, section 3.2.2, for curves with a = -3.
-
-
-def _sum_of_products(terms):
-    # The sum of all k * (x, y), one doubling for all of them a bit. Each k is taken as 3k - 2k without borrowing (the
+    terms = ((_int(digest) * inverse % _N, _GX, _GY), (r * inverse % _N, x, y))
+    # The sum of both k * (x, y), one doubling for both of them a bit. Each k is taken as 3k - 2k without borrowing (the
     # non-adjacent form): digits -1, 0 and 1, of which two thirds are 0.
     point = (0, 1, 0)
     for bit in range(257, 0, -1):
@@ -193,7 +183,13 @@ def _sum_of_products(terms):
             digit = (3 * k >> bit & 1) - (k >> bit & 1)
             if digit:
                 point = _add(*point, x, digit * y)
-    return point
+    # With z = 0, the neutral element, x becomes 0, which r is not.
+    x, _, z = point
+    return x * pow(z * z, _P - 2, _P) % _P % _N == r
+
+
+# Points are Jacobian: (x, y, z) is (x / z**2, y / z**3), and with z = 0 the neutral element. The formulas are those of
+# Hankerson, Menezes, Vanstone: Guide to Elliptic Curve Cryptography, section 3.2.2, for curves with a = -3.
 
 
 def _double(x, y, z):
