@@ -6,8 +6,12 @@ from binascii import a2b_base64
 
 import tls
 
-CERTIFICATE = b"CERTIFICATE"
-KEY = b"PRIVATE KEY"
+# Not in a .mpy at -O2, whose compiler knows const.
+if __debug__:
+    from micropython import const
+
+_CERTIFICATE = const(b"CERTIFICATE")
+_KEY = const(b"PRIVATE KEY")
 
 
 def tls_context(
@@ -28,13 +32,13 @@ def tls_context(
     context.verify_mode = tls.CERT_REQUIRED
     name = ca
     try:
-        for block in _read(ca, CERTIFICATE):
+        for block in _read(ca, _CERTIFICATE):
             context.load_verify_locations(block)
         if cert and key:
             name = cert
-            chain = _read(cert, CERTIFICATE)
+            chain = _read(cert, _CERTIFICATE)
             name = key
-            private = _read(key, KEY)[0]
+            private = _read(key, _KEY)[0]
             # EC keys end with their public half, RSA keys have it near the beginning; a short one has none.
             if len(private) > 100 and private[-64:] not in chain[0] and private[64:192] not in chain[0]:
                 raise ValueError("it does not belong to the certificate")
@@ -53,8 +57,8 @@ def tls_context(
 def der_blocks(source: "str | bytes", label: bytes = b"") -> "list[bytes]":
     """Return the certificates or keys in a file or in bytes, DER or PEM, as DER: not every port reads PEM.
 
-    label: CERTIFICATE or KEY; without it all blocks. A block that is not base64 is empty. Raises OSError, ValueError
-    saying what is wrong.
+    label: what the name of a PEM block ends with, b"CERTIFICATE" or b"PRIVATE KEY"; without it all blocks. A block that
+    is not base64 is empty. Raises OSError, ValueError saying what is wrong.
     """
     data = source
     if isinstance(data, str):
@@ -103,7 +107,7 @@ def contents(data: bytes, tags: bytes) -> "list[bytes]":
 def _read(source, label):
     blocks = der_blocks(source, label)
     # In its SEQUENCE (0x30) a certificate begins with another one, a key with an INTEGER (0x02).
-    tag, what = (b"\x02", "an unencrypted private key") if label == KEY else (b"\x30", "a certificate")
+    tag, what = (b"\x02", "an unencrypted private key") if label == _KEY else (b"\x30", "a certificate")
     for data in blocks:
         try:
             right = contents(data, b"\x30")[0][:1] == tag

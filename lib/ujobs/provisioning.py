@@ -13,7 +13,7 @@ import ujson
 
 from . import trial
 from .agent import EXPECTED, JobsError, parse
-from .certificates import CERTIFICATE, KEY, der_blocks, tls_context
+from .certificates import der_blocks, tls_context
 from .checks import check_name
 from .flash import make_folders, remove
 from .link import ETIMEDOUT, Link, log, until
@@ -128,8 +128,9 @@ class Claim:
         if not record.get("installed"):
             cert, key = self._files
             make_folders(key)
-            trial.write(key, der_blocks(record[_KEY].encode(), KEY)[0])
-            trial.write(cert, der_blocks(record[_CERTIFICATE].encode(), CERTIFICATE)[0])
+            # AWS sends one block each; parameters would precede a key, and issuers follow a certificate.
+            trial.write(key, der_blocks(record[_KEY].encode())[-1])
+            trial.write(cert, der_blocks(record[_CERTIFICATE].encode())[0])
             # No second copy of the private key stays in flash, even if the power fails now.
             trial.write(self._record, ujson.dumps({"installed": True, _NAME: record[_NAME]}))
         try:

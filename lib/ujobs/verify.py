@@ -29,7 +29,7 @@ _OBJECT_ID = const(0x06)
 _HASH = const(32)  # bytes of a SHA-256
 _RSA_KEY = const(b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00")
 _P256_KEY = const(b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07")
-_DIGEST_INFO = const(b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20")
+_DIGEST_INFO = const(b"\x00\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20")
 
 
 
@@ -109,8 +109,8 @@ def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = No
     block = pow(number, second, first).to_bytes(size, "big")
     if scheme == RSA:
         # EMSA-PKCS1-v1_5: RFC 8017, section 9.2.
-        filling = b"\xff" * (size - len(_DIGEST_INFO) - _HASH - 3)
-        return block == b"\x00\x01" + filling + b"\x00" + _DIGEST_INFO + digest
+        end = _DIGEST_INFO + digest
+        return block == b"\x00\x01" + b"\xff" * (size - 2 - len(end)) + end
     return scheme == RSA_PSS and _check_pss(block, digest)
 
 

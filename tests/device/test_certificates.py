@@ -7,8 +7,9 @@ from binascii import b2a_base64
 import ujobs.certificates as certificates
 from broker import raises
 from replaced import Replaced
-from ujobs.certificates import CERTIFICATE, KEY, der_blocks, tls_context
+from ujobs.certificates import der_blocks, tls_context
 
+CERTIFICATE, KEY = b"CERTIFICATE", b"PRIVATE KEY"
 FOLDER = "/tmp/ujobs-certificates-%s" % os.urandom(4).hex()
 # The outer structure of an X.509 certificate and an EC key, with a public key in both.
 PUBLIC = bytes(range(64))
