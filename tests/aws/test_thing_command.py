@@ -1,5 +1,6 @@
 """`ujobs thing create`: its output and its error messages."""
 
+import datetime
 import socket
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 import clouds
 from ujobs_tools.aws import fleet
 from ujobs_tools.commands.thing import app
+from ujobs_tools.keys.pki import Authority
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
@@ -85,6 +87,17 @@ def test_an_invalid_ca_file(content: str, tmp_path: Path) -> None:
     ca = tmp_path / "ca.pem"
     ca.write_text(content)
     assert f"CA from {ca}: no certificate in PEM or DER" in refused("kiln-7", "--ca", ca, "--out", tmp_path / "out")
+
+
+def test_a_ca_file_that_no_server_can_be_checked_with(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "pki")
+    long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    expired = authority.issue("kiln-7", not_before=long_ago, not_after=long_ago + datetime.timedelta(days=1))
+    for issued, why in ((authority.issue("kiln-7"), "it is not the certificate of a CA"),
+                        (expired, "it expired on 2020-01-02")):
+        ca = tmp_path / "ca.der"
+        ca.write_bytes(issued.certificate_der)
+        assert f"CA from {ca}: {why}" in refused("kiln-7", "--ca", ca, "--out", tmp_path / "out")
 
 
 def test_a_ca_file_with_several(tmp_path: Path, cloud: clouds.Cloud) -> None:

@@ -1,5 +1,7 @@
 """`ujobs serve` and its things: mutual TLS, each thing limited to its own topics, one reply to every request."""
 
+import contextlib
+import datetime
 import ssl
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from mqtt_wire import WireClient, publish_packet, subscribe_packet
 from service_process import ServiceProcess, policy, serving
 
 from ujobs_tools.aws import fleet
+from ujobs_tools.host.processes import wait_until
 from ujobs_tools.keys import credentials
 from ujobs_tools.keys.pki import Authority
 
@@ -140,6 +143,16 @@ def test_a_deleted_certificate_is_refused(service: ServiceProcess) -> None:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
     assert connect_code(service, service.context(made["certificatePem"], pem), "sander") == 7
     assert "refused with code 7: its certificate is not registered" in service.output()
+
+
+def test_the_log_says_why_a_certificate_is_refused(service: ServiceProcess) -> None:
+    past, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    authority = Authority(Path(service.found["ca"]).parent)
+    expired = authority.issue("kiln", not_before=past - 2 * day, not_after=past - day)
+    with contextlib.suppress(EOFError, ConnectionError, ssl.SSLError):  # with TLS 1.3 the client learns it later
+        connect_code(service, service.context_of(expired), "kiln")
+    why = "TLS: CERTIFICATE_VERIFY_FAILED certificate has expired"
+    wait_until(lambda: why in service.output(), why, 60)
 
 
 def test_a_request_for_a_certificate_that_cannot_be_read_is_refused(service: ServiceProcess) -> None:

@@ -104,7 +104,7 @@ def authority_certificate(ca: Path | None, endpoint_url: str | None) -> bytes:
     else:
         raise WrongInput(f"on AWS, give a file with Amazon Root CA 1 as --ca FILE; download it from {_CA_DOCUMENTED}")
     try:
-        credentials.one_certificate(content)
+        credentials.check_authority(credentials.one_certificate(content))
     except ValueError as error:
         raise WrongInput(f"CA from {source}: {error}") from error
     return content

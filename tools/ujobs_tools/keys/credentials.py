@@ -1,6 +1,7 @@
 """The files that a board needs to connect: ca, cert and key, each as .pem and .der."""
 
 import contextlib
+import datetime
 import os
 from pathlib import Path
 
@@ -78,3 +79,15 @@ def one_certificate(content: bytes) -> x509.Certificate:
     if len(found) != 1:
         raise ValueError(f"{len(found)} certificates; boards need exactly one")
     return found[0]
+
+
+def check_authority(certificate: x509.Certificate) -> None:
+    """Raises ValueError if the certificate has expired, or cannot issue certificates, such as a device's."""
+    if certificate.not_valid_after_utc < datetime.datetime.now(datetime.UTC):
+        raise ValueError(f"it expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        return  # X.509 version 1 has none, and some private CAs still use it
+    if not constraints.ca:
+        raise ValueError("it is not the certificate of a CA")

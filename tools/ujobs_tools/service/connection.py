@@ -147,7 +147,8 @@ class Connection(asyncio.Protocol):
             _log.warning("%s closed: %s", self.name, why)
         except ssl.SSLError as error:
             self._secure = False
-            why = f"TLS: {error.reason}"
+            # Only CERTIFICATE_VERIFY_FAILED comes with a reason: expired, or of another CA.
+            why = f"TLS: {error.reason} {getattr(error, 'verify_message', '')}".rstrip()
             _log.warning("%s closed: %s", self.name, why)
         except Exception:
             why = "the broker failed"
