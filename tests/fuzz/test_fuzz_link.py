@@ -13,7 +13,7 @@ import ujobs.link
 from broker import Broker
 from ujobs.link import Link
 
-LIMIT = 1100  # bytes; receive limit of the link
+LIMIT = 1400  # bytes; receive limit of the link, which is over its buffer
 PATIENCE = 300  # seconds: the longest pause between two connects is 33, and an incomplete packet times out after 10
 PROBE = b"probe"
 
