@@ -20,7 +20,7 @@ PROBE = b"probe"
 broker = Broker()
 SOUND = [
     broker.packet(b"a/b", b"payload", 0), broker.packet(b"a/b", b"payload", 1), broker.packet(b"", b"", 1),
-    broker.packet(b"big", b"x" * 1060, 1), broker.packet(b"bigger", b"x" * 1300, 0), broker.packet(b"t" * 1090, b"", 0),
+    broker.packet(b"big", b"x" * 1360, 1), broker.packet(b"bigger", b"x" * 1600, 0), broker.packet(b"t" * 1390, b"", 0),
     b"\xd0\0", b"\x40\x02\0\x01", b"\x90\x03\0\x01\x01", b"\x90\x03\0\x01\x80", b"\xb0\x02\0\x01", b"\x20\x02\0\0",
 ]
 PACKETS = st.sampled_from(SOUND)
