@@ -56,6 +56,9 @@ def test_replies_are_subscribed_for_brokers_that_send_them_to_subscribers_only()
     async def scenario(client, cloud):
         (subscribe,) = [body for name, body in cloud.broker.packets if name == "subscribe"]
         assert filters(subscribe) == [PREFIX + name for name in names]
+        for name in names:
+            # A lost reply is asked for again; a lost notification is not.
+            assert PREFIX + name + bytes((name[:6] == b"notify",)) in subscribe
 
     run(scenario)
     names.append(b"notify")

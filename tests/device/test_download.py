@@ -225,6 +225,16 @@ def test_redirects_may_be_relative():
         assert request.startswith(b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\n"), request
 
 
+def test_a_relative_redirect_keeps_all_folders_but_those_that_it_leaves():
+    for location, path in (("f", b"/a/b/c/f"), ("../f", b"/a/b/f"), ("../../f", b"/a/f"), ("/d/e/../f", b"/d/f")):
+
+        def answer(connection, location=location):
+            return File(CONTENT)(connection) if connection.web.connections[1:] else head(302, {"Location": location})
+
+        web = received(answer, url="https://files.example.com/a/b/c/d")[1]
+        assert web.connections[1].request.startswith(b"GET " + path + b" HTTP/1.1\r\n"), web.connections[1].request
+
+
 def test_a_location_without_a_redirect_is_no_redirect():
     answer = head(200, {"Location": "https://other.example.com/", "Content-Length": 4}) + b"four"
     data, web = received(replying(answer))
@@ -335,8 +345,8 @@ def test_reasons_name_the_fault_and_the_host():
     for url, fault in (
         ("", "scheme"), ("files.example.com/a", "scheme"), ("ftp://h/", "scheme"), ("https:///a", "host"),
         ("https://", "host"), ("https://h/a b", "blank"), ("https://h/a\r\nX: y", "blank"), ("https://h:0/", "port"),
-        ("https://h:70000/", "port"), ("https://h:x/", "port"), ("https://u@h/", "user name"),
-        ("https://h/\xe4", "ASCII"), ("https://h\xf6st/", "ASCII"),
+        ("https://h:70000/", "port"), ("https://h:65536/", "port"), ("https://h:x/", "port"),
+        ("https://u@h/", "user name"), ("https://h/\xe4", "ASCII"), ("https://h\xf6st/", "ASCII"),
     ):
         _, web, error = fetch(File(CONTENT), url=url)
         assert isinstance(error, ValueError), url
@@ -389,5 +399,7 @@ def test_schemes_are_case_insensitive_and_plain_http_opens_no_tls():
         ("HTTPS://files.example.com/", ("files.example.com", 443, "TLS")),
         ("Http://files.example.com", ("files.example.com", 80, None)),
         ("http://files.example.com:8000/a", ("files.example.com", 8000, None)),
+        ("http://files.example.com:1/a", ("files.example.com", 1, None)),
+        ("https://files.example.com:65535/a", ("files.example.com", 65535, "TLS")),
     ):
         assert received(File(CONTENT), url=url)[1].connections[0].target == target

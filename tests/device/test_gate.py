@@ -216,6 +216,27 @@ def test_an_update_asks_again_before_it_restarts_the_board():
             with_board(scenario, update.document, setup, update.answer, {"/app/app.py": OLD})
 
 
+def test_a_job_that_waits_for_the_gate_says_so_in_its_status_details():
+    answers = [30, 30, None]
+
+    async def restarts(job):
+        await ujobs.gate.ready(job)
+
+    def setup(agent):
+        agent.on("restarts", step_timeout=1)(restarts)
+        agent.gate = lambda job: answers.pop(0) if job.restarting else None
+
+    async def scenario(agent, cloud):
+        await until(cloud.done, 100)
+
+    cloud = Cloud()
+    cloud.queue("a", {"operation": "restarts"})
+    run(scenario, setup, cloud)
+    assert answers == []
+    messages = [body.get("statusDetails", {}).get("message") for body in cloud.renewals()]
+    assert "waits for the gate" in messages, messages
+
+
 def test_lists_that_cannot_be_read_do_not_end_the_agent():
     def gate(job):
         return None if job.document.get("urgent") else 0.01

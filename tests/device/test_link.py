@@ -1,7 +1,7 @@
 """`Link` connects, notices that a connection is lost, and connects again: the faults of umqtt.simple do not occur."""
 
 import asyncio
-from errno import ENOTCONN
+from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
 
 import ujobs.link
 from broker import raises, raises_async, until
@@ -187,6 +187,34 @@ def test_a_missing_connack_and_a_bad_code_do_not_block():
         broker.mute.add("connect")
 
     connected(scenario, mute, timeout=0.1)
+
+
+def test_the_failure_says_why_the_link_was_lost():
+    def nothing(wire):
+        pass
+
+    def end(wire):
+        wire.end()
+
+    def reply_of_a_web_server(wire):
+        wire.give(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    causes = ((nothing, str(ETIMEDOUT)), (end, str(ECONNRESET)), (reply_of_a_web_server, "not an MQTT packet"))
+
+    async def scenario(link, broker):
+        for connected_first in (False, True):
+            broker.mute.add("ping")
+            broker.mute.discard("connect") if connected_first else broker.mute.add("connect")
+            for act, reason in causes:
+                count, closed = broker.count("connect"), broker.closed
+                await until(lambda count=count: broker.count("connect") > count)
+                await until(lambda: not connected_first or link.up.is_set())
+                act(broker.wires[-1])
+                await until(lambda closed=closed: broker.closed > closed)
+                assert reason in link.failure, (connected_first, reason, link.failure)
+
+    with Replaced(ujobs.link, random=Random(0)):
+        connected(scenario, keepalive=1)
 
 
 def test_a_link_that_was_never_up_has_no_failure():

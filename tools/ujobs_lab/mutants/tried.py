@@ -30,7 +30,8 @@ _PYTEST = (
 )
 # Limits of a test: three times its seconds without a fault, and so many more.
 _PROCESSOR, _WALL = 2.0, 30.0
-_PATIENCE = 600.0  # seconds for all tests of one fault
+_PATIENCE = 600.0  # seconds for all tests of one fault on CPython
+_ON_MICROPYTHON = 60.0  # seconds for a file of tests; ten times their seconds more
 
 
 @dataclass
@@ -83,7 +84,7 @@ class Copy:
         try:
             return not (
                 self.in_one_process({"tests": tests, "limits": limits})[0]
-                and self._passes_on_micropython(tests)
+                and self._passes_on_micropython(tests, runs)
                 and (not module.startswith("lib/") or self._run(_PYTEST)[0])
             )
         finally:
@@ -129,7 +130,7 @@ class Copy:
         program = Path(__file__).with_name("one_process.py")
         return self._run((sys.executable, str(program)), json.dumps(order))
 
-    def _passes_on_micropython(self, tests: list[str]) -> bool:
+    def _passes_on_micropython(self, tests: list[str], runs: Runs) -> bool:
         folders = ("lib", _DEVICE, ON_BOARD.relative_to(REPOSITORY), "tools/ujobs_tools/testing/device", ".")
         places = environment(self._umqtt, *(self._folder / folder for folder in folders))
         runner = self._folder / "tests" / "library" / "micropython_runner.py"
@@ -139,13 +140,15 @@ class Copy:
             files.setdefault(file, []).append(name)
         for file, names in files.items():
             command = (str(find_micropython()), "-X", "heapsize=4m", str(runner), file, *names)
-            _, said = self._run(command, environment=places)
+            patience = _ON_MICROPYTHON + 10 * sum(runs.seconds[f"{file}::{name}"] for name in names)
+            _, said = self._run(command, patience=patience, environment=places)
             if not {f"ok {name}" for name in names} <= set(said.splitlines()):
                 return False
         return True
 
     def _run(
-        self, command: tuple[str, ...], text: str = "", environment: dict[str, str] | None = None
+        self, command: tuple[str, ...], text: str = "", patience: float = _PATIENCE,
+        environment: dict[str, str] | None = None,
     ) -> tuple[bool, str]:
         """Run a program with this input. Returns whether it succeeds in time, and its output."""
         with subprocess.Popen(
@@ -153,7 +156,7 @@ class Copy:
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", process_group=0,
         ) as process:
             try:
-                said = process.communicate(text, _PATIENCE)[0]
+                said = process.communicate(text, patience)[0]
                 return process.returncode == 0, said
             except subprocess.TimeoutExpired:
                 return False, ""
