@@ -59,7 +59,8 @@ def test_strings_and_bytes_are_published_and_an_acknowledgement_waited_for_with_
         link.pid = 65535
         await link.publish(b"topic", b"message", qos=1)
         assert link.pid == 1
-        assert broker.published == [(b"topic", "größer".encode()), (b"topic", b"message")]
+        await link.publish(b"topic", b"kept", retain=True, qos=1)
+        assert broker.published == [(b"topic", "größer".encode()), (b"topic", b"message"), (b"topic", b"kept")]
 
     connected(scenario)
 
@@ -70,6 +71,25 @@ def test_an_unacknowledged_publish_is_sent_twice_and_then_an_error():
         broker.mute.add("publish")
         await raises_async(OSError, link.publish(b"topic", b"message", qos=1))
         assert broker.count("publish") == 2
+
+    connected(scenario, timeout=0.1)
+
+
+def test_only_a_publish_that_is_sent_again_is_marked_as_a_duplicate():
+    async def scenario(link, broker):
+        await link.up.wait()
+        kinds = []
+        broker.received = lambda wire, kind, body: kinds.append(kind)
+        for size in (8, 40, 200):
+            for retain in (False, True):
+                await raises_async(OSError, link.publish(b"topic", bytes(size), retain, 1))
+        assert kinds == [0x32, 0x3A, 0x33, 0x3B] * 3
+        kinds.clear()
+        for size in (8, 50, 200):
+            await raises_async(OSError, link.subscribe(b"t" * size))
+            await raises_async(OSError, link.unsubscribe(b"t" * size))
+        # Other bits are reserved, and a broker closes the connection for them.
+        assert kinds == [0x82, 0x82, 0xA2, 0xA2] * 3
 
     connected(scenario, timeout=0.1)
 
