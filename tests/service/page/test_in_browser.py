@@ -60,6 +60,21 @@ def test_board_output_is_shown_as_text(served: PageService, page: Page) -> None:
         assert page.complaints() == []
 
 
+def test_a_long_reason_does_not_break_the_headings(served: PageService, page: Page) -> None:
+    served.job("j", "kiln")
+    served.report("j", "kiln", "FAILED", reason="R" * 1000)
+    page.open(served.url, "jobs/j")
+    page.sees("How many", "R" * 1000)
+    heights = page.script("return [...document.querySelectorAll('main th')].map((th) => th.clientHeight)")
+    assert max(heights) < 60  # two lines
+
+
+def test_an_address_that_was_cut_short_is_not_found(served: PageService, page: Page) -> None:
+    page.open(served.url, "jobs/%E0%A4%A")
+    page.sees("Not found")
+    assert page.complaints() == []
+
+
 def create_in_form(page: Page, served: PageService, job_id: str, kind: str, **fields: str) -> dict[str, Any]:
     """Create a job with the page's form for its kind of document; returns the document."""
     served.iot.create_thing(thingName="kiln")

@@ -212,7 +212,7 @@ const VIEWS = {
     ["Thing", "Connection", "Current job", "Jobs behind it"], state.things.map((thing) => ({cells: [
       [link(thing.name, "things", thing.name), thing.board && h("div", {class: "faint"}, "virtual board")], connection(thing),
       thing.front && [link(thing.front.jobId, "jobs", thing.front.jobId, thing.name, thing.front.number), " ",
-        status(thing.front.status), h("div", {}, progress(thing.front))], String(thing.behind)]})), "No things yet.")), more())],
+        status(thing.front.status), h("div", {}, progress(thing.front))], String(thing.behind)]})), "No things yet. Create one: ujobs thing create NAME --out FOLDER")), more())],
 
   thing: () => [head(`Thing ${state.name}`, actions(
     state.power && button("Cut the power…", "ask", {operation: "cut-power", parameters: {thing: state.name}}, "danger"))),
@@ -464,9 +464,13 @@ const DOES = {
 
 // ---- From the address to the stream to the screen ----------------------------------------------------------------
 
+function decoded(text) {
+  try { return decodeURIComponent(text); } catch { return text; }  // an address that was cut short
+}
+
 function readRoute() {
   const [at, query] = location.hash.replace(/^#\/?/, "").split("?");
-  const [view, ...rest] = at.split("/").map(decodeURIComponent);
+  const [view, ...rest] = at.split("/").map(decoded);
   const found = {name: view || "jobs", query: Object.fromEntries(new URLSearchParams(query || "")), ask: {view: view || "jobs"}};
   const [first, second, number] = rest;
   if (found.name === "jobs" && second) Object.assign(found, {name: "execution", ask: {view: "execution", job: first, thing: second, number}});
