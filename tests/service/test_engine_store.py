@@ -13,6 +13,7 @@ from engine_service import Service
 import ujobs_tools
 from full_disk import room_for
 from ujobs_tools.service.database import StoreError
+from ujobs_tools.service.in_thread import LocalService
 from ujobs_tools.service.job_store import JobStore
 from ujobs_tools.service.store import Store
 
@@ -142,6 +143,11 @@ def test_device_requests_use_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
             # The first entry of the index of deadlines is the next deadline.
             assert not plan.startswith("SCAN") or "executions_deadline" in plan, (statement, plan)
             assert "TEMP B-TREE" not in plan, (statement, plan)
+
+
+def test_on_a_full_disk_no_service_starts(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"jobs\.sqlite: disk I/O error"), room_for(10000), LocalService(tmp_path):
+        pass
 
 
 def test_on_a_full_disk_nothing_changes_until_there_is_room_again(tmp_path: Path) -> None:

@@ -118,6 +118,11 @@ def _storable(value: Any) -> Any:
     return encode(value) if isinstance(value, (dict, list)) else value
 
 
+def _is_full(error: BaseException) -> bool:
+    """Whether the file cannot be written."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _DISK_ERRORS
+
+
 class StoreError(ValueError):
     """The database file cannot be used; the text gives the reason."""
 
@@ -141,7 +146,7 @@ class Database:
             self._connection.close()
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 raise BlockingIOError(f"{path} is in use by another ujobs serve") from error
-            raise StoreError(f"{path}: {error}") from error
+            raise (OSError if _is_full(error) else StoreError)(f"{path}: {error}") from error
 
     def _open(self) -> None:
         # The exclusive lock prevents a second service from using the same file.
@@ -170,7 +175,7 @@ class Database:
         except BaseException as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _DISK_ERRORS:
+            if _is_full(error):
                 raise OSError(f"{self._path}: {error}") from error
             raise
 

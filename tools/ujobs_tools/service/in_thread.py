@@ -14,9 +14,9 @@ Returned = TypeVar("Returned")
 
 
 class LocalService:
-    """A context manager that runs a service; entering it raises CannotListen. folder: the data folder. address: where
-    it listens; default: free ports of the loopback interface. host: this machine's name for boards; default:
-    "localhost". url: for boto3."""
+    """A context manager that runs a service; entering it raises CannotListen, or OSError or ValueError if the folder
+    cannot be used. folder: the data folder. address: where it listens; default: free ports of the loopback interface.
+    host: this machine's name for boards; default: "localhost". url: for boto3."""
 
     def __init__(self, folder: Path, address: Address | None = None, host: str | None = None) -> None:
         self._address = address or Address("0.0.0.0" if host else "127.0.0.1")
@@ -34,7 +34,7 @@ class LocalService:
         self._thread.start()
         self._started.wait(_PATIENCE)
         if self._failure is not None or not self.url:
-            if isinstance(self._failure, CannotListen):
+            if isinstance(self._failure, (CannotListen, OSError, ValueError)):
                 raise self._failure
             raise RuntimeError("the Jobs service did not start") from self._failure
         return self
