@@ -3,6 +3,7 @@
 import asyncio
 
 import ujobs.certificates
+import ujobs.sources
 from agent_handlers import all_done, finish, handlers
 from broker import raises, until
 from cloud import DIRECTORY, PREFIX, idle, remove, run
@@ -36,6 +37,23 @@ def test_an_old_notification_that_nothing_is_pending_does_not_hide_a_job():
         cloud.queue("one", {"operation": "quick"})
         cloud.broker.send(PREFIX + b"notify-next", b'{"timestamp": 1}', 1)
         await all_done(agent, cloud)
+
+    run(scenario, handlers)
+
+
+def test_a_job_starts_at_once_after_a_notification_or_a_reconnect():
+    async def scenario(agent, cloud):
+        for reconnects in (False, True):
+            await until(lambda: idle(agent))
+            cloud.quiet = reconnects
+            cloud.queue("job-%d" % reconnects, {"operation": "quick"})
+            if reconnects:
+                cloud.broker.wires[-1].end()
+                await until(lambda: not agent.link.up.is_set())
+                await agent.link.up.wait()
+            began = cloud.clock.seconds()
+            await all_done(agent, cloud)
+            assert cloud.clock.seconds() - began < 0.5
 
     run(scenario, handlers)
 
@@ -164,6 +182,10 @@ def test_what_is_not_given_has_the_documented_value():
         agent = Agent("thing", "host", "cert", "key", "ca")
     an_hour = 3600
     assert made == [("ca", "cert", "key")]
+    # Downloads verify their server with the same CA, and have no certificate of their own.
+    with Replaced(ujobs.certificates, tls_context=tls_context):
+        ujobs.sources.check([{"url": "https://files.example.com/a", "sha256": "0" * 64, "size": 1}], agent._options)
+    assert made[1:] == [("ca",)]
     assert agent._interval == an_hour
     link = agent.link
     assert (link.client_id, link.server, link.port, link.ssl) == ("thing", "host", 8883, "TLS")

@@ -1,5 +1,6 @@
 """The `app` job: a new version is installed next to the running one, and is confirmed only after its trial."""
 
+import asyncio
 import hashlib
 import sys
 from binascii import a2b_base64, hexlify
@@ -11,6 +12,7 @@ from replaced import Replaced, with_modules
 from restarts import with_board
 from streams_service import CONTENT as STREAMED
 from streams_service import serve_stream
+from ujobs.flash import Part
 from ujobs.sources import check_app
 from web import File, head
 
@@ -235,7 +237,33 @@ def test_a_file_that_unpacks_to_other_content_is_never_started():
     for wrong in (PACKED[:-20], b"no zlib stream at all", bytes(40)):
         with_board(scenario, packed_job(**digest(wrong)), use, packing_server(wrong), OLD)
     for size in (len(NEW["app.py"]) - 1, 10):
-        with_board(scenario, packed_job(size=size), use, packing_server(PACKED), OLD)
+
+        def too_large(board, size=size):
+            scenario(board)
+            assert "the file is over %d bytes" % size in board.reason()
+
+        with_board(too_large, packed_job(size=size), use, packing_server(PACKED), OLD)
+
+
+def test_other_tasks_run_while_a_file_is_unpacked():
+    order = []
+    write = Part.write
+
+    async def other():
+        order.append("other")
+
+    def noted(part, offset, data):
+        if part.path == trial.root + "/app-b/app.py":
+            order.append("write")
+            asyncio.create_task(other())  # noqa: RUF006
+        write(part, offset, data)
+
+    def scenario(board):
+        with Replaced(Part, write=noted):
+            assert board.finish() == "SUCCEEDED", board.reason()
+
+    with_board(scenario, packed_job(), use, packing_server(PACKED), OLD)
+    assert order[:60] == ["write", "other"] * 30
 
 
 def test_invalid_compression_is_rejected():

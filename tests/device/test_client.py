@@ -143,10 +143,16 @@ def test_no_reply_is_an_error_after_the_last_attempt():
     async def scenario(client, cloud):
         cloud.lose_requests = 10
         await raises_async(OSError, client.get_pending())
-        assert len(cloud.requests) == 2
-        assert cloud.requests[0] == cloud.requests[1]
+        assert len(cloud.requests) == client.attempts
+        assert cloud.requests[0] == cloud.requests[-1]
 
     run(scenario, attempts=2)
+
+    async def as_documented(client, cloud):
+        assert client.attempts == 3
+        await scenario(client, cloud)
+
+    run(as_documented)
 
 
 def test_an_update_whose_reply_was_lost_is_recognized_as_applied():

@@ -150,6 +150,13 @@ def check_identity(service):
     assert service.certificates[number] == "kiln-77"
 
 
+def test_the_claim_connects_with_tls():
+    fresh()
+    with Replaced(provisioning, tls_context=lambda *files: "TLS"), with_modules(machine=Machine()):
+        link = provisioning.Claim(config(), SETTINGS)._link
+    assert (link.client_id, link.server, link.port, link.ssl) == ("claim-77", "host", 8883, "TLS")
+
+
 def test_a_board_becomes_a_thing():
     service = fresh()
     name, seconds = start(service)

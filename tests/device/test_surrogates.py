@@ -1,7 +1,12 @@
 """Escaped surrogate pairs in JSON become the characters they encode; everything else is unchanged."""
 
+import sys
+
+import ujobs.agent
 import ujson
 from broker import raises
+from replaced import Replaced
+from ujobs import lend
 from ujobs.agent import parse
 from ujobs.surrogates import join
 
@@ -26,6 +31,22 @@ def test_a_lone_high_surrogate_does_not_hide_a_pair():
 
 def test_escapes_that_are_not_hexadecimal_are_not_json():
     raises(ValueError, join, b'"\\udxyz\\ude00"')
+
+
+def test_only_documents_with_escapes_load_the_module():
+    used = []
+
+    def noted(module, *arguments):
+        used.append(module)
+        return lend(module, *arguments)
+
+    with Replaced(ujobs.agent, lend=noted):
+        assert parse(b'{"a": "\xc3\xa4\\n"}') == {"a": "\xe4\n"}
+        # Before 1.26 it is always needed: MicroPython accepts JSON that breaks off.
+        assert used == (["surrogates"] if sys.implementation.version < (1, 26) else [])
+        used.clear()
+        assert parse(b'{"a": "\\u00e4"}') == {"a": "\xe4"}
+        assert used == ["surrogates"]
 
 
 def test_documents_have_the_characters():
