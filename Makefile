@@ -50,10 +50,9 @@ serve: setup ## run the local Jobs service on ports 8080 and 8883 until Ctrl-C; 
 	@$(BIN)/ujobs serve --data build/cloud $(ARGUMENTS)
 
 # More workers than processors, because many tests wait for boards, services and clients in other processes. The order
-# of files is that of tests/conftest.py. The temporary folder of the run also removes the files that these leave behind.
+# of files is that of tests/conftest.py, which also removes the files that they leave behind.
 test: setup-tests clients ## run all tests, about fifteen minutes with two processors
-	@mkdir -p build; temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; \
-	TMPDIR=$$temporary $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Without npm or apt-get, some clients are missing; the tests that need them are skipped with a message.
 clients: setup-tests build/aws-cli/.ready $(JAVASCRIPT) browser ## install AWS CLI, AWS IoT Device SDK for JavaScript, mosquitto and Chromium into build/

@@ -1,7 +1,10 @@
 """Makes CPython look like the board for device tests, finds umqtt.simple where the board's image does, has all output
-watched for secrets, and lets the files that take longest begin first."""
+watched for secrets, lets the files that take longest begin first, and removes what the tests leave in TMPDIR."""
 
+import os
+import shutil
 import sys
+import tempfile
 from collections import Counter
 
 import pytest
@@ -20,6 +23,18 @@ _FIRST = (
 )
 
 pytest_plugins = ["output_watch", "ujobs_tools.testing.plugin", "pytester"]
+
+
+# Of this run, for all processes that it starts; a worker of pytest-xdist gets it from the one that started it.
+_temporary = None if "PYTEST_XDIST_WORKER" in os.environ else tempfile.mkdtemp(prefix="ujobs-tests-")
+if _temporary:
+    os.environ["TMPDIR"] = tempfile.tempdir = _temporary
+
+
+def pytest_unconfigure() -> None:
+    """Remove what tests left."""
+    if _temporary:
+        shutil.rmtree(_temporary)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -8,10 +8,11 @@ import ujobs.trial as trial
 from broker import until
 from cloud import DIRECTORY, Cloud, lose_power, remove, run
 from replaced import with_modules
+from temporary import temporary
 from ujobs.flash import make_folders
 from web import Web, beside_broker
 
-ROOT = "/tmp/ujobs-board-%s" % os.urandom(4).hex()
+ROOT = temporary("board")
 
 
 class _Machine:

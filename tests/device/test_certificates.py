@@ -7,10 +7,11 @@ from binascii import b2a_base64
 import ujobs.certificates as certificates
 from broker import raises
 from replaced import Replaced
+from temporary import temporary
 from ujobs.certificates import der_blocks, tls_context
 
 CERTIFICATE, KEY = b"CERTIFICATE", b"PRIVATE KEY"
-FOLDER = "/tmp/ujobs-certificates-%s" % os.urandom(4).hex()
+FOLDER = temporary("certificates")
 # The outer structure of an X.509 certificate and an EC key, with a public key in both.
 PUBLIC = bytes(range(64))
 CERT_DER = b"\x30\x82\x01\x00\x30\x81\x50" + b"\xa0" * 93 + PUBLIC + bytes(96)

@@ -14,10 +14,11 @@ from replaced import Replaced
 from restarts import remove_all
 from streams_service import CONTENT as STREAMED
 from streams_service import serve_stream
+from temporary import temporary
 from ujobs.sources import check_files, check_root
 from web import File, Web, beside_broker, head
 
-FOLDER = "/tmp/ujobs-files-%s" % os.urandom(4).hex()
+FOLDER = temporary("files")
 CONTENT = bytes((n * 11 + n // 250) & 255 for n in range(100000))
 URL = "http://files.example.com/"
 

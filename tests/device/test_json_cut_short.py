@@ -9,10 +9,11 @@ import ujson
 from broker import raises
 from firmware import settings
 from replaced import Replaced, with_modules
+from temporary import temporary
 
 TEXT = b'{"a": 1, "b": {"c": [1, 2]}, "d": "x", "e": [true, {}]}'
 SETTINGS = {"thing": "kiln-7", "host": "a.example", "wifi": {"ssid": "net", "password": "long-enough"}}
-FILE = "/tmp/ujobs-settings-%s.json" % os.urandom(4).hex()
+FILE = temporary("settings.json")
 
 
 class Old:

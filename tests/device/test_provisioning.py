@@ -11,9 +11,10 @@ import ujson
 from broker import Broker, filters, raises
 from cloud import remove
 from replaced import Replaced, with_modules
+from temporary import temporary
 from ujobs.certificates import der_blocks
 
-FOLDER = "/tmp/ujobs-claim-test-%s" % os.urandom(4).hex()
+FOLDER = temporary("claim")
 CERT, KEY, SETTINGS, RECORD = [FOLDER + name for name in ("/cert.der", "/key.der", "/settings.json", "/cert.der.claim")]
 CREATE = b"$aws/certificates/create/json"
 REGISTER = b"$aws/provisioning-templates/line/provision/json"

@@ -5,9 +5,10 @@ import os
 import ujson
 from board_parts import load
 from broker import raises
+from temporary import temporary
 
 settings = load("firmware.settings")
-FILE = "/tmp/ujobs-settings-%s.json" % os.urandom(4).hex()
+FILE = temporary("settings.json")
 LEAST = {"thing": "kiln-7", "host": "a.example"}
 TEXT = "must be text, in quotation marks"
 TEXTS = "must be a list of texts"

@@ -7,8 +7,9 @@ import ujobs.trial as trial
 from broker import raises
 from cloud import remove
 from replaced import Replaced, with_modules
+from temporary import temporary
 
-ROOT = "/tmp/ujobs-trial-%s" % os.urandom(4).hex()
+ROOT = temporary("trial")
 
 
 class Cut(Exception):

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import signature_vectors as vectors
 from broker import raises
+from temporary import temporary
 from ujobs.verify import ECDSA, RSA, RSA_PSS, check, load_key
 
 DIGEST = sha256(vectors.MESSAGE).digest()
@@ -134,7 +135,7 @@ def test_keys_as_der_pem_certificate_or_file():
     assert load_key(pem(b"CERTIFICATE", vectors.P256_CERTIFICATE)) == key
     assert load_key(b"as text\n" + pem(b"PUBLIC KEY", vectors.P256) + pem(b"PUBLIC KEY", vectors.RSA_E3)) == key
     assert load_key(pem(b"PUBLIC KEY", vectors.RSA_2048)) == load_key(vectors.RSA_2048)
-    name = "/tmp/ujobs-key-%s.der" % os.urandom(4).hex()
+    name = temporary("key.der")
     with open(name, "wb") as file:
         file.write(vectors.P256)
     try:

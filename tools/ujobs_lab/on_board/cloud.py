@@ -11,6 +11,7 @@ import ujson
 from broker import Broker
 from jobs_service import PREFIX, JobsService
 from replaced import Replaced
+from temporary import temporary
 from ujobs.agent import Agent
 from ujobs.link import Link
 
@@ -120,7 +121,7 @@ async def beside(agent, broker, scenario):
             await asyncio.sleep(0)
 
 
-DIRECTORY = "/tmp/ujobs-device-test-%s" % os.urandom(4).hex()
+DIRECTORY = temporary("journal")
 
 
 def run(scenario, setup=None, cloud=None, keep=False, receive_limit=16384, update_interval=None, timeout=0.3):

@@ -1,0 +1,8 @@
+"""Names for the files and folders of tests and measurements. Who starts them removes TMPDIR, and so what they leave."""
+
+import os
+
+
+def temporary(name):
+    """Return a path in TMPDIR that nothing has yet. name: what it ends with."""
+    return "%s/ujobs-%s-%s" % (os.getenv("TMPDIR") or "/tmp", os.urandom(4).hex(), name)
