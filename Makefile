@@ -137,7 +137,7 @@ build/fuzz/.ready: $(TEST_READY) requirements-fuzz.txt
 	@touch $@
 
 mutants: setup-tests ## put faults into the library, one at a time, and count those that the tests detect; COUNT=120 SEED=1 ONLY=link
-	@$(BIN)/python -m ujobs_lab.mutants $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+	@$(BIN)/python -m ujobs_lab.mutants $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
 
 long-life: setup-tests $(if $(JAVASCRIPT),build/bench-javascript/.ready) ## simulate a year of a board, and a month with 32-bit words, to see whether its memory grows
 	@$(BIN)/python -m ujobs_lab.faults.long_life

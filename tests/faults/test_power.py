@@ -21,9 +21,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def try_some(library: Path, **options: object) -> list[power.Try]:
+def run_some(library: Path, **options: object) -> list[power.Case]:
     usual = {"rounds": 1, "pairs": 20, "sample": None, "seed": SEED, "only": None, "random_only": False}
-    return power.run_tries(library, usual | options)
+    return power.run_cases(library, usual | options)
 
 
 def break_module(library: Path, name: str, sound: str, broken: str) -> None:
@@ -34,19 +34,19 @@ def break_module(library: Path, name: str, sound: str, broken: str) -> None:
 
 
 def test_a_sample_of_power_cuts_breaks_no_promise(library: Path) -> None:
-    tries = try_some(library, sample=SAMPLE)
-    assert not [(one.text, one.wrong) for one in tries if one.wrong]
-    checks = Counter(one.text.split(" ")[0] for one in tries)
-    assert checks == dict.fromkeys(("once", "twice", "late", "damaged", "hostile", "cancel"), SAMPLE // 6)
+    cases = run_some(library, sample=SAMPLE)
+    assert not [(one.text, one.wrong) for one in cases if one.wrong]
+    checks = Counter(one.text.split(" ")[0] for one in cases)
+    assert checks == dict.fromkeys(("once", "twice", "late", "damaged", "misbehaving", "cancel"), SAMPLE // 6)
 
 
 def test_cases_that_are_the_same_for_every_seed_can_be_left_out(library: Path) -> None:
-    checks = {one.text.split(" ")[0] for one in try_some(library, sample=8, random_only=True)}
-    assert checks == {"twice", "late", "hostile", "cancel"}
+    checks = {one.text.split(" ")[0] for one in run_some(library, sample=8, random_only=True)}
+    assert checks == {"twice", "late", "misbehaving", "cancel"}
 
 
 def test_a_test_case_can_be_repeated_by_its_name(library: Path) -> None:
-    [one] = try_some(library, only="twice resume 3 12:half 7:nothing")
+    [one] = run_some(library, only="twice resume 3 12:half 7:nothing")
     assert one.text == "twice resume 3 12:half 7:nothing"
     assert one.wrong == []
     assert "ujobs: job next-3: SUCCEEDED" in one.log
@@ -56,7 +56,7 @@ def test_a_test_case_can_be_repeated_by_its_name(library: Path) -> None:
     ("name", "sound", "broken", "text", "noticed"),
     [
         ("journal.py", 'self._write("record", self._record())', "pass", "once quick 0", "runs with the record"),
-        ("job.py", "journal.attempt + 1 if known", "1 if known", "hostile hang 1000", "starts were not enough"),
+        ("job.py", "journal.attempt + 1 if known", "1 if known", "misbehaving hang 1000", "starts were not enough"),
         (
             "trial.py", "    await job.check_in()\n    begin(what)\n", "    begin(what)\n    await job.check_in()\n",
             "cancel settings 11 @22", "not finished",
@@ -70,11 +70,11 @@ def test_a_library_that_breaks_a_promise_is_detected(
 ) -> None:
     power.compile_library(tmp_path)
     break_module(tmp_path, name, sound, broken)
-    [one] = try_some(tmp_path, only=text)
+    [one] = run_some(tmp_path, only=text)
     assert noticed in "; ".join(one.wrong)
 
 
 def test_a_program_that_crashes_is_detected(library: Path, tmp_path: Path) -> None:
     power.compile_library(tmp_path)
     (tmp_path / "ujobs" / "agent.mpy").write_bytes(b"")
-    assert try_some(tmp_path, only="once quick 0")[0].wrong
+    assert run_some(tmp_path, only="once quick 0")[0].wrong

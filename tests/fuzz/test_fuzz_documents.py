@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from documents import CONTENT, IMAGE, KINDS, SECRET, at
+from fuzzed_board import FuzzedBoard, folder_for_boards
 from fuzzing import bounded, printed
 from hypothesis import example, given
 from hypothesis import strategies as st
 from test_fuzz_protocol import EXECUTION, REPLY, check_detail
-from tried_board import TriedBoard, folder_for_boards
 
 from web import File, head
 
@@ -36,7 +36,7 @@ def fits(reply: dict[str, Any]) -> bool:
 
 
 class Boards:
-    make: Callable[[Any], TriedBoard]
+    make: Callable[[Any], FuzzedBoard]
 
 
 @contextlib.contextmanager
@@ -47,7 +47,7 @@ def preparation() -> Iterator[None]:
         yield
 
 
-def judge(board: TriedBoard, operation: Any) -> None:
+def judge(board: FuzzedBoard, operation: Any) -> None:
     tried, sound = board.cloud.executions
     assert tried["status"] in ENDS
     details = tried.get("statusDetails", {})

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from documents import CONTENT, DATA, ESCAPES, at, handed_in
-from tried_board import TriedBoard, folder_for_boards
+from fuzzed_board import FuzzedBoard, folder_for_boards
 
 from web import File
 
@@ -17,7 +17,7 @@ INSIDE_THE_APPLICATION = [
 
 
 @pytest.fixture
-def board() -> Iterator[TriedBoard]:
+def board() -> Iterator[FuzzedBoard]:
     with folder_for_boards() as make:
         yield make(FOUND)
 
@@ -32,7 +32,7 @@ def document(member: str, path: str) -> dict[str, Any]:
     return {"operation": "files", member: [path] if member == "delete" else path}
 
 
-def refuse(board: TriedBoard, documents: list[dict[str, Any]]) -> None:
+def refuse(board: FuzzedBoard, documents: list[dict[str, Any]]) -> None:
     for number, tried in enumerate(documents):
         board.cloud.queue(f"tried-{number}", at(board.folder + "/data", tried))
     board.work()
@@ -45,10 +45,10 @@ def refuse(board: TriedBoard, documents: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("member", ["fetch", "delete", "list", "read", "download-file"])
-def test_out_of_the_folder_that_jobs_may_write(board: TriedBoard, member: str) -> None:
+def test_out_of_the_folder_that_jobs_may_write(board: FuzzedBoard, member: str) -> None:
     refuse(board, [document(member, path) for path in ESCAPES if member != "list" or path != DATA + "/"])
 
 
-def test_out_of_the_folder_of_the_application(board: TriedBoard) -> None:
+def test_out_of_the_folder_of_the_application(board: FuzzedBoard) -> None:
     documents = [{"operation": "app", "version": "2", "files": [handed_in(path)]} for path in INSIDE_THE_APPLICATION]
     refuse(board, documents)

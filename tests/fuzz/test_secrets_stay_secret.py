@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from documents import CONTENT, SECRET, handed_in
+from fuzzed_board import folder_for_boards
 from fuzzing import printed
-from tried_board import folder_for_boards
 
 from web import File, head
 

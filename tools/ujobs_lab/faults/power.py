@@ -30,7 +30,7 @@ _ROUNDS = 2  # rounds of the session on the same flash
 _PAIRS = 100  # pairs of cuts for each type of job
 _SHOWN = 10  # failed cases shown in full
 _INTERVAL = 60  # seconds between two lines about the progress
-_CHECKS = ("once", "twice", "late", "damaged", "hostile", "cancel")
+_CHECKS = ("once", "twice", "late", "damaged", "misbehaving", "cancel")
 _WEAR_BLOCKS = 512  # 2 MB, as a 4 MB ESP32 has for files
 _WEAR_JOBS = 1000
 _CYCLES = 100_000  # specified number of erases of NOR flash
@@ -38,7 +38,7 @@ _JOBS_A_YEAR = 60 * 24 * 365
 
 
 @dataclass
-class Try:
+class Case:
     """One test case. text: its name, for `--only`. wrong: broken promises. log: what the board printed."""
 
     text: str
@@ -55,19 +55,19 @@ def run(console: Console, sample: int | None, seed: int, only: str | None, rando
     }
     with tempfile.TemporaryDirectory() as folder:
         compile_library(Path(folder))
-        tries = run_tries(Path(folder), options)
-        console.print(_show_tries(tries))
-        failed = [one for one in tries if one.wrong]
+        cases = run_cases(Path(folder), options)
+        console.print(_show_cases(cases))
+        failed = [one for one in cases if one.wrong]
         for one in failed[:_SHOWN]:
             console.print(f"[red]{one.text}[/red]: {escape('; '.join(one.wrong))}")
             console.print(escape("\n".join(one.log)), style="dim")
             console.print(f'again: python -m ujobs_lab.faults power --only "{one.text}"')
-        if len(tries) == 1:
-            console.print(escape("\n".join(tries[0].log)))
+        if len(cases) == 1:
+            console.print(escape("\n".join(cases[0].log)))
         if sample is None and not only and not random_only:
             console.print(_show_wear(measure_wear(Path(folder))))
-    print(f"{len(tries)} cases, {len(failed)} failed, seed {seed}, {time.monotonic() - started:.0f} s")
-    return 1 if failed or not tries else 0
+    print(f"{len(cases)} cases, {len(failed)} failed, seed {seed}, {time.monotonic() - started:.0f} s")
+    return 1 if failed or not cases else 0
 
 
 def compile_library(folder: Path) -> None:
@@ -81,21 +81,21 @@ def compile_library(folder: Path) -> None:
         target.write_bytes(compile_module(path.read_bytes(), path.name, 2 if root is library else 0))
 
 
-def run_tries(folder: Path, options: dict[str, object]) -> list[Try]:
+def run_cases(folder: Path, options: dict[str, object]) -> list[Case]:
     """Run the cases that the options select, see on_board/session.py. folder: of compile_library()."""
     one = str(options["only"] or "").count(" ") > 1
     parts = 1 if one else os.cpu_count() or 1
-    tries: list[list[Try]] = [[] for _ in range(parts)]
+    cases: list[list[Case]] = [[] for _ in range(parts)]
     with ThreadPoolExecutor(parts) as pool:
         processes = [
-            pool.submit(_run_part, folder, {**options, "part": part, "parts": parts}, tries[part])
+            pool.submit(_run_part, folder, {**options, "part": part, "parts": parts}, cases[part])
             for part in range(parts)
         ]
         while wait(processes, _INTERVAL).not_done:
-            print(f"{sum(map(len, tries))} cases tried", flush=True)
+            print(f"{sum(map(len, cases))} cases tried", flush=True)
         for process in processes:
             process.result()
-    return [one for part in tries for one in part]
+    return [one for part in cases for one in part]
 
 
 def measure_wear(folder: Path) -> dict[str, dict[str, int]]:
@@ -105,9 +105,9 @@ def measure_wear(folder: Path) -> dict[str, dict[str, int]]:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def _run_part(folder: Path, options: dict[str, object], tries: list[Try]) -> None:
+def _run_part(folder: Path, options: dict[str, object], cases: list[Case]) -> None:
     count = 0
-    current = before = Try("the session without cuts")
+    current = before = Case("the session without cuts")
     ended = "the process ended"
     process = subprocess.Popen(
         _command("session.py", options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment(folder)
@@ -116,8 +116,8 @@ def _run_part(folder: Path, options: dict[str, object], tries: list[Try]) -> Non
         for line in lines(process):
             mark, text = line[:2], line[2:]
             if mark == "> ":
-                current = Try(text)
-                tries.append(current)
+                current = Case(text)
+                cases.append(current)
             elif mark == "! ":
                 current.wrong.append(text)
             elif mark == "# ":
@@ -132,9 +132,9 @@ def _run_part(folder: Path, options: dict[str, object], tries: list[Try]) -> Non
         process.kill()
         process.wait()
     if ended:
-        current.wrong.append(f"{ended}; {count - len(tries)} of its cases were not tried")
+        current.wrong.append(f"{ended}; {count - len(cases)} of its cases were not tried")
         if current is before:
-            tries.append(before)
+            cases.append(before)
 
 
 def _command(program: str, options: dict[str, object]) -> list[str | Path]:
@@ -145,17 +145,17 @@ def _environment(library: Path) -> dict[str, str]:
     return environment(library, _PROGRAMS, ON_BOARD, DEVICE, FAKES)
 
 
-def _show_tries(tries: list[Try]) -> Table:
+def _show_cases(cases: list[Case]) -> Table:
     names = ("one cut", "two cuts", "long off", "damaged journal", "misbehaving handler", "cancelled")
     table = Table("job", *names, title="Test cases")
     tried: Counter[tuple[str, str]] = Counter()
     failed: Counter[tuple[str, str]] = Counter()
-    for one in tries:
+    for one in cases:
         check, name = one.text.split(" ")[:2]
         for key in ((check, name), (check, "all")):
             tried[key] += 1
             failed[key] += bool(one.wrong)
-    names = list(dict.fromkeys(one.text.split(" ")[1] for one in sorted(tries, key=lambda one: _order(one.text))))
+    names = list(dict.fromkeys(one.text.split(" ")[1] for one in sorted(cases, key=lambda one: _order(one.text))))
     for name in [*names, "all"]:
         if name == "all":
             table.add_section()

@@ -196,7 +196,7 @@ def register(agent, witness: Witness) -> None:
         return add
 
     _ordinary(on, witness)
-    _hostile(on, witness)
+    _misbehaving(on, witness)
 
 
 _NOT_ASYNC = ("nothing", "plain", "reject", "hang", "hoard", "forget")
@@ -264,7 +264,7 @@ def _ordinary(on, witness):
         return {"deposited": str(step)}
 
 
-def _hostile(on, witness):
+def _misbehaving(on, witness):
     @on()
     def hang(job):
         witness.effect(job.job_id)

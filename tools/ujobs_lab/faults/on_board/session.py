@@ -14,8 +14,8 @@ import sys
 
 import job_kinds
 import vfs
+from cases import Case
 from nor_flash import ALL, BLOCK_SIZE, HALF, NOTHING, NorFlash, Power
-from trying import Try
 
 from board import FLASH
 
@@ -50,9 +50,9 @@ class Baseline:
         board, self._finished = self._finished.board, None
         return board.content, board.now, board.sectors
 
-    def again(self, cuts: list = (), damage: "tuple | None" = None, off: int = 0, cancel: int = 0) -> Try:
+    def again(self, cuts: list = (), damage: "tuple | None" = None, off: int = 0, cancel: int = 0) -> Case:
         """Return a test case: the same job with cuts, cancelled at a step."""
-        return Try(self.name, self.number, self.before, self.began, cuts, damage, off, cancel, self.sectors)
+        return Case(self.name, self.number, self.before, self.began, cuts, damage, off, cancel, self.sectors)
 
     def text(self, check: str, cuts: list = (), rest: str = "", cancel: int = 0) -> str:
         """Return the name of the test case."""
@@ -82,18 +82,18 @@ def fresh_flash(blocks: int = _BLOCKS) -> bytearray:
 def session(rounds: int) -> "tuple[list[Baseline], list[Baseline]]":
     """Return the baselines of a session, each with the flash that the previous one left; and those of misbehaving
     handlers, each with the flash after the first round."""
-    content, now, sectors, ordinary, hostile = fresh_flash(), 0, {}, [], []
+    content, now, sectors, ordinary, misbehaviours = fresh_flash(), 0, {}, [], []
     for number in range(rounds * len(job_kinds.SESSION)):
         baseline = Baseline(job_kinds.SESSION[number % len(job_kinds.SESSION)], number, content, now, sectors)
         content, now, sectors = baseline.leave()
         ordinary.append(baseline)
         if number == len(job_kinds.SESSION) - 1:
-            hostile = [
+            misbehaviours = [
                 Baseline(name, _HOSTILE + index, content, now, sectors) for index, name in enumerate(job_kinds.HOSTILE)
             ]
-    for baseline in hostile:
+    for baseline in misbehaviours:
         baseline.leave()
-    return ordinary, hostile
+    return ordinary, misbehaviours
 
 
 def once(baselines: list):
@@ -124,12 +124,12 @@ def random_cuts(baseline: Baseline, most: int) -> list:
     return choose(list(baseline.cuts()), most)
 
 
-def hostile(baselines: list):
+def misbehaving(baselines: list):
     """Misbehaving handlers, cut at random moments."""
     for baseline in baselines:
-        yield baseline.text("hostile"), baseline, (), None, 0
+        yield baseline.text("misbehaving"), baseline, (), None, 0
         for cut in random_cuts(baseline, _HOSTILE_CUTS):
-            yield baseline.text("hostile", (cut,)), baseline, (cut,), None, 0
+            yield baseline.text("misbehaving", (cut,)), baseline, (cut,), None, 0
 
 
 def damaged(baselines: list):
@@ -161,13 +161,13 @@ def cancelled(baselines: list):
             yield baseline.text("cancel", cuts, "", step), baseline, cuts, None, step
 
 
-def choose(tries: list, most: int) -> list:
+def choose(cases: list, most: int) -> list:
     """Return at most so many of the test cases."""
-    while len(tries) > most:
+    while len(cases) > most:
         # Their order does not matter.
-        tries[random.randrange(len(tries))] = tries[-1]
-        tries.pop()
-    return tries
+        cases[random.randrange(len(cases))] = cases[-1]
+        cases.pop()
+    return cases
 
 
 def parse(text: str, baselines: list) -> tuple:
@@ -183,40 +183,40 @@ def parse(text: str, baselines: list) -> tuple:
     return text, baseline, cuts, damage or None, cancel
 
 
-def choose_all(ordinary: list, hostiles: list, options: dict) -> list:
+def choose_all(ordinary: list, misbehaviours: list, options: dict) -> list:
     """Return the test cases of this process."""
     # Seed immediately before the choices, because each boot of a board also seeds the generator.
     random.seed(options["seed"])
     first = ordinary[: len(job_kinds.SESSION)]
-    checks = [list(twice(first, options["pairs"])), list(late(first)), list(hostile(hostiles))]
+    checks = [list(twice(first, options["pairs"])), list(late(first)), list(misbehaving(misbehaviours))]
     checks.append(list(cancelled(first)))
     if options["random_only"]:
-        checks = [[one for one in tries if one[2]] for tries in checks]  # without a cut nothing is random
+        checks = [[one for one in cases if one[2]] for cases in checks]  # without a cut nothing is random
     else:
         checks += [list(once(ordinary)), list(damaged(first))]
     random.seed(options["seed"])
     chosen = []
-    for tries in checks:
+    for cases in checks:
         if options["only"]:
-            tries = [one for one in tries if (one[0] + " ").startswith(options["only"] + " ")]
-        most = len(tries) if options["sample"] is None else options["sample"] // len(checks)
-        chosen += choose(tries, most)
+            cases = [one for one in cases if (one[0] + " ").startswith(options["only"] + " ")]
+        most = len(cases) if options["sample"] is None else options["sample"] // len(checks)
+        chosen += choose(cases, most)
     return chosen[options["part"] :: options["parts"]]
 
 
 def main(options: dict) -> None:
-    ordinary, hostiles = session(options["rounds"])
+    ordinary, misbehaviours = session(options["rounds"])
     if len((options["only"] or "").split(" ")) > 2:
-        tries = [parse(options["only"], ordinary + hostiles)]
+        cases = [parse(options["only"], ordinary + misbehaviours)]
     else:
-        tries = choose_all(ordinary, hostiles, options)
-    print("# %d" % len(tries))
-    for text, baseline, cuts, damage, cancel in tries:
+        cases = choose_all(ordinary, misbehaviours, options)
+    print("# %d" % len(cases))
+    for text, baseline, cuts, damage, cancel in cases:
         print("> " + text)
         one = baseline.again(cuts, damage, _LATE if text.startswith("late") else 0, cancel)
         for wrong in one.run():
             print("! " + wrong)
-        if one.wrong or len(tries) == 1:
+        if one.wrong or len(cases) == 1:
             print("\n".join(["| " + line for line in one.board.log]))
     print("= DONE")
 

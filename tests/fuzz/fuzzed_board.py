@@ -28,7 +28,7 @@ _LONGEST = 6 * 3600  # seconds of one boot; the default step timeouts are 10 and
 _SETTINGS = {"thing": "thing", "host": "host", "wifi": {"ssid": "barn", "password": "old-secret"}}
 _CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink")
 
-_watched: "TriedBoard | None" = None
+_watched: "FuzzedBoard | None" = None
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
@@ -61,7 +61,7 @@ class _Machine:
         return self.HARD_RESET
 
 
-class TriedBoard:
+class FuzzedBoard:
     """changed: the names of all files and folders that the board created, wrote, renamed or removed. cloud: its
     messages. resets: number of restarts by handlers. at_first: in_use() at the start."""
 
@@ -168,16 +168,16 @@ def check_settings(settings: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def folder_for_boards() -> Iterator[Callable[[Callable[[Any], Any]], TriedBoard]]:
+def folder_for_boards() -> Iterator[Callable[[Callable[[Any], Any]], FuzzedBoard]]:
     """Creates boards one after the other; each gets the same folder, emptied, as its flash."""
     with tempfile.TemporaryDirectory() as parent:
         folder = parent + "/flash"
 
-        def make(answer: Callable[[Any], Any]) -> TriedBoard:
+        def make(answer: Callable[[Any], Any]) -> FuzzedBoard:
             shutil.rmtree(folder, ignore_errors=True)
             os.mkdir(folder)
             trial.root = folder
-            return TriedBoard(folder, answer)
+            return FuzzedBoard(folder, answer)
 
         try:
             yield make

@@ -9,24 +9,24 @@ from board_at_work import BoardAtWork, board_at_work
 from clouds import Cloud, ujobs_serve
 from output_watch import secrets_in
 
-APP = Path(__file__).with_name("hostile_app.py")
+APP = Path(__file__).with_name("misbehaving_app.py")
 PRESIGNED = "/table?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0f1e2d3c"
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Path]]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cloud, Path]]:
     """`ujobs serve` and the path of its log."""
-    folder = tmp_path_factory.mktemp("hostile")
+    folder = tmp_path_factory.mktemp("misbehaving")
     with ujobs_serve(folder) as found:
         yield found, folder / "serve.log"
 
 
 @pytest.fixture
-def victim(hostile: tuple[Cloud, Path], request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BoardAtWork]:
+def victim(service: tuple[Cloud, Path], request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BoardAtWork]:
     thing = request.node.name.replace("_", "-")[:60]
     wifi = {"ssid": "barn", "password": "old-secret"}
     handlers = ["files", "reboot", "settings", "steps"]
-    with board_at_work(hostile[0], thing, tmp_path, APP, watchdog=2, handlers=handlers, wifi=wifi) as board:
+    with board_at_work(service[0], thing, tmp_path, APP, watchdog=2, handlers=handlers, wifi=wifi) as board:
         yield board
 
 
@@ -60,7 +60,7 @@ def test_a_handler_that_deletes_its_own_files(victim: BoardAtWork) -> None:
     assert "app: not started" in victim.said()
 
 
-def test_secrets_are_in_no_log_and_no_status_detail(victim: BoardAtWork, hostile: tuple[Cloud, Path]) -> None:
+def test_secrets_are_in_no_log_and_no_status_detail(victim: BoardAtWork, service: tuple[Cloud, Path]) -> None:
     jobs = [
         victim.give("settings", set={"wifi": {"ssid": "barn", "password": "new-secret"}}),
         victim.give("settings", set={"wifi": "new-secret"}),
@@ -68,7 +68,7 @@ def test_secrets_are_in_no_log_and_no_status_detail(victim: BoardAtWork, hostile
         victim.give("settings", set={"keepalive": "new-secret"}),
         *(
             victim.give("files", fetch=[{"path": "/data/table", "url": host + PRESIGNED, "sha256": "0" * 64}])
-            for host in (hostile[0].endpoint_url, "https://localhost:port", "http://nobody@localhost")
+            for host in (service[0].endpoint_url, "https://localhost:port", "http://nobody@localhost")
         ),
     ]
     statuses = [victim.wait_for(job_id)["status"] for job_id in jobs]
@@ -76,5 +76,5 @@ def test_secrets_are_in_no_log_and_no_status_detail(victim: BoardAtWork, hostile
     assert statuses[5] == "REJECTED", "there is no port with this name"
     assert statuses[6] in ("REJECTED", "FAILED")
     told = "".join(str(victim.execution(job_id)["details"]) for job_id in jobs)
-    for text in (victim.said(), hostile[1].read_text(), told):
+    for text in (victim.said(), service[1].read_text(), told):
         assert not secrets_in(text)

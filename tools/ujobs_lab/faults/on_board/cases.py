@@ -16,7 +16,7 @@ _TOO_LATE = 6  # last steps before a reset: the board does not ask again whether
 _WITH_TRIAL = ("app", "firmware", "settings")
 
 
-class Try:
+class Case:
     """name: job type; number: of the job, for its id. content: of the flash, not changed; now: milliseconds. cuts: list
     of (moment, how much of it lands), counted from the return of the power. damage: (file of the journal, position,
     bit), before the second boot; bit None: truncate the file there. off: additional seconds without power after a cut.
