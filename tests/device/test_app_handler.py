@@ -164,6 +164,10 @@ def test_going_back_to_the_version_before_transfers_nothing():
         assert board.finish() == "SUCCEEDED", board.reason()
         assert trial.boot() == "/app"
         assert {name: board.get("/app/" + name) for name in before} == before
+        # A version that runs already is only named.
+        board.execution = board.cloud.queue("update-3", job(before, version="1.3.1"))
+        assert board.finish() == "SUCCEEDED", board.reason()
+        assert board.execution["statusDetails"]["version"] == "1.3.1"
         assert len(board.web.connections) == transfers
 
     with_board(scenario, job(), use, server, OLD)

@@ -135,6 +135,26 @@ def test_a_stalled_server_times_out():
         assert isinstance(error, OSError), answer
 
 
+def test_a_cancelled_download_is_never_taken_for_a_timeout():
+    for tenths in range(1, 5):
+        web = Web(lambda connection: (head(200, {"Content-Length": 10}) + b"12345", False))
+
+        async def main(clock, web=web, tenths=tenths):
+            target = Target()
+            with Replaced(asyncio, open_connection=web.open_connection):
+                task = asyncio.create_task(download(URL, target.begin, target.write, context="TLS", timeout=0.25))
+                await asyncio.sleep(tenths / 10)
+                task.cancel()
+                try:
+                    await task
+                except asyncio.CancelledError:
+                    # Without `start` it begins with the first byte.
+                    return web.connections[0].header("Range")
+            raise AssertionError("not cancelled")
+
+        assert fast_time.run(main) is None
+
+
 def chunked(pieces, trailer=b""):
     body = b"".join([b"%x;name=value\r\n" % len(piece) + piece + b"\r\n" for piece in pieces])
     return head(200, {"Transfer-Encoding": "chunked"}) + body + b"0\r\n" + trailer + b"\r\n"
