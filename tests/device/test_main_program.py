@@ -10,7 +10,7 @@ import ujson
 from board_parts import Reset, hardware, load, network, run
 from broker import raises
 from cloud import DIRECTORY, Cloud, remove
-from replaced import Replaced
+from replaced import Replaced, with_modules
 from restarts import ROOT, remove_all
 from signature_vectors import P256
 from test_certificates import CERT_DER, KEY_DER, Lenient
@@ -102,6 +102,18 @@ rolled_back = ""  # why the trial of the last boot was rolled back
 def clear():
     remove_all(ROOT)
     remove(DIRECTORY)
+
+
+def test_a_part_that_cannot_be_imported_is_named():
+    class Broken:
+        """A package without any of its modules."""
+
+    loaded = sys.modules.pop("main")
+    try:
+        with with_modules(firmware=Broken):
+            assert "choices" in str(raises(ImportError, load, "main"))
+    finally:
+        sys.modules["main"] = loaded
 
 
 def test_each_setting_of_the_connection_reaches_the_link():
