@@ -32,7 +32,12 @@ def test_every_job_succeeds_once_though_the_service_is_killed_again_and_again(tm
             things.connect()
             tally = things.tally
             for goal in (20, 100):
-                things.run_until(lambda goal=goal: len(tally.done) >= goal, f"{goal} jobs", PATIENCE)
+                # A thing that is not connected cannot lose its connection.
+                things.run_until(
+                    lambda goal=goal: len(tally.done) >= goal and things.all_answered,
+                    f"{goal} jobs, all connected",
+                    PATIENCE,
+                )
                 assert len(tally.done) < 150, "the service is killed while jobs are left"
                 tally.cut_off.clear()
                 service.kill()

@@ -11,7 +11,5 @@ def demo() -> None:
     from rich.console import Console
 
     from ujobs_tools.demo.run import run
-    from ujobs_tools.host.processes import ended_by_signals
 
-    with ended_by_signals():
-        raise typer.Exit(run(Console()))
+    raise typer.Exit(run(Console()))

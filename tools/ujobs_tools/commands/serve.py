@@ -6,7 +6,6 @@ import ipaddress
 import json
 import logging
 import re
-import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ import typer
 
 from ujobs_tools.commands.errors import one_line
 from ujobs_tools.host.files import write_whole
-from ujobs_tools.host.processes import END
+from ujobs_tools.host.processes import ending_signals
 from ujobs_tools.host.terminal import PlainFormatter
 
 if TYPE_CHECKING:
@@ -135,10 +134,9 @@ async def _run(service: "Service", address: "Address", started: Callable[[dict[s
     _allow_open_files()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in END:
+    for number in ending_signals():
         with contextlib.suppress(NotImplementedError):  # Windows, where Ctrl-C ends asyncio.run
-            if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
-                loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, stop.set)
     await run(service, address, stop, started)
 
 

@@ -44,19 +44,22 @@ def running(
         kill_group(process)
 
 
+def ending_signals() -> list[signal.Signals]:
+    """Return the signals that end this command. SIGHUP that is ignored, as with nohup, stays ignored; SIGINT does not,
+    which shells have programs in the background ignore."""
+    always = (signal.SIGINT, signal.SIGTERM)
+    return [number for number in END if number in always or signal.getsignal(number) != signal.SIG_IGN]
+
+
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[Callable[[], None]]:
     """In the body, SIGTERM and SIGHUP (closed terminal) raise KeyboardInterrupt, like Ctrl-C. After the first signal,
-    further ones are ignored, so that they do not interrupt the cleanup. SIGHUP that is ignored, as with nohup, stays
-    ignored; SIGINT does not, which shells have programs in the background ignore.
+    further ones are ignored, so that they do not interrupt the cleanup. See ending_signals().
 
     Yields a function that raises KeyboardInterrupt if a signal has arrived. Native code of a library may catch the
     KeyboardInterrupt and raise its own error: then the block also ends with KeyboardInterrupt.
     """
-    numbers = [
-        number for number in END
-        if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN
-    ]  # fmt: skip
+    numbers = ending_signals()
     received = False
 
     def end(*_: object) -> None:

@@ -35,9 +35,10 @@ def create(folder: Path) -> list[Path]:
         return _write(folder, name)
     except BaseException:
         # Without half a project in it, the folder can be used again.
-        for entry in () if not folder.exists() else list(folder.iterdir()):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        if not existed:
+        if existed:
+            for entry in list(folder.iterdir()):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        else:
             shutil.rmtree(folder, ignore_errors=True)
         raise
 

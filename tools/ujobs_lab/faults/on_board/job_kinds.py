@@ -107,7 +107,7 @@ SESSION = (
 )
 # Memory that a handler holds until the next reset.
 hoarded = []
-HOSTILE = ("hang", "exhaust", "hoard", "fill", "forget")
+MISBEHAVING = ("hang", "exhaust", "hoard", "fill", "forget")
 
 
 def first_files() -> None:

@@ -21,8 +21,8 @@ from board import FLASH
 
 _BLOCKS = 48
 _LANDS = ("nothing", "half", "all")
-_HOSTILE = 1000  # number of the first of them
-_HOSTILE_CUTS = 60  # of each kind
+_MISBEHAVING = 1000  # number of the first of them
+_MISBEHAVING_CUTS = 60  # of each kind
 _LATE_CUTS = 30  # of each kind
 _LATE = 40 * 60  # seconds; more than any step timeout of the session's handlers
 _RECOVERY = 40  # approximate number of moments from the boot of a recovering board
@@ -89,7 +89,8 @@ def session(rounds: int) -> "tuple[list[Baseline], list[Baseline]]":
         ordinary.append(baseline)
         if number == len(job_kinds.SESSION) - 1:
             misbehaviours = [
-                Baseline(name, _HOSTILE + index, content, now, sectors) for index, name in enumerate(job_kinds.HOSTILE)
+                Baseline(name, _MISBEHAVING + index, content, now, sectors)
+                for index, name in enumerate(job_kinds.MISBEHAVING)
             ]
     for baseline in misbehaviours:
         baseline.leave()
@@ -128,7 +129,7 @@ def misbehaving(baselines: list):
     """Misbehaving handlers, cut at random moments."""
     for baseline in baselines:
         yield baseline.text("misbehaving"), baseline, (), None, 0
-        for cut in random_cuts(baseline, _HOSTILE_CUTS):
+        for cut in random_cuts(baseline, _MISBEHAVING_CUTS):
             yield baseline.text("misbehaving", (cut,)), baseline, (cut,), None, 0
 
 
