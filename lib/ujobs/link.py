@@ -134,7 +134,7 @@ class Link(MQTTClient):
         self.filters = []
         self._view = memoryview(bytearray(_BUFFER))
         self._stream = self._reader = None
-        self._lost = asyncio.Event()
+        self._awake = asyncio.Event()  # wakes run()
         self._sending = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._answered = asyncio.Event()
@@ -187,8 +187,8 @@ class Link(MQTTClient):
         run() does this and everything after it, and limits the time it takes. Raises OSError, ValueError for a
         certificate that does not verify or an answer that is not MQTT, MQTTException when the broker refuses.
         """
-        self._lost.clear()
-        self._error = OSError(ETIMEDOUT)  # unless the reader fails
+        self._awake.clear()
+        self._error = None  # why the connection is lost
         self._overdue = None  # milliseconds without the reply to a ping, or the rest of a packet
         stream, _ = await asyncio.open_connection(self.server, self.port)
         self._stream = self._plain = stream
@@ -211,7 +211,7 @@ class Link(MQTTClient):
         self._reader = asyncio.create_task(self._read())
         await until(self._answered, self.timeout)
         if not self._codes:
-            raise self._error
+            raise self._error or OSError(ETIMEDOUT)
         if self._codes[0]:
             # 5 in MQTT 3.1.1, 7 on AWS: not authorized, by the policy or the client id.
             raise MQTTException("CONNECT refused with code %d" % self._codes[0])
@@ -245,11 +245,10 @@ class Link(MQTTClient):
                 # Whole numbers: a float would take memory of its own.
                 tick = int(min(self.keepalive, self.timeout) * 250)
                 while True:
-                    try:
-                        await asyncio.wait_for(self._lost.wait(), tick / 1000)
+                    await until(self._awake, tick / 1000)
+                    if self._error:
                         raise self._error
-                    except asyncio.TimeoutError:
-                        pass
+                    self._awake.clear()
                     # Counted, not measured: time for which this program itself blocks says nothing about the link.
                     held += tick
                     if self._overdue is not None:
@@ -336,7 +335,7 @@ class Link(MQTTClient):
         await self._sending.acquire()
         try:
             # The connection may have been replaced while this waited for the lock.
-            if not stream or stream is not self._stream or self._lost.is_set():
+            if not stream or stream is not self._stream or self._error:
                 raise OSError(ENOTCONN)
             stream.write(data)
             if stream.out_buf:
@@ -347,7 +346,7 @@ class Link(MQTTClient):
             self._sending.release()
             # Half a packet cannot be taken back, whatever stopped us.
             if stream and stream.out_buf and stream is self._stream:
-                self._lose()
+                self._lose(OSError(ETIMEDOUT))
 
     async def _read(self):
         try:
@@ -382,8 +381,7 @@ class Link(MQTTClient):
                     # Yield to other tasks, however fast packets arrive.
                     await asyncio.sleep(0)
         except Exception as error:
-            self._error = error
-            self._lose()
+            self._lose(error)
 
     async def _fill(self, view):
         source = self._stream.s
@@ -448,15 +446,16 @@ class Link(MQTTClient):
         for listener in self.listeners:
             _call(listener, up)
 
-    def _lose(self):
-        self._lost.set()
+    def _lose(self, error):
+        self._error = self._error or error
+        self._awake.set()
         self._answered.set()
         if self.up.is_set():
             self.up.clear()
             self._tell(False)
 
     def _close(self):
-        self._lose()
+        self._lose(OSError(ENOTCONN))
         if self._reader:
             self._reader.cancel()
             self._reader = None
