@@ -80,7 +80,6 @@ async def fetch(
         if limit is not None and offset + len(data) > limit:
             raise ValueError("the file is over %d bytes" % limit)
         flash(sink.write, offset, data)
-        job.note(offset + len(data), limit)
 
     def arrived(offset):
         nonlocal position, saved
@@ -91,6 +90,7 @@ async def fetch(
             flash(sink.flush)
             flash(job.save, mark + (offset,))
             saved = offset
+            job.note(offset, limit)
 
     def write_next(offset, data):
         write(offset, data)
@@ -141,6 +141,7 @@ async def fetch(
                 raise
     if size is not None and sink.size != size:
         raise ValueError("the file has %d bytes, not %d" % (sink.size, size))
+    job.note(sink.size, limit)
     digest = await check_digest(source, sink)
     # Imported after the download, which needs the memory.
     if key and not lend("verify", "signed", source, key, digest):

@@ -90,12 +90,7 @@ class Job:
         """The same as progress(), without yielding to other tasks. Raises ValueError as noted() does."""
         if done is not None:
             self._total = total
-            text = str(done) if total is None else "%s/%s" % (done, total)
-            if "progress" in self._details and text.replace("/", "", 1).isdigit():
-                # A download notes every piece: checking all the details again would cost it a tenth.
-                self._details["progress"] = text
-            else:
-                self.noted("progress", text)
+            self.noted("progress", str(done) if total is None else "%s/%s" % (done, total))
         if message is not None:
             self.noted("message", message)
 
