@@ -234,8 +234,8 @@ def split_url(url: str) -> tuple:
     rest = rest.split("#")[0]
     authority = rest.split("/")[0].split("?")[0]
     host, _, port = authority.partition(":")
-    if not host or "@" in authority:
-        raise ValueError("no host, or a user name")
+    if host[:1] in ("", "[") or "@" in authority:
+        raise ValueError("no host, a user name or IPv6")
     number = int(port) if port.isdigit() else 0 if port else 443 if secure else 80
     if not 0 < number < 65536:
         raise ValueError("port must be 1 to 65535")

@@ -268,7 +268,7 @@ async def _execute(agent, execution):
         # Only a string: a value that is nested too deep cannot be looked up or printed.
         if isinstance(operation, str):
             handler = agent._handlers.get(operation)
-            reason = "" if handler else "operation not in handlers: " + repr(operation)
+            reason = "" if handler else "operation %r not in handlers: %s" % (operation, list(agent._handlers))
     # Before the handler is imported: the import may be what crashes the board.
     if handler and (attempt > handler[3] or (attempt > 1 and handler[2] == "fail")):
         status = _FAILED
@@ -374,8 +374,9 @@ async def _run(agent, job, handler):
     except asyncio.CancelledError:
         pass
     except Exception as error:
-        sys.print_exception(error)  # type: ignore[attr-defined]
         details = job._reason(explain(error))
+        # Last: on MicroPython it fails with the text of the error.
+        sys.print_exception(error)  # type: ignore[attr-defined]
     finally:
         if details is not None and not job._stopped:
             agent.journal.finish(status, details)

@@ -42,7 +42,11 @@ def log(*words: object) -> None:
 def explain(word: "Any") -> "Any":
     """Return an exception as one line of text, anything else as it is."""
     if isinstance(word, BaseException):
-        word = " ".join(("%s: %s" % (type(word).__name__, word)).split())
+        name = type(word).__name__
+        try:
+            word = " ".join(("%s: %s" % (name, word)).split())
+        except Exception:
+            word = name  # of an application, whose text fails
     return word
 
 

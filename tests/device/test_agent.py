@@ -78,6 +78,18 @@ class Broken:
     """A module with a name and no content."""
 
 
+class Silent(Exception):
+    def __str__(self):
+        raise TypeError("no text")
+
+
+def raising(error):
+    def handler(job):
+        raise error
+
+    return handler
+
+
 def wrong_key(job):
     job.noted("no such key", "x")
     raise OSError("sensor gone")
@@ -103,7 +115,8 @@ def test_a_job_that_does_not_succeed_reports_the_reason_and_the_next_one_runs():
     cases = (
         ({"operation": "fail"}, "FAILED", "OSError: sensor is gone"),
         ({"operation": "reject"}, "REJECTED", "at most 100"),
-        ({"operation": "dance"}, "REJECTED", "operation not in handlers: 'dance'"),
+        ({"operation": "dance"}, "REJECTED", "operation 'dance' not in handlers: ["),
+        ({"operation": "dance"}, "REJECTED", "'quick'"),
         ({"no": "operation"}, "REJECTED", "the job document has no operation"),
         (["not", "an", "object"], "REJECTED", "the job document has no operation"),
         ({"operation": "quick", "text": "x" * 3000}, "REJECTED", "receive_limit"),
@@ -111,6 +124,9 @@ def test_a_job_that_does_not_succeed_reports_the_reason_and_the_next_one_runs():
         ({"operation": "list"}, "FAILED", "text, numbers and booleans"),
         ({"operation": "key"}, "FAILED", "statusDetails key"),
         ({"operation": "leak"}, "FAILED", "CancelledError"),
+        # Errors whose text fails, too.
+        ({"operation": "silent"}, "FAILED", "Silent"),
+        ({"operation": "silent-value"}, "FAILED", "OSError"),
         # Built-in handlers that are not installed, and that cannot be imported.
         ({"operation": "missing"}, "REJECTED", "missing"),
         ({"operation": "call"}, "FAILED", "run"),
@@ -119,7 +135,10 @@ def test_a_job_that_does_not_succeed_reports_the_reason_and_the_next_one_runs():
     with with_modules(**{"ujobs.handlers.call": Broken()}):
         cloud = finish(
             *[document for document, _, _ in cases], setup=setup, receive_limit=2000,
-            list=lambda job: {"blinks": [3]}, key=wrong_key, leak=leak_cancellation,
+            **{
+                "list": lambda job: {"blinks": [3]}, "key": wrong_key, "leak": leak_cancellation,
+                "silent": raising(Silent()), "silent-value": raising(OSError(Silent())),
+            },
         )
     for (document, status, reason), found, why in zip(cases, cloud.statuses(), cloud.reasons()):
         assert (found, reason in why) == (status, True), (document, found, why)

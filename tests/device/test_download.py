@@ -366,7 +366,8 @@ def test_reasons_name_the_fault_and_the_host():
         ("", "scheme"), ("files.example.com/a", "scheme"), ("ftp://h/", "scheme"), ("https:///a", "host"),
         ("https://", "host"), ("https://h/a b", "blank"), ("https://h/a\r\nX: y", "blank"), ("https://h:0/", "port"),
         ("https://h:70000/", "port"), ("https://h:65536/", "port"), ("https://h:x/", "port"),
-        ("https://u@h/", "user name"), ("https://h/\xe4", "ASCII"), ("https://h\xf6st/", "ASCII"),
+        ("https://u@h/", "user name"), ("http://[::1]:8555/", "IPv6"), ("https://[2001:db8::1]/", "IPv6"),
+        ("https://h/\xe4", "ASCII"), ("https://h\xf6st/", "ASCII"),
     ):
         _, web, error = fetch(File(CONTENT), url=url)
         assert isinstance(error, ValueError), url

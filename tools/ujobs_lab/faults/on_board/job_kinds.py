@@ -89,7 +89,7 @@ _PLAIN = {
     "large": Kind({"operation": "large"}, details={"first": _LARGE, "second": _LARGE}),
     "fail": Kind({"operation": "fail"}, "FAILED", {"reason": "OSError: " + _GONE}),
     "reject": Kind({"operation": "reject"}, "REJECTED", {"reason": "not on a Sunday"}),
-    "unknown": Kind({"operation": "unheard-of"}, "REJECTED", {"reason": "operation not in handlers: 'unheard-of'"}),
+    "unknown": Kind({"operation": "unheard-of"}, "REJECTED"),
     "resume": Kind({"operation": "resume"}, details={"deposited": "3"}),
     "once": Kind({"operation": "once"}, cut=("FAILED",)),
     "reboot": Kind({"operation": "reboot"}, details={"reset_cause": "HARD_RESET"}),
