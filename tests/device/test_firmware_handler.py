@@ -1,5 +1,6 @@
 """The `firmware` job: an image goes to the other partition, is verified, and is confirmed only after its trial."""
 
+import asyncio
 import hashlib
 import sys
 from binascii import b2a_base64, hexlify
@@ -34,6 +35,31 @@ def test_new_firmware_is_started_and_stays():
         assert trial.current() == ""
 
     with_chip(scenario, job())
+
+
+def test_other_tasks_run_while_the_image_is_checked():
+    real = Partition.readblocks
+    turns, seen = [], []
+
+    async def others():
+        for _ in range(5):
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    def reading(self, number, buffer, *offset):
+        if not offset:
+            seen.append(len(turns))
+            if len(seen) == 1:
+                asyncio.create_task(others())
+        return real(self, number, buffer, *offset)
+
+    def scenario(board, chip):
+        with Replaced(Partition, readblocks=reading):
+            board.start()
+        assert board.resets == 1
+
+    with_chip(scenario, job())
+    assert seen[:6] == list(range(6)), seen
 
 
 def test_firmware_that_does_not_connect_is_rolled_back_by_the_bootloader():

@@ -271,6 +271,33 @@ def test_a_wired_board_without_clock_or_application_works_too():
     assert station is None
 
 
+def test_a_certificate_refused_for_its_dates_sets_the_clock_again():
+    asked = []
+
+    async def ask(host):
+        asked.append(host)
+        return 1780315200
+
+    def refused():
+        if len(asked) == 1 and agents:
+            agents[0].link.failure = "OSError: certificate validity"
+        return len(asked) == 2
+
+    agents = []
+
+    def build(config, real=main.build):
+        agents.append(real(config))
+        return agents[0]
+
+    async def scenario(clock):
+        with Replaced(main, build=build):
+            await work(config_of(ntp="ntp.example"), Cloud(), refused, 60)
+
+    with Replaced(clock, ask=ask):
+        on_board(scenario)
+    assert asked == ["ntp.example"] * 2
+
+
 def test_jobs_need_the_signature_that_the_settings_require():
     cloud = Cloud()
     source = {"path": "/data/x", "url": "https://a/x", "sha256": "00" * 32}

@@ -92,30 +92,38 @@ def test_a_stream_resumes_from_a_block_in_the_middle():
     assert service.requests[0]["o"] == 10
 
 
+def one_by_one(service):
+    """Prepare a service to send its blocks one after the other."""
+    send = service.broker.send
+    waiting = []
+
+    async def work():
+        while waiting:
+            await asyncio.sleep(0.001)
+            send(*waiting.pop(0))
+
+    def later(topic, payload):
+        waiting.append((topic, payload))
+        if len(waiting) == 1:
+            asyncio.create_task(work())
+
+    service.broker.send = later
+
+
 def test_the_next_blocks_are_requested_before_the_last_have_arrived():
-    def prepare(service):
-        send = service.broker.send
-        waiting = []
-
-        async def one_by_one():
-            while waiting:
-                await asyncio.sleep(0.001)
-                send(*waiting.pop(0))
-
-        def later(topic, payload):
-            waiting.append((topic, payload))
-            if len(waiting) == 1:
-                asyncio.create_task(one_by_one())
-
-        service.broker.send = later
-
-    service, _ = complete(prepare)
+    service, _ = complete(one_by_one)
     wanted = [request["n"] for request in service.requests]
     assert wanted[0] == 8
     assert sum(wanted) == 41
     assert any(under_way > n for under_way, n in zip(service.under_way, wanted))
     # AWS sends at most 128 KB per request; here that is the limit for all requests together.
     assert 8 < max(service.under_way) <= 131072 // BLOCK
+
+
+def test_the_last_blocks_wake_the_waiting_task_once():
+    # All of them have been requested together, and there is nothing to do until the last has come.
+    offsets = complete(one_by_one, content=CONTENT[: 8 * BLOCK])[1]
+    assert offsets == [0, 8 * BLOCK]
 
 
 def test_blocks_that_have_arrived_are_not_waited_for():
