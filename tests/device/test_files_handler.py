@@ -15,6 +15,7 @@ from restarts import remove_all
 from streams_service import CONTENT as STREAMED
 from streams_service import serve_stream
 from temporary import temporary
+from ujobs.job import Job
 from ujobs.sources import check_files, check_root
 from web import File, Web, beside_broker, head
 
@@ -81,6 +82,23 @@ def test_files_are_fetched_to_their_paths():
     assert [stored(name) for name in ("deep/table", "b", "c")] == [CONTENT] * 3
     assert names() == ["b", "c", "deep"]
     assert work({"fetch": [source()]})["statusDetails"] == {"fetched": "1", "progress": "100000/100000"}
+
+
+def test_progress_is_what_survives_a_reset_and_ends_with_the_whole_file():
+    noted = []
+
+    def note(job, done=None, total=None, message=None, real=Job.note):
+        real(job, done, total, message)
+        noted.append(job.noted().get("progress"))
+
+    small = CONTENT[:500]
+    with Replaced(Job, note=note):
+        work({"fetch": [source()]})
+        work({"fetch": [source(content=small)]}, Web(File(small)))
+    found = [int(text.split("/")[0]) for text in noted]
+    assert found[-4:] == [100000, 100000, 500, 500]
+    assert [done // 32768 for done in found[:3]] == [1, 2, 3]
+    assert noted[-1] == "500/500"
 
 
 def test_deleting_listing_and_reading():
