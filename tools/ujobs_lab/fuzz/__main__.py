@@ -24,7 +24,7 @@ _TESTS = REPOSITORY / "tests" / "fuzz"
 _KEPT = REPOSITORY / "build" / "fuzz"
 _SLOWEST = 30  # seconds after which an input counts as hung
 _MEMORY = 1024  # MB
-_GRACE = 60  # seconds for the start and end of a process
+_GRACE = 60  # seconds for the start of a process, its first inputs and its end
 _SEEDS = 20  # random inputs at the start
 _SEED_BYTES = 2000
 _SHOWN = 40  # lines shown of a failed process
@@ -33,12 +33,13 @@ _SHOWN = 40  # lines shown of a failed process
 @dataclass(frozen=True)
 class Outcome:
     """The outcome of one test. inputs: their number. coverage: branches of the library that they reached. failed: the
-    output, if the test failed."""
+    output, if the test failed. in_time: False for a process that was ended by the time limit; its inputs count, too."""
 
     test: str
     inputs: int
     coverage: int
     failed: str
+    in_time: bool
 
 
 def find_tests() -> list[str]:
@@ -78,16 +79,24 @@ def _run(test: str, *options: str, timeout: int) -> Outcome:
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
                 env=os.environ | {"TMPDIR": folder},
             )
-            printed, code = result.stdout, result.returncode
+            return read(test, result.stdout, result.returncode)
         except subprocess.TimeoutExpired as error:
-            printed, code = error.stdout or b"", -1
+            # An input that hangs is reported by libFuzzer itself, before this limit.
+            return read(test, error.stdout or b"", None)
+
+
+def read(test: str, printed: bytes, code: int | None) -> Outcome:
+    """Read what the process of a test has printed. code: its exit code, None if it was ended by the time limit."""
     said = printed.decode(errors="replace")
-    inputs = re.search(r"number_of_executed_units: (\d+)", said)
+    # The statistics at the end, or the last line about the progress.
+    inputs = re.findall(r"^(?:#|stat::number_of_executed_units: )(\d+)", said, re.MULTILINE)
     coverage = re.findall(r" cov: (\d+) ", said)
     lines = said.splitlines()
     given = [line for line in lines if line.startswith("given: ")]
     failed = "\n".join([*given, *lines[-_SHOWN:]]) if code else ""
-    return Outcome(test, int(inputs[1]) if inputs else 0, int(coverage[-1]) if coverage else 0, failed)
+    return Outcome(
+        test, int(inputs[-1]) if inputs else 0, int(coverage[-1]) if coverage else 0, failed, code is not None
+    )
 
 
 def main(
@@ -108,7 +117,7 @@ def main(
             outcomes = list(pool.map(lambda test: fuzz(test, seconds, seed), tests))
     table = Table("test", "inputs", "branches reached", "", title="Fuzzing")
     for outcome in outcomes:
-        verdict = "[red]failed[/red]" if outcome.failed else ""
+        verdict = "[red]failed[/red]" if outcome.failed else "" if outcome.in_time else "ended by the time limit"
         table.add_row(outcome.test.partition("::")[2], str(outcome.inputs), str(outcome.coverage), verdict)
     console.print(table)
     failed = [outcome for outcome in outcomes if outcome.failed]
