@@ -1,8 +1,7 @@
 """Wi-Fi: join with a timeout, and rejoin after an outage of the access point.
 
-Built on MicroPython's `network`. The ESP32 retries automatically and reports "connecting" meanwhile, whatever the last
-failure was. The status at the end of the wait therefore says little: the most specific reason seen during the wait is
-reported. Any call raises RuntimeError for a code of the radio that MicroPython does not know.
+Built on MicroPython's `network`. The ESP32 retries automatically and hides most reasons of a failure meanwhile, see
+_stop(). Any call raises RuntimeError for a code of the radio that MicroPython does not know.
 """
 
 import asyncio
@@ -10,20 +9,25 @@ import time
 
 import network
 
-_POLL = 0.05  # seconds; a reason is visible only for a moment
+_POLL = 0.05  # seconds; less than the radio takes to leave a network and join one
 _PATIENCE = 30  # seconds
 
-# The most specific first. Codes: ESP-IDF's wifi_err_reason_t; MicroPython has STAT_ constants for some of them.
-_REASONS = (
-    ((15, 202, 204), "the password is refused"),
-    ((210,), "no access point with compatible security"),
-    ((211,), "the access point's security is weaker than required"),
-    ((212,), "the signal is weaker than required"),
-    ((201,), "no such access point"),
-    ((203,), "the access point does not accept the board"),
-    ((2, 205), "the password may be wrong, or the signal weak"),
-    ((200,), "the signal is lost again and again"),
-)
+_PASSWORD = "the password is refused"
+_PERHAPS = "the password may be wrong, or the signal weak"
+# By code: ESP-IDF's wifi_err_reason_t; MicroPython has STAT_ constants for some of them.
+_REASONS = {
+    2: _PERHAPS,
+    15: _PASSWORD,
+    200: "the signal is lost again and again",
+    201: "no such access point",
+    202: _PASSWORD,
+    203: "the access point does not accept the board",
+    204: _PASSWORD,
+    205: _PERHAPS,
+    210: "no access point with compatible security",
+    211: "the access point's security is weaker than required",
+    212: "the signal is weaker than required",
+}
 
 
 async def connect(ssid: str, password: str, timeout: float = _PATIENCE):
@@ -42,16 +46,25 @@ async def _join(ssid, password, timeout):
     station.active(True)
     # On ESP32, connect() fails while an earlier request is running, as after a soft reset.
     station.disconnect()
+    # A moment later isconnected() no longer means the network from before.
+    await asyncio.sleep(_POLL)
     station.connect(ssid, password)
     start = time.ticks_ms()
-    seen = set()
     while not station.isconnected():
-        seen.add(station.status())
         if time.ticks_diff(time.ticks_ms(), start) > timeout * 1000:
-            station.disconnect()
-            raise OSError("Wi-Fi %s: %s, within %d s" % (ssid, reason(seen), timeout))
+            raise OSError("Wi-Fi %s: %s, within %d s" % (ssid, reason(_stop(station)), timeout))
         await asyncio.sleep(_POLL)
     return station
+
+
+def _stop(station):
+    # Have the station stop trying; return the status that says why it failed. While it retries, the ESP32 shows most
+    # reasons as "connecting", even that of a wrong password; once stopped, the last one. It may still be the reason of
+    # the network before until an attempt has failed, so an early look says nothing.
+    retrying = station.status()
+    station.disconnect()
+    stopped = station.status()
+    return retrying if stopped in (network.STAT_IDLE, network.STAT_CONNECTING) else stopped
 
 
 async def join(networks: "list[tuple[str, str]]", joined) -> None:
@@ -79,7 +92,6 @@ async def keep_connected(networks: "list[tuple[str, str]]", joined) -> None:
     at = 0
     station = network.WLAN(network.STA_IF)
     lost = None
-    seen = set()
     while True:
         await asyncio.sleep(1)
         try:
@@ -88,13 +100,11 @@ async def keep_connected(networks: "list[tuple[str, str]]", joined) -> None:
                     print("Wi-Fi: back")
                 lost = None
                 continue
-            seen.add(station.status())
             if lost is None:
                 print("Wi-Fi: lost")
                 lost = time.ticks_ms()
-                seen.clear()
             elif time.ticks_diff(time.ticks_ms(), lost) > _PATIENCE * 1000:
-                print("Wi-Fi: %s; the radio is restarted" % reason(seen))
+                print("Wi-Fi: %s; the radio is restarted" % reason(_stop(station)))
                 station.active(False)
                 one = networks[at % len(networks)]
                 at += 1
@@ -114,10 +124,7 @@ def rssi() -> "int | None":
         return None
 
 
-def reason(seen: set) -> str:
-    """Return the most specific of the status codes seen, as text."""
-    for codes, text in _REASONS:
-        for code in codes:
-            if code in seen:
-                return "%s (status %d)" % (text, code)
-    return "no answer (status %s)" % ", ".join([str(code) for code in sorted(seen)])
+def reason(status: int) -> str:
+    """Return what a status code of the radio means, with the code."""
+    text = _REASONS.get(status)
+    return "%s (status %d)" % (text, status) if text else "no answer (status %d)" % status

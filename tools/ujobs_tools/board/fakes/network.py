@@ -1,9 +1,11 @@
 """`network` for the virtual board: a Wi-Fi station and the one access point it can join.
 
-Runs on MicroPython only. Statuses and errors are those of the ESP32 port. As there, the station retries automatically
-after a failure or when the access point is lost, until disconnect() is called. Meanwhile its status is STAT_CONNECTING,
-and the reason of a failure shows only briefly. On the ESP32, reason codes that MicroPython does not know make any call
-raise RuntimeError; this fake does not, so a test that needs this error replaces the call.
+Runs on MicroPython only. Statuses and errors are those of the ESP32 port (ports/esp32/network_wlan.c). As there, the
+station retries automatically after a failure or when the access point is lost, until disconnect() is called. While it
+retries, its status is STAT_CONNECTING for most reasons of a failure, such as 15 for a wrong password. A reason stays
+until another one or success replaces it, so connect() to another network begins with the reason of the previous one. On
+the ESP32, reason codes that MicroPython does not know make any call raise RuntimeError; this fake does not, so a test
+that needs this error replaces the call.
 """
 
 import time
@@ -21,10 +23,14 @@ STAT_WRONG_PASSWORD = 202
 
 _JOIN_MS = 200
 _ATTEMPT_MS = 400  # interval between attempts of the radio
-_REASON_MS = 150  # part of the interval in which the reason of the last failure shows
+_LEAVE_MS = 20  # after disconnect(), isconnected() is True until the radio's event has arrived
+_LEFT = 8  # WIFI_REASON_ASSOC_LEAVE, after disconnect()
+_BEACON_TIMEOUT = 200
+_CONNECTION_FAIL = 205
+_ALWAYS_SHOWN = (201, 210, 211, 212)
 # Reasons after a wrong WPA2 password: the 4-way handshake fails or times out. MicroPython's own STAT_WRONG_PASSWORD
 # is for older kinds of security.
-_PASSWORD_REASONS = (15, 204, 205, 2)
+PASSWORD_REASONS = (15, 204, _CONNECTION_FAIL, 2)
 
 
 class WLAN:
@@ -39,19 +45,22 @@ class WLAN:
             raise ValueError("the virtual board has a station interface only")
         if cls._station is None:
             station = super().__new__(cls)
-            station._active = station._requested = False
-            station._reasons = (0,)
-            station._since = station._began = None
+            station._active = station._requested = station._connected = False
+            station._reason = 0  # of the last failure
+            station._began = None  # when the radio began to try; None if it does not
+            station._accepted = None  # when the access point began to accept the attempts
+            station._left = None  # when disconnect() was called
             station._ssid = station._password = ""
             cls._station = station
         return cls._station
 
     def active(self, value: bool | None = None) -> bool:
-        """Read or set whether the interface is on; switching it off also ends the request to connect."""
+        """Read or set whether the interface is on; switching it off ends the connection and all attempts."""
         if value is not None:
             self._active = bool(value)
             if not self._active:
-                self._forget()
+                self._leave()
+                self._left = None
         return self._active
 
     def connect(self, ssid: str | None = None, key: str | None = None) -> None:
@@ -61,42 +70,45 @@ class WLAN:
                 raise TypeError("object with buffer protocol required")
         if not self._active:
             raise OSError("Wifi Not Started")
-        if self._requested and not self.isconnected():
+        if self._began is not None and not self._joined():
             raise OSError("Wifi Internal State Error")
         if ssid is not None:
             self._ssid = _text(ssid)
             self._password = _text(key or "")
-        self._forget()
+        self._connected = False
         self._requested = True
-        self._since = self._began = time.ticks_ms()
+        self._began = time.ticks_ms()
+        self._accepted = None
+        self._joined()
 
     def disconnect(self) -> None:
         """Leave the network, and stop retrying."""
         if not self._active:
             raise OSError("Wifi Not Started")
-        self._forget()
+        self._requested = False
+        self._leave()
 
     def isconnected(self) -> bool:
         """Return whether the station has joined and has an address."""
-        return self._joined()
+        return self._joined() or self._left is not None
 
     def status(self, what: str | None = None) -> int:
         """Return a STAT_ code; with "rssi", the signal strength in dBm."""
-        connected = self._joined()
         if what == "rssi":
-            if not connected:
+            if not self._joined():
                 raise OSError("Wifi Not Connected")
             return -50
         if what is not None:
             raise ValueError("unknown status param")
-        if connected:
+        if self.isconnected():
             return STAT_GOT_IP
-        if not self._requested:
+        if self._reason in _ALWAYS_SHOWN:
+            return self._reason
+        if self._reason in (STAT_WRONG_PASSWORD, _CONNECTION_FAIL):
+            return STAT_WRONG_PASSWORD
+        if self._reason == _LEFT:
             return STAT_IDLE
-        attempt, at = divmod(time.ticks_diff(time.ticks_ms(), self._began), _ATTEMPT_MS)
-        if at > _ATTEMPT_MS - _REASON_MS:
-            return self._reasons[attempt % len(self._reasons)] or STAT_CONNECTING
-        return STAT_CONNECTING
+        return STAT_CONNECTING if self._requested else self._reason or STAT_IDLE
 
     def ifconfig(self) -> tuple:
         """Return (address, mask, gateway, name server); zeros while not connected."""
@@ -114,33 +126,49 @@ class WLAN:
             return self._ssid
         raise ValueError("unknown config param")
 
-    def _forget(self) -> None:
-        self._requested = False
-        self._since = None
-        self._reasons = (0,)
+    def _leave(self) -> None:
+        if self._joined():
+            self._reason = _LEFT
+            self._left = time.ticks_ms()
+        self._connected = False
+        self._began = None
 
     def _joined(self) -> bool:
-        if not self._requested:
+        """Bring the state up to date; return whether the station has joined."""
+        now = time.ticks_ms()
+        if self._left is not None and time.ticks_diff(now, self._left) >= _LEAVE_MS:
+            self._left = None
+        if self._began is None:
             return False
-        if not hardware.radio_up():
-            self._reasons = (STAT_NO_AP_FOUND,)
-            self._since = None
-            return False
-        if self._since is None:  # the access point is back: join again
-            self._since = time.ticks_ms()
-        if time.ticks_diff(time.ticks_ms(), self._since) < _JOIN_MS:
-            return False
-        self._reasons = self._refusals()
-        return self._reasons == (0,)
+        if self._connected:
+            if hardware.radio_up():
+                return True
+            self._connected = False
+            self._accepted = None
+            self._reason = _BEACON_TIMEOUT
+            self._began = now
+        reasons = self._refusals()
+        if reasons:
+            self._accepted = None
+            attempts = time.ticks_diff(now, self._began) // _ATTEMPT_MS
+            if attempts:
+                self._reason = reasons[(attempts - 1) % len(reasons)]
+        elif self._accepted is None:
+            self._accepted = now
+        elif time.ticks_diff(now, self._accepted) >= _JOIN_MS:
+            self._connected = True
+            self._reason = 0
+        return self._connected
 
     def _refusals(self) -> tuple:
+        """Return the reasons of the failures to come, one an attempt; empty if the access point accepts the station."""
         ssid = hardware.settings["wifi_ssid"]
         password = hardware.settings["wifi_password"]
-        if ssid is not None and ssid != self._ssid:
+        if not hardware.radio_up() or (ssid is not None and ssid != self._ssid):
             return (STAT_NO_AP_FOUND,)
         if password is not None and password != self._password:
-            return _PASSWORD_REASONS
-        return (0,)
+            return PASSWORD_REASONS
+        return ()
 
 
 def _text(value: str | bytes) -> str:
