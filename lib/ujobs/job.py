@@ -378,10 +378,11 @@ async def _run(agent, job, handler):
         # Last: on MicroPython it fails with the text of the error.
         sys.print_exception(error)  # type: ignore[attr-defined]
     finally:
-        if details is not None and not job._stopped:
-            agent.journal.finish(status, details)
+        # First: should there be no memory for the record, the result is still reported.
         job._over.set()
         agent._wake.set()
+        if details is not None and not job._stopped:
+            agent.journal.finish(status, details)
 
 
 async def _update(agent, status, details, step=None):

@@ -1,5 +1,6 @@
 """The agent after resets, lost replies and full flash: no job is lost, and no result is reported twice."""
 
+import asyncio
 
 from agent_handlers import all_done, handlers, reset_while_running
 from broker import until
@@ -254,6 +255,38 @@ def test_a_flash_that_cannot_be_written_fails_the_job_and_the_agent_continues():
         assert "journal" in cloud.reasons()[0]
 
     run(scenario, handlers, receive_limit=2000)
+
+
+def test_a_result_for_which_there_is_no_memory_is_reported_all_the_same():
+    async def waits(job):
+        await asyncio.sleep(1)
+
+    def plain(job):
+        pass
+
+    for handler in (waits, plain):
+
+        async def scenario(agent, cloud):
+            record = agent.journal._record
+            errors = [MemoryError()]
+
+            def recording():
+                if errors and agent.journal.status == "SUCCEEDED":
+                    raise errors.pop()
+                return record()
+
+            agent.journal._record = recording
+            cloud.queue("a", {"operation": "work"})
+            cloud.queue("b", {"operation": "quick"})
+            await all_done(agent, cloud)
+            assert not errors
+            assert cloud.statuses() == ["SUCCEEDED", "SUCCEEDED"]
+
+        def setup(agent, handler=handler):
+            handlers(agent)
+            agent.on("work")(handler)
+
+        run(scenario, setup)
 
 
 def test_the_job_is_in_the_journal_before_the_handler_starts():

@@ -217,6 +217,25 @@ def test_the_failure_says_why_the_link_was_lost():
         connected(scenario, keepalive=1)
 
 
+def test_a_link_whose_failure_has_no_text_for_want_of_memory_is_made_again():
+    class Failure(OSError):
+        def __str__(self):
+            raise MemoryError
+
+    def fail(view):
+        raise Failure
+
+    async def scenario(link, broker):
+        await link.up.wait()
+        broker.wires[-1].s.readinto = fail
+        broker.send(b"a", b"1")
+        await until(lambda: not link.up.is_set())
+        await until(link.up.is_set)
+        assert link.failure == "Failure"
+
+    connected(scenario)
+
+
 def test_a_link_that_was_never_up_has_no_failure():
     assert Link("thing", "host").failure == ""
 
