@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from engine_service import START, Service
+from engine_service import NOTHING, START, Service
 
 from ujobs_tools.service.errors import ApiError
 
@@ -80,8 +80,30 @@ def test_targets_have_to_exist_and_count_once(service: Service) -> None:
         service.engine.create_job("a", [thing_arn("kiln"), thing_arn("oven")], "{}")
     with pytest.raises(ApiError, match=r"ResourceNotFound: Thing Group ovens cannot be found\."):
         service.engine.create_job("a", ["arn:aws:iot:us-east-1:000000000000:thinggroup/ovens"], "{}")
-    other_region = "arn:aws:iot:eu-west-1:123456789012:thing/kiln"
-    service.engine.create_job("a", [thing_arn("kiln"), thing_arn("kiln"), other_region], "{}")
+    service.engine.create_job("a", [thing_arn("kiln"), thing_arn("kiln")], "{}")
+    assert counts(service, "a") == {"Queued": 1}
+
+
+@pytest.mark.parametrize("place", ["eu-west-1:000000000000", "us-east-1:123456789012", ":"])
+def test_resources_of_another_region_or_account_do_not_exist(service: Service, place: str) -> None:
+    engine, elsewhere = service.engine, f"arn:aws:iot:{place}"
+    service.job("a")
+    engine.create_thing_group("kilns")
+    engine.create_policy("shaped", NOTHING)
+    engine.register_certificate("ab" * 32, "PEM", active=True)
+    engine.create_job_template("a", "text", "{}")
+    here = [thing_arn("kiln")]
+    for call in (
+        lambda: engine.create_job("b", [f"{elsewhere}:thing/kiln"], "{}"),
+        lambda: engine.create_job("b", [*here, f"{elsewhere}:thinggroup/kilns"], "{}"),
+        lambda: engine.create_job("b", here, jobTemplateArn=f"{elsewhere}:jobtemplate/a"),
+        lambda: engine.create_job_template("b", "text", jobArn=f"{elsewhere}:job/a"),
+        lambda: engine.attach_thing_principal("kiln", f"{elsewhere}:cert/{'ab' * 32}"),
+        lambda: engine.attach_policy("shaped", f"{elsewhere}:cert/{'ab' * 32}"),
+        lambda: engine.attach_policy("shaped", f"{elsewhere}:thinggroup/kilns"),
+    ):
+        with refused("ResourceNotFound"):
+            call()
     assert counts(service, "a") == {"Queued": 1}
 
 

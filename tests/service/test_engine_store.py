@@ -1,10 +1,12 @@
 """The database: nothing acknowledged is lost, one process at a time, and device requests need no table scans."""
 
+import logging
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from engine_service import Service
 import ujobs_tools
 from full_disk import room_for
 from ujobs_tools.service.database import StoreError
+from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.in_thread import LocalService
 from ujobs_tools.service.job_store import JobStore
 from ujobs_tools.service.store import Store
@@ -148,6 +151,34 @@ def test_device_requests_use_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_on_a_full_disk_no_service_starts(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"jobs\.sqlite: disk I/O error"), room_for(10000), LocalService(tmp_path):
         pass
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda engine: engine.create_thing("oven"), lambda engine: engine.update_job("a", description="x"),
+        lambda engine: engine.create_thing_group("ovens"), lambda engine: engine.store.save_session("kiln", None),
+    ],
+)
+def test_every_change_says_that_the_disk_is_full(tmp_path: Path, change: Callable[[Engine], object]) -> None:
+    service = Service(str(tmp_path / "jobs.db"))
+    service.job("a")
+    with pytest.raises(OSError, match=r"jobs\.db: disk I/O error"), room_for(1):
+        change(service.engine)
+    change(service.engine)
+
+
+@pytest.mark.parametrize("status", ["IN_PROGRESS", "FAILED"])
+def test_the_log_has_only_what_was_stored(tmp_path: Path, caplog: pytest.LogCaptureFixture, status: str) -> None:
+    caplog.set_level(logging.INFO)
+    service = Service(str(tmp_path / "jobs.db"))
+    service.job("a", jobExecutionsRetryConfig={"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 1}]})
+    caplog.clear()
+    with pytest.raises(OSError, match="disk I/O error"), room_for(1):
+        service.report("a", status)
+    assert caplog.text == ""
+    service.report("a", status)
+    assert f"kiln: job a {status}" in caplog.text
 
 
 def test_on_a_full_disk_nothing_changes_until_there_is_room_again(tmp_path: Path) -> None:

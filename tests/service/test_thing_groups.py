@@ -180,10 +180,12 @@ def test_members_by_name_and_by_arn(engine: Engine) -> None:
     engine.add_thing_to_thing_group(thingGroupArn=group, thingArn=thing)
     assert engine.list_things_in_thing_group("spare")["things"] == ["kiln"]
     engine.remove_thing_from_thing_group(thingGroupName="spare", thingGroupArn=group, thingArn=thing)
+    engine.add_thing_to_thing_group("spare", thingArn="arn:aws:iot:eu-west-1:000000000000:thing/kiln")
     engine.remove_thing_from_thing_group("spare", thingName="kiln")
     assert engine.list_things_in_thing_group("spare")["things"] == []
     for change in (engine.add_thing_to_thing_group, engine.remove_thing_from_thing_group):
-        for wrong in ({}, {"thingArn": group}, {"thingArn": "kiln"}, {"thingArn": thing, "thingName": "oven"}):
+        foreign = {"thingArn": "arn:aws:iot:us-east-1:123456789012:thing/kiln"}
+        for wrong in ({}, {"thingArn": group}, {"thingArn": "kiln"}, {"thingArn": thing, "thingName": "oven"}, foreign):
             with refused("InvalidRequest"):
                 change("spare", **wrong)
         with refused("ResourceNotFound"):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ujobs_tools.service import abort, limits, model
-from ujobs_tools.service.errors import existing
+from ujobs_tools.service.errors import existing, not_found
 from ujobs_tools.service.model import Execution, Job
 from ujobs_tools.service.schedule import Schedule
 from ujobs_tools.service.store import Store
@@ -48,10 +48,17 @@ class Core:
         self.on_identity_change: Callable[[], None] = lambda: None
         self.rights_version = 0
         self._fronts: dict[str, int | None] = {}
+        self._log_lines: list[tuple[object, ...]] = []
 
     def arn(self, kind: str, name: str) -> str:
         """The ARN of a "thing", "thinggroup", "job", "stream", "cert", "policy" or "provisioningtemplate"."""
         return f"arn:aws:iot:{self.region}:{self.account}:{kind}/{name}"
+
+    def _check_here(self, arn: str, kind: str, name: str, missing: str) -> None:
+        """Raises ApiError ResourceNotFound, with this text, for the ARN of another region or account: their resources
+        do not exist here."""
+        if arn != self.arn(kind, name):
+            raise not_found(f"{missing} {arn} is not of {self.region} and account {self.account}.")
 
     @contextmanager
     def _change(self, things: Iterable[str]) -> Iterator[float]:
@@ -65,9 +72,12 @@ class Core:
         now = self.clock()
         with self.store.transaction():
             self._fronts = {}
+            self._log_lines = []
             self._watch(things)
             self.store.requeued()
             yield now
+        for message, *arguments in self._log_lines:
+            _log.info(message, *arguments)
         requeued = self.store.requeued()
         notifications = []
         for thing, front in self._fronts.items():
@@ -78,6 +88,10 @@ class Core:
         for notification in notifications:
             self.on_notification(*notification)
         self.on_change()
+
+    def _report(self, message: str, *arguments: object) -> None:
+        """Write to the log once this transaction is stored: a line there promises that a restart does not undo it."""
+        self._log_lines.append((message, *arguments))
 
     def _watch(self, things: Iterable[str]) -> None:
         """Also notify these things of changes that this transaction makes from now on."""
@@ -116,7 +130,7 @@ class Core:
         execution.last_updated_at = now
         self.store.save_execution(execution)
         details = "  ".join(f"{name}: {value}" for name, value in (execution.details or {}).items())
-        _log.info("%s: job %s %s  %s", execution.thing, execution.job_id, execution.status, details)
+        self._report("%s: job %s %s  %s", execution.thing, execution.job_id, execution.status, details)
 
     def _end(self, execution: Execution, status: str, now: float) -> None:
         """Store a terminal status; then create the retry that is due, and complete the job if it is done."""
@@ -129,7 +143,7 @@ class Core:
                 execution.thing, execution.job_id, execution.number + 1, now, execution.retry_attempt + 1,
                 held=job.status == model.SCHEDULED,
             )
-            _log.info("%s: job %s queued again after it %s", execution.thing, execution.job_id, status)
+            self._report("%s: job %s queued again after it %s", execution.thing, execution.job_id, status)
         self._settle(job, now)
 
     def _may_retry(self, job: Job, execution: Execution) -> bool:
@@ -154,7 +168,7 @@ class Core:
             if latest is None or latest.status in model.TERMINAL:
                 self.store.add_execution(thing, job_id, latest.number + 1 if latest else 1, now)
         if things:
-            _log.info("job %s queued for %s", job_id, things[0] if len(things) == 1 else f"{len(things)} things")
+            self._report("job %s queued for %s", job_id, things[0] if len(things) == 1 else f"{len(things)} things")
 
     def _settle(self, job: Job, now: float) -> None:
         """Cancel a job that meets one of its abort criteria, or complete it if it is done.
@@ -171,7 +185,7 @@ class Core:
             job.completed_at = job.last_updated_at = now
             job.due_at = None
             self.store.save_job(job)
-            _log.info("job %s COMPLETED", job.job_id)
+            self._report("job %s COMPLETED", job.job_id)
 
     def _ends_by_itself(self, job: Job, now: float) -> bool:
         if job.target_selection == "SNAPSHOT":
@@ -189,7 +203,7 @@ class Core:
         job.due_at = None
         self.store.stop_waiting(job.job_id)
         self.store.save_job(job)
-        _log.info("job %s CANCELED  %s", job.job_id, comment or "")
+        self._report("job %s CANCELED  %s", job.job_id, comment or "")
         pending = self.store.pending_of_job(job.job_id)
         self._watch(execution.thing for execution in pending)
         for execution in pending:

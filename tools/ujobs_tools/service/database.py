@@ -166,21 +166,24 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit all changes made inside together at the end, or none of them if an exception is raised. Raises OSError
-        if the file cannot be written, for example because the disk is full."""
+        """Commit all changes made inside together at the end, or none of them if an exception is raised."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._execute("BEGIN IMMEDIATE")
             yield
-            self._connection.execute("COMMIT")
-        except BaseException as error:
+            self._execute("COMMIT")
+        except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            if _is_full(error):
-                raise OSError(f"{self._path}: {error}") from error
             raise
 
     def _execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
-        return self._connection.execute(statement, values)
+        """Raises OSError if the file cannot be written, for example because the disk is full."""
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            if _is_full(error):
+                raise OSError(f"{self._path}: {error}") from error
+            raise
 
     def _one(self, statement: str, *values: Any) -> sqlite3.Row | None:
         return self._execute(statement, *values).fetchone()

@@ -129,8 +129,8 @@ class Groups(JobCourse, Registry):
         thingArn: str | None = None,
     ) -> dict[str, Any]:
         """Add a thing to a group. It can be in at most 10 groups, each of another hierarchy."""
-        group = self._known_group(_name("thinggroup", thingGroupName, thingGroupArn))
-        thing = self._known_thing(_name("thing", thingName, thingArn)).name
+        group = self._known_group(self._name("thinggroup", thingGroupName, thingGroupArn))
+        thing = self._known_thing(self._name("thing", thingName, thingArn)).name
         lines = self.store.lines_of(thing)
         if group.line in lines:
             return {}
@@ -151,8 +151,8 @@ class Groups(JobCourse, Registry):
         thingArn: str | None = None,
     ) -> dict[str, Any]:
         """Remove a thing from a group; nothing happens if it is not in it."""
-        group = self._known_group(_name("thinggroup", thingGroupName, thingGroupArn))
-        self._leave(group, [self._known_thing(_name("thing", thingName, thingArn)).name])
+        group = self._known_group(self._name("thinggroup", thingGroupName, thingGroupArn))
+        self._leave(group, [self._known_thing(self._name("thing", thingName, thingArn)).name])
         return {}
 
     def _leave(self, group: ThingGroup, things: Sequence[str]) -> None:
@@ -166,6 +166,20 @@ class Groups(JobCourse, Registry):
                         self._end(latest, model.REMOVED, now)
         self._rights_changed()
 
+    def _name(self, kind: str, name: str | None, arn: str | None) -> str:
+        """The name of a thing or thing group, which a request gives by name, by ARN, or by both. As seen on AWS, the
+        ARN's region is not checked here."""
+        if arn is None:
+            if name is None:
+                raise invalid(f"The {kind} must be given by name or by ARN")
+            return name
+        found_kind, found = limits.target(arn)
+        if arn.split(":")[4] != self.account:
+            raise invalid(f"ResourceArn doesn't belong in requester's account: {arn}")
+        if found_kind != kind or name not in (None, found):
+            raise invalid(f"{arn!r} is not the ARN of the {kind} {name or ''}")
+        return found
+
     def _continuous_jobs(self, group: ThingGroup) -> list[Job]:
         """The CONTINUOUS jobs that have not ended and target this group or one above it, oldest first."""
         found = [item for status in model.UNDER_WAY for item in self.store.jobs(status, "CONTINUOUS", group.line)]
@@ -176,15 +190,3 @@ def _set_properties(group: ThingGroup, properties: Mapping[str, Any]) -> None:
     description = limits.free_text("thingGroupDescription", properties.get("thingGroupDescription"))
     group.description = group.description if description is None else description
     group.attributes = limits.attributes(properties.get("attributePayload"), MAX_ATTRIBUTES, group.attributes)
-
-
-def _name(kind: str, name: str | None, arn: str | None) -> str:
-    """The name of a thing or thing group, which a request gives by name, by ARN, or by both."""
-    if arn is None:
-        if name is None:
-            raise invalid(f"The {kind} must be given by name or by ARN")
-        return name
-    found_kind, found = limits.target(arn)
-    if found_kind != kind or name not in (None, found):
-        raise invalid(f"{arn!r} is not the ARN of the {kind} {name or ''}")
-    return found

@@ -1,14 +1,11 @@
 """Rolls out a job to its things: at once, at a rate, in maintenance windows, between a start and an end."""
 
-import logging
 from collections.abc import Sequence
 
 from ujobs_tools.service import model, rollout
 from ujobs_tools.service.core import Core
 from ujobs_tools.service.model import Job
 from ujobs_tools.service.schedule import Schedule
-
-_log = logging.getLogger(__name__)
 
 
 class JobCourse(Core):
@@ -52,7 +49,7 @@ class JobCourse(Core):
             job.last_updated_at = now
             self._watch(self.store.queued_things(job.job_id))
             self.store.hold(job.job_id, not is_open)
-            _log.info("job %s %s", job.job_id, job.status)
+            self._report("job %s %s", job.job_id, job.status)
         if is_open and (job.batch_at is None or now >= job.batch_at + rollout.PERIOD):
             self._go_to_next_things(job, now)
         due = [schedule.next_change(now)]

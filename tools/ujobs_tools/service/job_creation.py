@@ -65,12 +65,14 @@ class JobCreation(JobCourse, JobTemplates):
     def _things(self, targets: Sequence[str]) -> list[str]:
         """The names of the things that are now targets or in target groups, without repetitions."""
         things: list[str] = []
-        for kind, name in map(limits.target, targets):
+        for arn in targets:
+            kind, name = limits.target(arn)
+            missing = f"{'Thing' if kind == 'thing' else 'Thing Group'} {name} cannot be found."
+            self._check_here(arn, kind, name, missing)
             if kind == "thing":
-                things.append(existing(self.store.thing(name), f"Thing {name} cannot be found.").name)
+                things.append(existing(self.store.thing(name), missing).name)
             else:
-                group = existing(self.store.group(name), f"Thing Group {name} cannot be found.")
-                things += self.store.members(group, recursive=True)
+                things += self.store.members(existing(self.store.group(name), missing), recursive=True)
         return list(dict.fromkeys(things))
 
     def associate_targets_with_job(

@@ -30,7 +30,7 @@ class JobTemplates(Core):
         """Create a template from a document or a job; the job's configurations apply where none is given. Raises
         InvalidRequest, Conflict if the template exists, ResourceNotFound for an unknown job."""
         template_id = limits.job_id(jobTemplateId, "jobTemplateId")
-        members = {} if jobArn is None else _members_of(self._known_job(_name(jobArn, "job")))
+        members = {} if jobArn is None else _members_of(self._job_by_arn(jobArn))
         limits.in_progress_timeout(timeoutConfig)
         limits.retry_criteria(jobExecutionsRetryConfig)
         schedule.check_windows(maintenanceWindows or ())
@@ -70,7 +70,14 @@ class JobTemplates(Core):
     def template_members(self, arn: str) -> dict[str, Any]:
         """The template's parameters for a job, by their names in CreateJobTemplate. Raises ResourceNotFound."""
         name = _name(arn, "jobtemplate")
-        return existing(self.store.job_template(name), f"Job Template {name} cannot be found.").members
+        missing = f"Job Template {name} cannot be found."
+        self._check_here(arn, "jobtemplate", name, missing)
+        return existing(self.store.job_template(name), missing).members
+
+    def _job_by_arn(self, arn: str) -> Job:
+        name = _name(arn, "job")
+        self._check_here(arn, "job", name, f"Job {name} cannot be found.")
+        return self._known_job(name)
 
     def _template(self, template_id: str) -> JobTemplate:
         found = self.store.job_template(limits.job_id(template_id, "jobTemplateId"))

@@ -25,7 +25,6 @@ Request = Mapping[str, Any]
 
 _THING = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 _JOB = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-# Any region and account, so that scripts that build ARNs from their session's values work here too.
 _TARGET = re.compile(r"arn:aws[a-z-]*:iot:[^:/]*:[^:/]*:(thing|thinggroup)/(.+)")
 _ATTRIBUTE_NAME = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,128}")
 _ATTRIBUTE_VALUE = re.compile(r"[a-zA-Z0-9_.,@/:#=\[\]-]{0,800}")

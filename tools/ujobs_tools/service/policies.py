@@ -164,7 +164,10 @@ class Policies(Groups):
         if match is None:
             raise invalid(f"target {arn!r} must be the ARN of a certificate or a thing group")
         kind, name = match.groups()
-        return kind, self._known_certificate(name).id if kind == "cert" else self._known_group(name).name
+        if kind == "cert":
+            return kind, self._certificate_by_arn(arn, name).id
+        self._check_here(arn, kind, name, f"Thing group {name} not found.")
+        return kind, self._known_group(name).name
 
 
 def _check(document: str) -> None:

@@ -98,11 +98,15 @@ class Registry(Core):
     def _known_certificate(self, certificate_id: str) -> Certificate:
         return existing(self.store.certificate(certificate_id), f"CertificateId {certificate_id} does not exist")
 
+    def _certificate_by_arn(self, arn: str, certificate_id: str) -> Certificate:
+        self._check_here(arn, "cert", certificate_id, f"CertificateId {certificate_id} does not exist.")
+        return self._known_certificate(certificate_id)
+
     def _principal(self, arn: str) -> str:
         kind, _, certificate_id = arn.rpartition("/")
         if not kind.endswith(":cert"):
             raise invalid(f"{arn!r} must be the ARN of a certificate")
-        return self._known_certificate(certificate_id).id
+        return self._certificate_by_arn(arn, certificate_id).id
 
     def describe_certificate(self, certificateId: str) -> dict[str, Any]:
         """The certificate and its status."""
