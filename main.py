@@ -5,10 +5,16 @@ whose setup(agent) registers its own. Invalid settings print one line and end in
 board prints a traceback and restarts.
 """
 
+import sys
+
+# A file of the application must not hide a module that this program and the firmware need, such as os or machine:
+# then nothing could roll it back. Later imports find it, see proving.check().
+_path = list(sys.path)
+sys.path[:] = [folder for folder in _path if folder not in ("/app", "/app-b")]
+
 import asyncio
 import gc
 import os
-import sys
 import time
 
 import machine
@@ -27,6 +33,7 @@ except Exception as error:
         time.sleep(5)
         machine.reset()
     raise
+sys.path[:] = _path
 
 _TRIAL_WATCHDOG = 120  # seconds
 

@@ -86,10 +86,23 @@ def test_settings_it_cannot_do_without_end_in_one_line(board_says, settings: dic
     assert not any("Traceback" in line for line in lines)
 
 
-@pytest.mark.parametrize("module", ["random.py", "firmware/__init__.py"])
-def test_a_version_in_its_trial_that_hides_modules_of_main_is_rolled_back(board_says, module: str) -> None:
-    broken = {"app-b/app.py": b"def setup(agent):\n    pass\n", f"app-b/{module}": b"x = 1\n"}
-    board_says("ujobs: no link", files={"trial": b"0 app /app-b"} | broken)
+OWN_VERSION = b"def setup(agent):\n    print('version', %r, open('/trial').read() if %r else '')\n"
+
+
+@pytest.mark.parametrize(("module", "content"), [("os", b"x =\n"), ("os", b"x = 1\n"), ("random", b"x = 1\n")])
+def test_a_version_in_its_trial_that_hides_a_module_is_rolled_back(board_says, module: str, content: bytes) -> None:
+    # On a real board files hide machine and time, too; on this one no file can.
+    files = {
+        "trial": b"0 app /app-b", "app-b/app.py": OWN_VERSION % (b"new", False), f"app-b/{module}.py": content,
+        "app/app.py": OWN_VERSION % (b"old", False),
+    }
+    lines = board_says("version b'old'", files=files, app="app")
+    assert "version b'new' " not in lines
+
+
+def test_an_application_hides_no_part_of_the_firmware(board_says) -> None:
+    files = {"app/app.py": OWN_VERSION % (b"new", False), "app/firmware/__init__.py": b"x = 1\n", "app/wifi.py": b"x ="}
+    board_says("version b'new'", files=files, app="app")
 
 
 BOOT_FAILS = b"""
@@ -98,7 +111,6 @@ def boot():
     raise OSError(5)
 ujobs.trial.boot = boot
 """
-OWN_VERSION = b"def setup(agent):\n    print('version', %r, open('/trial').read() if %r else '')\n"
 
 
 def test_a_board_restarts_when_its_memory_does_not_even_hold_the_traceback(board_says) -> None:
