@@ -43,6 +43,7 @@ def test_what_is_not_a_flat_map_is_refused():
     for data in (
         b"", b"\xff", b"\x81\x01", b"\x01", b"{}", b"\xb8\x01\x61a\x01", b"\xa1\x61a\xa0", b"\xa1\x61a\x81\x01",
         b"\xa1\x01\x02", b"\xa1\x61\xff\x01", b"\xa1\x61a\x5f\x41a\xff", b"\xa1\x61a\xc0\x01", b"\xa1\x61a\x1c",
+        b"\xa1\x61a\x1c" + bytes(16),
         # The number of fields is not in the first byte.
         b"\xb8" + b"\x61a\x01" * 24,
     ):

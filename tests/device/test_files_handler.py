@@ -5,6 +5,7 @@ import hashlib
 import os
 from binascii import hexlify
 
+import fast_time
 import ujobs.certificates
 import ujobs.flash
 import ujobs.sources
@@ -349,6 +350,36 @@ def test_a_response_of_which_a_cut_would_not_be_noticed_is_refused():
     for entry in (sized, source()):
         execution, _ = unchecked(without_length, entry=entry)
         assert (execution["status"], stored()) == ("SUCCEEDED", CONTENT)
+
+
+def test_a_file_of_unknown_size_never_fills_the_flash():
+    chunks = head(200, {"Transfer-Encoding": "chunked"}) + b"%x\r\n%s\r\n0\r\n\r\n" % (len(CONTENT), CONTENT)
+    # Room for the first 32 KB, and for nothing more.
+    with Replaced(ujobs.flash, free=lambda path: 20000):
+        execution, _ = unchecked(lambda connection: chunks)
+    assert execution["status"] == "FAILED"
+    assert "no room: 40960 bytes needed, 20000 free" in execution["statusDetails"]["reason"]
+    assert names() == []
+
+
+def test_other_tasks_run_while_a_file_is_checked():
+    turns = []
+
+    async def others():
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    async def main(clock):
+        task = asyncio.create_task(others())
+        await asyncio.sleep(0)
+        before = len(turns)
+        digest = await ujobs.flash.sha256(FOLDER + "/new")
+        task.cancel()
+        return digest, len(turns) - before
+
+    work({"fetch": [source()]})
+    assert fast_time.run(main) == (hashlib.sha256(CONTENT).digest(), len(CONTENT) // 32768)
 
 
 def test_a_renewed_document_does_not_change_the_following_files():

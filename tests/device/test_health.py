@@ -36,6 +36,7 @@ with with_modules(machine=machine):
     import health
 
 sys.path.pop()
+STARTS = health.starts  # when the board is switched on
 
 
 class Up:
@@ -187,8 +188,19 @@ def test_rtc_memory_that_the_application_uses_is_not_changed():
             assert [start(3) for _ in range(10)] == [False] * 9 + [True]
             last()
             assert RTC.content == content
-            assert health.facts()["starts"] is None
+            assert health.facts()["starts"] is None and STARTS == 0
             health.planned({"leave_safe_mode": True})
+
+    on_board(scenario)
+
+
+def test_starts_are_counted_from_one_again_after_the_highest_number():
+    def scenario(flash):
+        RTC.content = b"ujobs+\xff\xfe"
+        start()
+        assert health.facts()["starts"] == 65535
+        start()
+        assert health.facts()["starts"] == 1
 
     on_board(scenario)
 

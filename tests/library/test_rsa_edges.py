@@ -123,6 +123,11 @@ def test_almost_valid_pss_blocks_are_refused(rsa_2048: rsa.RSAPrivateKey) -> Non
         assert not check(key, DIGEST, private_operation(rsa_2048, block), RSA_PSS), name
 
 
+def test_pss_with_all_other_bits_of_the_first_byte_set(rsa_2048: rsa.RSAPrivateKey) -> None:
+    block = next(block for block in map(pss_block, (bytes([n]) * 32 for n in range(256))) if block[0] == 127)
+    assert check(load_key(spki(rsa_2048.public_key())), DIGEST, private_operation(rsa_2048, block), RSA_PSS)
+
+
 def test_pss_with_the_topmost_bit_set() -> None:
     # The modulus must be larger than the block.
     key = rsa.generate_private_key(65537, 2048)

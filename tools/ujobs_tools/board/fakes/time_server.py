@@ -35,15 +35,15 @@ class Datagrams:
     def __init__(self, kind: str):
         self._kind = kind
         self._waiting = []
-        self._blocking = True
+        self._timeout: "float | None" = None
 
     def setblocking(self, flag: bool) -> None:
         """Set whether recv() waits."""
-        self._blocking = flag
+        self._timeout = None if flag else 0
 
     def settimeout(self, seconds: "float | None") -> None:
         """Set the timeout of recv(). It never waits: a packet that is not here will not come."""
-        self._blocking = seconds != 0
+        self._timeout = seconds
 
     def sendto(self, data: bytes, address: tuple) -> int:
         """Send a packet."""
@@ -54,9 +54,11 @@ class Datagrams:
         return len(data)
 
     def recv(self, size: int) -> bytes:
-        """Receive a packet. Raises OSError if there is none."""
+        """Receive a packet. Raises OSError if there is none, RuntimeError where a board would hang for ever."""
         if not self._waiting:
-            raise OSError(_TIMED_OUT if self._blocking else _AGAIN)
+            if self._timeout is None:
+                raise RuntimeError("recv() without a timeout never returns")
+            raise OSError(_TIMED_OUT if self._timeout else _AGAIN)
         return self._waiting.pop(0)[:size]
 
     def close(self) -> None:
