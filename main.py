@@ -86,7 +86,7 @@ def add_application(agent, name):
     """Let the application register its handlers. If it fails, the board still accepts jobs that can repair it."""
     try:
         __import__(name).setup(agent)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         print("app: not started:", explain(error))
         sys.print_exception(error)
         # New firmware is confirmed without it: an application that was broken before must not block the firmware.
@@ -151,7 +151,8 @@ def start():
             proving.give_up("not started: " + repr(error))
             raise
         asyncio.run(main(config, agent))
-    except (Exception, asyncio.CancelledError) as error:
+    except (Exception, asyncio.CancelledError, SystemExit) as error:
+        # SystemExit, as of sys.exit(), would be a soft reset, again and again, without an end in safe mode.
         restart_after(error, config)
 
 

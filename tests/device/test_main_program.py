@@ -348,15 +348,15 @@ def test_an_application_that_fails_is_left_out():
     cloud.queue("report", {"operation": "report"})
 
     async def scenario(clock):
-        App.error = OSError("no sensor")
         try:
             await work(config_of(handlers=["report"], app="app_under_test"), cloud)
         finally:
             App.error = None
 
-    lines = on_board(scenario)[1]
-    assert "app: not started: OSError: no sensor" in lines
-    assert jobs(cloud)["report"][0] == "SUCCEEDED"
+    for App.error in (OSError("no sensor"), SystemExit("no sensor")):
+        line = "app: not started: %s: no sensor" % type(App.error).__name__
+        assert line in on_board(scenario)[1]
+        assert jobs(cloud)["report"][0] == "SUCCEEDED"
 
 
 def ends_trial_with(what, app="app_under_test"):
@@ -553,6 +553,9 @@ def test_an_error_of_the_program_is_kept_without_secrets_and_restarts_the_board(
     async def cancelled(config, agent):
         raise asyncio.CancelledError
 
+    async def ended(config, agent):
+        sys.exit("no sensor")
+
     def usual():
         settings.load = load
         return config_of(wifi={"ssid": "home", "password": "hunter22"})
@@ -564,8 +567,10 @@ def test_an_error_of_the_program_is_kept_without_secrets_and_restarts_the_board(
     try:
         assert started(usual, program)[:2] == (Reset, 5)
         assert started(usual, cancelled)[0] is Reset
+        # A soft reset, which it would be otherwise, does not count as a boot that did not last.
+        assert started(usual, ended)[0] is Reset
         health.keep = fails_with(MemoryError())
         assert started(usual, program)[:2] == (Reset, 5), "even if it cannot be kept"
     finally:
         health.keep = real
-    assert kept == [(OSError, ["hunter22"]), (asyncio.CancelledError, ["hunter22"])]
+    assert kept == [(OSError, ["hunter22"]), (asyncio.CancelledError, ["hunter22"]), (SystemExit, ["hunter22"])]
