@@ -466,6 +466,8 @@ class Link(MQTTClient):
         if self._stream:
             try:
                 self._stream.s.close()
+                # TLS does not close it after a failed handshake.
+                self._plain.s.close()
             except OSError as error:
                 # The socket is gone in any case; the ESP32 port passes on lwIP's errors.
                 log("not closed:", error)

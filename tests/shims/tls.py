@@ -85,13 +85,16 @@ class _Socket:
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
         self._ready = False
+        self._failed = False  # in the handshake
         self._partial = False  # only part of a record has arrived
 
     def setblocking(self, flag):
         self.raw.setblocking(flag)
 
     def close(self):
-        self.raw.close()
+        # After a failed handshake mbedTLS has let go of the connection, which stays open.
+        if not self._failed:
+            self.raw.close()
 
     def pending(self):
         # Records that arrived with the last one have left the socket's buffer: poll does not report them.
@@ -129,7 +132,11 @@ class _Socket:
 
     def _handshake(self):
         if not self._ready:
-            self._ready = self._pump(self._tls.do_handshake) is None and self._tls.version() is not None
+            try:
+                self._ready = self._pump(self._tls.do_handshake) is None and self._tls.version() is not None
+            except (OSError, ValueError):
+                self._failed = True
+                raise
         return self._ready
 
     def readinto(self, view):

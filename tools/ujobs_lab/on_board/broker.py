@@ -19,8 +19,9 @@ class _Socket:
         self.wire.options.append((level, option, value))
 
     def close(self):
-        self.wire.closed = True
-        self.wire.broker.closed += 1
+        if not self.wire.closed:
+            self.wire.closed = True
+            self.wire.broker.closed += 1
 
 
 class Wire:
