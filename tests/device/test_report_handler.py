@@ -1,10 +1,13 @@
 """The `report` job: facts about the board, within the limits of status details."""
 
+import asyncio
+import gc
 import sys
 
 from replaced import with_modules
 from restarts import with_board
 from ujobs.checks import details_of
+from ujobs.handlers import report as handler
 from ujobs.restore import reset_cause
 
 
@@ -57,3 +60,10 @@ def test_facts_that_the_board_adds():
         assert "unknown" in details["versions"]
 
     with_board(scenario, {"operation": "report"}, lambda agent: agent.use("report", facts=lambda: facts, clock=clock))
+
+
+def test_the_memory_that_was_measured_is_free_again():
+    used = getattr(gc, "mem_alloc", int)  # only MicroPython knows
+    before = used()
+    asyncio.run(handler.run(None, {}))
+    assert used() - before < 20000

@@ -33,6 +33,8 @@ async def run(job: "Job", options: dict) -> "dict | None":
             largest = size
         except MemoryError:
             most = size
+    # The heap of an ESP32 has grown to hold the block, and TLS needs that memory.
+    gc.collect()
     it = sys.implementation
     details = {
         "reset_cause": reset_cause(),
