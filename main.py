@@ -85,7 +85,10 @@ def facts(wireless):
 def add_application(agent, name):
     """Let the application register its handlers. If it fails, the board still accepts jobs that can repair it."""
     try:
-        __import__(name).setup(agent)
+        pending = __import__(name).setup(agent)
+        if hasattr(pending, "send"):
+            pending.close()
+            raise TypeError("setup must be a plain def, not async def")
     except (Exception, SystemExit) as error:
         print("app: not started:", explain(error))
         sys.print_exception(error)

@@ -359,6 +359,21 @@ def test_an_application_that_fails_is_left_out():
         assert jobs(cloud)["report"][0] == "SUCCEEDED"
 
 
+def test_an_application_whose_setup_is_async_is_left_out():
+    class Application:
+        async def setup(self, agent):
+            pass
+
+    async def scenario(clock):
+        sys.modules["app_under_test"] = Application()
+        try:
+            main.add_application(None, "app_under_test")
+        finally:
+            del sys.modules["app_under_test"]
+
+    assert "app: not started: TypeError: setup must be a plain def, not async def" in on_board(scenario)[1]
+
+
 def ends_trial_with(what, app="app_under_test"):
     async def scenario(clock):
         App.error = OSError("no sensor")

@@ -144,6 +144,13 @@ def test_pins_and_buses(run_job: RunJob) -> None:
     assert machine.pwm == {}
 
 
+def test_setup_that_is_async(run_job: RunJob, tmp_path: Path) -> None:
+    app = tmp_path / "app.py"
+    app.write_text("async def setup(agent):\n    pass\n")
+    with pytest.raises(BootFailed, match="setup must be a plain def, not async def"):
+        run_job("heat", app=app)
+
+
 def test_application_that_cannot_be_imported(run_job: RunJob, tmp_path: Path) -> None:
     app = tmp_path / "app.py"
     app.write_text("import missing_module\n")

@@ -151,7 +151,7 @@ class _Boot:
         module = self._import() if function is None else sys.modules[function.__module__]
         finish = one_boot.registering(agent, function, order, starts)
         if hasattr(module, "setup") and not _is_test(module):
-            module.setup(agent)
+            one_boot.set_up(module, agent)
         finish()
 
     def _import(self) -> types.ModuleType:

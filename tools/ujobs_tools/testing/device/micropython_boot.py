@@ -30,7 +30,7 @@ class Platform:
         function = getattr(module, order["function"]) if order["function"] else None
         finish = one_boot.registering(agent, function, order, starts)
         if hasattr(module, "setup"):
-            module.setup(agent)
+            one_boot.set_up(module, agent)
         finish()
 
     def fill_flash(self):

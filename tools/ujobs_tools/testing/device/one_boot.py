@@ -163,6 +163,14 @@ def run(order, platform):
     return boot.report("ended")
 
 
+def set_up(application, agent):
+    """Let the application, a module, register its handlers. Raises TypeError where main.py on a board would."""
+    pending = application.setup(agent)
+    if hasattr(pending, "send"):
+        pending.close()
+        raise TypeError("setup must be a plain def, not async def")
+
+
 def registering(agent, function, order, starts):
     """Replace agent.on, so that `starts(job)` is called before each handler.
 
