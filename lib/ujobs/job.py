@@ -294,11 +294,17 @@ async def _execute(agent, execution):
     left = execution.get("approximateSecondsBeforeTimedOut")
     wait = attempt == 1 and not (isinstance(left, int) and left < handler[1] * 40)
     try:
-        await _attend(agent, job, handler, wait)
+        while True:
+            try:
+                await _attend(agent, job, handler, wait)
+                break
+            except MemoryError:
+                # The handler may hold it all. Two must never run at once, so let this one go on.
+                await asyncio.sleep(1)
     finally:
-        let_go(loaded)
         if job._task and not job._stopped:
             job._task.cancel()
+        let_go(loaded)
 
 
 async def _attend(agent, job, handler, wait):
@@ -332,6 +338,8 @@ async def _attend(agent, job, handler, wait):
                 # A notification, or the link is back: the execution may have ended elsewhere.
                 pause = min(pause, _PAUSE)
             agent._wake.clear()
+        except MemoryError:
+            raise  # a loop that never waits would not let the handler free any
         except EXPECTED as error:
             log("update not answered:", error)
     # Two handlers must never run at once. A plain one cannot be stopped: if it hangs, the watchdog resets the board.

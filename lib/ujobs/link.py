@@ -244,42 +244,46 @@ class Link(MQTTClient):
         while True:
             held = 0
             try:
-                await asyncio.wait_for(self.connect(), 3 * self.timeout)
-                pinged = time.ticks_ms()
-                # Whole numbers: a float would take memory of its own.
-                tick = int(min(self.keepalive, self.timeout) * 250)
-                while True:
-                    await until(self._awake, tick / 1000)
-                    if self._error:
-                        raise self._error
-                    self._awake.clear()
-                    # Counted, not measured: time for which this program itself blocks says nothing about the link.
-                    held += tick
-                    if self._overdue is not None:
-                        self._overdue += tick
-                        if self._overdue > self.timeout * 1000:
-                            raise OSError(ETIMEDOUT)
-                    now = time.ticks_ms()
-                    if time.ticks_diff(now, pinged) >= self.keepalive * 500:
-                        pinged = now
-                        if self._overdue is None:
-                            self._overdue = 0
-                        await self._send(self._written(self.ping))
-            except asyncio.TimeoutError:
-                self.failure = "connecting took too long"
-            except Exception as error:
-                self.failure = explain(error)
-            finally:
-                self._close()
-            # A connect that was cut short left its socket behind.
-            gc.collect()
-            if held > _STEADY:
-                most = 1
-            # AWS accepts one CONNECT a second from a client id: never less than that.
-            delay = 1 + random.random() * most
-            most = min(most * 2, 32)
-            log("no link to %s:%d: %s. Next try in %d s" % (self.server, self.port, self.failure, round(delay)))
-            await asyncio.sleep(delay)
+                try:
+                    await asyncio.wait_for(self.connect(), 3 * self.timeout)
+                    pinged = time.ticks_ms()
+                    # Whole numbers: a float would take memory of its own.
+                    tick = int(min(self.keepalive, self.timeout) * 250)
+                    while True:
+                        await until(self._awake, tick / 1000)
+                        if self._error:
+                            raise self._error
+                        self._awake.clear()
+                        # Counted, not measured: while this program itself blocks, nothing is known of the link.
+                        held += tick
+                        if self._overdue is not None:
+                            self._overdue += tick
+                            if self._overdue > self.timeout * 1000:
+                                raise OSError(ETIMEDOUT)
+                        now = time.ticks_ms()
+                        if time.ticks_diff(now, pinged) >= self.keepalive * 500:
+                            pinged = now
+                            if self._overdue is None:
+                                self._overdue = 0
+                            await self._send(self._written(self.ping))
+                except asyncio.TimeoutError:
+                    self.failure = "connecting took too long"
+                except Exception as error:
+                    self.failure = explain(error)
+                finally:
+                    self._close()
+                # A connect that was cut short left its socket behind.
+                gc.collect()
+                if held > _STEADY:
+                    most = 1
+                # AWS accepts one CONNECT a second from a client id: never less than that.
+                delay = 1 + random.random() * most
+                most = min(most * 2, 32)
+                log("no link to %s:%d: %s. Next try in %d s" % (self.server, self.port, self.failure, round(delay)))
+                await asyncio.sleep(delay)
+            except MemoryError:
+                # A handler may have it all. There may be some later.
+                await asyncio.sleep(1)
 
     def wait_msg(self) -> None:
         # The base class calls this after writing a packet, to wait for its acknowledgement.

@@ -3,9 +3,11 @@
 import asyncio
 
 import cloud
+import ujobs.job
 from agent_handlers import handlers
 from broker import raises, until
 from cloud import DIRECTORY, PREFIX, idle
+from replaced import Replaced
 from ujobs.journal import Journal
 
 LONG = 3 * 3600  # seconds
@@ -25,6 +27,39 @@ def slow_to_stop(agent, seconds, time_limit=1440):
             # Clean-up takes time, for example to park a motor.
             await asyncio.sleep(seconds)
             agent.seen.append("slow has ended")
+
+
+def test_a_handler_that_holds_all_the_memory_goes_on_and_is_not_started_again():
+    short = []
+    began = []
+    missed = []
+
+    def scarce(event, seconds, real=ujobs.job.until):
+        if short:
+            missed.append(seconds)
+            assert len(missed) < 100, "nobody else gets a turn"
+            raise MemoryError
+        return real(event, seconds)
+
+    def setup(agent):
+        handlers(agent)
+
+        @agent.on("hoard", on_restart="fail")
+        async def hoard(job):
+            began.append(job.attempt)
+            await asyncio.sleep(1)
+            short.append(True)
+            await asyncio.sleep(30)
+            short.clear()
+
+    async def scenario(agent, cloud):
+        cloud.queue("a", {"operation": "hoard"})
+        await until(cloud.done, LONG)
+        assert cloud.statuses() == ["SUCCEEDED"]
+
+    with Replaced(ujobs.job, until=scarce):
+        cloud.run(scenario, setup, timeout=10, update_interval=5)
+    assert began == [1] and missed
 
 
 def test_the_next_job_waits_until_a_cancelled_handler_has_stopped():

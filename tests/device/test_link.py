@@ -217,6 +217,37 @@ def test_the_failure_says_why_the_link_was_lost():
         connected(scenario, keepalive=1)
 
 
+def test_a_link_that_was_lost_without_memory_is_made_again_when_there_is_some():
+    short = []
+
+    def scarce(*words):
+        if short:
+            raise MemoryError
+
+    class Scarce(Random):
+        def random(self):
+            scarce()
+            return self.value
+
+    async def scenario(link, broker):
+        link.listeners.append(scarce)
+        await link.up.wait()
+        for _ in range(2):
+            short.append(True)
+            broker.wires[-1].end()
+            await asyncio.sleep(10)
+            short.clear()
+            await until(link.up.is_set)
+            broker.send(b"a", b"1")
+            await until(lambda: link.got)
+            # Nobody else reads from the new connection.
+            assert link.got == [(b"a", b"1")]
+            link.got.clear()
+
+    with Replaced(ujobs.link, random=Scarce(1.0), print=scarce):
+        connected(scenario)
+
+
 def test_a_link_whose_failure_has_no_text_for_want_of_memory_is_made_again():
     class Failure(OSError):
         def __str__(self):
