@@ -120,7 +120,8 @@ class Job:
         Raises CancelledError when the job was cancelled. Returns without an answer after 3 tries, some 30 s.
         """
         try:
-            self.cancelled = self._stopped = await _update(self.client, _IN_PROGRESS, self.noted())
+            self.cancelled = await _update(self.client, _IN_PROGRESS, self.noted())
+            self._stopped = self._stopped or self.cancelled
         except EXPECTED as error:
             log("update not answered:", error)
         self._check()

@@ -105,6 +105,25 @@ def test_the_next_job_waits_until_a_handler_over_its_time_limit_has_stopped():
     run(scenario)
 
 
+def test_a_handler_over_its_time_limit_is_told_so_again_when_it_checks_in():
+    async def scenario(agent, cloud):
+        @agent.on("late", time_limit=10)
+        async def late(job):
+            try:
+                await asyncio.sleep(LONG)
+            finally:
+                # The service still wants the job.
+                await job.check_in()
+                agent.seen.append("a step that cannot be undone")
+
+        cloud.queue("a", {"operation": "late"})
+        await until(cloud.done, LONG)
+        assert not agent.seen
+        assert cloud.reasons() == ["TimeoutError: not done within its time limit of 10 minutes"]
+
+    run(scenario)
+
+
 def test_a_handler_within_its_time_limit_is_not_stopped():
     async def scenario(agent, cloud):
         @agent.on("slow", time_limit=90)
