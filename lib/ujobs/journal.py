@@ -139,14 +139,10 @@ class Journal:
         name = self._directory + "/" + name
         new = name + ".tmp"
         try:
-            file = open(new, "wb")
-        except OSError as error:
-            try:
-                os.mkdir(self._directory)
-            except OSError:
-                raise error
-            file = open(new, "wb")
-        with file:
+            os.mkdir(self._directory)
+        except OSError:
+            pass  # it is there, or open() says why not
+        with open(new, "wb") as file:
             file.write(data)
         os.rename(new, name)
 
