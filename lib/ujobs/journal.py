@@ -102,7 +102,7 @@ class Journal:
     def checkpoint(self) -> "Any":
         """Return the last checkpoint saved for this execution, None when there is none."""
         data = self._read("checkpoint")
-        if data and data[:4] == self._checksum(data[4:]):
+        if data[:4] == self._checksum(data[4:]):
             return ujson.loads(data[4:])
         return None
 
