@@ -8,11 +8,13 @@ from binascii import a2b_base64, hexlify
 import signature_vectors as vectors
 import ujobs.trial as trial
 from broker import raises
+from cloud import lose_power
 from replaced import Replaced, with_modules
 from restarts import with_board
 from streams_service import CONTENT as STREAMED
 from streams_service import serve_stream
 from ujobs.flash import Part
+from ujobs.job import Job
 from ujobs.sources import check_app
 from web import File, head
 
@@ -206,6 +208,25 @@ def test_an_interrupted_update_resumes_in_the_file_that_was_arriving():
         assert not following.header("Range")
 
     with_board(scenario, job(), use, stalling, OLD)
+
+
+def test_an_update_that_is_interrupted_between_two_files_goes_on_with_the_second():
+    for done in (1, 2, 3):
+        cut = []
+
+        def save(job, value, done=done, cut=cut, real=Job.save):
+            real(job, value)
+            if value[1:] == (done, 0):
+                cut.append(True)
+                lose_power()
+
+        def scenario(board, cut=cut, save=save):
+            with Replaced(Job, save=save):
+                board.start(until_condition=lambda: cut)
+            assert board.finish() == "SUCCEEDED"
+            check_new(board)
+
+        with_board(scenario, job(), use, server, OLD)
 
 
 def test_a_compressed_file_is_unpacked():
