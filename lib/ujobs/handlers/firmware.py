@@ -48,6 +48,9 @@ async def run(job: "Job", options: dict) -> "dict | None":
     try:
         target = running.get_next_update()
     except OSError:
+        target = running  # as if ota_0 is the only one for updates and runs
+    most, label = target.info()[3:5]
+    if label == in_use:
         raise Reject("this board has one application partition")
     kind = None
     if "afr_ota" in document:
@@ -59,7 +62,6 @@ async def run(job: "Job", options: dict) -> "dict | None":
     except (LookupError, TypeError, ValueError):
         raise Reject("afr_ota is malformed")
     means = checked("check_update", document, (source,), "/" + in_use, options)
-    most, label = target.info()[3:5]
     if not 0 < source.get("size", 0) <= most:
         raise Reject("size must be 1 to %d bytes" % most)
     # Only whole sectors are in flash.

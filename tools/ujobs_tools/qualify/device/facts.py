@@ -51,8 +51,7 @@ def _facts():
         except AttributeError:
             pass  # unknown
         try:
-            running.get_next_update()
-            found["update_partition"] = True
+            found["update_partition"] = running.get_next_update().info()[4] != found["partition"]
         except OSError:
             found["update_partition"] = False
         try:
