@@ -5,12 +5,15 @@ _stop(). Any call raises RuntimeError for a code of the radio that MicroPython d
 """
 
 import asyncio
+import gc
 import time
 
+import machine
 import network
 
 _POLL = 0.05  # seconds; less than the radio takes to leave a network and join one
 _PATIENCE = 30  # seconds
+_MOST_ERRORS = 60  # of the radio in a row, about one a second
 
 _PASSWORD = "the password is refused"
 _PERHAPS = "the password may be wrong, or the signal weak"
@@ -30,10 +33,18 @@ _REASONS = {
 }
 
 
+_errors = 0  # of the radio in a row
+
+
+class NoNetwork(OSError):
+    """No access point has accepted the board in time; the radio works."""
+
+
 async def connect(ssid: str, password: str, timeout: float = _PATIENCE):
     """Join the network `ssid`, waiting at most `timeout` seconds; return the `network.WLAN` station.
 
-    Raises OSError naming the network when that fails; the station has then stopped trying.
+    Raises OSError naming the network when that fails; the station has then stopped trying. It is NoNetwork if only the
+    access point is to blame.
     """
     try:
         return await _join(ssid, password, timeout)
@@ -42,6 +53,9 @@ async def connect(ssid: str, password: str, timeout: float = _PATIENCE):
 
 
 async def _join(ssid, password, timeout):
+    global _errors
+    # The radio's memory is what Python's heap leaves it.
+    gc.collect()
     station = network.WLAN(network.STA_IF)
     station.active(True)
     # On ESP32, connect() fails while an earlier request is running, as after a soft reset.
@@ -52,9 +66,19 @@ async def _join(ssid, password, timeout):
     start = time.ticks_ms()
     while not station.isconnected():
         if time.ticks_diff(time.ticks_ms(), start) > timeout * 1000:
-            raise OSError("Wi-Fi %s: %s, within %d s" % (ssid, reason(_stop(station)), timeout))
+            raise NoNetwork("Wi-Fi %s: %s, within %d s" % (ssid, reason(_stop(station)), timeout))
         await asyncio.sleep(_POLL)
+    _errors = 0
     return station
+
+
+def _failed(error):
+    # Restart the board when its radio fails again and again, for example because memory is short: no job could do it.
+    global _errors
+    _errors = 0 if isinstance(error, NoNetwork) else _errors + 1
+    if _errors == _MOST_ERRORS:
+        print("Wi-Fi: radio unusable; restarting")
+        machine.reset()
 
 
 def _stop(station):
@@ -79,6 +103,7 @@ async def join(networks: "list[tuple[str, str]]", joined) -> None:
                 return joined(one)
             except Exception as error:
                 print(error)
+                _failed(error)
                 # If the radio fails at once, the watchdog must still be fed.
                 await asyncio.sleep(1)
 
@@ -91,19 +116,20 @@ async def keep_connected(networks: "list[tuple[str, str]]", joined) -> None:
     """
     at = 0
     station = network.WLAN(network.STA_IF)
-    lost = None
+    # Counted: ticks_ms wraps around after days, and the station does not always try by itself.
+    lost = 0  # seconds
     while True:
         await asyncio.sleep(1)
         try:
             if station.isconnected():
-                if lost is not None:
+                if lost:
                     print("Wi-Fi: back")
-                lost = None
+                lost = 0
                 continue
-            if lost is None:
+            lost += 1
+            if lost == 1:
                 print("Wi-Fi: lost")
-                lost = time.ticks_ms()
-            elif time.ticks_diff(time.ticks_ms(), lost) > _PATIENCE * 1000:
+            elif lost > _PATIENCE:
                 print("Wi-Fi: %s; the radio is restarted" % reason(_stop(station)))
                 station.active(False)
                 one = networks[at % len(networks)]
@@ -114,6 +140,7 @@ async def keep_connected(networks: "list[tuple[str, str]]", joined) -> None:
         except Exception as error:
             # Whatever the radio raises, keep trying: nothing else can bring the board back online.
             print("Wi-Fi:", error)
+            _failed(error)
 
 
 def rssi() -> "int | None":

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from board_parts import during, hardware, load, network, run
+from board_parts import board_time, during, hardware, load, network, run
 
 wifi = load("firmware.wifi")
 HOME = {"wifi_ssid": "home", "wifi_password": "right"}
@@ -271,6 +271,63 @@ def test_a_radio_that_cannot_be_restarted_is_restarted_again():
             network.WLAN.active = active
         assert joined == [("home", "right")]
         assert "Wi-Fi: " + str(error) in lines
+
+
+def test_a_radio_that_fails_for_a_minute_restarts_the_board():
+    async def joining(clock):
+        await wifi.join([("home", "right")], lambda network: None)
+
+    async def kept(clock):
+        station = await wifi.connect("home", "right")
+        hardware.radio = False
+
+        async def wait():
+            await asyncio.sleep(120)
+            return station
+
+        return await during(wifi.keep_connected([("home", "right")], lambda network: None), wait)
+
+    error = RuntimeError("Wifi Unknown Error 0x0101")
+    for scenario, times, restarted in ((joining, 59, False), (joining, 60, True), (kept, 59, False), (kept, 60, True)):
+        connect = network.WLAN.connect
+        # The first call of kept() succeeds.
+        left = [times + 1 if scenario is kept else times]
+
+        def fails(station, *arguments, left=left, first=scenario is kept, connect=connect):
+            left[0] -= 1
+            if first and left[0] == times or left[0] < 0:
+                return connect(station, *arguments)
+            raise error
+
+        network.WLAN.connect = fails
+        try:
+            result, lines = run(scenario, wifi, settings=HOME)
+        finally:
+            network.WLAN.connect = connect
+            wifi._errors = 0
+        assert ("reset" in hardware.messages) is restarted, (scenario, times)
+        assert ("Wi-Fi: radio unusable; restarting" in lines) is restarted
+
+
+def test_an_outage_of_days_ends_like_a_short_one():
+    async def scenario(clock):
+        station = await wifi.connect("home", "right")
+
+        async def wait():
+            hardware.radio = False
+            await asyncio.sleep(40)
+            while station._began is not None:
+                await asyncio.sleep(0.1)
+            # Between two attempts. Six days and a half later: ticks_diff() is negative.
+            ticks_ms = board_time.ticks_ms
+            board_time.ticks_ms = lambda: board_time.ticks_add(ticks_ms(), 561600000)
+            hardware.radio = True
+            await asyncio.sleep(65)
+            return station.isconnected()
+
+        return await during(wifi.keep_connected([("home", "right")], lambda network: None), wait)
+
+    assert run(scenario, wifi, settings=HOME)[0] is True
 
 
 def test_the_signal_strength_is_known_while_connected():
