@@ -22,7 +22,7 @@ def test_mqtt_connect(endpoint: Endpoint, start_device: StartDevice) -> None:
     start_device(endpoint)
     endpoint.wait_for_packet(packets.CONNECT)
     connect = packets.read_connect(endpoint.bodies(packets.CONNECT)[0])
-    assert (connect.client_id, connect.clean_session, connect.protocol_level) == (THING, True, 4)
+    assert (connect.client_id, connect.clean_start, connect.protocol_level) == (THING, True, 4)
     assert 30 <= connect.keep_alive <= 1200
 
 

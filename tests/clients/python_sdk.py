@@ -4,12 +4,19 @@ import datetime
 import queue
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from awscrt import mqtt
+from awscrt import mqtt, mqtt5
 from awscrt.mqtt_request_response import ClientOptions, SubscriptionStatusEvent, SubscriptionStatusEventType
-from awsiot import ModeledClass, ServiceStreamOptions, V2ServiceException, iotjobs, mqtt_connection_builder
+from awsiot import (
+    ModeledClass,
+    ServiceStreamOptions,
+    V2ServiceException,
+    iotjobs,
+    mqtt5_client_builder,
+    mqtt_connection_builder,
+)
 from botocore import xform_name
 from jobs_client import PATIENCE, Heard, JobsClient, Rejected
 
@@ -48,6 +55,25 @@ def connected(thing: Thing, client_id: str) -> Iterator[mqtt.Connection]:
         yield connection
     finally:
         connection.disconnect().result(PATIENCE)
+
+
+@contextmanager
+def connected_with_mqtt5(thing: Thing, client_id: str) -> Iterator[mqtt5.Client]:
+    """The SDK's client of MQTT 5, which its samples use, connected."""
+    connected: queue.Queue[object] = queue.Queue()
+    stopped: queue.Queue[object] = queue.Queue()
+    client = mqtt5_client_builder.mtls_from_path(
+        endpoint=thing.host, port=thing.port, client_id=client_id, ca_filepath=str(thing.directory / "ca.pem"),
+        cert_filepath=str(thing.directory / "cert.pem"), pri_key_filepath=str(thing.directory / "key.pem"),
+        on_lifecycle_connection_success=connected.put, on_lifecycle_stopped=stopped.put,
+    )
+    client.start()
+    connected.get(timeout=PATIENCE)
+    try:
+        yield client
+    finally:
+        client.stop()
+        stopped.get(timeout=PATIENCE)
 
 
 class PublishAndSubscribe(Heard):
@@ -91,7 +117,7 @@ class PublishAndSubscribe(Heard):
 class RequestAndResponse(Heard):
     """`IotJobsClientV2`: the SDK subscribes and matches replies to requests."""
 
-    def __init__(self, connection: mqtt.Connection, thing: str) -> None:
+    def __init__(self, connection: mqtt.Connection | mqtt5.Client, thing: str) -> None:
         super().__init__()
         self._thing = thing
         options = ClientOptions(max_request_response_subscriptions=2, max_streaming_subscriptions=2)
@@ -126,13 +152,15 @@ class RequestAndResponse(Heard):
             raise Rejected(on_the_wire(error.modeled_error)) from error
 
 
-CLIENTS: dict[str, Callable[[mqtt.Connection, str], JobsClient]] = {
-    "IotJobsClient": PublishAndSubscribe, "IotJobsClientV2": RequestAndResponse,
+CLIENTS: dict[str, tuple[Callable[..., AbstractContextManager[Any]], Callable[[Any, str], JobsClient]]] = {
+    "IotJobsClient": (connected, PublishAndSubscribe), "IotJobsClientV2": (connected, RequestAndResponse),
+    "IotJobsClientV2/MQTT5": (connected_with_mqtt5, RequestAndResponse),
 }
 
 
 @contextmanager
 def jobs_client(name: str, thing: Thing) -> Iterator[JobsClient]:
-    """The client with this name in CLIENTS, connected for the thing; its client id is not the thing's name."""
-    with connected(thing, thing.name) as connection:
-        yield CLIENTS[name](connection, thing.name)
+    """The client with this name in CLIENTS, connected as the thing."""
+    connect, make = CLIENTS[name]
+    with connect(thing, thing.name) as connection:
+        yield make(connection, thing.name)

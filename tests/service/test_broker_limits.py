@@ -11,7 +11,9 @@ from mqtt_wire import WireClient, connect_packet, field, packet, publish_packet,
 
 from ujobs_tools.service import broker as broker_module
 from ujobs_tools.service import connection as connection_module
+from ujobs_tools.service import retained as retained_module
 from ujobs_tools.service import session as session_module
+from ujobs_tools.service import sessions as sessions_module
 from ujobs_tools.service.broker import Broker
 
 KILOBYTE = 1024
@@ -70,7 +72,7 @@ def test_values_at_the_limits(service: BrokerService) -> None:
 @pytest.mark.parametrize(
     ("client_id", "options", "code"),
     [
-        ("kiln", {"level": 5}, 1),
+        ("kiln", {"level": 6}, 1),
         ("kiln", {"level": 3}, 1),
         ("", {"clean": False}, 2),
         ("x" * 129, {}, 2),
@@ -109,7 +111,7 @@ def test_a_client_without_connect_is_closed(service: BrokerService, monkeypatch:
 
 
 def test_limits_on_connections_and_sessions(service: BrokerService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_module, "MAX_SESSIONS", 2)
+    monkeypatch.setattr(sessions_module, "MAX_SESSIONS", 2)
     service.client("away", clean=False).drop()
     with service.client("kiln") as kiln:
         with WireClient(service.port) as third:
@@ -121,7 +123,7 @@ def test_limits_on_connections_and_sessions(service: BrokerService, monkeypatch:
 
 
 def test_limit_on_retained_messages(service: BrokerService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_module, "MAX_RETAINED", 1)
+    monkeypatch.setattr(retained_module, "MAX_RETAINED", 1)
     with service.client("kiln") as client:
         client.publish("a", b"kept", retain=True)
         client.publish("b", b"not kept", retain=True)

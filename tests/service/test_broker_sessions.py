@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mqtt_wire import TIMEOUT, WireClient, connect_packet, packet, publish_packet, subscribe_packet
 
 from ujobs_tools.service import broker as broker_module
+from ujobs_tools.service import retained as retained_module
 from ujobs_tools.service import session as session_module
 
 PINGREQ = b"\xc0\x00"
@@ -47,8 +48,8 @@ def test_packets_of_a_superseded_connection_are_discarded(
             assert service.published == []
         assert watcher.message().payload == b"in time", "nothing was published before"
         assert watcher.message().payload == b"gone", "the will is still the newcomer's"
-        assert service.run(lambda broker: list(broker._tree.find("late"))) == service.run(
-            lambda broker: [broker._sessions["watcher"]]
+        assert service.run(lambda broker: list(broker._sessions.subscribers("late"))) == service.run(
+            lambda broker: [broker._sessions._sessions["watcher"]]
         )
 
 
@@ -67,7 +68,7 @@ def test_a_session_uses_the_will_of_its_new_connection(service: BrokerService) -
 def test_a_retained_message_is_replaced_when_there_is_room_for_no_more(
     service: BrokerService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker_module, "MAX_RETAINED", 1)
+    monkeypatch.setattr(retained_module, "MAX_RETAINED", 1)
     with service.client("kiln") as kiln:
         kiln.publish("a", b"old", retain=True)
         kiln.publish("a", b"new", retain=True)
@@ -88,7 +89,7 @@ def test_packet_identifiers_in_use_are_skipped(service: BrokerService) -> None:
         for _ in range(2):
             service.run(lambda broker: broker.publish("a", b"x", 1))
         assert [kiln.message(acknowledge=False).packet_id for _ in range(2)] == [1, 2]
-        service.run(lambda broker: setattr(broker._sessions["kiln"], "_packet_id", 65534))
+        service.run(lambda broker: setattr(broker._sessions._sessions["kiln"], "_packet_id", 65534))
         for _ in range(2):
             service.run(lambda broker: broker.publish("a", b"x", 1))
         assert [kiln.message(acknowledge=False).packet_id for _ in range(2)] == [65535, 3]

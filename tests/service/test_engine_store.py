@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from ujobs_tools.service.database import StoreError
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.in_thread import LocalService
 from ujobs_tools.service.job_store import JobStore
+from ujobs_tools.service.packets import Message
 from ujobs_tools.service.store import Store
 
 # Prints the version of each update that the engine has accepted, until it is killed.
@@ -91,6 +93,21 @@ def test_a_file_of_another_version_or_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database at all, but long enough to be looked at " * 10)
     with pytest.raises(StoreError, match="not a database"):
         Store(tmp_path / "text.db")
+
+
+def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs.db")
+    store.save_retained(Message("a", b"kept", 1))
+    store.close()
+    with sqlite3.connect(tmp_path / "jobs.db") as file:
+        for table, column in product(("retained_messages", "session_messages"), ("properties", "expires_at")):
+            file.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        file.execute("PRAGMA user_version = 6")
+    file.close()
+    for _ in range(2):
+        store = Store(tmp_path / "jobs.db")
+        assert store.retained() == [Message("a", b"kept", 1, retain=True)]
+        store.close()
 
 
 def test_a_change_that_fails_midway_leaves_nothing_behind() -> None:

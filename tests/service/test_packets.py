@@ -29,7 +29,7 @@ def test_user_name_and_password_are_skipped() -> None:
 
 
 def test_after_another_protocol_level_nothing_is_read() -> None:
-    assert packets.read_connect(field("MQTT") + b"\x05\x02\x00\x3c\x00").protocol_level == 5
+    assert packets.read_connect(field("MQTT") + b"\x06\x02\x00\x3c\x00").protocol_level == 6
 
 
 @pytest.mark.parametrize(

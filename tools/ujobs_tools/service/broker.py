@@ -1,4 +1,5 @@
-"""An MQTT 3.1.1 broker on asyncio with AWS IoT's own rules: QoS 0 and 1, wills, retained messages, persistent sessions.
+"""A broker for MQTT 3.1.1 and 5 on asyncio with AWS IoT's own rules: QoS 0 and 1, wills, retained messages, persistent
+sessions.
 
 The broker does not know about jobs. Its caller supplies functions that identify clients, check permissions and handle
 messages on `$aws/` topics. Where AWS closes the connection (QoS 2, a payload that is too large, a forbidden topic, too
@@ -14,24 +15,26 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
-from ujobs_tools.service import packets, topics
-from ujobs_tools.service.connection import Connection, Forbidden
-from ujobs_tools.service.packets import Connect, Message, PacketError
-from ujobs_tools.service.session import Client, Session
+from ujobs_tools.service import mqtt5, packets, properties, topics
+from ujobs_tools.service.connection import MAX_PACKET, Connection, Forbidden
+from ujobs_tools.service.mqtt5 import Mqtt5
+from ujobs_tools.service.packets import Connect, Message
+from ujobs_tools.service.reader import PacketError
+from ujobs_tools.service.retained import Retained
+from ujobs_tools.service.session import MAX_IN_FLIGHT, Client, Session
 from ujobs_tools.service.session_store import SessionStore
+from ujobs_tools.service.sessions import Sessions
 
 MAX_PAYLOAD = 128 * 1024
 MAX_FILTERS_IN_SUBSCRIBE = 8
 MAX_SUBSCRIPTIONS = 50
 MAX_CLIENT_ID = 128  # bytes
 MAX_CONNECTIONS = 6000
-MAX_SESSIONS = 6000  # of connected clients, and persistent ones of disconnected clients
-MAX_RETAINED = 1000
 SHORTEST_KEEP_ALIVE, LONGEST_KEEP_ALIVE = 30, 1200  # seconds
-SESSION_LIFE = 3600.0  # seconds of the given clock that a persistent session outlives its connection
 _BACKLOG = 500  # connections that the system holds until they are accepted, all at once
 SPARE_FILES = _BACKLOG + 100  # files that the process needs for everything else
 
+_ALWAYS, _IF_NEW = 0, 1  # what MQTT 5's SUBSCRIBE options say of a retained message
 REFUSED_PROTOCOL, REFUSED_CLIENT_ID, UNAVAILABLE, NOT_AUTHORIZED = 1, 2, 3, 7
 
 _log = logging.getLogger(__name__)
@@ -57,29 +60,12 @@ class Broker:
         self._on_publish = on_publish
         self._store = store
         self._clock = clock
-        self._sessions: dict[str, Session] = {}
-        self._away: set[Session] = set()  # persistent sessions without a connection
-        self._tree = topics.FilterTree()
+        self._sessions = Sessions(store, clock, lambda will: self._spread(will, will.retain))
         self.on_presence: Callable[[Session, str | None], None] = lambda session, why: None
         self.on_message: Callable[[Session, bool, Message], None] = lambda session, from_client, message: None
-        self._retained = {message.topic: message for message in self._store.retained()}
+        self._retained = Retained(store, clock)
         self._servers: list[asyncio.Server] = []
         self._connections: dict[Connection, Session | None] = {}
-        self._restore_sessions()
-
-    def _restore_sessions(self) -> None:
-        latest_end = self._clock() + SESSION_LIFE
-        for client_id, expires_at in self._store.sessions():
-            session = self._sessions[client_id] = Session(client_id, None, self._store)
-            session.restore(self._store.messages(client_id))
-            for name, qos in self._store.subscriptions(client_id).items():
-                self._add_filter(session, name, qos)
-            if expires_at is None:  # the client was connected when the service was killed
-                self._disconnected(session)
-            else:
-                # The earlier service's clock may have run faster and so be far ahead of this one.
-                session.expires_at = min(expires_at, latest_end)
-                self._away.add(session)
 
     async def listen(self, host: str, port: int, context: ssl.SSLContext | None) -> int:
         """Accept connections, over TLS if a context is given; returns the port. Raises OSError if it is in use."""
@@ -91,6 +77,7 @@ class Broker:
 
     async def close(self) -> None:
         """Stop listening and close every connection."""
+        self._sessions.close()
         for server in self._servers:
             server.close()
         for connection in list(self._connections):
@@ -100,30 +87,18 @@ class Broker:
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> None:
         """Send a message to every subscriber, at the lower of its QoS and the subscriber's."""
-        message = Message(topic, payload, qos)
-        if retain:
-            self._retain(message)
-        for session, granted in self._tree.find(topic).items():
-            self._send(session, message, min(qos, granted))
+        self._spread(Message(topic, payload, qos), retain)
 
-    def _retain(self, message: Message) -> None:
-        topic = message.topic
-        old = self._retained.get(topic)
-        if message.payload and old is None and len(self._retained) >= MAX_RETAINED:
-            _log.warning("more than %d retained messages; the one on %s is not kept", MAX_RETAINED, topic)
-            return
-        if message.payload and message.qos:
-            self._store.save_retained(message)
-        elif old is not None and old.qos:
-            self._store.delete_retained(topic)  # A QoS 0 message is not stored, but it replaces the stored one.
-        if message.payload:
-            self._retained[topic] = replace(message, retain=True)
-        else:
-            self._retained.pop(topic, None)
+    def _spread(self, message: Message, retain: bool) -> None:
+        message = replace(message, retain=False) if message.retain else message
+        if retain:
+            self._retained.keep(message)
+        for session, granted in self._sessions.subscribers(message.topic).items():
+            self._send(session, message, min(message.qos, granted))
 
     def deliver(self, session: Session, topic: str, payload: bytes) -> None:
         """Send a message once to one client, subscribed or not; at QoS 1 only if its subscription has QoS 1."""
-        self._send(session, Message(topic, payload), min(1, self._tree.find(topic).get(session, 0)))
+        self._send(session, Message(topic, payload), min(1, self._sessions.subscribers(topic).get(session, 0)))
 
     def _send(self, session: Session, message: Message, qos: int) -> None:
         self.on_message(session, False, message)
@@ -141,7 +116,7 @@ class Broker:
             reason = session.client.review() if session is not None and session.client is not None else ""
             if reason:
                 _log.warning("%s closed: %s", connection.name, reason)
-                connection.close(reason)
+                connection.close(reason, mqtt5.NOT_AUTHORIZED)
 
     def opened(self, connection: Connection) -> None:
         """Count the connection, even before it sends CONNECT (Owner.opened)."""
@@ -154,7 +129,7 @@ class Broker:
         session = self._connections.get(connection)
         if session is not None:
             self._connections[connection] = None
-            self._disconnected(session)
+            self._sessions.disconnected(session)
             self.on_presence(session, connection.why)
 
     def gone(self, connection: Connection) -> None:
@@ -173,36 +148,37 @@ class Broker:
 
     def _connect(self, connection: Connection, connect: Connect) -> None:
         client_id = connect.client_id or f"auto-{uuid.uuid4()}"
+        version = Mqtt5(self._clock) if connect.protocol_level == packets.LEVEL_5 else None
+        connection.version = version or packets
         client = self._identify(connection.certificate, client_id, connection.address)
-        newcomer = Session(client_id, client, None if connect.clean_session else self._store)
+        newcomer = Session(client_id, client, self._store if connect.persistent else None, self._clock)
         code, reason = _refusal(connect), ""
         if not code:
-            reason = client.connect(connect.clean_session, connect.will)
-            code = NOT_AUTHORIZED if reason else self._denial(newcomer, connect.will)
+            reason = client.connect(not connect.persistent, connect.will)
+            code = NOT_AUTHORIZED if reason else self._denial(client_id, connect.will)
         if code:
-            connection.write(packets.connack(code))
-            raise Forbidden(f"CONNECT of {connect.client_id!r} refused with code {code}{reason and ': '}{reason}")
-        session = self._open_session(newcomer)
-        self._away.discard(session)
-        if not session.clean:
-            self._store.save_session(session.client_id, None)
-        session.will = connect.will
+            connection.write((version or packets).connack(code))
+            refused = Forbidden(f"CONNECT of {connect.client_id!r} refused with code {code}{reason and ': '}{reason}")
+            connection.version = packets  # CONNACK says it all
+            raise refused
+        session = self._sessions.open(newcomer, connect)
         self._connections[connection] = session
         connection.name = session.client_id
-        connection.write(packets.connack(0, session is not newcomer))
+        silence = min(max(connect.keep_alive or LONGEST_KEEP_ALIVE, SHORTEST_KEEP_ALIVE), LONGEST_KEEP_ALIVE)
+        resumed = session is not newcomer
+        if version is None:
+            connection.write(packets.connack(0, resumed))
+        else:
+            assigned_id = "" if connect.client_id else client_id
+            connection.write(version.accepted(resumed, _terms(connect, session, silence), assigned_id))
         session.attach(connection)
         _log.info("%s connected as %s", session.client_id, client.name)
         self.on_presence(session, None)
-        asked = connect.keep_alive or LONGEST_KEEP_ALIVE
-        connection.allow_silence(min(max(asked, SHORTEST_KEEP_ALIVE), LONGEST_KEEP_ALIVE) * 1.5)
+        connection.allow_silence(silence * 1.5)
 
-    def _denial(self, newcomer: Session, will: Message | None) -> int:
+    def _denial(self, client_id: str, will: Message | None) -> int:
         """The CONNACK code to refuse the connection with; 0 to accept it."""
-        now = self._clock()
-        for session in [session for session in self._away if session.expires_at <= now]:
-            self._forget(session)
-        old = self._sessions.get(newcomer.client_id)
-        if old is None and len(self._sessions) >= MAX_SESSIONS:
+        if self._sessions.is_full(client_id):
             return UNAVAILABLE
         if will is not None and (
             will.qos > 1 or will.topic.startswith("$") or not topics.valid_topic(will.topic)
@@ -210,131 +186,122 @@ class Broker:
             return NOT_AUTHORIZED
         return 0
 
-    def _open_session(self, newcomer: Session) -> Session:
-        """The client's persistent session if the client wants to resume it, otherwise the new one."""
-        old = self._sessions.get(newcomer.client_id)
-        if old is not None and old.connection is not None:
-            # The old connection ends like a lost one: its will is published.
-            _log.warning(
-                "%s connected again, and its earlier connection was closed: either its link broke, or two boards use "
-                "the same client id", newcomer.client_id,
-            )
-            old.connection.abort("another client connected with the same client id")
-        kept = self._sessions.get(newcomer.client_id)
-        if kept is not None and not newcomer.clean:
-            kept.client = newcomer.client
-            return kept
-        if kept is not None:
-            self._forget(kept)
-        self._sessions[newcomer.client_id] = newcomer
-        return newcomer
-
-    def _disconnected(self, session: Session) -> None:
-        session.detach()
-        session.expires_at = self._clock() + SESSION_LIFE
-        will, session.will = session.will, None
-        if session.clean:
-            self._forget(session)
-        else:
-            self._away.add(session)
-            self._store.save_session(session.client_id, session.expires_at)
-        if will is not None:
-            self.publish(will.topic, will.payload, will.qos, will.retain)
-
-    def _forget(self, session: Session) -> None:
-        for name in session.filters:
-            self._tree.remove(name, session)
-        session.filters.clear()
-        if not session.clean:
-            self._store.delete_session(session.client_id)
-        self._away.discard(session)
-        del self._sessions[session.client_id]
-
     def _serve(self, session: Session, connection: Connection, first: int, body: bytes) -> None:
         client = session.client
         assert client is not None, "a session with a connection has a client"
         match first >> 4:
             case packets.PUBLISH:
-                self._published(session, client, first, body)
+                self._published(session, client, connection, first, body)
             case packets.PUBACK:
-                session.acknowledged(packets.read_puback(body))
+                session.acknowledged(connection.version.read_puback(body))
             case packets.SUBSCRIBE:
-                self._subscribe(session, client, body)
+                self._subscribe(session, client, connection, body)
             case packets.UNSUBSCRIBE:
-                self._unsubscribe(session, body)
+                self._unsubscribe(session, connection, body)
             case packets.PINGREQ:
                 packets.read_empty(body)
                 session.write(packets.PINGRESP_PACKET)
             case packets.DISCONNECT:
-                packets.read_empty(body)
-                session.will = None
+                self._take_leave(session, *connection.version.read_disconnect(body))
                 _log.info("%s disconnected", session.client_id)
                 connection.close("the client disconnected")
             case _:
                 raise PacketError("a second CONNECT")
 
-    def _published(self, session: Session, client: Client, first: int, body: bytes) -> None:
-        message, packet_id = packets.read_publish(first, body)
+    def _take_leave(self, session: Session, with_will: bool, expiry: int | None) -> None:
+        if not with_will:
+            session.will = None
+        if expiry is not None:
+            if expiry and session.clean:
+                raise PacketError("session expiry in DISCONNECT, but not in CONNECT", mqtt5.PROTOCOL_ERROR)
+            self._sessions.set_life(session, expiry)
+
+    def _published(
+        self, session: Session, client: Client, connection: Connection, first: int, body: bytes
+    ) -> None:
+        message, packet_id = connection.version.read_publish(first, body)
         if message.qos > 1:
-            raise Forbidden("QoS 2")
+            raise Forbidden("QoS 2", mqtt5.QOS_NOT_SUPPORTED)
         if len(message.payload) > MAX_PAYLOAD:
-            raise Forbidden(f"payload of {len(message.payload)} bytes")
+            raise Forbidden(f"payload of {len(message.payload)} bytes", mqtt5.PACKET_TOO_LARGE)
         self.on_message(session, True, message)
         if not topics.valid_topic(message.topic):
-            raise Forbidden(f"publish to {message.topic}")
+            raise Forbidden(f"publish to {message.topic}", mqtt5.TOPIC_INVALID)
+        code = 0
         if reason := client.publish(message.topic, message.retain):
-            raise Forbidden(f"publish to {message.topic}: {reason}")
-        if not message.topic.startswith("$"):
-            self.publish(message.topic, message.payload, message.qos, message.retain)
+            code = mqtt5.NOT_AUTHORIZED
+            if not packet_id or connection.version is packets:
+                raise Forbidden(f"publish to {message.topic}: {reason}", code)
+            _log.warning("%s: publish to %s refused: %s", connection.name, message.topic, reason)
+        elif not message.topic.startswith("$"):
+            self._spread(message, message.retain)
         elif message.retain:
-            raise Forbidden(f"retained message on {message.topic}")
+            raise Forbidden(f"retained message on {message.topic}", mqtt5.RETAIN_NOT_SUPPORTED)
         else:
             self._on_publish(session, message.topic, message.payload)
         if packet_id:
-            session.write(packets.puback(packet_id))
+            session.write(connection.version.puback(packet_id, code))
 
-    def _subscribe(self, session: Session, client: Client, body: bytes) -> None:
-        packet_id, filters = packets.read_subscribe(body)
+    def _subscribe(self, session: Session, client: Client, connection: Connection, body: bytes) -> None:
+        packet_id, filters = connection.version.read_subscribe(body)
         if len(filters) > MAX_FILTERS_IN_SUBSCRIBE:
-            raise Forbidden(f"{len(filters)} filters in one SUBSCRIBE")
+            raise Forbidden(f"{len(filters)} filters in one SUBSCRIBE", mqtt5.QUOTA_EXCEEDED)
         if len({*session.filters, *(name for name, _ in filters)}) > MAX_SUBSCRIPTIONS:
-            raise Forbidden(f"more than {MAX_SUBSCRIPTIONS} subscriptions")
-        for name, qos in filters:
-            if qos > 1:
-                raise Forbidden("SUBSCRIBE with QoS 2")
-            if not topics.valid_filter(name):
-                raise Forbidden(f"subscribe to {name}")
-            if reason := client.subscribe(name):
-                raise Forbidden(f"subscribe to {name}: {reason}")
-        for name, qos in filters:
-            if not session.clean and session.filters.get(name) != qos:
-                self._store.save_subscription(session.client_id, name, qos)
-            self._add_filter(session, name, qos)
-        session.write(packets.suback(packet_id, [qos for _, qos in filters]))
-        for name, qos in filters:
-            for topic, message in self._retained.items():
-                if topics.matches(name, topic):
-                    self._send(session, message, min(qos, message.qos))
+            raise Forbidden(f"more than {MAX_SUBSCRIPTIONS} subscriptions", mqtt5.QUOTA_EXCEEDED)
+        refusals = [_no_subscription(client, connection, name, options) for name, options in filters]
+        codes, retained = [], []
+        for (name, options), refusal in zip(filters, refusals, strict=True):
+            qos, handling = min(options & 3, 1), options >> 4
+            codes.append(refusal or qos)
+            if not refusal:
+                if handling == _ALWAYS or (handling == _IF_NEW and name not in session.filters):
+                    retained.append((self._retained.of(name), qos))
+                self._sessions.subscribe(session, name, qos)
+        session.write(connection.version.suback(packet_id, codes))
+        for message, qos in retained:
+            if message is not None:
+                self._send(session, message, min(qos, message.qos))
 
-    def _unsubscribe(self, session: Session, body: bytes) -> None:
-        packet_id, filters = packets.read_unsubscribe(body)
-        for name in filters:
-            if session.filters.pop(name, None) is not None:
-                self._tree.remove(name, session)
-                if not session.clean:
-                    self._store.delete_subscription(session.client_id, name)
-        session.write(packets.unsuback(packet_id))
+    def _unsubscribe(self, session: Session, connection: Connection, body: bytes) -> None:
+        packet_id, filters = connection.version.read_unsubscribe(body)
+        codes = [0 if self._sessions.unsubscribe(session, name) else mqtt5.NO_SUBSCRIPTION for name in filters]
+        session.write(connection.version.unsuback(packet_id, codes))
 
-    def _add_filter(self, session: Session, name: str, qos: int) -> None:
-        session.filters[name] = qos
-        self._tree.add(name, session, qos)
+
+def _no_subscription(client: Client, connection: Connection, name: str, options: int) -> int:
+    """Why the client may not subscribe, as a code for SUBACK; 0 if it may. In MQTT 3.1.1, raises Forbidden instead."""
+    code, why = 0, ""
+    if options & 3 > 1 and connection.version is packets:
+        raise Forbidden("SUBSCRIBE with QoS 2")
+    if not topics.valid_filter(name):
+        code, why = mqtt5.FILTER_INVALID, f"subscribe to {name}"
+    elif reason := client.subscribe(name):
+        code, why = mqtt5.NOT_AUTHORIZED, f"subscribe to {name}: {reason}"
+    if code and connection.version is packets:
+        raise Forbidden(why)
+    if code:
+        _log.warning("%s: refused: %s", connection.name, why)
+    return code
+
+
+def _terms(connect: Connect, session: Session, silence: int) -> dict[int, int]:
+    """The properties of CONNACK in which AWS's limits differ from what the client asked for, or always apply."""
+    terms = {properties.RECEIVE_MAXIMUM: MAX_IN_FLIGHT, properties.MAXIMUM_PACKET: MAX_PACKET}
+    if silence != connect.keep_alive:
+        terms[properties.SERVER_KEEP_ALIVE] = silence
+    if session.life != connect.session_expiry:
+        terms[properties.SESSION_EXPIRY] = int(session.life)
+    return terms
 
 
 def _refusal(connect: Connect) -> int:
-    if connect.protocol_level != packets.PROTOCOL_LEVEL:
+    if connect.protocol_level not in (packets.LEVEL_3_1_1, packets.LEVEL_5):
         return REFUSED_PROTOCOL
+    if connect.authenticates:
+        return mqtt5.BAD_AUTHENTICATION
     size = len(connect.client_id.encode("utf-8"))
-    if size > MAX_CLIENT_ID or connect.client_id.startswith("$") or (not size and not connect.clean_session):
+    needs_id = connect.protocol_level == packets.LEVEL_3_1_1 and connect.persistent
+    if size > MAX_CLIENT_ID or connect.client_id.startswith("$") or (not size and needs_id):
         return REFUSED_CLIENT_ID
     return 0
 

@@ -10,11 +10,12 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
-from ujobs_tools.service import packets
+from ujobs_tools.service import mqtt5, packets
 from ujobs_tools.service.errors import log_failure
-from ujobs_tools.service.packets import PacketError
+from ujobs_tools.service.reader import PacketError
+from ujobs_tools.service.version import Version
 
-MAX_PACKET = 129 * 1024  # bytes after the fixed header: AWS's largest payload and its topic
+MAX_PACKET = 146 * 1024  # bytes, as AWS says in CONNACK of MQTT 5; its largest payload is 128 KB
 PATIENCE = 30.0  # seconds for a TLS handshake, for CONNECT, and for a client to read its last bytes
 _PACKETS_A_TURN = 50  # packets of one client that are handled before other clients get their turn
 _RECORD = 1 << 14  # maximum bytes of one read from TLS
@@ -24,7 +25,11 @@ _log = logging.getLogger(__name__)
 
 
 class Forbidden(Exception):
-    """Something for which AWS closes the connection; the text is for the log."""
+    """Something for which AWS closes the connection; the text is for the log. code: for a DISCONNECT of MQTT 5."""
+
+    def __init__(self, why: str, code: int = mqtt5.NOT_SUPPORTED) -> None:
+        super().__init__(why)
+        self.code = code
 
 
 class Owner(Protocol):
@@ -44,10 +49,12 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """context: of TLS; None: no TLS. name: for the log. why: the reason why it ended, "" while it is open."""
+    """context: of TLS; None: no TLS. name: for the log. why: the reason why it ended, "" while it is open. version: of
+    MQTT, from CONNECT on."""
 
     def __init__(self, context: ssl.SSLContext | None, owner: Owner) -> None:
         self.name = "connection"
+        self.version: Version = packets
         self.why = ""
         self.closed = False
         self._owner = owner
@@ -93,10 +100,12 @@ class Connection(asyncio.Protocol):
         if self._unsent_size > _FULL:
             self._guarded(self._flush)
 
-    def close(self, why: str) -> None:
-        """Close the connection once everything is written, or after PATIENCE."""
+    def close(self, why: str, code: int | None = None) -> None:
+        """Close the connection once everything is written, or after PATIENCE. code: tell a client of MQTT 5 why."""
         if self.closed:
             return
+        if code is not None:
+            self._unsent.append(self.version.disconnect(code))
         self._flush()
         self._end(why)
         if self._tls is not None and self._secure:
@@ -139,11 +148,12 @@ class Connection(asyncio.Protocol):
 
     def _guarded(self, function: Callable[..., None], *arguments: object) -> None:
         """Catch every exception: an error of one client must close only its own connection."""
+        code = None
         try:
             function(*arguments)
             return
         except (PacketError, Forbidden) as error:
-            why = str(error)
+            why, code = str(error), error.code
             _log.warning("%s closed: %s", self.name, why)
         except ssl.SSLError as error:
             self._secure = False
@@ -153,7 +163,7 @@ class Connection(asyncio.Protocol):
         except Exception:
             why = "the broker failed"
             log_failure(_log, "%s closed: %s", self.name, why)
-        self.close(why)
+        self.close(why, code)
 
     def _check_silence(self) -> None:
         left = self._heard + self._silence - self._loop.time()
@@ -162,7 +172,7 @@ class Connection(asyncio.Protocol):
         else:
             why = "no packet arrived in time"
             _log.info("%s closed: %s", self.name, why)
-            self.close(why)
+            self.close(why, mqtt5.KEEP_ALIVE_TIMEOUT)
 
     def _take(self, data: bytes) -> None:
         if self._tls is None:
@@ -239,6 +249,6 @@ def _packet_bounds(buffer: bytes, at: int) -> tuple[int, int] | None:
     else:
         raise PacketError("packet length of more than four bytes")
     if size > MAX_PACKET:
-        raise Forbidden(f"packet of {size} bytes")
+        raise Forbidden(f"packet of {size} bytes", mqtt5.PACKET_TOO_LARGE)
     end = position + 1 + size
     return (position + 1, end) if end <= len(buffer) else None

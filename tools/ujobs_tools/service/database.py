@@ -13,7 +13,7 @@ from typing import Any
 
 from ujobs_tools.host.files import make_private
 
-_VERSION = 6
+_VERSION = 7
 
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -90,17 +90,27 @@ CREATE TABLE streams (
 CREATE TABLE stream_files (
     stream TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE, file_id INTEGER NOT NULL, content BLOB NOT NULL,
     PRIMARY KEY (stream, file_id));
-CREATE TABLE retained_messages (topic TEXT PRIMARY KEY, payload BLOB NOT NULL);
+CREATE TABLE retained_messages (
+    topic TEXT PRIMARY KEY, payload BLOB NOT NULL, properties BLOB NOT NULL, expires_at REAL);
 CREATE TABLE sessions (client_id TEXT PRIMARY KEY, expires_at REAL) WITHOUT ROWID;
 CREATE TABLE subscriptions (
     client_id TEXT NOT NULL REFERENCES sessions (client_id) ON DELETE CASCADE, filter TEXT NOT NULL,
     qos INTEGER NOT NULL, PRIMARY KEY (client_id, filter)) WITHOUT ROWID;
 CREATE TABLE session_messages (
     sequence INTEGER PRIMARY KEY, client_id TEXT NOT NULL REFERENCES sessions (client_id) ON DELETE CASCADE,
-    packet_id INTEGER, topic TEXT NOT NULL, payload BLOB NOT NULL, retain INTEGER NOT NULL);
+    packet_id INTEGER, topic TEXT NOT NULL, payload BLOB NOT NULL, retain INTEGER NOT NULL, properties BLOB NOT NULL,
+    expires_at REAL);
 CREATE INDEX session_messages_by_packet ON session_messages (client_id, packet_id);
 """
 
+# What brings a file of an earlier version to this one.
+_UPGRADES = {
+    6: "".join(
+        f"ALTER TABLE {table} ADD COLUMN properties BLOB NOT NULL DEFAULT x''; "
+        f"ALTER TABLE {table} ADD COLUMN expires_at REAL; "
+        for table in ("retained_messages", "session_messages")
+    ),
+}
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
 
@@ -157,6 +167,8 @@ class Database:
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+        elif version in _UPGRADES:
+            self._connection.executescript(f"BEGIN; {_UPGRADES[version]} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif version != _VERSION:
             raise StoreError(f"has schema version {version}; this service reads version {_VERSION}")
 

@@ -1,14 +1,19 @@
 """Decodes the MQTT 3.1.1 packets that clients send, and encodes those that a broker sends. No sockets, no state.
+CONNECT is read for MQTT 5 as well; `mqtt5` has its other packets.
 
 Source: MQTT Version 3.1.1, OASIS Standard, chapters 2 and 3."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ujobs_tools.service import properties
+from ujobs_tools.service.reader import PacketError, Reader
 
 CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
 PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
 
-PROTOCOL_LEVEL = 4
+LEVEL_3_1_1, LEVEL_5 = 4, 5
 
 # The required value of the first byte's four lowest bits; in PUBLISH they are flags.
 _FLAGS = {CONNECT: 0, PUBACK: 0, SUBSCRIBE: 2, UNSUBSCRIBE: 2, PINGREQ: 0, DISCONNECT: 0}
@@ -16,66 +21,47 @@ _FLAGS = {CONNECT: 0, PUBACK: 0, SUBSCRIBE: 2, UNSUBSCRIBE: 2, PINGREQ: 0, DISCO
 PINGRESP_PACKET = b"\xd0\x00"
 
 
-class PacketError(ValueError):
-    """A packet violates MQTT 3.1.1; the text says how."""
-
-
 @dataclass(frozen=True)
 class Message:
-    """An application message."""
+    """An application message. properties: of MQTT 5, encoded, to pass on. expires_at: epoch seconds; None: never."""
 
     topic: str
     payload: bytes
     qos: int = 0
     retain: bool = False
+    properties: bytes = b""
+    expires_at: float | None = None
 
     @property
     def size(self) -> int:
         """The approximate number of bytes needed to keep it."""
-        return len(self.topic) + len(self.payload)
+        return len(self.topic) + len(self.payload) + len(self.properties)
 
 
 @dataclass(frozen=True)
 class Connect:
-    """A CONNECT packet; keep_alive in seconds."""
+    """A CONNECT packet; keep_alive in seconds. clean_start: whether to begin a new session.
+
+    Only of MQTT 5: session_expiry: seconds that the session outlives its connection; None in 3.1.1. will_delay:
+    seconds. receive_maximum: messages of QoS 1 that the client takes unacknowledged. maximum_packet: bytes of a packet;
+    None: any. authenticates: whether it asks for enhanced authentication.
+    """
 
     client_id: str
-    clean_session: bool
+    clean_start: bool
     keep_alive: int
     will: Message | None
     protocol_level: int
-
-
-class _Reader:
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-
-    def take(self, count: int) -> bytes:
-        piece = self.data[self.at : self.at + count]
-        if len(piece) < count:
-            raise PacketError("packet is too short")
-        self.at += count
-        return piece
-
-    def number(self) -> int:
-        return int.from_bytes(self.take(2), "big")
-
-    def blob(self) -> bytes:
-        return self.take(self.number())
-
-    def text(self) -> str:
-        try:
-            text = self.blob().decode("utf-8")
-        except UnicodeDecodeError:
-            raise PacketError("text is not UTF-8") from None
-        if "\0" in text:
-            raise PacketError("text holds U+0000")
-        return text
+    session_expiry: int | None = None
+    will_delay: int = 0
+    receive_maximum: int = 65535
+    maximum_packet: int | None = None
+    authenticates: bool = False
 
     @property
-    def more(self) -> bool:
-        return self.at < len(self.data)
+    def persistent(self) -> bool:
+        """Whether the session outlives its connection."""
+        return not self.clean_start if self.session_expiry is None else self.session_expiry > 0
 
 
 def check_flags(first: int) -> None:
@@ -90,32 +76,49 @@ def read_connect(body: bytes) -> Connect:
 
     After a different protocol level nothing is read, because the layout may differ.
     """
-    reader = _Reader(body)
+    reader = Reader(body)
     if reader.blob() != b"MQTT":
         raise PacketError("not MQTT")
     level = reader.take(1)[0]
-    if level != PROTOCOL_LEVEL:
+    if level not in (LEVEL_3_1_1, LEVEL_5):
         return Connect("", True, 0, None, level)
     flags = reader.take(1)[0]
     keep_alive = reader.number()
-    if flags & 1 or flags >> 3 & 3 == 3 or (flags & 56 and not flags & 4) or flags & 192 == 64:
+    only_password = flags & 192 == 64 and level == LEVEL_3_1_1
+    if flags & 1 or flags >> 3 & 3 == 3 or (flags & 56 and not flags & 4) or only_password:
         raise PacketError(f"CONNECT flags {flags:#04x}")
+    asked = properties.read(reader, properties.OF_CONNECT)[0] if level == LEVEL_5 else {}
     client_id = reader.text()
-    will = None
+    will, will_delay = None, 0
     if flags & 4:
+        numbers, passed_on = properties.read(reader, properties.OF_WILL) if level == LEVEL_5 else ({}, b"")
+        will_delay = numbers.get(properties.WILL_DELAY, 0)
         topic = reader.text()
-        will = Message(topic, reader.blob(), flags >> 3 & 3, bool(flags & 32))
+        will = Message(topic, reader.blob(), flags >> 3 & 3, bool(flags & 32), passed_on)
     for bit in (128, 64):
         if flags & bit:
             reader.blob()
     if reader.more:
         raise PacketError("CONNECT is too long")
-    return Connect(client_id, bool(flags & 2), keep_alive, will, level)
+    found = Connect(client_id, bool(flags & 2), keep_alive, will, level)
+    return found if level == LEVEL_3_1_1 else _with_properties(found, asked, will_delay)
+
+
+def _with_properties(connect: Connect, asked: dict[int, int], will_delay: int) -> Connect:
+    receive_maximum = asked.get(properties.RECEIVE_MAXIMUM, connect.receive_maximum)
+    maximum_packet = asked.get(properties.MAXIMUM_PACKET)
+    if not receive_maximum or maximum_packet == 0:
+        raise PacketError("CONNECT with a maximum of 0")
+    return replace(
+        connect, session_expiry=asked.get(properties.SESSION_EXPIRY, 0), will_delay=will_delay,
+        receive_maximum=receive_maximum, maximum_packet=maximum_packet,
+        authenticates=properties.AUTHENTICATION_METHOD in asked,
+    )
 
 
 def read_publish(first: int, body: bytes) -> tuple[Message, int]:
     """Decode PUBLISH; the message and its packet identifier, 0 at QoS 0."""
-    reader = _Reader(body)
+    reader = Reader(body)
     qos = first >> 1 & 3
     topic = reader.text()
     packet_id = reader.number() if qos else 0
@@ -126,7 +129,7 @@ def read_publish(first: int, body: bytes) -> tuple[Message, int]:
 
 def read_puback(body: bytes) -> int:
     """Decode PUBACK; the packet identifier."""
-    reader = _Reader(body)
+    reader = Reader(body)
     packet_id = reader.number()
     if reader.more:
         raise PacketError("PUBACK is too long")
@@ -139,9 +142,15 @@ def read_empty(body: bytes) -> None:
         raise PacketError("packet is too long")
 
 
+def read_disconnect(body: bytes) -> tuple[bool, int | None]:
+    """Decode DISCONNECT; whether it asks for the will, and its session expiry: (False, None) always."""
+    read_empty(body)
+    return False, None
+
+
 def read_subscribe(body: bytes) -> tuple[int, list[tuple[str, int]]]:
     """Decode SUBSCRIBE; packet identifier and (filter, QoS) pairs."""
-    reader = _Reader(body)
+    reader = Reader(body)
     packet_id = reader.number()
     filters = []
     while reader.more:
@@ -157,7 +166,7 @@ def read_subscribe(body: bytes) -> tuple[int, list[tuple[str, int]]]:
 
 def read_unsubscribe(body: bytes) -> tuple[int, list[str]]:
     """Decode UNSUBSCRIBE; packet identifier and filters."""
-    reader = _Reader(body)
+    reader = Reader(body)
     packet_id = reader.number()
     filters = []
     while reader.more:
@@ -182,27 +191,26 @@ def publish(message: Message, packet_id: int, duplicate: bool = False) -> bytes:
     return packet(first, body + message.payload)
 
 
-def puback(packet_id: int) -> bytes:
-    """PUBACK."""
+def puback(packet_id: int, code: int = 0) -> bytes:
+    """PUBACK. code: of MQTT 5 only."""
     return packet(PUBACK << 4, packet_id.to_bytes(2, "big"))
 
 
-def suback(packet_id: int, codes: list[int]) -> bytes:
+def suback(packet_id: int, codes: Sequence[int]) -> bytes:
     """SUBACK with the QoS granted for each filter."""
     return packet(SUBACK << 4, packet_id.to_bytes(2, "big") + bytes(codes))
 
 
-def unsuback(packet_id: int) -> bytes:
-    """UNSUBACK."""
+def unsuback(packet_id: int, codes: Sequence[int] = ()) -> bytes:
+    """UNSUBACK. codes: of MQTT 5 only."""
     return packet(UNSUBACK << 4, packet_id.to_bytes(2, "big"))
+
+
+def disconnect(code: int) -> bytes:
+    """DISCONNECT from the broker: nothing, because only MQTT 5 has it."""
+    return b""
 
 
 def packet(first: int, body: bytes) -> bytes:
     """A packet of any kind: its first byte, its length, its body."""
-    header = bytearray((first,))
-    size = len(body)
-    while size > 127:
-        header.append(size & 127 | 128)
-        size >>= 7
-    header.append(size)
-    return bytes(header) + body
+    return bytes((first,)) + properties.variable_number(len(body)) + body

@@ -5,10 +5,10 @@ messages waits here, and is sent again with DUP after a reconnect (MQTT 3.1.1 se
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Protocol
 
-from ujobs_tools.service import packets
 from ujobs_tools.service.connection import Connection
 from ujobs_tools.service.packets import Message
 from ujobs_tools.service.session_store import SessionStore
@@ -49,17 +49,25 @@ class Client(Protocol):
 
 class Session:
     """client_id: as in CONNECT. client: the connected one, or the last; None for a session of an earlier service.
-    store: stores a persistent session's messages; None for a clean session."""
+    store: stores a persistent session's messages; None for one that ends with its connection. clock: returns epoch
+    seconds. receive_maximum, maximum_packet: see Connect."""
 
-    def __init__(self, client_id: str, client: Client | None, store: SessionStore | None) -> None:
+    def __init__(
+        self, client_id: str, client: Client | None, store: SessionStore | None, clock: Callable[[], float]
+    ) -> None:
         self.client_id = client_id
         self.client = client
         self.clean = store is None
         self.filters: dict[str, int] = {}
         self.connection: Connection | None = None
         self.will: Message | None = None
+        self.will_delay = 0  # seconds
+        self.life = 0.0  # seconds that it outlives its connection
         self.expires_at = 0.0  # epoch seconds; only applies while there is no connection
+        self.receive_maximum = MAX_IN_FLIGHT
+        self.maximum_packet: int | None = None
         self._store = store
+        self._clock = clock
         self._in_flight: dict[int, Message] = {}
         self._in_flight_bytes = 0
         self._queued: deque[Message] = deque()
@@ -78,9 +86,7 @@ class Session:
         """Continue on a new connection: resend unacknowledged messages, then send those that waited."""
         self.connection = connection
         for packet_id, message in list(self._in_flight.items()):
-            if self._receives(message):
-                self.write(packets.publish(message, packet_id, duplicate=True))
-            else:
+            if not self._publish(message, packet_id, duplicate=True):
                 self._forget(packet_id)
         self._send_queued()
 
@@ -90,10 +96,10 @@ class Session:
 
     def deliver(self, message: Message, qos: int) -> None:
         """Send a message at this QoS. Without a connection QoS 1 waits, QoS 0 is lost."""
-        message = Message(message.topic, message.payload, qos, message.retain)
+        if message.qos != qos:
+            message = replace(message, qos=qos)
         if not qos:
-            if self._receives(message):
-                self.write(packets.publish(message, 0))
+            self._publish(message, 0)
         elif len(self._queued) >= MAX_QUEUED or self._queued_bytes + message.size > MAX_QUEUED_BYTES:
             _log.warning("%s: too many messages wait for it: one was dropped", self.client_id)
         else:
@@ -138,14 +144,24 @@ class Session:
             message = self._queued.popleft()
             self._queued_bytes -= message.size
             self._set_in_flight(packet_id, message)
-            if self._receives(message):
-                self.write(packets.publish(message, packet_id))
-            else:
+            if not self._publish(message, packet_id):
                 self._forget(packet_id)
+
+    def _publish(self, message: Message, packet_id: int, duplicate: bool = False) -> bool:
+        """Send a message, unless there is no connection; whether its client gets it."""
+        if self.connection is None:
+            return True
+        if not self._receives(message) or (message.expires_at is not None and message.expires_at <= self._clock()):
+            return False
+        data = self.connection.version.publish(message, packet_id, duplicate)
+        if self.maximum_packet is not None and len(data) > self.maximum_packet:
+            return False  # as if it had been sent (MQTT 5, section 3.1.2.11.4)
+        self.write(data)
+        return True
 
     def _receives(self, message: Message) -> bool:
         """Whether its client may receive a message; a refusal is logged. AWS checks every delivery (iot:Receive)."""
-        if self.connection is None or self.client is None:
+        if self.client is None:
             return True
         reason = self.client.receive(message.topic)
         if reason:
@@ -153,7 +169,8 @@ class Session:
         return not reason
 
     def _room_for(self, message: Message) -> bool:
-        return len(self._in_flight) < MAX_IN_FLIGHT and self._in_flight_bytes + message.size <= MAX_IN_FLIGHT_BYTES
+        most = min(MAX_IN_FLIGHT, self.receive_maximum)
+        return len(self._in_flight) < most and self._in_flight_bytes + message.size <= MAX_IN_FLIGHT_BYTES
 
     def _next_packet_id(self) -> int:
         while True:

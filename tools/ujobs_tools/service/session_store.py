@@ -1,6 +1,8 @@
 """The broker's state in the database: retained messages, and the subscriptions and unacknowledged QoS 1 messages of
 persistent sessions; no rules."""
 
+import sqlite3
+
 from ujobs_tools.service.database import Database
 from ujobs_tools.service.packets import Message
 
@@ -10,13 +12,16 @@ class SessionStore(Database):
 
     def save_retained(self, message: Message) -> None:
         """Store a message in place of the topic's previous one."""
-        self._execute("INSERT OR REPLACE INTO retained_messages VALUES (?, ?)", message.topic, message.payload)
+        self._execute(
+            "INSERT OR REPLACE INTO retained_messages VALUES (?, ?, ?, ?)",
+            message.topic, message.payload, message.properties, message.expires_at,
+        )
 
     def delete_retained(self, topic: str) -> None:
         self._execute("DELETE FROM retained_messages WHERE topic = ?", topic)
 
     def retained(self) -> list[Message]:
-        return [Message(*row, qos=1, retain=True) for row in self._all("SELECT topic, payload FROM retained_messages")]
+        return [_message(row, retain=True) for row in self._all("SELECT * FROM retained_messages")]
 
     def save_session(self, client_id: str, expires_at: float | None) -> None:
         """Add or change a session. expires_at: in epoch seconds; None while its client is connected."""
@@ -48,7 +53,7 @@ class SessionStore(Database):
         """Add a message that waits for a session's client."""
         self._insert(
             "session_messages", client_id=client_id, topic=message.topic, payload=message.payload,
-            retain=message.retain,
+            retain=message.retain, properties=message.properties, expires_at=message.expires_at,
         )
 
     def save_sent(self, client_id: str, packet_id: int) -> None:
@@ -66,4 +71,8 @@ class SessionStore(Database):
     def messages(self, client_id: str) -> list[tuple[int | None, Message]]:
         """A session's messages with their packet identifiers; None for unsent ones."""
         rows = self._all("SELECT * FROM session_messages WHERE client_id = ? ORDER BY sequence", client_id)
-        return [(row["packet_id"], Message(row["topic"], row["payload"], 1, bool(row["retain"]))) for row in rows]
+        return [(row["packet_id"], _message(row, bool(row["retain"]))) for row in rows]
+
+
+def _message(row: sqlite3.Row, retain: bool) -> Message:
+    return Message(row["topic"], row["payload"], 1, retain, row["properties"], row["expires_at"])
