@@ -113,7 +113,6 @@ class Requests:
             for name in tuple(fields):
                 if fields[name] is None:
                     del fields[name]
-            body = ujson.dumps(fields)
             self._topic = self._prefix + operation.encode()
             error = OSError(ETIMEDOUT)
             for attempt in range(self.attempts):
@@ -122,7 +121,8 @@ class Requests:
                 try:
                     if not link.up.is_set():
                         await asyncio.wait_for(link.up.wait(), link.timeout)
-                    await link.publish(self._topic, body)
+                    # Made here, so that it is not in memory beside the reply.
+                    await link.publish(self._topic, ujson.dumps(fields))
                     await until(self._answered, link.timeout)
                 except (OSError, asyncio.TimeoutError):
                     continue

@@ -6,6 +6,8 @@ control, format, surrogate and private-use characters.
 
 import ujson
 
+from . import lend
+
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
 if __debug__:
     from micropython import const
@@ -17,12 +19,6 @@ _WORD = const("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-:
 _LONG = const(0x7FFFFFFFFFFFFFFF)
 _MOST_DETAILS = const(10)
 _MOST_VALUE = const(1024)
-# Where characters begin to be forbidden and to be allowed again, in turns. Unassigned characters count as allowed.
-_EDGES = const(
-    "\0\x20\x7F\xA0\xAD\xAE\u0600\u0606\u061C\u061D\u06DD\u06DE\u070F\u0710\u0890\u0892\u08E2\u08E3\u180E\u180F"
-    "\u200B\u2010\u202A\u202F\u2060\u2070\uD800\uF900\uFEFF\uFF00\uFFF9\uFFFC\uFFFE\U00010000\U000110BD\U000110BE"
-    "\U000110CD\U000110CE\U00013430\U00013440\U0001BCA0\U0001BCA4\U0001D173\U0001D17B\U000E0000"
-)
 
 
 def check_name(field: str, value: object, most: int) -> None:
@@ -70,33 +66,12 @@ def check_execution(found: object) -> dict:
     return found
 
 
-def _characters(text):
-    # Each character of text in UTF-8, as bytes, whose order is that of the characters. MicroPython never frees the
-    # one-character strings made by indexing a string.
-    start = 0
-    while start < len(text):
-        first = text[start]
-        end = start + (1 if first < 0xC0 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4)
-        yield text[start:end]
-        start = end
-
-
 def clean(text: str) -> str:
     """Return any text as a value of status details: forbidden characters become spaces, cut at 1024 characters."""
     text = text[:_MOST_VALUE]
     data = text.encode("utf-8", "surrogatepass")
     if data and (min(data) < 32 or max(data) > 126):
-        edges = tuple(_characters(_EDGES.encode("utf-8", "surrogatepass")))
-        cleaned = bytearray()
-        for character in _characters(data):
-            # MicroPython accepts an overlong form: of what should be three bytes it is there, of four before U+10000.
-            allowed = not b"\xe0" < character < b"\xe0\xa0"
-            for edge in edges:
-                if character < edge:
-                    break
-                allowed = not allowed
-            cleaned.extend(character if allowed else b" ")
-        text = cleaned.decode()
+        text = lend("characters", "cleaned", data).decode()  # type: ignore[attr-defined]
     return text.strip() or "-"
 
 

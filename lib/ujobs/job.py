@@ -28,29 +28,6 @@ _FAILED = const("FAILED")
 _STOPPING = const(60)  # seconds that a handler may take to stop
 _PAUSE = 1000  # milliseconds between two progress updates, however many notifications come
 
-# What a refused update means, see meaning().
-_ADOPT = const(0)
-_APPLIED = const(1)
-_ENDED = const(2)
-_RETRY_LATER = const(3)
-
-
-def meaning(error: JobsError, status: str, version: int) -> int:
-    """Return what the rejection of an update means. status, version: that the update reported and expected.
-
-    0: the execution goes on with another version number: adopt it and send the update again. 1: the service has this
-    result already, and its reply was lost. 2: the execution is over or gone: drop it. 3: the rejection is not
-    about the execution (throttling, an internal error, an unknown code): keep everything, and retry later.
-    """
-    state = error.state.get("status")
-    if state in ("QUEUED", _IN_PROGRESS):
-        new = error.state.get("versionNumber")
-        return _ADOPT if isinstance(new, int) and new != version else _RETRY_LATER
-    if state:
-        return _APPLIED if state == status else _ENDED
-    return _ENDED if error.code in ("ResourceNotFound", "TerminalStateReached") else _RETRY_LATER
-
-
 class Job:
     """The job execution that a handler works on.
 
@@ -409,30 +386,8 @@ async def _update(agent, status, details, step=None):
                 journal.set_version(version + 1)
             return ""
         except (JobsError, MemoryError) as error:
-            if not isinstance(error, JobsError):
-                error = await _refusal(agent, version)
-            verdict = meaning(error, status, version)
-            if verdict == _APPLIED:
-                return ""
-            if verdict == _ENDED:
-                return str(error.state.get("status", error.code))
-            if verdict == _RETRY_LATER or not more:
+            ended = await lend("refusals", "ended_by", agent, error, status)  # type: ignore[misc]
+            if ended is not None:
+                return ended
+            if not more:
                 raise error
-            journal.set_version(error.state["versionNumber"])
-
-
-async def _refusal(agent, version):
-    # Return as an error why an update was refused; its refusal, which repeats the stored details, was too large.
-    # If the service does not say that the execution is over, the reply to an earlier update must have been lost.
-    state: "Any" = {"status": _IN_PROGRESS, "versionNumber": version + 1}
-    try:
-        journal = agent.journal
-        reply = await agent.request(
-            journal.job_id + "/get", executionNumber=journal.execution_number, includeJobDocument=False
-        )
-        state = reply.get("execution")
-    except MemoryError:
-        pass
-    except JobsError as error:
-        return error
-    return JobsError("VersionMismatch", "", state)

@@ -306,12 +306,13 @@ class Link(MQTTClient):
 
     def _written(self, write, *args):
         # Start with an empty buffer: leftovers of a failed write must not precede the next packet.
-        self.sock.data = bytearray()
+        self.sock.data = data = bytearray()
         try:
             write(*args)
         except EOFError:
             pass  # see wait_msg()
-        return self.sock.data
+        self.sock.data = None  # not kept until the next one
+        return data
 
     def _await(self, kind):
         # kind: of the packet that acknowledges the next one; _codes: the return codes in it.

@@ -4,7 +4,7 @@ import ujobs
 from broker import raises
 from ujobs.agent import JobsError, parse
 from ujobs.checks import check_execution, check_name, check_number, clean, details_of
-from ujobs.job import meaning
+from ujobs.refusals import meaning
 
 ADOPT, APPLIED, ENDED, RETRY = 0, 1, 2, 3
 
