@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections import Counter
 
+import hypothesis
 import pytest
 
 import boardlike
@@ -14,6 +15,10 @@ from ujobs_tools.board import umqtt
 
 sys.path.insert(0, str(umqtt.find()[0]))
 boardlike.install()
+
+# On a loaded machine an example takes as long as it likes.
+hypothesis.settings.register_profile("ujobs", deadline=None)
+hypothesis.settings.load_profile("ujobs")
 
 # Folders whose tests start boards, services and clients: their files take longest. With --dist loadfile a worker runs
 # whole files, so one that began last would keep the others waiting.

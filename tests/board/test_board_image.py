@@ -16,7 +16,7 @@ from ujobs_tools.board.interpreter import compile_module, find_micropython
 names = st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=3).map("/".join)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.dictionaries(names, st.binary(max_size=9000), max_size=5))
 def test_files_of_a_built_image_are_read_back(tmp_path: Path, files: dict[str, bytes]) -> None:
     # A path cannot be both a file and a folder.

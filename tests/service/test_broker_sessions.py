@@ -172,7 +172,7 @@ def test_packets_of_a_wrong_length_close_the_connection_and_send_the_will(servic
 
 
 # One broker must survive all examples.
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=st.integers(0, 255), body=st.binary(max_size=60), rest=st.binary(max_size=60))
 def test_any_packet_after_connect_leaves_the_others_alone(
     service: BrokerService, first: int, body: bytes, rest: bytes

@@ -272,5 +272,5 @@ class JobsMachine(RuleBasedStateMachine):
                 assert summary["status"] == ("IN_PROGRESS" if pending else "COMPLETED")
 
 
-JobsMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=50, deadline=None)
+JobsMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=50)
 TestJobs = JobsMachine.TestCase

@@ -77,7 +77,7 @@ def run_pytest(folder: Path, tests: str, *arguments: str) -> str:
     create(kiln)
     (kiln / "tests" / "test_app.py").write_text(tests)
     command = [sys.executable, "-m", "pytest", "-p", "ujobs_tools.testing.plugin", "-p", "no:cacheprovider", "-rs"]
-    return subprocess.run([*command, *arguments], cwd=kiln, capture_output=True, text=True, timeout=110).stdout
+    return subprocess.run([*command, *arguments], cwd=kiln, capture_output=True, text=True, timeout=300).stdout
 
 
 def test_on_a_serial_port(port: Path, tmp_path: Path) -> None:
