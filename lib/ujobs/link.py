@@ -64,7 +64,11 @@ async def until(event: asyncio.Event, seconds: float) -> bool:
 
 
 async def _set(event, seconds):
-    await asyncio.sleep(seconds)
+    try:
+        await asyncio.sleep(seconds)
+    except MemoryError:
+        # Otherwise the event would never be set. A whole number takes no memory.
+        await asyncio.sleep(1)
     event.set()
 
 
