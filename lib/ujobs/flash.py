@@ -19,9 +19,9 @@ def make_folders(path: str) -> None:
     for name in path.split("/")[1:-1]:
         folder += "/" + name
         try:
-            os.stat(folder)
-        except OSError:
             os.mkdir(folder)
+        except OSError:
+            pass  # it is there, or opening the file says why not
 
 
 def remove(path: str) -> bool:

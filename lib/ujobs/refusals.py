@@ -11,29 +11,25 @@ if _TYPING:
 
     from .agent import Agent
 
-_IN_PROGRESS = const("IN_PROGRESS")
 
-# What a refused update means, see meaning().
-_ADOPT = const(0)
-_APPLIED = const(1)
-_ENDED = const(2)
-_RETRY_LATER = const(3)
-
-
-def meaning(error: JobsError, status: str, version: int) -> int:
+def meaning(error: JobsError, status: str, version: int) -> "int | str":
     """Return what the rejection of an update means. status, version: that the update reported and expected.
 
-    0: the execution goes on with another version number: adopt it and send the update again. 1: the service has this
-    result already, and its reply was lost. 2: the execution is over or gone: drop it. 3: the rejection is not
-    about the execution (throttling, an internal error, an unknown code): keep everything, and retry later.
+    A number: the execution goes on with this version: adopt it and send the update again. "": the service has this
+    result already, and its reply was lost. Other text, the status: the execution is over or gone: drop it. Raises the
+    error when it is not about the execution (throttling, an internal error, an unknown code): keep everything, and
+    retry later.
     """
     state = error.state.get("status")
-    if state in ("QUEUED", _IN_PROGRESS):
+    if state in ("QUEUED", "IN_PROGRESS"):
         new = error.state.get("versionNumber")
-        return _ADOPT if isinstance(new, int) and new != version else _RETRY_LATER
-    if state:
-        return _APPLIED if state == status else _ENDED
-    return _ENDED if error.code in ("ResourceNotFound", "TerminalStateReached") else _RETRY_LATER
+        if isinstance(new, int) and new != version:
+            return new
+    elif state:
+        return "" if state == status else str(state)
+    elif error.code in ("ResourceNotFound", "TerminalStateReached"):
+        return error.code
+    raise error
 
 
 async def ended_by(agent: "Agent", error: "Any", status: str) -> "str | None":
@@ -48,24 +44,18 @@ async def ended_by(agent: "Agent", error: "Any", status: str) -> "str | None":
     if not isinstance(error, JobsError):
         # It repeats the stored details. If the service does not say that the execution is over, the reply to an earlier
         # update must have been lost.
-        state: "Any" = {"status": _IN_PROGRESS, "versionNumber": version + 1}
+        error = JobsError("VersionMismatch", "", {"status": "IN_PROGRESS", "versionNumber": version + 1})
         try:
             reply = await agent.request(
                 journal.job_id + "/get", executionNumber=journal.execution_number, includeJobDocument=False
             )
-            state = reply.get("execution")
+            error = JobsError("VersionMismatch", "", reply.get("execution"))
         except MemoryError:
             pass
         except JobsError as refusal:
             error = refusal
-        if not isinstance(error, JobsError):
-            error = JobsError("VersionMismatch", "", state)
-    verdict = meaning(error, status, version)
-    if verdict == _APPLIED:
-        return ""
-    if verdict == _ENDED:
-        return str(error.state.get("status", error.code))
-    if verdict == _RETRY_LATER:
-        raise error
-    journal.set_version(error.state["versionNumber"])
+    found = meaning(error, status, version)
+    if isinstance(found, str):
+        return found
+    journal.set_version(found)
     return None

@@ -123,7 +123,13 @@ def test_the_effect_of_each_refusal():
         ("VersionMismatch", "IN_PROGRESS", "7", "SUCCEEDED", RETRY),
         ("NeverHeardOf", None, None, "SUCCEEDED", RETRY),
     ):
-        assert meaning(refused(code, status, version), reported, 3) == means, (code, status, version, reported)
+        error = refused(code, status, version)
+        if means == RETRY:
+            assert raises(JobsError, meaning, error, reported, 3) is error
+        else:
+            found = meaning(error, reported, 3)
+            expected = {ADOPT: version, APPLIED: "", ENDED: status or code}[means]
+            assert found == expected, (code, status, version, reported, found)
 
 
 def test_a_refusal_has_its_code_and_message_in_every_state():
