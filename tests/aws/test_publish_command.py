@@ -1,15 +1,18 @@
 """`ujobs publish-app` with the local service, without S3; and which files belong to an application."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 import clouds
-from ujobs_tools.aws import cloud
+from ujobs_tools.aws import cloud, fleet
 from ujobs_tools.board.files import application_files
 from ujobs_tools.cli import app
 
@@ -98,6 +101,28 @@ def test_a_job_that_is_refused_leaves_no_stream(served: clouds.Cloud, folder: Pa
     assert "could not be undone" not in refused("publish-app", folder, *options, "--rate", "100000")
     assert "again" not in [stream["streamId"] for stream in served.iot().list_streams()["streams"]]
     assert publish("publish-app", folder, *options).exit_code == 0
+
+
+@pytest.mark.parametrize("operation", ["CreateStream", "CreateThing", "CreateCertificateFromCsr"])
+def test_ctrl_c_leaves_nothing_behind(
+    served: clouds.Cloud, folder: Path, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    iot, make = served.iot(), cloud.client
+
+    def interrupted(service: str, *options: Any) -> Any:
+        client = make(service, *options)
+        client.meta.events.register(f"after-call.iot.{operation}", lambda **_: os.kill(os.getpid(), signal.SIGINT))
+        return client
+
+    monkeypatch.setattr(cloud, "client", interrupted)
+    before = iot.list_streams()["streams"], iot.list_things()["things"]
+    if operation == "CreateStream":
+        options = ("--version", "2", "--name", "cut", "--thing", THING, "--endpoint-url", served.endpoint_url)
+        assert publish("publish-app", folder, *options).exit_code == 130
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            fleet.create_thing("cut", folder / "thing", served.endpoint_url)
+    assert (iot.list_streams()["streams"], iot.list_things()["things"]) == before
 
 
 def test_the_local_service_has_no_files_but_those_uploaded(served: clouds.Cloud) -> None:

@@ -16,6 +16,7 @@ from ujobs_tools.board.files import make_bare_files, make_program_files
 from ujobs_tools.board.image import read_files
 from ujobs_tools.commands import deploy, flash
 from ujobs_tools.deploy import install
+from ujobs_tools.deploy import remote as remote_module
 from ujobs_tools.deploy.contents import check_version
 from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.remote import Remote
@@ -216,6 +217,19 @@ def test_the_watchdog_of_a_foreign_program_is_fed(
     remote.reset()
     board.board.wait_for("application new")
     assert not any("WDT_RESET" in line for line in board.board.lines)
+
+
+def test_a_question_may_take_longer_than_the_watchdog(
+    start: Start, bare: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = start(bare)
+    monkeypatch.setattr(remote_module, "FEED_PERIOD", 0.2)
+    remote = Remote(str(board.port))
+    remote.run("import machine\n_dog = machine.WDT(timeout=1000)")
+    with remote.held():
+        time.sleep(1.5)
+    remote.remove(["/missing"])
+    remote.reset()
 
 
 @pytest.mark.parametrize("after", [1, 5000, 10**9])

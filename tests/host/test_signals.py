@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ujobs_tools.__main__ import main
-from ujobs_tools.host.processes import ended_by_signals
+from ujobs_tools.host.processes import ended_by_signals, uninterrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -54,6 +54,19 @@ def test_handlers_are_restored_and_other_errors_pass() -> None:
     with pytest.raises(RuntimeError), ended_by_signals():
         raise RuntimeError
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_waits_for_the_end_of_a_step_and_a_second_one_does_not(number: signal.Signals) -> None:
+    done = []
+    for signals in (1, 2):
+        with contextlib.suppress(KeyboardInterrupt), ended_by_signals():
+            with uninterrupted():
+                for _ in range(signals):
+                    os.kill(os.getpid(), number)
+                done.append("step")
+            done.append("next step")
+    assert done == ["step"]
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ujobs_tools.aws import cloud, fleet
 from ujobs_tools.aws.cloud import WrongInput
+from ujobs_tools.host.processes import uninterrupted
 from ujobs_tools.keys import credentials
 
 MAX_BODY = 10240
@@ -56,14 +57,16 @@ def create_claim(
         prefix = certificate_arn.partition(":cert/")[0]
         if body is None:
             body = default_template(name, fleet.make_device_policy(iot, f"{prefix}:thing/{name}"))
-        template_arn = iot.create_provisioning_template(
-            templateName=name, templateBody=body, enabled=True, provisioningRoleArn=role_arn or _ANY_ROLE
-        )["templateArn"]
-        undo(f"template {name}", iot.delete_provisioning_template, templateName=name)
+        with uninterrupted():
+            template_arn = iot.create_provisioning_template(
+                templateName=name, templateBody=body, enabled=True, provisioningRoleArn=role_arn or _ANY_ROLE
+            )["templateArn"]
+            undo(f"template {name}", iot.delete_provisioning_template, templateName=name)
         policy = f"ujobs-claim-{name}"
         fleet.make_policy(iot, policy, claim_policy(prefix, name))
-        iot.attach_policy(policyName=policy, target=certificate_arn)
-        undo(f"attachment of {policy}", iot.detach_policy, policyName=policy, target=certificate_arn)
+        with uninterrupted():
+            iot.attach_policy(policyName=policy, target=certificate_arn)
+            undo(f"attachment of {policy}", iot.detach_policy, policyName=policy, target=certificate_arn)
         credentials.write(out, authority, made["certificatePem"].encode(), made["keyPair"]["PrivateKey"].encode())
     return Claim(name, template_arn, certificate_arn, policy, host, port, out)
 

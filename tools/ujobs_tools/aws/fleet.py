@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ujobs_tools.aws import cloud
 from ujobs_tools.aws.cloud import CloudError, WrongInput
 from ujobs_tools.aws.policy import device_policy, policy_name, topics_policy
+from ujobs_tools.host.processes import uninterrupted
 from ujobs_tools.keys import credentials
 
 MQTTS_PORT = 8883
@@ -77,8 +78,9 @@ def create_thing(
     iot = cloud.client("iot", endpoint_url, region, profile)
     with all_or_nothing() as undo, cloud.one_line_errors():
         host, port = mqtt_endpoint(iot, endpoint_url)
-        arn = _make_thing(iot, name)
-        undo(f"thing {name}", iot.delete_thing, thingName=name)
+        with uninterrupted():
+            arn = _make_thing(iot, name)
+            undo(f"thing {name}", iot.delete_thing, thingName=name)
         policies = [make_device_policy(iot, arn)]
         if topics:
             document = topics_policy(arn, topics)
@@ -87,10 +89,12 @@ def create_thing(
         made = make_certificate(iot, undo)
         number, certificate_arn = made["certificateId"], made["certificateArn"]
         for policy in policies:
-            iot.attach_policy(policyName=policy, target=certificate_arn)
-            undo(f"policy of {number}", iot.detach_policy, policyName=policy, target=certificate_arn)
-        iot.attach_thing_principal(thingName=name, principal=certificate_arn)
-        undo(f"thing of {number}", iot.detach_thing_principal, thingName=name, principal=certificate_arn)
+            with uninterrupted():
+                iot.attach_policy(policyName=policy, target=certificate_arn)
+                undo(f"policy of {number}", iot.detach_policy, policyName=policy, target=certificate_arn)
+        with uninterrupted():
+            iot.attach_thing_principal(thingName=name, principal=certificate_arn)
+            undo(f"thing of {number}", iot.detach_thing_principal, thingName=name, principal=certificate_arn)
         credentials.write(out, authority, made["certificatePem"].encode(), made["keyPair"]["PrivateKey"].encode())
     return Thing(name, arn, certificate_arn, policies[0], host, port, out)
 
@@ -124,8 +128,8 @@ def mqtt_endpoint(iot: Any, endpoint_url: str | None) -> tuple[str, int | None]:
 def all_or_nothing() -> Iterator[Callable[..., None]]:
     """Undo the steps of the body, last one first, if it fails.
 
-    Yields the function undo(what, call, **parameters), with which the body registers how to undo a step. what: what
-    the step created, for the error message if it cannot be undone.
+    Yields the function undo(what, call, **parameters), with which the body registers how to undo a step; both belong
+    into one `uninterrupted` block. what: what the step created, for the error message if it cannot be undone.
     """
     steps: list[tuple[str, Callable[..., Any], dict[str, Any]]] = []
 
@@ -165,11 +169,12 @@ def make_certificate(iot: Any, undo: Callable[..., None]) -> dict[str, Any]:
     all_or_nothing.
     """
     key, request = credentials.key_and_request()
-    made: dict[str, Any] = iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True)
-    made["keyPair"] = {"PrivateKey": key}
-    number = made["certificateId"]
-    undo(f"certificate {number}", iot.delete_certificate, certificateId=number)
-    undo(f"status of {number}", iot.update_certificate, certificateId=number, newStatus="INACTIVE")
+    with uninterrupted():
+        made: dict[str, Any] = iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True)
+        made["keyPair"] = {"PrivateKey": key}
+        number = made["certificateId"]
+        undo(f"certificate {number}", iot.delete_certificate, certificateId=number)
+        undo(f"status of {number}", iot.update_certificate, certificateId=number, newStatus="INACTIVE")
     return made
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ujobs_tools.aws.jobs import JOB_ID
+from ujobs_tools.host.processes import uninterrupted
 from ujobs_tools.keys.signing import MAX_VERSION, Signer
 
 MAX_FILES = 50  # of a stream (CreateStream, files)
@@ -27,13 +28,15 @@ OnProgress = Callable[[str, int], None]
 @dataclass(frozen=True)
 class Destination:
     """Where files are uploaded to. s3, iot: boto3 clients. bucket: an existing S3 bucket. role_arn: role that lets AWS
-    IoT read the bucket. https: boards download from presigned URLs over HTTPS, not from a stream over MQTT."""
+    IoT read the bucket. https: boards download from presigned URLs over HTTPS, not from a stream over MQTT. on_stream:
+    called with the name of the stream that was created; Ctrl-C waits for it."""
 
     s3: Any
     iot: Any
     bucket: str
     role_arn: str
     https: bool = False
+    on_stream: Callable[[str], None] = lambda name: None
 
 
 def publish_app(
@@ -106,7 +109,9 @@ def _upload(
             {"fileId": number, "s3Location": {"bucket": to.bucket, "key": f"{name}/{path}"}}
             for number, (path, _) in enumerate(files)
         ]
-        to.iot.create_stream(streamId=name, files=locations, roleArn=to.role_arn)
+        with uninterrupted():
+            to.iot.create_stream(streamId=name, files=locations, roleArn=to.role_arn)
+            to.on_stream(name)
     return sources
 
 

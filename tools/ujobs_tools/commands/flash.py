@@ -60,6 +60,7 @@ def wipe(
                 typer.echo(f"remove  {path}")
             if files and not dry_run:
                 if not yes:
-                    typer.confirm(f"remove these {len(files)} files permanently?", abort=True)
+                    with remote.held():
+                        typer.confirm(f"remove these {len(files)} files permanently?", abort=True)
                 remote.remove(files)
         remote.reset()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -151,8 +152,10 @@ class _Publication:
                 bar.update(task, advance=size, description=path)
 
             with fleet.all_or_nothing() as undo, cloud.one_line_errors():
+                def on_stream(stream: str) -> None:
+                    undo(f"stream {stream}", iot.delete_stream, streamId=stream)
+
                 with bar:
-                    document = json.dumps(publish(to, uploaded), separators=(",", ":"))
-                if not https:
-                    undo(f"stream {name}", iot.delete_stream, streamId=name)
+                    document = publish(replace(to, on_stream=on_stream), uploaded)
+                document = json.dumps(document, separators=(",", ":"))
                 typer.echo(jobs.create(iot, name, document, targets, continuous, **staged))

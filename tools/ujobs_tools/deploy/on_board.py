@@ -28,7 +28,8 @@ def _watchdog():
         pass  # no watchdog, or other limits
 
 
-def _feed():
+def feed():
+    """Feed the watchdog."""
     if _dog:
         _dog.feed()
 
@@ -40,7 +41,7 @@ def _read(path, use):
             if not count:
                 return
             use(_buffer[:count])
-            _feed()
+            feed()
 
 
 def digest(path):
@@ -116,7 +117,7 @@ def begin(path):
 
 def write(text):
     """Append to the open file. text: Base64."""
-    _feed()
+    feed()
     _file.write(a2b_base64(text))
 
 
@@ -135,7 +136,7 @@ def copy(source, path):
 
 def commit(paths, removed, slot):
     """Rename the new files, and remove others. slot: the application's new folder, or ""."""
-    _feed()
+    feed()
     for path in paths:
         os.rename(path + _NEW, path)
     remove(removed)
@@ -148,7 +149,7 @@ def commit(paths, removed, slot):
 def remove(paths):
     """Remove files, and folders that are empty afterwards; ignore missing files."""
     for path in paths:
-        _feed()
+        feed()
         try:
             os.remove(path)
             while path.count("/") > 1:

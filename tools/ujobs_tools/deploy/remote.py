@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import struct
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from .ports import BoardError, why_not
 _PIECE = 768  # bytes at a time
 _TIMEOUT = 10  # seconds without a byte
 _GRACE = 5  # seconds without a byte that a call gets to end before it is stopped
+FEED_PERIOD = 30  # seconds; on_board's watchdog waits for 120
 _PATIENCE = 120  # seconds for one call on the board, such as reading all of its flash
 
 
@@ -120,6 +122,24 @@ class Remote:
     def end_trial(self) -> None:
         """Roll back the version that is in its trial."""
         self._execute("from ujobs import trial\ntrial.fail('replaced by ujobs deploy')")
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Feed the board's watchdog while the body does something else, such as wait for the user."""
+        done = threading.Event()
+
+        def feed() -> None:
+            with contextlib.suppress(BoardError):  # the next call says so
+                while not done.wait(FEED_PERIOD):
+                    self._call("feed")
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        try:
+            yield
+        finally:
+            done.set()
+            feeder.join()
 
     def run(self, program: str) -> str:
         """Run a program in the REPL's namespace; returns its output."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -82,6 +83,34 @@ def ended_by_signals() -> Iterator[Callable[[], None]]:
     finally:
         for number, handler in before:
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let a signal that ends this command, such as Ctrl-C, wait for the end of the body; a second one does not wait.
+
+    For a step that creates something and then notes it: interrupted in between, nobody would remove it.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which gets no signals
+        yield
+        return
+    waiting: list[int] = []
+
+    def wait(number: int, _: object) -> None:
+        restore()
+        waiting.append(number)
+
+    def restore() -> None:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+    before = [(number, signal.signal(number, wait)) for number in ending_signals()]
+    try:
+        yield
+    finally:
+        restore()
+    for number in waiting:
+        os.kill(os.getpid(), number)
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
