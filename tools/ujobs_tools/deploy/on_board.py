@@ -24,7 +24,7 @@ def _watchdog():
 
     try:
         _dog = machine.WDT(timeout=_WATCHDOG)
-    except (AttributeError, ValueError):
+    except (AttributeError, OSError, ValueError):
         pass  # no watchdog, or other limits
 
 

@@ -18,6 +18,7 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _frequency = 160_000_000
+_FREQUENCIES = (20_000_000, 40_000_000, 80_000_000, 160_000_000, 240_000_000)
 _RTC_MEMORY = 2048 - 64  # bytes; in hexadecimal they fit into a message to the supervisor (the ESP32 has 2048 bytes)
 
 
@@ -51,6 +52,8 @@ def freq(hertz: int | None = None) -> int | None:
     global _frequency
     if hertz is None:
         return _frequency
+    if hertz not in _FREQUENCIES:
+        raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
     _frequency = hertz
     return None
 

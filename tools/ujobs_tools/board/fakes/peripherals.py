@@ -152,6 +152,7 @@ class PWM:
         self, pin: "Pin | int", freq: int = 5000, duty: "int | None" = None, duty_u16: "int | None" = None
     ) -> None:
         self._pin = _number(pin)
+        self._active = True
         state.set_pwm(self._pin, freq, 32768)
         if duty is not None:
             self.duty(duty)
@@ -159,8 +160,8 @@ class PWM:
             self.duty_u16(duty_u16)
 
     def freq(self, hertz: "int | None" = None) -> "int | None":
-        """Read or set the frequency."""
-        frequency, duty = state.pwm_of(self._pin)
+        """Read or set the frequency. Raises RuntimeError after deinit(), like duty() and duty_u16()."""
+        frequency, duty = self._settings()
         if hertz is None:
             return frequency
         if not 0 < hertz <= 40000000:
@@ -170,7 +171,7 @@ class PWM:
 
     def duty_u16(self, value: "int | None" = None) -> "int | None":
         """Read or set the duty, 0 to 65535."""
-        frequency, duty = state.pwm_of(self._pin)
+        frequency, duty = self._settings()
         if value is None:
             return duty
         if not 0 <= value <= 65535:
@@ -181,14 +182,21 @@ class PWM:
     def duty(self, value: "int | None" = None) -> "int | None":
         """Read or set the duty, 0 to 1023."""
         if value is None:
-            return state.pwm_of(self._pin)[1] >> 6
+            return self._settings()[1] >> 6
         if not 0 <= value <= 1023:
             raise ValueError("duty must be from 0 to 1023")
         return self.duty_u16(value << 6)
 
     def deinit(self) -> None:
-        """Switch the output off."""
-        self.duty_u16(0)
+        """Switch the output off, for good."""
+        if self._active:
+            self.duty_u16(0)
+        self._active = False
+
+    def _settings(self) -> tuple:
+        if not self._active:
+            raise RuntimeError("PWM is inactive")
+        return state.pwm_of(self._pin)
 
 
 class I2C:
