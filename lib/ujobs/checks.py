@@ -37,9 +37,9 @@ def check_number(field: str, value: "int | None", least: int = 0, most: int = _L
 
 def check_options(step_timeout: int, on_restart: str, max_attempts: int, time_limit: int) -> None:
     """Check the arguments of Agent.on(). Raises ValueError naming the one that is wrong."""
-    check_number("step_timeout, in minutes,", step_timeout, 1, 10080)
+    check_number("step_timeout (minutes)", step_timeout, 1, 10080)
     check_number("max_attempts", max_attempts, 1, 255)
-    check_number("time_limit, in minutes,", time_limit, 1, 7200)
+    check_number("time_limit (minutes)", time_limit, 1, 7200)
     if on_restart not in ("rerun", "resume", "fail"):
         raise ValueError("on_restart must be rerun, resume or fail")
 
@@ -82,6 +82,7 @@ def details_of(result: "dict | None", noted: "dict" = {}) -> dict:  # noqa: B006
     Raises ValueError naming the key or the limit: see DetailsKey, and at most 10 pairs.
     """
     details = {}
+    key, value = "", result
     try:
         for key, value in (result or {}).items():
             check_name("statusDetails key '%s'" % str(key)[:128], key, 128)
@@ -90,9 +91,10 @@ def details_of(result: "dict | None", noted: "dict" = {}) -> dict:  # noqa: B006
             if value is not None:
                 details[key] = clean(value)
     except (AttributeError, LookupError, TypeError):
-        raise ValueError("a result must be a dict of text, numbers and booleans")
+        of = type(value).__name__ + (key and " in " + key)
+        raise ValueError("a result must be a dict of text or numbers, not " + of)
     if len(details) > _MOST_DETAILS:
-        raise ValueError("statusDetails must have at most %d pairs" % _MOST_DETAILS)
+        raise ValueError("statusDetails must have at most 10 pairs")
     both = dict(noted)
     both.update(details)
     return details if len(both) > _MOST_DETAILS else both
