@@ -183,4 +183,4 @@ def reachable() -> bool:
     station = WLAN._station
     if not hardware.radio_up():
         return False
-    return station is None or not station.active() or station.isconnected()
+    return station is None or not station.active() or station._joined()
