@@ -1,6 +1,7 @@
 """`ujobs thing create`: its output and its error messages."""
 
 import datetime
+import shlex
 import socket
 from pathlib import Path
 
@@ -20,11 +21,13 @@ def run(*arguments: str | Path) -> tuple[int, str]:
 
 
 def test_it_says_where_things_are(cloud: clouds.Cloud, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+    out = tmp_path / "out folder"
     code, output = run("command-1", "--endpoint-url", cloud.endpoint_url, "--out", out)
     assert code == 0
     assert (out / "key.der").exists()
     assert str(out) in output
+    [command] = [line.partition("ujobs board")[2] for line in output.splitlines() if line.startswith("try it")]
+    assert str(out) in shlex.split(command), "to be copied as it is"
     assert ":thing/command-1" in output
     assert f"localhost:{cloud.mqtts}" in output if cloud.serve else "IOT_MTLS_PORT" in output
 

@@ -1,6 +1,10 @@
 """Compiles the fakes on the host: compiling them on the board would fragment its small heap."""
 
+import contextlib
+import errno
 import os
+import stat
+import tempfile
 from pathlib import Path
 
 from .interpreter import compile_module
@@ -30,11 +34,21 @@ def compiled_fakes() -> Path:
 
 
 def _folder() -> Path:
-    """Return __pycache__ next to the fakes; if another user owns the installation, a folder in the user's cache."""
+    """Return __pycache__ next to the fakes; if another user owns the installation, a folder in the user's cache, or in
+    the temporary folder if the user has none that is writable."""
     own = FAKES / "__pycache__"
     if os.access(own if own.exists() else FAKES, os.W_OK):
         own.mkdir(exist_ok=True)
         return own
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ujobs" / "fakes"
-    cache.mkdir(parents=True, exist_ok=True)
-    return cache
+    with contextlib.suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+        if os.access(cache, os.W_OK):
+            return cache
+    temporary = Path(tempfile.gettempdir()) / f"ujobs-fakes-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        temporary.mkdir(0o700)
+    found = temporary.lstat()
+    if found.st_uid != os.getuid() or found.st_mode != stat.S_IFDIR | 0o700:
+        raise PermissionError(errno.EPERM, "others can write here: remove it", str(temporary))
+    return temporary

@@ -1,5 +1,6 @@
 """`ujobs thing`: creates, shows and deletes things with `ujobs_tools.aws`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +38,8 @@ def create(
     port = show_identity("thing", made)
     if made.port is None:
         typer.echo("             PORT: MiniStack's IOT_MTLS_PORT, by default 8883")
-    typer.echo(f"try it       ujobs board {name}.img --thing {name} --thing-dir {out} --host {made.host} --port {port}")
+    where = shlex.join(["--thing-dir", str(out), "--host", made.host, "--port", str(port)])
+    typer.echo(f"try it       ujobs board {name}.img --thing {name} {where}")
 
 
 @app.command("list")
