@@ -140,12 +140,17 @@ def test_mistakes_are_named_before_anything_is_uploaded(
     before = list(objects.glob("*"))
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").write_text("text")
+    # A bootloader, and the partition table behind it: where it is depends on the chip.
+    for name, chip, table in (("esp32", 0, 0x7000), ("esp32-c3", 5, 0x8000)):
+        (tmp_path / name).write_bytes(bytes([0xE9, *bytes(11), chip]).ljust(table, b"\0") + b"\xaa\x50" + bytes(99))
     options = ("--thing", THING, "--endpoint-url", served.endpoint_url)
     good = ("--version", "2", "--name", "wrong", *options)
     for command, path, more, message in (
         ("publish-app", tmp_path / "empty", good, "it needs an app.py"),
         ("publish-app", tmp_path / "missing", good, "missing"),
         ("publish-firmware", tmp_path / "text", good, "is not an ESP32 application image"),
+        ("publish-firmware", tmp_path / "esp32", good, "is for the whole flash: take the .app-bin file"),
+        ("publish-firmware", tmp_path / "esp32-c3", good, "is for the whole flash: take the .app-bin file"),
         ("publish-firmware", tmp_path / "missing", good, "No such file"),
         ("publish-app", folder, (*good, "--key", tmp_path / "text"), "is not a private key in PEM"),
         ("publish-app", folder, (*good, "--s3-url", "127.0.0.1"), "endpoint URL"),

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ujobs_tools.aws.jobs import JOB_ID
+from ujobs_tools.host import esp32_images
 from ujobs_tools.host.processes import uninterrupted
 from ujobs_tools.keys.signing import MAX_VERSION, Signer
 
@@ -20,7 +21,6 @@ LOCAL_BUCKET = "ujobs"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 WINDOW = 11  # bits: 2 KB
 _LEAST_SAVED = 200  # bytes
-_IMAGE_MAGIC = 0xE9  # first byte of an ESP32 application image
 
 OnProgress = Callable[[str, int], None]
 
@@ -64,12 +64,14 @@ def publish_firmware(
 ) -> dict[str, Any]:
     """Upload an ESP32 application image and return the document of the job that installs it.
 
-    image: the file that `idf.py` and MicroPython's build name micropython.bin. Boards refuse an image of the whole
-    flash, which begins with the bootloader. Other arguments and errors: see publish_app.
+    image: the file that `idf.py` and MicroPython's build name micropython.bin, and the download page .app-bin. An
+    image for the whole flash is refused: it begins with the bootloader. Other arguments and errors: see publish_app.
     """
-    with image.open("rb") as file:
-        if file.read(1) != bytes([_IMAGE_MAGIC]):
-            raise ValueError(f"{image} is not an ESP32 application image")
+    content = image.read_bytes()
+    if content[:1] != bytes([esp32_images.MAGIC]):
+        raise ValueError(f"{image} is not an ESP32 application image")
+    if esp32_images.is_whole_flash(content):
+        raise ValueError(f"{image} is for the whole flash: take the .app-bin file from MicroPython's download page")
     (source,) = _upload(to, [(image.name, image)], version, name, on_progress)
     return _document(to, "firmware", version, name, downgrade, signer, source)
 

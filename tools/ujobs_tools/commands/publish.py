@@ -77,7 +77,9 @@ def publish_app(
 
 
 def publish_firmware(
-    image: Annotated[Path, typer.Argument(metavar="FILE", help="ESP32 application image.")],
+    image: Annotated[
+        Path, typer.Argument(metavar="FILE", help="ESP32 application image: .app-bin on MicroPython's download page.")
+    ],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
     group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
     downgrade: Downgrade = False, rate: Rate = None, abort_at: AbortAt = None, window: Windows = None,
