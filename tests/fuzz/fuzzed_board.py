@@ -34,6 +34,8 @@ _watched: "FuzzedBoard | None" = None
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if _watched is None:
         return
+    if event == "os.mkdir" and os.path.isdir(arguments[0]):
+        return  # it changes nothing
     if event in _CHANGES:
         _watched.changed.update(str(name) for name in arguments if isinstance(name, str | bytes))
     elif event == "open" and isinstance(arguments[0], str) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
