@@ -48,6 +48,17 @@ def secure(service: BrokerService, tmp_path: Path) -> SecureService:
     return SecureService(service, tmp_path)
 
 
+@pytest.mark.parametrize(("asked", "chosen"), [(["x-amzn-mqtt-ca"], "x-amzn-mqtt-ca"), (["mqtt"], None)])
+def test_clients_may_ask_for_the_protocol_of_port_443(
+    secure: SecureService, asked: list[str], chosen: str | None
+) -> None:
+    context = secure.context()
+    context.set_alpn_protocols(asked)
+    plain = socket.create_connection(("127.0.0.1", secure.port))
+    with context.wrap_socket(plain, server_hostname="localhost") as client:
+        assert client.selected_alpn_protocol() == chosen
+
+
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_large_messages_pass_through_tls_in_both_directions(secure: SecureService, newest: ssl.TLSVersion) -> None:
     with secure.client(newest=newest) as client:

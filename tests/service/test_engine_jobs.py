@@ -114,6 +114,14 @@ def test_a_job_id_is_used_once(service: Service) -> None:
     assert caught.value.fields == {"resourceId": "a", "resourceArn": "arn:aws:iot:us-east-1:000000000000:job/a"}
 
 
+def test_a_missing_execution_is_told_from_a_missing_job(service: Service) -> None:
+    service.job("a")
+    with pytest.raises(ApiError, match=r"Job execution for thing oven cannot be found within job a\."):
+        service.engine.describe_job_execution("a", "oven")
+    with pytest.raises(ApiError, match=r"Job execution cannot be found as the Job b does not exist\."):
+        service.engine.delete_job_execution("b", "kiln", 1)
+
+
 @pytest.mark.parametrize(
     "call",
     [

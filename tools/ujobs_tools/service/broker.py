@@ -25,6 +25,7 @@ from ujobs_tools.service.session import MAX_IN_FLIGHT, Client, Session
 from ujobs_tools.service.session_store import SessionStore
 from ujobs_tools.service.sessions import Sessions
 
+ALPN = "x-amzn-mqtt-ca"  # clients that use AWS's port 443 ask for it
 MAX_PAYLOAD = 128 * 1024
 MAX_FILTERS_IN_SUBSCRIBE = 8
 MAX_SUBSCRIPTIONS = 50
@@ -69,6 +70,8 @@ class Broker:
 
     async def listen(self, host: str, port: int, context: ssl.SSLContext | None) -> int:
         """Accept connections, over TLS if a context is given; returns the port. Raises OSError if it is in use."""
+        if context is not None:
+            context.set_alpn_protocols([ALPN])
         server = await asyncio.get_running_loop().create_server(
             lambda: Connection(context, self), host, port, backlog=_BACKLOG
         )

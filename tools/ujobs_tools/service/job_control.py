@@ -81,6 +81,8 @@ class JobControl(JobCreation):
 
     def _known_execution(self, thing: str, job_id: str, number: int | None) -> Execution:
         execution = self.store.execution(limits.thing_name(thing), limits.job_id(job_id), number)
+        if execution is None and self.store.job(job_id) is None:
+            raise not_found(f"Job execution cannot be found as the Job {job_id} does not exist.")
         return existing(execution, f"Job execution for thing {thing} cannot be found within job {job_id}.")
 
     def list_job_executions_for_job(
