@@ -1,6 +1,7 @@
 """`--rate`, `--abort-at`, `--window` and `--template`, and the output of `job watch` about them, on `ujobs serve`. Its
 clock is fast: a minute takes a tenth of a second."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -144,8 +145,15 @@ def test_a_job_of_a_template(cloud: clouds.Cloud) -> None:
         job = created(cloud, job_id, "--template", template, "--rate", "9", things=["kiln-9"])
         assert (job["jobTemplateArn"], job["timeoutConfig"]) == (arn, {"inProgressTimeoutInMinutes": 9})
     assert created(cloud, "own", "--template", "AWS-Reboot", things=["kiln-9"])["jobTemplateArn"].endswith("Reboot:1.0")
+    filled = ["--parameter", "downloadUrl=https://example.com/?a=b", "--parameter", "filePath=/data/table.bin"]
+    created(cloud, "download", "--template", "AWS-Download-File", *filled, things=["kiln-9"])
+    document = json.loads(cloud.iot().get_job_document(jobId="download")["document"])
+    arguments = document["steps"][0]["action"]["input"]["args"]
+    assert arguments == ["https://example.com/?a=b", "/data/table.bin"]
     for code, options, text in (
         (1, ["--template", "none"], 'job template "none" does not exist'), (2, [], "--template"),
+        (2, ["--document", DOCUMENT, *filled], "--parameter needs the --template"),
+        (2, ["--template", "AWS-Download-File", "--parameter", "filePath"], "must be NAME=VALUE, such as"),
     ):
         result = run(cloud, "job", "create", "other", "--thing", "kiln-9", *options)
         assert result.exit_code == code

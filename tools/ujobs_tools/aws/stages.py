@@ -38,6 +38,22 @@ def windows(given: Sequence[str] | None, continuous: bool) -> Sequence[str]:
     return given or ()
 
 
+def parameters(given: Sequence[str] | None, template: str | None) -> dict[str, Any]:
+    """Return the parameter of CreateJob for the options --parameter NAME=VALUE. Raises ValueError without a template,
+    or for another format."""
+    if not given:
+        return {}
+    if template is None:
+        raise ValueError("--parameter needs the --template whose parameter it is")
+    named = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise ValueError(f"--parameter {text!r} must be NAME=VALUE, such as filePath=/data/table.bin")
+        named[name] = value
+    return {"documentParameters": named}
+
+
 def _rollout(text: str) -> dict[str, Any]:
     match = _RATE.fullmatch(text)
     if match is None:

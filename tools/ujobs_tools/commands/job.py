@@ -46,6 +46,9 @@ def create(
     template: Annotated[
         str | None, typer.Option(help="Name or ARN of a job template, for everything not given here.")
     ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="Parameter NAME=VALUE of one of AWS's templates. Can be repeated.")
+    ] = None,
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     profile: Profile = None,
@@ -67,6 +70,7 @@ def create(
         if text is None and template is None:
             raise ValueError("give the job document with --document or --document-file, or a --template")
         staged = stages.options(rate, abort_at, stages.windows(window, continuous))
+        staged |= stages.parameters(parameter, template)
         staged |= stages.options(template_arn=stages.template_arn(client, template))
         things = ujobs_toml.things(thing, group)
         made = jobs.create_job(client, job_id, text, things, group or [], continuous, timeout, retries, **staged)
