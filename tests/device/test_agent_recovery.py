@@ -68,7 +68,7 @@ def test_after_a_job_that_had_ended_already_the_next_one_is_asked_for_at_once():
         cloud.quiet = True
         cloud.queue("a", {"operation": "ended"})
         cloud.queue("b", {"operation": "next"})
-        run(all_done, setup, cloud)
+        run(all_done, setup, cloud, timeout=5)
         assert cloud.statuses() == ["CANCELED", "SUCCEEDED"]
         assert times[-1] - times[-2] < 0.5, times
 
@@ -85,6 +85,26 @@ def test_a_version_changed_elsewhere_is_reconciled():
         assert [body["expectedVersion"] for body in cloud.updates()] == [2, 7]
 
     run(scenario)
+
+
+def test_a_result_is_kept_while_the_version_changes_again_and_again():
+    async def scenario(agent, cloud):
+        answer = cloud._answer
+        changes = [1] * 3
+
+        def changing(suffix, body):
+            if body.get("status") == "SUCCEEDED" and changes:
+                cloud.executions[0]["versionNumber"] += changes.pop()
+            return answer(suffix, body)
+
+        cloud._answer = changing
+        cloud.queue("a", {"operation": "quick"})
+        await until(cloud.done, 60)
+        assert agent.seen == ["a"] and not changes
+        assert cloud.statuses() == ["SUCCEEDED"]
+        assert cloud.executions[0]["statusDetails"] == {"answer": "None"}
+
+    run(scenario, handlers)
 
 
 def test_a_result_survives_a_reset_and_is_sent_once():
