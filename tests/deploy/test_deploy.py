@@ -173,6 +173,18 @@ def test_a_trial_gives_way(start: Start, at_work: dict[str, bytes], application:
     assert not {"trial", "app-b.version"} & on_image(tmp_path).keys()
 
 
+def test_settings_in_their_trial_give_way_to_the_previous_ones(
+    start: Start, at_work: dict[str, bytes], application: Path, tmp_path: Path
+) -> None:
+    tried = {"trial": b"0 settings /app", "settings.old": SETTINGS, "settings.json": b'{"thing": "tried"}'}
+    board = start(at_work | tried)
+    deployed(board, "--app", application)
+    board.board.wait_for("application new")
+    files = on_image(tmp_path)
+    assert files["settings.json"] == SETTINGS
+    assert "trial" not in files
+
+
 def test_the_watchdog_is_fed(start: Start, at_work: dict[str, bytes], tmp_path: Path) -> None:
     app_file = tmp_path / "app.py"
     app_file.write_text("NAME = " + repr(bytes(range(256)) * 8) + "\ndef setup(agent):\n    print('application new')\n")
@@ -410,3 +422,19 @@ def test_wipe_asks_and_removes_everything(start: Start, at_work: dict[str, bytes
     assert "remove  /settings.json\n" in said
     code, said = run("wipe", "--port", str(board.port), "--yes")
     assert (code, on_image(tmp_path)) == (0, {}), said
+
+
+@pytest.mark.parametrize(
+    ("missing", "more"),
+    # The second one is in a trial that no boot can count.
+    [("lib/ujobs/restore.mpy", {}), ("lib/ujobs/trial.mpy", {"trial": b"0 app /app-b"})],
+)
+def test_a_board_that_restarts_again_and_again_is_mended(
+    start: Start, at_work: dict[str, bytes], application: Path, missing: str, more: dict[str, bytes]
+) -> None:
+    files = at_work | more
+    del files[missing]
+    board = start(files)
+    board.board.wait_for("Traceback")
+    deployed(board, "--app", application)
+    board.board.wait_for("application new")

@@ -146,6 +146,20 @@ def commit(paths, removed, slot):
         os.rename("/app-slot" + _NEW, "/app-slot")
 
 
+def end_trial():
+    """Roll back the version in its trial, like ujobs.trial.fail(); the library on the board may not work."""
+    with open("/trial") as file:
+        what = file.read()
+    with open("/trial-failed", "w") as file:
+        file.write("replaced by ujobs deploy")
+    if " settings " in what:
+        try:
+            os.rename("/settings.old", "/settings.json")
+        except OSError:
+            pass  # a power cut came after this had been done
+    os.remove("/trial")
+
+
 def remove(paths):
     """Remove files, and folders that are empty afterwards; ignore missing files."""
     for path in paths:
