@@ -2,16 +2,28 @@
 
 import io
 import logging
+import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
+from ujobs_tools.__main__ import main
 from ujobs_tools.aws.executions import overview
 from ujobs_tools.host.terminal import PlainFormatter, plain
 
 TITLE = "\x1b]0;owned\x07"  # sets a terminal's title
 TURNED = "\u202etxt.exe"
 HOSTILE = ["[/data/x]", "[link=https://page.example]x[/link]", "[red]x", TITLE, "\x9b31m", "a\nb", "a\rb", TURNED]
+
+
+def test_a_character_that_the_terminal_lacks_does_not_end_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), "latin-1")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setitem(sys.modules, "ujobs_tools.cli", SimpleNamespace(app=lambda: print("✓ kühl")))
+    main()
+    terminal.flush()
+    assert terminal.buffer.getvalue() == b"? k\xfchl\n"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -226,12 +226,14 @@ def test_a_failure_of_the_service_costs_one_connection(
 
 def _mutations(chance: random.Random) -> Callable[[], bytes]:
     valid = [
-        connect_packet("garbage", clean=False, will=("a", b"b", 1, True)), publish_packet("a", b"xyz", 1),
-        subscribe_packet("a", "b/+"), packet(0xA2, b"\x00\x01" + field("a")), packet(0x40, b"\x00\x01"), b"\xc0\x00",
+        connect_packet("garbage", clean=False, will=("a", b"b", 1, True)),
+        packet(0x10, field("MQTT") + b"\x05\x02\x00\x3c\x05\x11\x00\x00\x00\x09" + field("garbage")),
+        publish_packet("a", b"xyz", 1), subscribe_packet("a", "b/+"),
+        packet(0xA2, b"\x00\x01" + field("a")), packet(0x40, b"\x00\x01"), b"\xc0\x00",
     ]
 
     def make() -> bytes:
-        stream = bytearray(b"".join([valid[0], *chance.choices(valid, k=4)]))
+        stream = bytearray(b"".join([chance.choice(valid[:2]), *chance.choices(valid, k=4)]))
         for _ in range(chance.randrange(1, 6)):
             stream[chance.randrange(len(stream))] = chance.randrange(256)
         return bytes(stream[: chance.randrange(1, len(stream) + 1)])

@@ -2,14 +2,20 @@
 
 The packets are written from the standard, without `ujobs_tools.service.mqtt5`."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from broker_service import BrokerService
+from hypothesis import given
+from hypothesis import strategies as st
 from mqtt_wire import WireClient, field, packet
 
+from ujobs_tools.service import packets
 from ujobs_tools.service import session as session_module
+from ujobs_tools.service.mqtt5 import Mqtt5
+from ujobs_tools.service.reader import PacketError
 from ujobs_tools.service.sessions import SESSION_LIFE
 
 SESSION_EXPIRY, RECEIVE_MAXIMUM, MAXIMUM_PACKET, TOPIC_ALIAS, MESSAGE_EXPIRY, WILL_DELAY = 17, 33, 39, 35, 2, 24
@@ -294,6 +300,24 @@ def test_messages_in_flight_are_sent_again_in_the_new_version(
         assert old.message(acknowledge=False).payload == b"x"
     with Client(broker.port, "moves", clean=False, asked=number(SESSION_EXPIRY, 1)) as new:
         assert [new.got()[2] for _ in range(2)] == [b"x", b"y"]
+
+
+READERS: list[Callable[[bytes], object]] = [
+    lambda body: Mqtt5(lambda: 0.0).read_publish(0x32, body), lambda body: Mqtt5(lambda: 0.0).read_subscribe(body),
+    lambda body: Mqtt5(lambda: 0.0).read_unsubscribe(body), lambda body: Mqtt5(lambda: 0.0).read_puback(body),
+    lambda body: Mqtt5(lambda: 0.0).read_disconnect(body),
+    lambda body: packets.read_connect(field("MQTT") + b"\x05" + body),
+]
+PIECES = st.one_of(
+    st.binary(max_size=6), st.sampled_from(sorted(range(1, 43))).map(lambda kind: bytes([kind])),
+    st.text(max_size=4).map(field), st.just(listed(PASSED_ON)), st.just(listed(number(TOPIC_ALIAS, 1, 2))),
+)
+
+
+@given(st.sampled_from(READERS), st.lists(PIECES, max_size=12).map(b"".join))
+def test_any_body_is_read_or_refused(read: Callable[[bytes], object], body: bytes) -> None:
+    with contextlib.suppress(PacketError):
+        read(body)
 
 
 def test_user_names_are_skipped(broker: BrokerService) -> None:

@@ -1,5 +1,6 @@
 """`python -m ujobs_tools` is `ujobs`."""
 
+import io
 import sys
 
 
@@ -9,6 +10,8 @@ def main() -> None:
         # Importing the commands takes half a second: Ctrl-C comes then, too.
         from ujobs_tools.host.processes import ended_by_signals
 
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="replace")  # the terminal's character set may lack ✓ or a user's letters
         with ended_by_signals():
             from ujobs_tools.cli import app
 
