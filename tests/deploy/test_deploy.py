@@ -426,14 +426,14 @@ def test_wipe_asks_and_removes_everything(start: Start, at_work: dict[str, bytes
 
 @pytest.mark.parametrize(
     ("missing", "more"),
-    # The second one is in a trial that no boot can count.
-    [("lib/ujobs/restore.mpy", {}), ("lib/ujobs/trial.mpy", {"trial": b"0 app /app-b"})],
+    # The second one is in a trial that no boot can count; the last one's application hides a module.
+    [("restore", {}), ("trial", {"trial": b"0 app /app-b"}), ("", {"app/os.py": b"x = 1\n"})],
 )
-def test_a_board_that_restarts_again_and_again_is_mended(
+def test_a_board_that_does_not_work_is_mended(
     start: Start, at_work: dict[str, bytes], application: Path, missing: str, more: dict[str, bytes]
 ) -> None:
     files = at_work | more
-    del files[missing]
+    files.pop(f"lib/ujobs/{missing}.mpy", None)
     board = start(files)
     board.board.wait_for("Traceback")
     deployed(board, "--app", application)

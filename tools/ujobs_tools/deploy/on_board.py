@@ -4,6 +4,11 @@ Runs on MicroPython, in the REPL's namespace, so it defines few names. Files are
 renames all of them at the end: if a deployment is interrupted before that, the board boots with its old files.
 """
 
+import sys
+
+# boot.py has put the application's folder first; its files must not hide these modules.
+sys.path[:] = [folder for folder in sys.path if folder not in ("/app", "/app-b")]
+
 import gc
 import hashlib
 import os
@@ -77,8 +82,6 @@ def files(folder):
 
 def about():
     """Return the fields of `remote.About`."""
-    import sys
-
     try:
         import umqtt.simple
 
