@@ -140,6 +140,7 @@ def test_mistakes_are_named_before_anything_is_uploaded(
     before = list(objects.glob("*"))
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").write_text("text")
+    (tmp_path / "app.py").write_text("import asyncio\n\ndef setup(agent)\n    pass\n")
     # A bootloader, and the partition table behind it: where it is depends on the chip.
     for name, chip, table in (("esp32", 0, 0x7000), ("esp32-c3", 5, 0x8000)):
         (tmp_path / name).write_bytes(bytes([0xE9, *bytes(11), chip]).ljust(table, b"\0") + b"\xaa\x50" + bytes(99))
@@ -148,6 +149,7 @@ def test_mistakes_are_named_before_anything_is_uploaded(
     for command, path, more, message in (
         ("publish-app", tmp_path / "empty", good, "it needs an app.py"),
         ("publish-app", tmp_path / "missing", good, "missing"),
+        ("publish-app", tmp_path / "app.py", good, "app.py, line 3: expected ':'"),
         ("publish-firmware", tmp_path / "text", good, "is not an ESP32 application image"),
         ("publish-firmware", tmp_path / "esp32", good, "is for the whole flash: take the .app-bin file"),
         ("publish-firmware", tmp_path / "esp32-c3", good, "is for the whole flash: take the .app-bin file"),

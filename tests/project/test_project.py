@@ -183,6 +183,15 @@ def test_options_win_over_the_file(kiln: Path) -> None:
     assert "127.0.0.1:2:" in refused.stderr
 
 
+def test_the_application_to_publish_is_that_of_the_project(kiln: Path) -> None:
+    command = ujobs("publish-app", "--version", "2", "--name", "app-2", "--dry-run")
+    listed = subprocess.run(command, cwd=kiln, capture_output=True, text=True)
+    assert listed.stdout.startswith("publish  app.py "), listed.stderr
+    refused = subprocess.run(command, cwd=kiln.parent, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "Missing argument" in refused.stderr
+
+
 def test_run_outside_of_a_project(tmp_path: Path) -> None:
     refused = subprocess.run(ujobs("run"), cwd=tmp_path, capture_output=True, text=True)
     assert refused.returncode == 2

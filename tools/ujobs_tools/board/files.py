@@ -4,9 +4,10 @@ Paths are those of a real board: `/boot.py`, `/main.py`, `/settings.json`, `/lib
 (frozen into ESP32 firmware; here a file), `/app`, and the certificates at the paths in the settings.
 """
 
+import ast
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,21 @@ def application_files(app: Path) -> dict[str, Path]:
     if not any((app / name).is_file() for name in ("app.py", "app.mpy")):
         raise FileNotFoundError(f"no application in {app}: it needs an app.py with a function setup(agent)")
     return {path.relative_to(app).as_posix(): path for path in sorted(_belonging(app))}
+
+
+def check_modules(files: Mapping[str, Path]) -> None:
+    """Raise ValueError with file, line and fault if a module is not Python at all. files: see application_files.
+
+    MicroPython accepts less, or other inline assembler: a board notices that, in the trial of the new version.
+    """
+    for file in files.values():
+        if file.suffix == ".py":
+            try:
+                ast.parse(file.read_bytes())
+            except SyntaxError as error:
+                raise ValueError(f"{file}, line {error.lineno}: {error.msg}") from error
+            except ValueError as error:
+                raise ValueError(f"{file}: {error}") from error
 
 
 def _belonging(app: Path) -> Iterator[Path]:

@@ -38,8 +38,9 @@ S3Url = Annotated[
 
 
 def publish_app(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder of the application: app.py or app.mpy, and other files.")
+    app: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder with app.py or app.mpy, and other files. Default: of ujobs.toml."),
     ],
     version: Version, name: Name, bucket: Bucket = None, role_arn: RoleArn = None, thing: Things = None,
     group: Groups = None, continuous: Continuous = False, key: Key = None, https: Https = False, s3_url: S3Url = None,
@@ -55,10 +56,11 @@ def publish_app(
     Exit codes: 0 done; 1 not done; 2 wrong arguments, file or setting.
     """
     from ujobs_tools.aws import publishing
-    from ujobs_tools.board.files import application_files
+    from ujobs_tools.board.files import application_files, check_modules
 
     with one_line("publish-app"):
-        files = application_files(folder)
+        files = application_files(app)
+        check_modules(files)
         sizes = {path: file.stat().st_size for path, file in files.items()}
     if dry_run:
         for path, size in sizes.items():
