@@ -12,13 +12,12 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
-from awscrt import mqtt
+from awscrt import mqtt, mqtt5
 from awscrt.mqtt_request_response import ClientOptions
 from awsiot import V2ServiceException, iotidentity
 from jobs_client import PATIENCE, Rejected
 from paho.mqtt.enums import CallbackAPIVersion
-from python_sdk import CLIENTS as JOBS_CLIENTS
-from python_sdk import connected, on_the_wire
+from python_sdk import connected, connected_with_mqtt5, jobs_client, on_the_wire
 
 import clouds
 from provisioning_role import make_role
@@ -78,7 +77,7 @@ class PublishAndSubscribe:
 class RequestAndResponse:
     """`IotIdentityClientV2`."""
 
-    def __init__(self, connection: mqtt.Connection, template: str) -> None:
+    def __init__(self, connection: mqtt.Connection | mqtt5.Client, template: str) -> None:
         options = ClientOptions(max_request_response_subscriptions=4, max_streaming_subscriptions=1)
         options.operation_timeout_in_seconds = int(PATIENCE)
         self._client = iotidentity.IotIdentityClientV2(connection, options)
@@ -93,14 +92,18 @@ class RequestAndResponse:
 
 
 Client = PublishAndSubscribe | RequestAndResponse
-CLIENTS = {"IotIdentityClient": PublishAndSubscribe, "IotIdentityClientV2": RequestAndResponse}
+CLIENTS: dict[str, tuple[Any, type[Client]]] = {
+    "IotIdentityClient": (connected, PublishAndSubscribe), "IotIdentityClientV2": (connected, RequestAndResponse),
+    "IotIdentityClientV2/MQTT5": (connected_with_mqtt5, RequestAndResponse),
+}
 
 
 @pytest.fixture(params=CLIENTS)
 def client(request: pytest.FixtureRequest, line: Line) -> Iterator[Client]:
     """Each of the SDK's clients in turn, connected with the claim."""
-    with connected(line.claim, f"claim-{next(_numbers)}") as connection:
-        yield CLIENTS[request.param](connection, line.template)
+    connect, make = CLIENTS[request.param]
+    with connect(line.claim, f"claim-{next(_numbers)}") as connection:
+        yield make(connection, line.template)
 
 
 def create(client: Client) -> dict[str, Any]:
@@ -131,8 +134,8 @@ def test_from_claim_to_job(line: Line, client: Client, tmp_path: Path) -> None:
         (tmp_path / name).write_text(content)
     (tmp_path / "ca.pem").write_bytes((line.claim.directory / "ca.pem").read_bytes())
     thing = dataclasses.replace(line.claim, name=f"line-{serial}", directory=tmp_path)
-    with connected(thing, thing.name) as connection:
-        started = JOBS_CLIENTS["IotJobsClient"](connection, thing.name).ask("StartNextPendingJobExecution")
+    with jobs_client("IotJobsClient", thing) as device:
+        started = device.ask("StartNextPendingJobExecution")
     assert started["execution"]["jobId"] == f"job-{serial}"
 
 

@@ -184,6 +184,15 @@ def test_the_clock_continues_from_the_stored_time(monkeypatch: pytest.MonkeyPatc
     assert clock.real_seconds_until(0) == 0
 
 
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="only Linux counts the time in which it sleeps")
+def test_the_clock_is_right_after_the_computer_slept_or_its_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, elapsed = Clock(1.0, None), time.clock_gettime
+    before = clock()
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    monkeypatch.setattr("time.clock_gettime", lambda kind: elapsed(kind) + 3600 * (kind == time.CLOCK_BOOTTIME))
+    assert 3600 <= clock() - before < 3660
+
+
 def test_time_does_not_run_backwards_after_a_fast_clock(tmp_path: Path) -> None:
     async def work(speed: float) -> float:
         service = Service(tmp_path, speed)

@@ -34,16 +34,21 @@ _RETRY = 1.0  # seconds until expired timers are tried again on a full disk
 _GRACE = 1.0  # seconds that running HTTP requests get to finish when the service stops
 
 
+def _elapsed() -> float:
+    """Seconds, unaffected when the computer's clock is set; on Linux with the time that a laptop sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class Clock:
     """Epoch seconds that run `speed` times as fast as real time, starting at `start` or now, whichever is later."""
 
     def __init__(self, speed: float, start: float | None) -> None:
         self.speed = speed
         self._base = max(time.time(), start or 0.0)
-        self._since = time.monotonic()
+        self._since = _elapsed()
 
     def __call__(self) -> float:
-        return self._base + (time.monotonic() - self._since) * self.speed
+        return self._base + (_elapsed() - self._since) * self.speed
 
     def advance(self, seconds: float) -> None:
         """Jump ahead."""
