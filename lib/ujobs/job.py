@@ -277,7 +277,7 @@ async def _execute(agent, execution):
                 await _attend(agent, job, handler, wait)
                 break
             except MemoryError:
-                # The handler may hold it all. Two must never run at once, so let this one go on.
+                # Two handlers must never run at once: wait for the end of this one until there is some.
                 await asyncio.sleep(1)
     finally:
         if job._task and not job._stopped:
@@ -296,29 +296,30 @@ async def _attend(agent, job, handler, wait):
         try:
             now = time.ticks_ms()
             left = pause - time.ticks_diff(now, sent)
-            if left <= 0 and agent.link.up.is_set():
-                sent = now
-                pause = min(interval, int(agent.link.timeout * 1000))
-                job.cancelled = await _update(agent, _IN_PROGRESS, job.noted(), step_timeout)
-                if job.cancelled:
-                    job._stop(job.cancelled)
-                sent = time.ticks_ms()
-                pause = interval
-                continue
             if left <= 0:
                 left = 1000
+                if agent.link.up.is_set():
+                    sent = now
+                    pause = min(interval, int(agent.link.timeout * 1000))
+                    job.cancelled = await _update(agent, _IN_PROGRESS, job.noted(), step_timeout)
+                    if job.cancelled:
+                        job._stop(job.cancelled)
+                    sent = time.ticks_ms()
+                    pause = interval
+                    continue
             if job._task:
                 rest = time_limit * 60000 - time.ticks_diff(now, began)
                 if rest <= 0:
-                    job._stop("TimeoutError: not done within its time limit of %d minutes" % time_limit)
+                    job._stop("TimeoutError: over its time limit of %d minutes" % time_limit)
                 left = min(left, rest)
             if await until(agent._wake, left / 1000):
                 # A notification, or the link is back: the execution may have ended elsewhere.
                 pause = min(pause, _PAUSE)
             agent._wake.clear()
-        except MemoryError:
-            raise  # a loop that never waits would not let the handler free any
         except EXPECTED as error:
+            if isinstance(error, MemoryError):
+                # The handler may hold it all: let it go on.
+                await asyncio.sleep(1)
             log("update not answered:", error)
     # Two handlers must never run at once. A plain one cannot be stopped: if it hangs, the watchdog resets the board.
     stuck = job._task and job._stopped and not await until(job._over, _STOPPING)
@@ -330,7 +331,7 @@ async def _attend(agent, job, handler, wait):
         # If a refused update was how we learned this, no notify-next has arrived: ask.
         agent._patience = 0
     elif journal.status == _IN_PROGRESS:
-        journal.finish(_FAILED, job._reason(job._stopped or "the handler let a CancelledError pass"))
+        journal.finish(_FAILED, job._reason(job._stopped or "no result: CancelledError or MemoryError"))
     if stuck:
         raise RuntimeError("the handler of job %s does not stop" % journal.job_id)
 

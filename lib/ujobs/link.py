@@ -36,7 +36,10 @@ def log(*words: object) -> None:
 
     Never give it a payload: documents may hold secrets.
     """
-    print("ujobs:", *map(explain, words))
+    try:
+        print("ujobs:", *map(explain, words))
+    except MemoryError:
+        pass  # a line is not worth what would end with it
 
 
 def explain(word: "Any") -> "Any":
@@ -283,7 +286,7 @@ class Link(MQTTClient):
                 # AWS accepts one CONNECT a second from a client id: never less than that.
                 delay = 1 + random.random() * most
                 most = min(most * 2, 32)
-                log("no link to %s:%d: %s. Next try in %d s" % (self.server, self.port, self.failure, round(delay)))
+                log("no link to %s:%d: %s. Next try in %.0f s" % (self.server, self.port, self.failure, delay))
                 await asyncio.sleep(delay)
             except MemoryError:
                 # A handler may have it all. There may be some later.
@@ -373,7 +376,7 @@ class Link(MQTTClient):
                 shift = 7
                 while more & 128:
                     if shift > 21:
-                        raise ValueError("malformed packet length")
+                        raise ValueError("not an MQTT packet")
                     await self._fill(view[:1])
                     more = view[0]
                     size |= (more & 127) << shift

@@ -29,37 +29,53 @@ def slow_to_stop(agent, seconds, time_limit=1440):
             agent.seen.append("slow has ended")
 
 
-def test_a_handler_that_holds_all_the_memory_goes_on_and_is_not_started_again():
+def hoarding(seconds, time_limit):
+    """Run a job that leaves no memory for so many seconds; return its execution, and how often it was begun."""
     short = []
     began = []
     missed = []
+    found = []
 
     def scarce(event, seconds, real=ujobs.job.until):
         if short:
             missed.append(seconds)
-            assert len(missed) < 100, "nobody else gets a turn"
+            assert len(missed) < 1000, "nobody else gets a turn"
             raise MemoryError
         return real(event, seconds)
 
     def setup(agent):
         handlers(agent)
 
-        @agent.on("hoard", on_restart="fail")
+        @agent.on("hoard", on_restart="fail", time_limit=time_limit)
         async def hoard(job):
             began.append(job.attempt)
             await asyncio.sleep(1)
             short.append(True)
-            await asyncio.sleep(30)
-            short.clear()
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                short.clear()
 
     async def scenario(agent, cloud):
-        cloud.queue("a", {"operation": "hoard"})
+        execution = cloud.queue("a", {"operation": "hoard"})
         await until(cloud.done, LONG)
-        assert cloud.statuses() == ["SUCCEEDED"]
+        found.append(execution)
 
     with Replaced(ujobs.job, until=scarce):
         cloud.run(scenario, setup, timeout=10, update_interval=5)
-    assert began == [1] and missed
+    assert missed
+    return found[0], began
+
+
+def test_a_handler_that_holds_all_the_memory_goes_on_and_is_not_started_again():
+    execution, began = hoarding(30, 1440)
+    assert execution["status"] == "SUCCEEDED" and began == [1]
+
+
+def test_a_handler_that_holds_all_the_memory_is_stopped_at_its_time_limit():
+    execution, began = hoarding(3600, 1)
+    assert execution["status"] == "FAILED" and began == [1]
+    assert "time limit of 1 minutes" in execution["statusDetails"]["reason"]
 
 
 def test_the_next_job_waits_until_a_cancelled_handler_has_stopped():
@@ -97,7 +113,7 @@ def test_the_next_job_waits_until_a_handler_over_its_time_limit_has_stopped():
         await until(cloud.done, LONG)
         assert agent.seen == ["slow begins", "slow has ended", "b"]
         assert cloud.statuses() == ["FAILED", "SUCCEEDED"]
-        assert cloud.reasons()[0] == "TimeoutError: not done within its time limit of 90 minutes"
+        assert cloud.reasons()[0] == "TimeoutError: over its time limit of 90 minutes"
         assert 90 * 60 <= cloud.clock.seconds() < 92 * 60
         renewed = cloud.renewals()
         assert len(renewed) >= 90 // 10, "until then its step timer was renewed"
@@ -119,7 +135,7 @@ def test_a_handler_over_its_time_limit_is_told_so_again_when_it_checks_in():
         cloud.queue("a", {"operation": "late"})
         await until(cloud.done, LONG)
         assert not agent.seen
-        assert cloud.reasons() == ["TimeoutError: not done within its time limit of 10 minutes"]
+        assert cloud.reasons() == ["TimeoutError: over its time limit of 10 minutes"]
 
     run(scenario)
 
