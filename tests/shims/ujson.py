@@ -10,10 +10,15 @@ def dumps(obj, separators=None):
 def loads(data):
     text = data if isinstance(data, str) else bytes(data).decode()
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse)
     except RecursionError as error:
         # MicroPython's parser has its own stack, so deep nesting is not an error there.
         raise ValueError("syntax error in JSON") from error
+
+
+def _refuse(constant):
+    # CPython accepts NaN and Infinity, MicroPython does not.
+    raise ValueError("syntax error in JSON")
 
 
 def dump(obj, stream, separators=None):
