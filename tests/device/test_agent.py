@@ -121,7 +121,7 @@ def test_a_job_that_does_not_succeed_reports_the_reason_and_the_next_one_runs():
         (["not", "an", "object"], "REJECTED", "the job document has no operation"),
         ({"operation": "quick", "text": "x" * 3000}, "REJECTED", "receive_limit"),
         # The service would refuse these status details.
-        ({"operation": "list"}, "FAILED", "text, numbers and booleans"),
+        ({"operation": "list"}, "FAILED", "text or numbers, not list"),
         ({"operation": "key"}, "FAILED", "statusDetails key"),
         ({"operation": "leak"}, "FAILED", "CancelledError"),
         # Errors whose text fails, too.
