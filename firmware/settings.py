@@ -11,6 +11,7 @@ _HOST = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
 _WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-:"
 _MOST_PARAMETERS = 32
 _MOST_CHOICES = 8
+_HANDLERS = ("app", "call", "files", "firmware", "reboot", "report", "settings", "steps")
 _REQUIRED = object()
 
 
@@ -85,6 +86,15 @@ def _unsafe(root, given):
     return ""
 
 
+def _no_handler(name, given):
+    # Return "" for the name of a handler of ujobs.
+    return "" if name in _HANDLERS else "there is no handler " + name
+
+
+# Lists whose entries are checked one by one.
+_EACH = (("roots", _unsafe), ("handlers", _no_handler))
+
+
 def _members(value, checks):
     # Return the first invalid member of an object with its name.
     if not isinstance(value, dict):
@@ -105,7 +115,7 @@ def _password(value):
 
 def _wifi(value):
     if not isinstance(value, list):
-        return _members(value, {"ssid": _text(1, 32), "password": _password})
+        return _members(value, _NETWORK)
     if not 1 <= len(value) <= _MOST_CHOICES:
         return "must be an object, or a list of 1 to %d" % _MOST_CHOICES
     # Return the first invalid one with its index.
@@ -122,9 +132,11 @@ def _parameters(value):
 
 
 def _claim(value):
-    checks = {"template": _text(1, 36, _WORD), "parameters": _parameters, "cert": _text(), "key": _text()}
-    return _members(value, checks)
+    return _members(value, _CLAIM)
 
+
+_NETWORK = {"ssid": _text(1, 32), "password": _password}
+_CLAIM = {"template": _text(1, 36, _WORD), "parameters": _parameters, "cert": _text(), "key": _text()}
 
 # name: (check, default, whether null is allowed)
 _KNOWN = {
@@ -163,38 +175,38 @@ def load(path: str = "/settings.json") -> dict:
         raise ValueError(path + ": " + repr(error))
     if not isinstance(given, dict):
         raise ValueError(path + ": not a JSON object")
-    for name in given:
-        if name not in _KNOWN:
-            print("settings: there is no setting", name)
+    for name in _unknown(given):
+        print("settings: there is no setting", name)
     if given.get("claim") and "thing" not in given:
         given["thing"] = ""  # the claim gives the board its name
     settings = {name: _usable(name, given) for name in _KNOWN}
     if not settings["thing"] and not settings["claim"]:
         raise ValueError("settings: thing is missing")
-    roots = []
-    for root in settings["roots"]:
-        unsafe = _unsafe(root, settings)
-        if unsafe:
-            print("settings: roots: %s; it is left out" % unsafe)
-        else:
-            roots.append(root)
-    settings["roots"] = roots
+    for name, fault in _EACH:
+        kept = []
+        for one in settings[name]:
+            wrong = fault(one, settings)
+            if wrong:
+                print("settings: %s: %s; it is left out" % (name, wrong))
+            else:
+                kept.append(one)
+        settings[name] = kept
     return settings
 
 
 def check(given: dict) -> None:
     """Check the settings that a job would set, more strictly. Raises ValueError naming the setting, not its value."""
-    for name in given:
-        if name not in _KNOWN:
-            raise ValueError("there is no setting " + name)
+    for name in _unknown(given):
+        raise ValueError("there is no setting " + name)
     for name in _KNOWN:
         wrong = _wrong(name, given)
         if wrong:
             raise ValueError("setting " + wrong)
-    for root in given.get("roots", ()):
-        wrong = _unsafe(root, given)
-        if wrong:
-            raise ValueError("setting roots: " + wrong)
+    for name, fault in _EACH:
+        for one in given.get(name, ()):
+            wrong = fault(one, given)
+            if wrong:
+                raise ValueError("setting %s: %s" % (name, wrong))
 
 
 def secrets(config: dict) -> "list[str]":
@@ -202,6 +214,17 @@ def secrets(config: dict) -> "list[str]":
     wifi = config.get("wifi") or []
     wifi = [wifi] if isinstance(wifi, dict) else wifi
     return [one.get("password", "") for one in wifi] + list((config.get("claim") or {}).get("parameters", {}).values())
+
+
+def _unknown(given):
+    # Return the names that mean nothing, also those of members.
+    names = [name for name in given if name not in _KNOWN]
+    for name, known in (("wifi", _NETWORK), ("claim", _CLAIM)):
+        value = given.get(name)
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict):
+                names += [name + "." + member for member in one if member not in known]
+    return names
 
 
 def _wrong(name, given):

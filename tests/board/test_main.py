@@ -74,7 +74,6 @@ def test_wifi_and_clock_come_before_the_link(board_says) -> None:
     ("settings", "line"),
     [
         ({"thing": 5}, "not started: settings: thing must be text, in quotation marks"),
-        ({"handlers": ["dance"]}, "not started: no built-in handler is named dance"),
         ({"ca": "/cert/other.der"}, "not started: /cert/other.der: [Errno 2] ENOENT"),
         ({"cert": "/settings.json"}, "not started: /settings.json: not a certificate"),
     ],

@@ -6,6 +6,7 @@ import ujson
 from board_parts import load
 from broker import raises
 from temporary import temporary
+from ujobs.handlers import _MINUTES
 
 settings = load("firmware.settings")
 FILE = temporary("settings.json")
@@ -87,7 +88,7 @@ VALUES = {
 }
 DEFAULTS = {
     "port": 8883, "ca": "/cert/ca.der", "cert": "/cert/cert.der", "key": "/cert/key.der", "claim": None, "wifi": None,
-    "ntp": None, "watchdog": None, "keepalive": 60, "update_interval": None, "receive_limit": 16384, "handlers": (),
+    "ntp": None, "watchdog": None, "keepalive": 60, "update_interval": None, "receive_limit": 16384, "handlers": [],
     "roots": ["/data"], "signing_key": None, "app": None, "confirm": False, "trial": 300,
 }
 REQUIRED = ("thing", "host", "signing_key")  # without these, or with invalid ones, the board does not start
@@ -215,6 +216,29 @@ def test_folders_that_guard_the_board_are_left_out_of_roots():
         assert error.startswith("setting roots: folder " + root)
     # A name that only begins like the folder of a key is another one.
     assert load_settings(dict(LEAST, roots=["/vaul"], key="/vault/key.der"))[0]["roots"] == ["/vaul"]
+
+
+def test_names_that_mean_nothing_within_a_setting_are_reported():
+    networks = [{"ssid": "home"}, {"ssid": "shed", "pasword": "long-enough"}]
+    for name, value, unknown in (
+        ("wifi", networks, "wifi.pasword"), ("wifi", networks[1], "wifi.pasword"),
+        ("claim", {"template": "t", "parameter": {}}, "claim.parameter"),
+    ):
+        found, lines = load_settings(given(name, value))
+        assert found[name] == value
+        assert lines == ["settings: there is no setting " + unknown]
+        assert str(raises(ValueError, settings.check, given(name, value))) == "there is no setting " + unknown
+
+
+def test_unknown_handlers_are_left_out():
+    found, lines = load_settings(given("handlers", ["report", "dance", "files"]))
+    assert found["handlers"] == ["report", "files"]
+    assert lines == ["settings: handlers: there is no handler dance; it is left out"]
+    error = str(raises(ValueError, settings.check, given("handlers", ["dance"])))
+    assert error == "setting handlers: there is no handler dance"
+    for name in _MINUTES:
+        assert load_settings(given("handlers", [name]))[0]["handlers"] == [name]
+    assert len(settings._HANDLERS) == len(_MINUTES)
 
 
 def test_the_default_place_of_the_keys_is_guarded_too():
