@@ -16,17 +16,15 @@ _PATIENCE = 30  # seconds
 _MOST_ERRORS = 60  # of the radio in a row, about one a second
 
 _PASSWORD = "the password is refused"
-_PERHAPS = "the password may be wrong, or the signal weak"
 # By code: ESP-IDF's wifi_err_reason_t; MicroPython has STAT_ constants for some of them.
 _REASONS = {
-    2: _PERHAPS,
+    2: "the password may be wrong, or the signal weak",
     15: _PASSWORD,
     200: "the signal is lost again and again",
     201: "no such access point",
     202: _PASSWORD,
     203: "the access point does not accept the board",
     204: _PASSWORD,
-    205: _PERHAPS,
     210: "no access point with compatible security",
     211: "the access point's security is weaker than required",
     212: "the signal is weaker than required",

@@ -212,10 +212,20 @@ def test_a_short_outage_is_left_to_the_radio():
 
 
 def test_after_30_seconds_the_radio_is_restarted():
-    joined, back, lines = outage(40)
+    switched = []
+
+    def noted(real):
+        def active(station, *value):
+            switched.extend(value)
+            return real(station, *value)
+
+        return active
+
+    joined, back, lines = replaced("active", noted, lambda: outage(40))
     assert joined == [("home", "right")] and back < 41
     assert lines == [
         "Wi-Fi: lost", "Wi-Fi: no such access point (status 201); the radio is restarted", "Wi-Fi: back"]
+    assert switched == [True, False, True]
 
 
 def test_networks_take_turns_during_an_outage_beginning_with_the_one_in_use():
