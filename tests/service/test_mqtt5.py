@@ -266,12 +266,15 @@ def test_the_client_limits_what_is_in_flight_and_how_large_it_is(broker: BrokerS
         assert kiln.got()[2] == b"two", "the large one counts as sent"
 
 
-@pytest.mark.parametrize(("code", "heard"), [(0, False), (4, True)])
-def test_disconnect_may_ask_for_the_will(broker: BrokerService, code: int, heard: bool) -> None:
+@pytest.mark.parametrize(
+    ("code", "asked", "heard"), [(0, b"", False), (4, b"", True), (0, number(SESSION_EXPIRY, 5), True)],
+    ids=["no will", "with will", "refused"],
+)
+def test_disconnect_may_ask_for_the_will(broker: BrokerService, code: int, asked: bytes, heard: bool) -> None:
     with Client(broker.port, "watcher") as watcher:
         watcher.subscribe_to("will")
         with Client(broker.port, will=listed(PASSED_ON) + field("will") + field("gone")) as kiln:
-            kiln.leave(code)
+            kiln.leave(code, asked)
         if heard:
             assert watcher.got() == ("will", PASSED_ON, b"gone")
         watcher.ping()

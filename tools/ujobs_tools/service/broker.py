@@ -212,12 +212,12 @@ class Broker:
                 raise PacketError("a second CONNECT")
 
     def _take_leave(self, session: Session, with_will: bool, expiry: int | None) -> None:
+        if expiry and session.clean:
+            raise PacketError("session expiry in DISCONNECT, but not in CONNECT", mqtt5.PROTOCOL_ERROR)
+        if expiry is not None:
+            self._sessions.set_life(session, expiry)
         if not with_will:
             session.will = None
-        if expiry is not None:
-            if expiry and session.clean:
-                raise PacketError("session expiry in DISCONNECT, but not in CONNECT", mqtt5.PROTOCOL_ERROR)
-            self._sessions.set_life(session, expiry)
 
     def _published(
         self, session: Session, client: Client, connection: Connection, first: int, body: bytes
