@@ -39,7 +39,9 @@ def test_the_mqtt_port_as_endpoint(cloud: clouds.Cloud, tmp_path: Path) -> None:
 
 def test_https_to_a_service_without_tls(cloud: clouds.Cloud, tmp_path: Path) -> None:
     url = cloud.endpoint_url.replace("http:", "https:")
-    assert f"TLS with {url}: " in refused("thing", "create", "kiln-7", "--out", tmp_path / "out", "--endpoint-url", url)
+    said = f"{url} does not speak TLS: use the endpoint URL that ujobs serve printed, with http://"
+    assert said in refused("thing", "list", "--endpoint-url", url)
+    assert said in refused("thing", "create", "kiln-7", "--out", tmp_path / "out", "--endpoint-url", url)
 
 
 def test_an_invalid_endpoint_is_quoted(tmp_path: Path) -> None:

@@ -144,10 +144,17 @@ def test_pins_and_buses(run_job: RunJob) -> None:
     assert machine.pwm == {}
 
 
-def test_setup_that_is_async(run_job: RunJob, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("async def setup(agent):\n    pass\n", "setup must be a plain def, not async def"),
+        ("def setup(agent):\n    @agent.on\n    def heat(job):\n        pass\n", "needs the name of the operation"),
+    ],
+)
+def test_setup_that_registers_nothing(run_job: RunJob, tmp_path: Path, text: str, said: str) -> None:
     app = tmp_path / "app.py"
-    app.write_text("async def setup(agent):\n    pass\n")
-    with pytest.raises(BootFailed, match="setup must be a plain def, not async def"):
+    app.write_text(text)
+    with pytest.raises(BootFailed, match=said):
         run_job("heat", app=app)
 
 

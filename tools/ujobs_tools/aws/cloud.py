@@ -27,6 +27,7 @@ from botocore.exceptions import (
     HTTPClientError,
     NoCredentialsError,
     NoRegionError,
+    SSLError,
 )
 
 from ujobs_tools.aws import refusals
@@ -127,6 +128,8 @@ def one_line_errors() -> Iterator[None]:
         raise CloudError(_unreachable(str(error.kwargs["endpoint_url"]))) from error
     except ConnectionClosedError as error:
         raise CloudError(_no_http(str(error.kwargs["endpoint_url"]))) from error
+    except SSLError as error:
+        raise CloudError(_no_tls(str(error.kwargs["endpoint_url"]), error.kwargs["error"])) from error
     except NoCredentialsError as error:
         raise WrongInput("no AWS credentials: configure them for boto3, or give a --profile that has them") from error
     except NoRegionError as error:
@@ -144,7 +147,7 @@ def one_line_errors() -> Iterator[None]:
 
 def _why_no_answer(url: str, reason: object) -> str:
     if isinstance(reason, ssl.SSLError):
-        return f"TLS with {url}: {reason}"
+        return _no_tls(url, reason)
     # A TLS or MQTT server closes the connection, or its reply is not HTTP.
     return _no_http(url) if isinstance(reason, ConnectionResetError | http.client.HTTPException) else _unreachable(url)
 
@@ -155,6 +158,12 @@ def _unreachable(url: str) -> str:
 
 def _no_http(url: str) -> str:
     return f"{_root(url)} does not speak HTTP: use the endpoint URL that ujobs serve printed"
+
+
+def _no_tls(url: str, reason: object) -> str:
+    if "WRONG_VERSION_NUMBER" in str(reason):
+        return f"{_root(url)} does not speak TLS: use the endpoint URL that ujobs serve printed, with http://"
+    return f"TLS with {_root(url)}: {reason}"
 
 
 def _root(url: str) -> str:

@@ -181,6 +181,10 @@ def registering(agent, function, order, starts):
     found = []
 
     def on(operation, *arguments, **options):
+        if callable(operation):
+            # A board accepts this decorator without parentheses, but no job would find the handler.
+            raise TypeError('agent.on needs the name of the operation, as in @agent.on("blink")')
+
         def register(handler):
             def started(job):
                 starts(job)
