@@ -1,5 +1,6 @@
 """Jobs on the control plane: creating, listing, cancelling, deleting, and completion."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -237,6 +238,8 @@ def test_delete_job_execution(service: Service) -> None:
     service.job("a", "kiln", "oven", "press")
     service.progress("a", thing="oven")
     service.report("a", "SUCCEEDED", thing="press")
+    with refused("InvalidRequest"):
+        service.engine.delete_job_execution("a", "kiln", 0)
     service.engine.delete_job_execution("a", "kiln", 1)
     with refused("InvalidStateTransition"):
         service.engine.delete_job_execution("a", "oven", 1)
@@ -283,7 +286,17 @@ def test_executions_of_a_job_by_thing(service: Service) -> None:
     assert "nextToken" not in rest
 
 
-@pytest.mark.parametrize("options", [{"maxResults": 0}, {"maxResults": 251}, {"nextToken": "?"}, {"nextToken": "eA=="}])
+def token(text: str) -> dict[str, str]:
+    return {"nextToken": base64.urlsafe_b64encode(text.encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"maxResults": 0}, {"maxResults": 251}, {"nextToken": "?"}, token("x"), token("1"), token("jobs/"),
+        token("jobs/x"), token("jobs/" + "9" * 19), token("executionSummaries/1"),
+    ],
+)
 def test_paging_that_is_refused(service: Service, options: dict[str, Any]) -> None:
     with refused("InvalidRequest"):
         service.engine.list_jobs(**options)

@@ -121,7 +121,7 @@ class Groups(JobCourse, Registry):
     ) -> dict[str, Any]:
         """The names of the things in a group; with `recursive` also of those in the groups below it."""
         limit = paging.size(maxResults)
-        group, after = self._known_group(thingGroupName), paging.position(nextToken) or ""
+        group, after = self._known_group(thingGroupName), paging.position("things", nextToken) or ""
         return paging.page("things", self.store.members_after(group, recursive, after, limit + 1), limit, str, str)
 
     def add_thing_to_thing_group(

@@ -42,7 +42,7 @@ class JobControl(JobCreation):
         if thingGroupName is not None or thingGroupId is not None:
             group = self.store.group(thingGroupName, thingGroupId)
             groups = [existing(group, f"Thing Group {thingGroupName or thingGroupId} cannot be found.").name]
-        found = self.store.jobs(status, targetSelection, groups, paging.sequence(nextToken), limit + 1)
+        found = self.store.jobs(status, targetSelection, groups, paging.sequence("jobs", nextToken), limit + 1)
         return paging.page(
             "jobs", found, limit,
             lambda item: self._summary(item[1]), lambda item: item[0],
@@ -99,9 +99,9 @@ class JobControl(JobCreation):
         self, max_results: int | None, token: str | None, whose: Callable[[Execution], dict[str, str]],
         **wanted: str | None,
     ) -> dict[str, Any]:
-        limit = paging.size(max_results)
+        limit, name = paging.size(max_results), "executionSummaries"
         return paging.page(
-            "executionSummaries", self.store.executions(paging.sequence(token), limit + 1, **wanted), limit,
+            name, self.store.executions(paging.sequence(name, token), limit + 1, **wanted), limit,
             lambda execution: {**whose(execution), "jobExecutionSummary": model.control_summary(execution)},
             lambda execution: execution.sequence,
         )
@@ -144,6 +144,8 @@ class JobControl(JobCreation):
         self, jobId: str, thingName: str, executionNumber: int, force: bool = False
     ) -> dict[str, Any]:
         """Delete an execution; if it is IN_PROGRESS, only with force."""
+        if executionNumber < 1:
+            raise invalid("Execution number is invalid.")
         execution = self._known_execution(thingName, jobId, executionNumber)
         if execution.status == model.IN_PROGRESS and not force:
             raise wrong_state("Job execution in status IN_PROGRESS cannot be deleted without force.")

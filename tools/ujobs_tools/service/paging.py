@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from ujobs_tools.service.errors import invalid
 
 MAX_RESULTS = 250
+_FOREIGN = "nextToken is not of this listing"
+_LONGEST_NUMBER = 18  # digits, so that it fits 64 bits
 
 Item = TypeVar("Item")
 
@@ -20,26 +22,26 @@ def size(max_results: int | None) -> int:
     return max_results
 
 
-def position(token: str | None) -> str | None:
-    """The position in a nextToken."""
+def position(name: str, token: str | None) -> str | None:
+    """The position in a nextToken of a listing with this member. Raises ApiError InvalidRequest for another's."""
     if token is None:
         return None
     try:
-        found = base64.b64decode(token.encode("ascii"), b"-_", validate=True).decode("utf-8")
+        listed, _, found = base64.b64decode(token.encode("ascii"), b"-_", validate=True).decode("utf-8").partition("/")
     except ValueError:
-        found = ""
-    if not found:
-        raise invalid("nextToken was not issued by this service")
+        listed = found = ""
+    if listed != name or not found:
+        raise invalid(_FOREIGN)
     return found
 
 
-def sequence(token: str | None) -> int | None:
+def sequence(name: str, token: str | None) -> int | None:
     """The sequence number in a nextToken."""
-    text = position(token)
+    text = position(name, token)
     if text is None:
         return None
-    if not text.isdecimal():
-        raise invalid("nextToken was not issued by this service")
+    if not text.isdecimal() or len(text) > _LONGEST_NUMBER:
+        raise invalid(_FOREIGN)
     return int(text)
 
 
@@ -50,7 +52,8 @@ def page(
     returns the position of an item, from which the next page continues."""
     reply: dict[str, Any] = {name: [view(item) for item in found[:limit]]}
     if len(found) > limit:
-        reply["nextToken"] = base64.urlsafe_b64encode(str(key(found[limit - 1])).encode("utf-8")).decode("ascii")
+        token = f"{name}/{key(found[limit - 1])}"
+        reply["nextToken"] = base64.urlsafe_b64encode(token.encode("utf-8")).decode("ascii")
     return reply
 
 
@@ -58,5 +61,5 @@ def page_of_names(
     name: str, names: Iterable[str], view: Callable[[str], Any], max_results: int | None, token: str | None
 ) -> dict[str, Any]:
     """A reply like that of `page`, of things listed by name. names: all of them, in any order."""
-    after = position(token) or ""
+    after = position(name, token) or ""
     return page(name, sorted(item for item in names if item > after), size(max_results), view, str)

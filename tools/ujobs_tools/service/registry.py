@@ -68,7 +68,7 @@ class Registry(Core):
             raise invalid("attributeName and attributeValue go together")
         attribute = None if attributeName is None or attributeValue is None else (attributeName, attributeValue)
         limit = paging.size(maxResults)
-        found = self.store.things(paging.position(nextToken) or "", limit + 1, attribute)
+        found = self.store.things(paging.position("things", nextToken) or "", limit + 1, attribute)
         return paging.page("things", found, limit, self._thing_view, lambda thing: thing.name)
 
     def delete_thing(self, thingName: str, expectedVersion: int | None = None) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Streams(Core):
         self, maxResults: int | None = None, nextToken: str | None = None, ascendingOrder: bool = True
     ) -> dict[str, Any]:
         """All streams, sorted by id."""
-        after = paging.position(nextToken)
+        after = paging.position("streams", nextToken)
         found = [
             stream for stream in (self.store.streams() if ascendingOrder else reversed(self.store.streams()))
             if after is None or (stream.id > after if ascendingOrder else stream.id < after)
