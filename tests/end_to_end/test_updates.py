@@ -66,7 +66,8 @@ class Field:
         return name
 
     def flash(self) -> dict[str, bytes]:
-        """The content of a file in the board's flash."""
+        """The files in the board's flash, once it has its image."""
+        wait_until(lambda: "board: start" in self.board.said(), "the board's first start", 60)
         return read_files(self.board.image)
 
     def update(self, *contents: tuple[str, bytes]) -> dict[str, Any]:
