@@ -7,7 +7,7 @@ from long_life import KINDS, held, run
 
 MICROPYTHON = sys.implementation.name == "micropython"
 ROUNDS = 100 if MICROPYTHON else 40  # a leak of one block of 16 bytes in each would be noticed
-MARGIN = 512 if MICROPYTHON else 150  # bytes; on CPython allocated blocks, of which it keeps some
+MARGIN = 512 if MICROPYTHON else 600  # bytes; on CPython allocated blocks, of which it keeps 140 to 270
 
 
 def test_memory_does_not_grow_from_the_first_job_to_the_last():
