@@ -3,6 +3,7 @@ watched for secrets, lets the files that take longest begin first, and removes w
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -15,6 +16,9 @@ from ujobs_tools.board import umqtt
 
 sys.path.insert(0, str(umqtt.find()[0]))
 boardlike.install()
+
+# Tests press Ctrl-C. Shells have programs in the background ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # On a loaded machine an example takes as long as it likes.
 hypothesis.settings.register_profile("ujobs", deadline=None)

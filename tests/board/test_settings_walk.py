@@ -29,7 +29,7 @@ REJECTED: list[tuple[str, list[Any]]] = [
     ("keepalive", [0, 29, 1201, "60", 1e9]),
     ("update_interval", [0, -1, 0.5, 3601, "often"]),
     ("receive_limit", [0, 1023, 131073, "16384"]),
-    ("handlers", [[], ["files"], "settings", {"settings": 1}, [5], [["settings"]]]),
+    ("handlers", [[], ["files"], "settings", {"settings": 1}, [5], [["settings"]], ["settings", "dance"]]),
     ("roots", [["/"], ["/cert"], ["/lib"], ["/app"], ["/ujobs"], ["/data/..", "/lib"], [""], [5], 5, ["data"]]),
     ("signing_key", ["", 5, [], "x" * 4097]),
     ("app", ["", 5, [], "x" * 65]),
@@ -44,7 +44,6 @@ TRIED: list[dict[str, Any]] = [
     {"port": 1},
     {"app": "ap"},
     {"signing_key": "/cert/none.der"},
-    {"handlers": ["settings", "dance"]},
     {"confirm": True},
 ]
 
