@@ -124,7 +124,7 @@ def test_a_board_that_does_not_start_is_reported_at_once(
     board = start(bare)
     code, said = provision(
         "kiln-4", "--port", board.port, "--out", tmp_path / "out", "--endpoint-url", serve.endpoint_url,
-        "--set", "signing_key=5",
+        "--set", "signing_key=",
     )
     assert code == 1
     assert "not started: " in said
