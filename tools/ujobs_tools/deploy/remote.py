@@ -20,6 +20,7 @@ from .ports import BoardError, why_not
 
 _PIECE = 768  # bytes at a time
 _TIMEOUT = 10  # seconds without a byte
+_TRIES = 3  # to reach the REPL
 _GRACE = 5  # seconds without a byte that a call gets to end before it is stopped
 FEED_PERIOD = 30  # seconds; on_board's watchdog waits for 120
 _PATIENCE = 120  # seconds for one call on the board, such as reading all of its flash
@@ -55,11 +56,14 @@ class Remote:
             raise BoardError(why_not(port)) from error
         try:
             with self._plain_errors(), contextlib.redirect_stdout(io.StringIO()):
-                try:
-                    self._transport.enter_raw_repl(soft_reset=True)
-                except TransportError:
-                    # Output of the program can garble the reply: retry once.
-                    self._transport.enter_raw_repl(soft_reset=True)
+                for left in reversed(range(_TRIES)):
+                    try:
+                        self._transport.enter_raw_repl(soft_reset=True)
+                        break
+                    except TransportError:
+                        # Output of the program can garble the reply, or the board has just restarted.
+                        if not left:
+                            raise
             self._execute(Path(__file__).with_name("on_board.py").read_text())
         except BoardError as error:
             self.close()
