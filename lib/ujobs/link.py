@@ -257,11 +257,10 @@ class Link(MQTTClient):
                     # Whole numbers: a float would take memory of its own.
                     tick = int(min(self.keepalive, self.timeout) * 250)
                     while True:
-                        try:
-                            await asyncio.wait_for(self._awake.wait(), tick / 1000)
-                            raise self._error  # type: ignore[misc]
-                        except asyncio.TimeoutError:
-                            pass
+                        await until(self._awake, tick / 1000)
+                        if self._error:
+                            raise self._error
+                        self._awake.clear()
                         # Counted, not measured: while this program itself blocks, nothing is known of the link.
                         held += tick
                         if self._overdue is not None:
