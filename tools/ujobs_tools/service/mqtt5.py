@@ -15,7 +15,7 @@ SERVER_UNAVAILABLE, BAD_AUTHENTICATION, KEEP_ALIVE_TIMEOUT, TAKEN_OVER = 0x88, 0
 FILTER_INVALID, TOPIC_INVALID, ALIAS_INVALID, PACKET_TOO_LARGE, QUOTA_EXCEEDED = 0x8F, 0x90, 0x94, 0x95, 0x97
 RETAIN_NOT_SUPPORTED, QOS_NOT_SUPPORTED, NO_SUBSCRIPTION = 0x9A, 0x9B, 0x11
 # The CONNACK codes of MQTT 3.1.1 that the broker uses, in MQTT 5.
-_CONNACK = {0: 0, 2: 0x85, 3: SERVER_UNAVAILABLE, 7: NOT_AUTHORIZED}
+_CONNACK = {2: 0x85, 3: SERVER_UNAVAILABLE, 7: NOT_AUTHORIZED}
 
 
 class Mqtt5:
@@ -28,11 +28,7 @@ class Mqtt5:
     def read_publish(self, first: int, body: bytes) -> tuple[Message, int]:
         """Decode PUBLISH; the message, its alias replaced by the topic, and its packet identifier, 0 at QoS 0."""
         reader = Reader(body)
-        qos = first >> 1 & 3
-        topic = reader.text()
-        packet_id = reader.number() if qos else 0
-        if qos == 3 or (qos and not packet_id):
-            raise PacketError("PUBLISH flags")
+        topic, qos, packet_id = packets.start_of_publish(first, reader)
         numbers, passed_on = properties.read(reader, properties.OF_PUBLISH)
         alias, expiry = numbers.get(properties.TOPIC_ALIAS), numbers.get(properties.MESSAGE_EXPIRY)
         if alias is not None:
@@ -78,12 +74,7 @@ class Mqtt5:
         reader = Reader(body)
         packet_id = reader.number()
         properties.read(reader, properties.OF_UNSUBSCRIBE)
-        filters = []
-        while reader.more:
-            filters.append(reader.text())
-        if not packet_id or not filters:
-            raise PacketError("UNSUBSCRIBE without packet identifier or filter")
-        return packet_id, filters
+        return packets.end_of_unsubscribe(packet_id, reader)
 
     def read_disconnect(self, body: bytes) -> tuple[bool, int | None]:
         """Decode DISCONNECT; whether it asks for the will, and its session expiry in seconds, None if it has none."""
@@ -93,21 +84,13 @@ class Mqtt5:
 
     def publish(self, message: Message, packet_id: int, duplicate: bool = False) -> bytes:
         """PUBLISH; packet_id is used at QoS 1 only."""
-        topic = message.topic.encode("utf-8")
-        body = len(topic).to_bytes(2, "big") + topic
-        if message.qos:
-            body += packet_id.to_bytes(2, "big")
         left = {}
         if message.expires_at is not None:
             left[properties.MESSAGE_EXPIRY] = max(0, int(message.expires_at - self._clock()))
-        body += properties.encode(left, message.properties)
-        first = packets.PUBLISH << 4 | duplicate << 3 | message.qos << 1 | message.retain
-        return packets.packet(first, body + message.payload)
+        return packets.publish(message, packet_id, duplicate, properties.encode(left, message.properties))
 
-    def connack(self, code: int, session_present: bool = False) -> bytes:
-        """CONNACK that refuses; code: of MQTT 3.1.1, or of MQTT 5 from 0x80."""
-        if not code:
-            return self.accepted(session_present, {})
+    def connack(self, code: int) -> bytes:
+        """CONNACK that refuses; code: of MQTT 3.1.1, or of MQTT 5 from 0x80. See accepted()."""
         return packets.packet(packets.CONNACK << 4, bytes((0, _CONNACK.get(code, code))) + properties.encode())
 
     def accepted(self, session_present: bool, numbers: Mapping[int, int], assigned_id: str = "") -> bytes:

@@ -37,6 +37,10 @@ class Message:
         """The approximate number of bytes needed to keep it."""
         return len(self.topic) + len(self.payload) + len(self.properties)
 
+    def expired(self, now: float) -> bool:
+        """Whether it must no longer be sent. now: epoch seconds."""
+        return self.expires_at is not None and self.expires_at <= now
+
 
 @dataclass(frozen=True)
 class Connect:
@@ -119,12 +123,18 @@ def _with_properties(connect: Connect, asked: dict[int, int], will_delay: int) -
 def read_publish(first: int, body: bytes) -> tuple[Message, int]:
     """Decode PUBLISH; the message and its packet identifier, 0 at QoS 0."""
     reader = Reader(body)
+    topic, qos, packet_id = start_of_publish(first, reader)
+    return Message(topic, body[reader.at :], qos, bool(first & 1)), packet_id
+
+
+def start_of_publish(first: int, reader: Reader) -> tuple[str, int, int]:
+    """Decode what PUBLISH begins with in every version: topic, QoS and packet identifier, 0 at QoS 0."""
     qos = first >> 1 & 3
     topic = reader.text()
     packet_id = reader.number() if qos else 0
     if qos == 3 or (qos and not packet_id):
         raise PacketError("PUBLISH flags")
-    return Message(topic, body[reader.at :], qos, bool(first & 1)), packet_id
+    return topic, qos, packet_id
 
 
 def read_puback(body: bytes) -> int:
@@ -167,7 +177,11 @@ def read_subscribe(body: bytes) -> tuple[int, list[tuple[str, int]]]:
 def read_unsubscribe(body: bytes) -> tuple[int, list[str]]:
     """Decode UNSUBSCRIBE; packet identifier and filters."""
     reader = Reader(body)
-    packet_id = reader.number()
+    return end_of_unsubscribe(reader.number(), reader)
+
+
+def end_of_unsubscribe(packet_id: int, reader: Reader) -> tuple[int, list[str]]:
+    """Decode the filters with which UNSUBSCRIBE ends in every version; returns the packet identifier with them."""
     filters = []
     while reader.more:
         filters.append(reader.text())
@@ -181,14 +195,14 @@ def connack(code: int, session_present: bool = False) -> bytes:
     return bytes((CONNACK << 4, 2, session_present, code))
 
 
-def publish(message: Message, packet_id: int, duplicate: bool = False) -> bytes:
-    """PUBLISH; packet_id is used at QoS 1 only."""
+def publish(message: Message, packet_id: int, duplicate: bool = False, encoded: bytes = b"") -> bytes:
+    """PUBLISH; packet_id is used at QoS 1 only. encoded: the properties, of MQTT 5 only."""
     topic = message.topic.encode("utf-8")
     body = len(topic).to_bytes(2, "big") + topic
     if message.qos:
         body += packet_id.to_bytes(2, "big")
     first = PUBLISH << 4 | duplicate << 3 | message.qos << 1 | message.retain
-    return packet(first, body + message.payload)
+    return packet(first, body + encoded + message.payload)
 
 
 def puback(packet_id: int, code: int = 0) -> bytes:

@@ -39,6 +39,4 @@ class Retained:
     def of(self, name: str) -> Message | None:
         """The message for a new subscription: AWS sends none if the topic filter has wildcards."""
         message = self._messages.get(name)
-        if message is not None and message.expires_at is not None and message.expires_at <= self._clock():
-            return None
-        return message
+        return None if message is None or message.expired(self._clock()) else message

@@ -151,7 +151,7 @@ class Session:
         """Send a message, unless there is no connection; whether its client gets it."""
         if self.connection is None:
             return True
-        if not self._receives(message) or (message.expires_at is not None and message.expires_at <= self._clock()):
+        if not self._receives(message) or message.expired(self._clock()):
             return False
         data = self.connection.version.publish(message, packet_id, duplicate)
         if self.maximum_packet is not None and len(data) > self.maximum_packet:
