@@ -19,12 +19,12 @@ def _characters(data):
     start = 0
     while start < len(data):
         first = data[start]
-        end = start + (1 if first < 0xC0 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4)
+        end = start + 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)
         yield data[start:end]
         start = end
 
 
-def cleaned(data: bytes) -> bytearray:
+def spaced(data: bytes) -> bytearray:
     """Return text in UTF-8 with a space in place of each character that DetailsValue excludes (see checks)."""
     edges = tuple(_characters(_EDGES.encode()))
     text = bytearray()

@@ -71,7 +71,7 @@ def clean(text: str) -> str:
     text = text[:_MOST_VALUE]
     data = text.encode("utf-8", "surrogatepass")
     if data and (min(data) < 32 or max(data) > 126):
-        text = lend("characters", "cleaned", data).decode()  # type: ignore[attr-defined]
+        text = lend("characters", "spaced", data).decode()  # type: ignore[attr-defined]
     return text.strip() or "-"
 
 

@@ -139,10 +139,15 @@ class Journal:
         name = self._directory + "/" + name
         new = name + ".tmp"
         try:
-            os.mkdir(self._directory)
+            file = open(new, "wb")
         except OSError:
-            pass  # it is there, or open() says why not
-        with open(new, "wb") as file:
+            # Only now: to try it before each write would take two percent of a job's instructions.
+            try:
+                os.mkdir(self._directory)
+            except OSError:
+                pass  # it is there; open() says why not
+            file = open(new, "wb")
+        with file:
             file.write(data)
         os.rename(new, name)
 
