@@ -166,6 +166,31 @@ def test_publishing_a_stream_from_another_s3(served: tuple[Cloud, Path], storage
     assert stored["Body"].read() == (tmp_path / "app.py").read_bytes()
 
 
+def test_presigned_urls_and_documents_of_another_s3(
+    served: tuple[Cloud, Path], storage: Cloud, tmp_path: Path
+) -> None:
+    iot = served[0].iot()
+    document = publish(served[0], tmp_path, "presigned-there", "--s3-url", storage.endpoint_url, "--https")
+    data = cloud.client("iot-jobs-data", served[0].endpoint_url)
+    started = data.describe_job_execution(thingName="kiln", jobId="presigned-there")["execution"]["jobDocument"]
+    url = json.loads(started)["files"][0]["url"]
+    assert url.startswith(f"{storage.endpoint_url}/files/presigned-there/app.py?X-Amz-Algorithm=AWS4-HMAC-SHA256")
+    assert cloud.get(url) == (tmp_path / "app.py").read_bytes()
+    cloud.client("s3", storage.endpoint_url).put_object(Bucket="files", Key="job.json", Body=json.dumps(document))
+    target = iot.describe_thing(thingName="kiln")["thingArn"]
+    config = {"presignedUrlConfig": {"roleArn": ROLE}}
+    for source, message in (
+        ("https://files.s3.amazonaws.com/none.json", "is not found"),
+        ("s3://no-such-bucket/job.json", "Bucket specified"),
+    ):
+        for at in (iot, storage.iot()):
+            arn = at.create_thing(thingName="kiln")["thingArn"]
+            with pytest.raises(at.exceptions.InvalidRequestException, match=message):
+                at.create_job(jobId="none", targets=[arn], documentSource=source)
+    iot.create_job(jobId="sourced", targets=[target], documentSource="s3://files/job.json", **config)
+    assert json.loads(iot.get_job_document(jobId="sourced")["document"]) == document
+
+
 def test_publishing_with_presigned_urls(storage: Cloud, tmp_path: Path) -> None:
     document = publish(storage, tmp_path, "presigned", "--s3-url", storage.endpoint_url, "--https")
     place = "https://files.s3.us-east-1.amazonaws.com/presigned/app.py"

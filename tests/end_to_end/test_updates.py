@@ -177,6 +177,19 @@ def test_files_by_stream_and_over_https(field: Field) -> None:
     assert files["/data/streamed"] == files["/data/downloaded"] == TABLE
 
 
+def test_a_file_by_presigned_url(field: Field) -> None:
+    board = field.board
+    clouds.client("s3", board.cloud.endpoint_url).put_object(Bucket="files", Key="line 1/tä.bin", Body=TABLE)
+    url = "${aws:iot:s3-presigned-url-v2:https://files.s3.us-east-1.amazonaws.com/line%201/t%C3%A4.bin}"
+    document = {"operation": "files", "fetch": [entry("/data/presigned", TABLE, url=url)]}
+    board.iot.create_job(
+        jobId="presigned", targets=[board.thing.arn], document=json.dumps(document),
+        presignedUrlConfig={"roleArn": ROLE},
+    )
+    assert board.wait_for("presigned")["status"] == "SUCCEEDED", board.said()
+    assert field.flash()["/data/presigned"] == TABLE
+
+
 def test_after_a_power_cut_a_download_resumes_from_its_checkpoint(field: Field) -> None:
     board = field.board
     content = TABLE * 8

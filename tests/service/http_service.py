@@ -21,54 +21,39 @@ from ujobs_tools.keys.pki import Authority
 from ujobs_tools.service.http_api import make_app
 from ujobs_tools.service.http_operations import handlers
 from ujobs_tools.service.objects import Objects
-from ujobs_tools.service.streams import Files
-
-
-class _Objects(Objects):
-    """Files of streams, supplied by a test."""
-
-    def __init__(self, folder: Path, read: Callable[[Files], dict[int, bytes]]) -> None:
-        super().__init__(folder, None)
-        self._read = read
-
-    def contents(self, files: Files) -> dict[int, bytes]:
-        return self._read(files)
 
 
 class Server:
     """The application on a free port in its own thread, with boto3 clients.
 
-    objects: the content of S3 objects by (bucket, key). operations: (service, name) of all operations. answered: the
+    objects: the objects in S3. operations: (service, name) of all operations. answered: the
     operations whose replies were checked against their models since the last `clear`.
     """
 
     def __init__(self, directory: Path) -> None:
         self.answered: set[tuple[str, str]] = set()
-        self.objects: dict[tuple[str, str], bytes] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self._call(self._start(directory))
         self.iot = self._client("iot")
         self.data = self._client("iot-jobs-data")
+        self.s3 = self._client("s3", s3={"addressing_style": "path"}, signature_version="s3v4")
 
     def _call(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
     async def _start(self, directory: Path) -> None:
         self.service = Service()
-        api = self.service.engine, Authority(directory), lambda: "localhost:8883", self._read_objects
+        self.objects = Objects(directory / "objects", None, lambda: self.url, self.service.clock)
+        self.service.engine.presign = self.objects.presign
+        api = self.service.engine, Authority(directory), lambda: "localhost:8883", self.objects
         self.operations = set(handlers(*api))
-        app = make_app(*api[:3], _Objects(directory, self._read_objects))
+        app = make_app(*api)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = "http://{}:{}".format(*self._runner.addresses[0][:2])
-
-    def _read_objects(self, files: Files) -> dict[int, bytes]:
-        return {
-            file["fileId"]: self.objects[file["s3Location"]["bucket"], file["s3Location"]["key"]] for file in files
-        }
 
     def run(self, function: Callable[[Service], Any]) -> Any:
         """Call the function with the service in the service's thread; returns its result."""
@@ -78,14 +63,15 @@ class Server:
 
         return self._call(call())
 
-    def _client(self, name: str) -> Any:
+    def _client(self, name: str, **options: Any) -> Any:
         client = boto3.client(
             name, endpoint_url=self.url, region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any",
-            config=Config(retries={"total_max_attempts": 1}),
+            config=Config(retries={"total_max_attempts": 1}, **options),
         )
-        client.meta.events.register(
-            f"after-call.{client.meta.service_model.service_id.hyphenize()}", self._check_shape
-        )
+        if name != "s3":
+            client.meta.events.register(
+                f"after-call.{client.meta.service_model.service_id.hyphenize()}", self._check_shape
+            )
         return client
 
     def _check_shape(self, model: Any, http_response: Any, parsed: dict[str, Any], **_: Any) -> None:

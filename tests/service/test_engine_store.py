@@ -2,12 +2,12 @@
 
 import logging
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from engine_service import Service
 
 import ujobs_tools
 from full_disk import room_for
+from ujobs_tools.service import database
 from ujobs_tools.service.database import StoreError
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.in_thread import LocalService
@@ -95,19 +96,32 @@ def test_a_file_of_another_version_or_kind_is_refused(tmp_path: Path) -> None:
         Store(tmp_path / "text.db")
 
 
-def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", database._UPGRADES)
+def test_a_file_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     store = Store(tmp_path / "jobs.db")
     store.save_retained(Message("a", b"kept", 1))
     store.close()
     with sqlite3.connect(tmp_path / "jobs.db") as file:
-        for table, column in product(("retained_messages", "session_messages"), ("properties", "expires_at")):
-            file.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        file.execute("PRAGMA user_version = 6")
+        current = columns(file)
+        for step in range(database._VERSION - 1, version - 1, -1):
+            for table, column in re.findall(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", database._UPGRADES[step]):
+                file.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+            for table in re.findall(r"CREATE TABLE (\w+)", database._UPGRADES[step]):
+                file.execute(f"DROP TABLE {table}")
+        file.execute(f"PRAGMA user_version = {version}")
+        assert columns(file) != current
     file.close()
     for _ in range(2):
         store = Store(tmp_path / "jobs.db")
         assert store.retained() == [Message("a", b"kept", 1, retain=True)]
+        assert columns(store._connection) == current
         store.close()
+
+
+def columns(file: sqlite3.Connection) -> set[tuple[str, str]]:
+    """(table, column) of everything in a database."""
+    tables = [row[0] for row in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {(table, row[1]) for table in tables for row in file.execute(f"PRAGMA table_info({table})")}
 
 
 def test_a_change_that_fails_midway_leaves_nothing_behind() -> None:

@@ -49,7 +49,7 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
         (iot.describe_managed_job_template, {"templateName": "AWS-Reboot"}),
     ):
         call(**parameters)
-    server.objects["bucket", "key"] = b"content"
+    server.objects.put("bucket", "key", b"content")
     stream = {
         "streamId": "s-1", "roleArn": "arn:aws:iam::000000000000:role/streams",
         "files": [{"fileId": 3, "s3Location": {"bucket": "bucket", "key": "key"}}],

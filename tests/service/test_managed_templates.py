@@ -110,7 +110,7 @@ def test_parameters_are_for_managed_templates_only(service: Service) -> None:
     target = service.engine.arn("thing", "kiln")
     with pytest.raises(ApiError, match=r"^InvalidRequest: documentParameters can only be used"):
         service.engine.create_job("a", [target], "{}", documentParameters={"a": "b"})
-    with pytest.raises(ApiError, match=r"^InvalidRequest: document and the jobTemplateArn"):
+    with pytest.raises(ApiError, match=r"^InvalidRequest: a document and the jobTemplateArn"):
         create(service, REBOOT, document="{}")
 
 

@@ -124,7 +124,8 @@ def test_files_over_24_megabytes_are_refused() -> None:
 
 def test_streams_through_boto3(server: Server) -> None:
     iot = server.iot
-    server.objects.update({("bucket", "one"): b"1" * 1000, ("bucket", "two"): b"2" * 2000})
+    server.objects.put("bucket", "one", b"1" * 1000)
+    server.objects.put("bucket", "two", b"2" * 2000)
     made = iot.create_stream(streamId="s-b", files=[file(1, "one")], roleArn=ROLE)
     assert made["streamVersion"] == 1
     assert made["streamArn"].endswith(":stream/s-b")

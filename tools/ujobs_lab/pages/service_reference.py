@@ -5,6 +5,7 @@ operations with status 501."""
 
 import textwrap
 import time
+from pathlib import Path
 from typing import Any, cast
 
 from botocore.session import get_session
@@ -13,6 +14,7 @@ from ujobs_lab import REPOSITORY
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.http_model import CONTROL, DATA
 from ujobs_tools.service.http_operations import Handler, handlers, unsupported
+from ujobs_tools.service.objects import Objects
 from ujobs_tools.service.store import Store
 
 PAGE = REPOSITORY / "docs" / "service.md"
@@ -41,7 +43,7 @@ def _table() -> dict[tuple[str, str], Handler]:
     store = Store(":memory:")
     try:
         # The handlers are not called, so they need no keys, endpoint or files.
-        return handlers(Engine(store, time.time), cast(Any, None), str, lambda files: {})
+        return handlers(Engine(store, time.time), cast(Any, None), str, Objects(Path(), None))
     finally:
         store.close()
 

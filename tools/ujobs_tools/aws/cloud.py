@@ -60,6 +60,8 @@ def client(
         core.register_component("data_loader", _models(core.get_config_variable("data_path")))
         session = boto3.Session(botocore_session=core, region_name=region)
         options: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 3}, "connect_timeout": _TIMEOUT}
+        if service == "s3":
+            options["signature_version"] = "s3v4"  # otherwise presigned URLs have version 2 in some regions
         local: dict[str, Any] = {}
         if endpoint_url is not None and is_local(endpoint_url):
             options["proxies"] = {}

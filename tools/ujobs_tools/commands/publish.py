@@ -138,8 +138,6 @@ class _Publication:
             rate, abort_at, windows, template = self._staging
             staged = stages.options(rate, abort_at, stages.windows(windows, continuous))
             if self._iot[0] is not None and cloud.is_local(self._iot[0]):
-                if https and s3_url is None:
-                    raise ValueError("--https needs an S3 that supports presigned URLs: give its URL with --s3-url")
                 s3_url = s3_url or self._iot[0]
                 bucket, role_arn = bucket or publishing.LOCAL_BUCKET, role_arn or publishing.LOCAL_ROLE
             if bucket is None or role_arn is None:

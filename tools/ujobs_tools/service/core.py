@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ujobs_tools.service import abort, limits, model
-from ujobs_tools.service.errors import existing, not_found
+from ujobs_tools.service import abort, limits, model, presigned
+from ujobs_tools.service.errors import ApiError, existing, invalid, not_found
 from ujobs_tools.service.model import Execution, Job
 from ujobs_tools.service.schedule import Schedule
 from ujobs_tools.service.store import Store
@@ -16,6 +16,10 @@ from ujobs_tools.service.store import Store
 _log = logging.getLogger(__name__)
 
 PENDING_LIMIT = 10  # "Jobs limits": pending executions listed by GetPendingJobExecutions and by notify
+
+
+def _cannot_presign(location: presigned.Location, seconds: int) -> str:
+    raise invalid(f"presigned URL of {location.bucket}/{location.key}: this service has no S3")
 
 
 def _without_null_members(value: Any) -> Any:
@@ -32,8 +36,9 @@ class Core:
 
     clock: returns epoch seconds. region, account: for ARNs. on_notification(thing, "notify" | "notify-next", payload):
     called for each notification, after the change that causes it is stored. on_change(): called after each stored
-    change of executions. on_identity_change(): called when clients may have lost permissions. rights_version: changes
-    with every change of permissions. All other state is in the store, so a restart loses nothing.
+    change of executions. on_identity_change(): called when clients may have lost permissions. presign(location,
+    seconds): returns the presigned URL of an S3 object. rights_version: changes with every change of permissions. All
+    other state is in the store, so a restart loses nothing.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Core:
         self.on_notification: Callable[[str, str, dict[str, Any]], None] = lambda thing, suffix, payload: None
         self.on_change: Callable[[], None] = lambda: None
         self.on_identity_change: Callable[[], None] = lambda: None
+        self.presign: presigned.Sign = _cannot_presign
         self.rights_version = 0
         self._fronts: dict[str, int | None] = {}
         self._log_lines: list[tuple[object, ...]] = []
@@ -112,8 +118,14 @@ class Core:
         return payload
 
     def _document(self, job_id: str) -> Any:
-        """The job document as sent to a device."""
-        return _without_null_members(json.loads(self.store.document(job_id)))
+        """The job document as sent to a device, with new presigned URLs."""
+        document, config = self.store.document(job_id)
+        try:
+            filled = presigned.filled(document, config, self.presign)
+        except ApiError as error:
+            _log.error("job %s keeps its placeholders of presigned URLs: %s", job_id, error.message)
+            filled = json.loads(document)
+        return _without_null_members(filled)
 
     def _start(self, execution: Execution, now: float) -> None:
         """Enter IN_PROGRESS from QUEUED: the in-progress timer begins (TimeoutConfig)."""

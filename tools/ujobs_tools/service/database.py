@@ -13,7 +13,7 @@ from typing import Any
 
 from ujobs_tools.host.files import make_private
 
-_VERSION = 7
+_VERSION = 8
 
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -21,7 +21,7 @@ CREATE TABLE jobs (
     targets TEXT NOT NULL, target_selection TEXT NOT NULL, status TEXT NOT NULL, created_at REAL NOT NULL,
     last_updated_at REAL NOT NULL, description TEXT, in_progress_timeout INTEGER, retries TEXT, completed_at REAL,
     force_canceled INTEGER NOT NULL, reason_code TEXT, comment TEXT, job_template_arn TEXT, document_parameters TEXT,
-    rollout TEXT, abort TEXT, scheduling TEXT, batch_at REAL, due_at REAL);
+    rollout TEXT, abort TEXT, scheduling TEXT, document_source TEXT, presigned TEXT, batch_at REAL, due_at REAL);
 CREATE INDEX jobs_by_status ON jobs (status);
 CREATE INDEX jobs_by_selection ON jobs (target_selection);
 CREATE INDEX jobs_by_both ON jobs (target_selection, status);
@@ -103,13 +103,14 @@ CREATE TABLE session_messages (
 CREATE INDEX session_messages_by_packet ON session_messages (client_id, packet_id);
 """
 
-# What brings a file of an earlier version to this one.
+# What brings a file of an earlier version to the next one.
 _UPGRADES = {
     6: "".join(
         f"ALTER TABLE {table} ADD COLUMN properties BLOB NOT NULL DEFAULT x''; "
         f"ALTER TABLE {table} ADD COLUMN expires_at REAL; "
         for table in ("retained_messages", "session_messages")
     ),
+    7: "ALTER TABLE jobs ADD COLUMN document_source TEXT; ALTER TABLE jobs ADD COLUMN presigned TEXT;",
 }
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 
@@ -168,7 +169,8 @@ class Database:
         if version == 0:
             self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif version in _UPGRADES:
-            self._connection.executescript(f"BEGIN; {_UPGRADES[version]} PRAGMA user_version = {_VERSION}; COMMIT;")
+            steps = " ".join(_UPGRADES[step] for step in range(version, _VERSION))
+            self._connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif version != _VERSION:
             raise StoreError(f"has schema version {version}; this service reads version {_VERSION}")
 

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from ujobs_tools.keys.pki import Authority
-from ujobs_tools.service import limits
+from ujobs_tools.service import limits, object_api, signatures
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError, log_failure
 from ujobs_tools.service.guard import guard
@@ -39,15 +39,17 @@ def make_app(
     objects: Objects, page: Page | None = None, names: Collection[str] = (),
 ) -> web.Application:
     """The aiohttp application. endpoint: returns the "host:port" that devices connect to, for DescribeEndpoint.
-    objects: the files of streams. page: the live page. names: this server's host names, see `guard`."""
+    objects: of job documents and streams. page: the live page. names: this server's host names, see `guard`."""
     operations = all_operations()
-    table = handlers(engine, authority, endpoint, objects.contents)
+    table = handlers(engine, authority, endpoint, objects)
 
     async def aws(request: web.Request) -> web.Response:
         service = service_of(request.headers.get("Authorization"))
+        if service is None and signatures.is_presigned(request.query):
+            service = "s3"
         path = request.raw_path.partition("?")[0]
         if service == "s3":
-            return await objects.put(request, request.path.lstrip("/"))
+            return await object_api.handle(objects, request)
         operation, in_path = operations.find(service, request.method, path)
         handler = table.get((operation.service, operation.name))
         if handler is None:

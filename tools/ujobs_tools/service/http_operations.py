@@ -2,6 +2,7 @@
 are methods of the engine; this module has those that need more than the engine."""
 
 import asyncio
+import functools
 import hashlib
 import inspect
 import json
@@ -17,6 +18,7 @@ from ujobs_tools.keys.pki import Authority
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError, invalid
 from ujobs_tools.service.http_model import CONTROL, DATA
+from ujobs_tools.service.objects import Objects
 from ujobs_tools.service.streams import Files
 
 Handler = Callable[..., dict[str, Any] | Awaitable[dict[str, Any]]]
@@ -44,11 +46,11 @@ _ENGINE_OPERATIONS = (
 
 
 def handlers(
-    engine: Engine, authority: Authority, endpoint: Callable[[], str], read_objects: Callable[[Files], dict[int, bytes]]
+    engine: Engine, authority: Authority, endpoint: Callable[[], str], objects: Objects
 ) -> dict[tuple[str, str], Handler]:
     """Maps (service, operation) to its handler, which is called with the parameters by boto3's names.
 
-    endpoint: returns the "host:port" for DescribeEndpoint. read_objects: see `objects`; it can be slow.
+    endpoint: returns the "host:port" for DescribeEndpoint. objects: of job documents and streams; they can be slow.
     """
     table: dict[tuple[str, str], Handler] = {
         (CONTROL, name): getattr(engine, xform_name(name)) for name in _ENGINE_OPERATIONS
@@ -89,21 +91,36 @@ def handlers(
     async def create_stream(
         streamId: str, files: Files, roleArn: str, description: str | None = None
     ) -> dict[str, Any]:
-        contents = await asyncio.to_thread(read_objects, files)
+        contents = await asyncio.to_thread(objects.contents, files)
         return engine.create_stream(streamId, files, roleArn, contents, description)
 
     async def update_stream(
         streamId: str, files: Files | None = None, roleArn: str | None = None, description: str | None = None
     ) -> dict[str, Any]:
-        contents = await asyncio.to_thread(read_objects, files) if files else {}
+        contents = await asyncio.to_thread(objects.contents, files) if files else {}
         return engine.update_stream(streamId, contents, files, roleArn, description)
 
+    for name in ("CreateJob", "CreateJobTemplate"):
+        table[CONTROL, name] = _with_source(table[CONTROL, name], objects)
     table[CONTROL, "CreateStream"] = create_stream
     table[CONTROL, "UpdateStream"] = update_stream
     table[CONTROL, "CreateKeysAndCertificate"] = create_keys_and_certificate
     table[CONTROL, "CreateCertificateFromCsr"] = create_certificate_from_csr
     table[CONTROL, "DescribeEndpoint"] = describe_endpoint
     return table | _data_plane(engine)
+
+
+def _with_source(create: Handler, objects: Objects) -> Handler:
+    """The operation with the document read that its documentSource names."""
+
+    @functools.wraps(create)
+    async def call(**given: Any) -> Any:
+        source = given.get("documentSource")
+        if source and not given.get("document"):
+            given["sourceContent"] = await asyncio.to_thread(objects.document, source)
+        return create(**given)
+
+    return call
 
 
 def _data_plane(engine: Engine) -> dict[tuple[str, str], Handler]:

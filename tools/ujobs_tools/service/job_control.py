@@ -22,7 +22,9 @@ class JobControl(JobCreation):
         schedule = Schedule(job.scheduling)
         windows = schedule.next_windows(self.clock()) if job.status in model.UNDER_WAY else []
         rolling_out = bool(self.store.waiting(jobId, 1))
-        return {"job": model.job_view(job, self.arn("job", jobId), self.store.counts(jobId), rolling_out, windows)}
+        view = model.job_view(job, self.arn("job", jobId), self.store.counts(jobId), rolling_out, windows)
+        source = {} if job.document_source is None else {"documentSource": job.document_source}
+        return {"job": view, **source}
 
     def get_job_document(self, jobId: str, beforeSubstitution: bool = False) -> dict[str, Any]:
         """The job document; with beforeSubstitution and a managed template, the template's document."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ujobs_tools.service import abort, limits, managed_templates, model, rollout, schedule
+from ujobs_tools.service import abort, limits, managed_templates, model, presigned, rollout, schedule
 from ujobs_tools.service.errors import ApiError, already_exists, existing, invalid
 from ujobs_tools.service.job_course import JobCourse
 from ujobs_tools.service.job_templates import JobTemplates
@@ -20,17 +20,20 @@ class JobCreation(JobCourse, JobTemplates):
         targetSelection: str = "SNAPSHOT", timeoutConfig: Config | None = None,
         jobExecutionsRetryConfig: Config | None = None, jobTemplateArn: str | None = None,
         documentParameters: Mapping[str, str] | None = None, jobExecutionsRolloutConfig: Config | None = None,
-        abortConfig: Config | None = None, schedulingConfig: Config | None = None,
+        abortConfig: Config | None = None, schedulingConfig: Config | None = None, documentSource: str | None = None,
+        presignedUrlConfig: Config | None = None, *, sourceContent: str | None = None,
     ) -> dict[str, Any]:
-        """Create a job for each thing that is a target or in a target group. The document is given or comes from a
-        template; the template's configurations apply where none is given. Raises InvalidRequest, ResourceNotFound for
-        an unknown target or template, ResourceAlreadyExists."""
+        """Create a job for each thing that is a target or in a target group. The document is given, comes from S3 or
+        from a template; the template's configurations apply where none is given. sourceContent: the document at
+        documentSource. Raises InvalidRequest, ResourceNotFound for an unknown target or template,
+        ResourceAlreadyExists."""
         job_id = limits.job_id(jobId)
         parameters = dict(documentParameters or {})
         template: dict[str, Any] = {}
+        given = self.given_document(document, documentSource, sourceContent)
         if jobTemplateArn is not None and managed_templates.is_managed(jobTemplateArn):
-            if document is not None:
-                raise invalid("document and the jobTemplateArn of a managed template exclude each other")
+            if given:
+                raise invalid("a document and the jobTemplateArn of a managed template exclude each other")
             managed = managed_templates.by_arn(jobTemplateArn)
             template = {"document": managed.fill(parameters)}
             description = managed.description if description is None else description
@@ -38,23 +41,26 @@ class JobCreation(JobCourse, JobTemplates):
             raise invalid("documentParameters can only be used with the jobTemplateArn of a managed template")
         elif jobTemplateArn is not None:
             template = self.template_members(jobTemplateArn)
-        document = template.get("document") if document is None else document
-        if document is None:
-            raise invalid("document is required")
+        source = given or template
+        if "document" not in source:
+            raise invalid("document is required if you do not specify a value for documentSource")
         if targetSelection not in ("SNAPSHOT", "CONTINUOUS"):
             raise invalid("targetSelection must be SNAPSHOT or CONTINUOUS")
         windows = {"maintenanceWindows": template.get("maintenanceWindows", [])}
         now = self.clock()
         job = Job(
-            job_id, limits.document(document), limits.targets(targets), targetSelection, model.IN_PROGRESS, now, now,
-            limits.free_text("description", description),
+            job_id, limits.document(source["document"]), limits.targets(targets), targetSelection, model.IN_PROGRESS,
+            now, now, limits.free_text("description", description),
             limits.in_progress_timeout(timeoutConfig or template.get("timeoutConfig")),
             limits.retry_criteria(jobExecutionsRetryConfig or template.get("jobExecutionsRetryConfig")) or None,
             job_template_arn=jobTemplateArn, document_parameters=parameters or None,
             rollout=rollout.check(jobExecutionsRolloutConfig or template.get("jobExecutionsRolloutConfig")),
             abort=abort.check(abortConfig or template.get("abortConfig")),
             scheduling=schedule.check(windows | dict(schedulingConfig or {}), targetSelection == "CONTINUOUS", now),
+            document_source=source.get("documentSource"),
+            presigned=presigned.check_config(presignedUrlConfig or template.get("presignedUrlConfig")),
         )
+        presigned.check(job.document, job.presigned, job_id, self.presign)
         if self.store.job(job_id) is not None:
             raise already_exists(f"Job {job_id} already exists.", job_id, self.arn("job", job_id))
         things = self._things(job.targets)
@@ -97,14 +103,17 @@ class JobCreation(JobCourse, JobTemplates):
     def update_job(
         self, jobId: str, description: str | None = None, timeoutConfig: Config | None = None,
         jobExecutionsRetryConfig: Config | None = None, jobExecutionsRolloutConfig: Config | None = None,
-        abortConfig: Config | None = None,
+        abortConfig: Config | None = None, presignedUrlConfig: Config | None = None,
     ) -> dict[str, Any]:
-        """Change a job that has not ended: its rate and abort criteria at once, the timeout of executions that start
-        later, and retries only to 0."""
+        """Change a job that has not ended: its rate, abort criteria and presigned URLs at once, the timeout of
+        executions that start later, and retries only to 0."""
         job = self._known_job(jobId)
         if job.status not in model.UNDER_WAY:
             raise invalid(f"Job {jobId} in status {job.status} cannot be updated.")
-        given = (description, timeoutConfig, jobExecutionsRetryConfig, jobExecutionsRolloutConfig, abortConfig)
+        given = (
+            description, timeoutConfig, jobExecutionsRetryConfig, jobExecutionsRolloutConfig, abortConfig,
+            presignedUrlConfig,
+        )
         if all(member is None for member in given):
             raise invalid(f"Update Job request for job {jobId} cannot be empty.")
         if description is not None:
@@ -118,6 +127,8 @@ class JobCreation(JobCourse, JobTemplates):
             job.retries = retries
         job.rollout = rollout.check(jobExecutionsRolloutConfig) or job.rollout
         job.abort = abort.check(abortConfig) or job.abort
+        job.presigned = presigned.check_config(presignedUrlConfig) or job.presigned
+        presigned.check(job.document, job.presigned, jobId, self.presign)
         job.last_updated_at = self.clock()
         self.store.save_job(job)
         return {}

@@ -25,7 +25,7 @@ _PENDING_ORDER = "ORDER BY status, sequence"
 def _job(row: sqlite3.Row) -> Job:
     columns: dict[str, Any] = dict(row)
     columns.pop("sequence", None)
-    for name in ("targets", "retries", "document_parameters", "rollout", "abort", "scheduling"):
+    for name in ("targets", "retries", "document_parameters", "rollout", "abort", "scheduling", "presigned"):
         columns[name] = decode(columns[name])
     columns["force_canceled"] = bool(columns["force_canceled"])
     return Job(**columns)
@@ -69,9 +69,10 @@ class JobStore(Database):
         row = self._one(f"SELECT {_JOB_COLUMNS} FROM jobs WHERE job_id = ?", job_id)
         return None if row is None else _job(row)
 
-    def document(self, job_id: str) -> str:
-        """The job document as sent to things."""
-        return self._value("SELECT document FROM jobs WHERE job_id = ?", job_id)
+    def document(self, job_id: str) -> tuple[str, dict[str, Any] | None]:
+        """The job document, and the configuration of its presigned URLs."""
+        document, presigned = self._all("SELECT document, presigned FROM jobs WHERE job_id = ?", job_id)[0]
+        return document, decode(presigned)
 
     def jobs(
         self, status: str | None, target_selection: str | None, groups: Sequence[str] | None,

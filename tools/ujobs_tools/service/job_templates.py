@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ujobs_tools.service import abort, limits, model, paging, rollout, schedule
+from ujobs_tools.service import abort, limits, model, paging, presigned, rollout, schedule
 from ujobs_tools.service.core import Core
 from ujobs_tools.service.errors import ApiError, existing, invalid
 from ujobs_tools.service.model import Job
@@ -25,17 +25,23 @@ class JobTemplates(Core):
         self, jobTemplateId: str, description: str, document: str | None = None, jobArn: str | None = None,
         timeoutConfig: Config | None = None, jobExecutionsRetryConfig: Config | None = None,
         jobExecutionsRolloutConfig: Config | None = None, abortConfig: Config | None = None,
-        maintenanceWindows: Sequence[Config] | None = None,
+        maintenanceWindows: Sequence[Config] | None = None, documentSource: str | None = None,
+        presignedUrlConfig: Config | None = None, *, sourceContent: str | None = None,
     ) -> dict[str, Any]:
-        """Create a template from a document or a job; the job's configurations apply where none is given. Raises
-        InvalidRequest, Conflict if the template exists, ResourceNotFound for an unknown job."""
+        """Create a template from a document, an object in S3 or a job; the job's configurations apply where none is
+        given. sourceContent: the document at documentSource. Raises InvalidRequest, Conflict if the template exists,
+        ResourceNotFound for an unknown job."""
         template_id = limits.job_id(jobTemplateId, "jobTemplateId")
         members = {} if jobArn is None else _members_of(self._job_by_arn(jobArn))
         limits.in_progress_timeout(timeoutConfig)
         limits.retry_criteria(jobExecutionsRetryConfig)
         schedule.check_windows(maintenanceWindows or ())
+        own_document = self.given_document(document, documentSource, sourceContent)
+        if own_document:
+            members.pop("documentSource", None)
+            limits.document(own_document["document"])
         given = {
-            "document": None if document is None else limits.document(document),
+            **own_document, "presignedUrlConfig": presigned.check_config(presignedUrlConfig),
             "timeoutConfig": timeoutConfig, "jobExecutionsRetryConfig": jobExecutionsRetryConfig,
             "jobExecutionsRolloutConfig": rollout.check(jobExecutionsRolloutConfig),
             "abortConfig": abort.check(abortConfig), "maintenanceWindows": list(maintenanceWindows or ()),
@@ -44,10 +50,20 @@ class JobTemplates(Core):
         members |= {name: value for name, value in given.items() if value}
         if "document" not in members:
             raise invalid("Neither job document nor job document source is specified.")
+        presigned.check(members["document"], members.get("presignedUrlConfig"), template_id, self.presign)
         if self.store.job_template(template_id) is not None:
             raise ApiError("Conflict", f"Job Template {template_id} already exists.", resourceId=template_id)
         self.store.add_job_template(JobTemplate(template_id, self.clock(), members))
         return {"jobTemplateArn": self.arn("jobtemplate", template_id), "jobTemplateId": template_id}
+
+    def given_document(self, document: str | None, source: str | None, content: str | None) -> dict[str, str]:
+        """The members document and documentSource of a request; empty if it has none. content: the document at the
+        source. Raises InvalidRequest."""
+        if document and source:
+            raise invalid("Job document and job document source cannot be specified at the same time.")
+        if source and content is not None:
+            return {"document": content, "documentSource": source}
+        return {} if document is None else {"document": document}
 
     def describe_job_template(self, jobTemplateId: str) -> dict[str, Any]:
         """The template; presignedUrlConfig, jobExecutionsRolloutConfig and timeoutConfig are present even if unset."""
@@ -93,6 +109,7 @@ class JobTemplates(Core):
 def _members_of(job: Job) -> dict[str, Any]:
     members = {
         "document": job.document, "jobExecutionsRolloutConfig": job.rollout, "abortConfig": job.abort,
+        "documentSource": job.document_source, "presignedUrlConfig": job.presigned,
         "timeoutConfig": model.timeout_config(job), "jobExecutionsRetryConfig": model.retry_config(job),
     }
     return {name: value for name, value in members.items() if value}

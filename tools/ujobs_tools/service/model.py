@@ -30,7 +30,8 @@ UNDER_WAY = (IN_PROGRESS, SCHEDULED)  # of a job that has not ended
 class Job:
     """A job. document: as sent to things. in_progress_timeout: minutes. retries: failure type (FAILED, TIMED_OUT, ALL)
     -> number of retries. job_template_arn, document_parameters: the origin of the document. rollout, abort, scheduling:
-    checked configurations. batch_at: when it was last rolled out to waiting things. due_at: when its next rollout or
+    checked configurations. document_source: the S3 URL that the document was read from. presigned: presignedUrlConfig.
+    batch_at: when it was last rolled out to waiting things. due_at: when its next rollout or
     schedule step is due."""
 
     job_id: str
@@ -52,6 +53,8 @@ class Job:
     rollout: dict[str, Any] | None = None
     abort: dict[str, Any] | None = None
     scheduling: dict[str, Any] | None = None
+    document_source: str | None = None
+    presigned: dict[str, Any] | None = None
     batch_at: float | None = None
     due_at: float | None = None
 
@@ -168,7 +171,7 @@ def job_view(
         reasonCode=job.reason_code, comment=job.comment,
         jobTemplateArn=job.job_template_arn, documentParameters=job.document_parameters,
         jobExecutionsRetryConfig=retry_config(job),
-        presignedUrlConfig={}, jobExecutionsRolloutConfig=job.rollout or {}, abortConfig=job.abort,
+        presignedUrlConfig=job.presigned or {}, jobExecutionsRolloutConfig=job.rollout or {}, abortConfig=job.abort,
         schedulingConfig=job.scheduling or {}, scheduledJobRollouts=windows or None,
         timeoutConfig=timeout_config(job),
         jobProcessDetails={

@@ -78,7 +78,7 @@ class Service:
     """The service.
 
     data: folder with everything that survives a restart. speed: of its clock. names: its host names for boards;
-    default: "localhost". s3_url: of the S3 that has the streams' files; None: PutObject stores them in the data folder.
+    default: "localhost". s3_url: of the S3 that has the objects; None: PutObject stores them in the data folder.
     page: who may use the live page's actions. faults: whether the page can cause faults.
     """
 
@@ -87,12 +87,13 @@ class Service:
         page: Options | None = None, faults: bool = False,
     ) -> None:
         data.mkdir(parents=True, exist_ok=True)
-        self._objects = Objects(data / "objects", s3_url)
         self._names = tuple(names)
         self._authority = pki.Authority(data / "pki", names)
         store = Store(str(data / "jobs.sqlite"))
         self._clock = Clock(speed, store.latest_time())
         self.engine = Engine(store, self._clock)
+        self._objects = Objects(data / "objects", s3_url, self._url_for_boards, self._clock)
+        self.engine.presign = self._objects.presign
         self.engine.on_notification = self._notify
         self.engine.on_change = self._changed
         self._change = asyncio.Event()
@@ -176,6 +177,10 @@ class Service:
 
     def _endpoint(self) -> str:
         return f"{self._names[0] if self._names else 'localhost'}:{self.ports['mqtts']}"
+
+    def _url_for_boards(self) -> str:
+        name = self._names[0] if self._names else "localhost"
+        return f"http://{f'[{name}]' if ':' in name else name}:{self.ports['http']}"
 
     def _on_publish(self, session: Session, topic: str, payload: bytes) -> None:
         request = reserved_topics.request(topic)
