@@ -19,7 +19,7 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
     principal = certificate["certificateArn"]
     iot.create_certificate_from_csr(certificateSigningRequest=credentials.key_and_request()[1], setAsActive=True)
     iot.create_policy(policyName="shaped", policyDocument=NOTHING)
-    iot.create_thing_group(thingGroupName="group")
+    group = iot.create_thing_group(thingGroupName="group")["thingGroupArn"]
     iot.attach_policy(policyName="shaped", target=principal)
     iot.attach_thing_principal(thingName=thing, principal=principal)
     iot.add_thing_to_thing_group(thingGroupName="group", thingName=thing)
@@ -33,6 +33,9 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
         (iot.list_thing_groups, {}),
         (iot.list_thing_groups_for_thing, {"thingName": thing}),
         (iot.list_things_in_thing_group, {"thingGroupName": "group"}),
+        (iot.tag_resource, {"resourceArn": group, "tags": [{"Key": "k", "Value": "v"}]}),
+        (iot.list_tags_for_resource, {"resourceArn": group}),
+        (iot.untag_resource, {"resourceArn": group, "tagKeys": ["k"]}),
         (iot.describe_certificate, {"certificateId": certificate["certificateId"]}),
         (iot.list_thing_principals, {"thingName": thing}),
         (iot.list_principal_things, {"principal": principal}),

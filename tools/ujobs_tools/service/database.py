@@ -13,7 +13,7 @@ from typing import Any
 
 from ujobs_tools.host.files import make_private
 
-_VERSION = 8
+_VERSION = 9
 
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -90,6 +90,7 @@ CREATE TABLE streams (
 CREATE TABLE stream_files (
     stream TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE, file_id INTEGER NOT NULL, content BLOB NOT NULL,
     PRIMARY KEY (stream, file_id));
+CREATE TABLE tags (arn TEXT PRIMARY KEY, tags TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE retained_messages (
     topic TEXT PRIMARY KEY, payload BLOB NOT NULL, properties BLOB NOT NULL, expires_at REAL);
 CREATE TABLE sessions (client_id TEXT PRIMARY KEY, expires_at REAL) WITHOUT ROWID;
@@ -111,6 +112,7 @@ _UPGRADES = {
         for table in ("retained_messages", "session_messages")
     ),
     7: "ALTER TABLE jobs ADD COLUMN document_source TEXT; ALTER TABLE jobs ADD COLUMN presigned TEXT;",
+    8: "CREATE TABLE tags (arn TEXT PRIMARY KEY, tags TEXT NOT NULL) WITHOUT ROWID;",
 }
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 

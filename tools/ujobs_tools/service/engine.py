@@ -13,9 +13,10 @@ from ujobs_tools.service.job_control import JobControl
 from ujobs_tools.service.managed_templates import ManagedTemplates
 from ujobs_tools.service.provisioning import Provisioning
 from ujobs_tools.service.streams import Streams
+from ujobs_tools.service.tags import Tags
 
 
-class Engine(DeviceOperations, JobControl, Provisioning, ManagedTemplates, Streams):
+class Engine(DeviceOperations, JobControl, Provisioning, ManagedTemplates, Streams, Tags):
     """`Engine(store, clock, region="us-east-1", account="000000000000")`; see Core for these and for the hooks.
 
     The caller runs `expire()` when `next_deadline()` has come, and reads the deadline again after each on_change.

@@ -13,6 +13,7 @@ from ujobs_tools.service.group_store import ThingGroup
 from ujobs_tools.service.job_course import JobCourse
 from ujobs_tools.service.model import Job
 from ujobs_tools.service.registry import Registry
+from ujobs_tools.service.tags import TagList, checked_tags
 
 MAX_ATTRIBUTES = 50
 MAX_DEPTH = 7
@@ -24,7 +25,7 @@ class Groups(JobCourse, Registry):
 
     def create_thing_group(
         self, thingGroupName: str, parentGroupName: str | None = None,
-        thingGroupProperties: Mapping[str, Any] | None = None,
+        thingGroupProperties: Mapping[str, Any] | None = None, tags: TagList | None = None,
     ) -> dict[str, Any]:
         """Create a group. Repeating the call is harmless; with other properties or another parent it raises
         ResourceAlreadyExists."""
@@ -39,10 +40,12 @@ class Groups(JobCourse, Registry):
             raise invalid(f"parentGroupName {parentGroupName}: a hierarchy has at most {MAX_DEPTH} levels")
         wanted = ThingGroup(name, str(uuid.uuid4()), "/".join([*above, name]), None, {}, self.clock())
         _set_properties(wanted, thingGroupProperties or {})
-        group = self.store.group(name)
+        labels, group = checked_tags(tags), self.store.group(name)
         if group is None:
             group = wanted
-            self.store.add_group(group)
+            with self.store.transaction():
+                self.store.add_group(group)
+                self.store.save_tags(self.arn("thinggroup", name), labels)
         elif (group.path, group.description, group.attributes) != (wanted.path, wanted.description, wanted.attributes):
             raise already_exists(
                 f"Thing Group {name} already exists in current account with different properties",
@@ -97,6 +100,7 @@ class Groups(JobCourse, Registry):
             raise invalid(f"Cannot delete thing group : {group.name} when there are still child groups attached to it.")
         self._leave(group, self.store.members(group, recursive=False))
         self.store.delete_group(group.name)
+        self.store.delete_tags(self.arn("thinggroup", group.name))
         return {}
 
     def list_thing_groups(

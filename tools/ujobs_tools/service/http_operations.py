@@ -20,6 +20,7 @@ from ujobs_tools.service.errors import ApiError, invalid
 from ujobs_tools.service.http_model import CONTROL, DATA
 from ujobs_tools.service.objects import Objects
 from ujobs_tools.service.streams import Files
+from ujobs_tools.service.tags import TagList
 
 Handler = Callable[..., dict[str, Any] | Awaitable[dict[str, Any]]]
 
@@ -42,6 +43,7 @@ _ENGINE_OPERATIONS = (
     "CreateProvisioningTemplate", "DescribeProvisioningTemplate", "ListProvisioningTemplates",
     "DeleteProvisioningTemplate",
     "DescribeStream", "ListStreams", "DeleteStream",
+    "TagResource", "UntagResource", "ListTagsForResource",
 )
 
 
@@ -89,10 +91,10 @@ def handlers(
         return {"endpointAddress": endpoint()}
 
     async def create_stream(
-        streamId: str, files: Files, roleArn: str, description: str | None = None
+        streamId: str, files: Files, roleArn: str, description: str | None = None, tags: TagList | None = None
     ) -> dict[str, Any]:
         contents = await asyncio.to_thread(objects.contents, files)
-        return engine.create_stream(streamId, files, roleArn, contents, description)
+        return engine.create_stream(streamId, files, roleArn, contents, description, tags)
 
     async def update_stream(
         streamId: str, files: Files | None = None, roleArn: str | None = None, description: str | None = None

@@ -74,6 +74,7 @@ class JobControl(JobCreation):
             )
         with self._change(execution.thing for execution in self.store.pending_of_job(jobId)):
             self.store.delete_job(jobId)
+            self.store.delete_tags(self.arn("job", jobId))
         return {}
 
     def describe_job_execution(self, jobId: str, thingName: str, executionNumber: int | None = None) -> dict[str, Any]:

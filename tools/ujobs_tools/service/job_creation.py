@@ -8,6 +8,7 @@ from ujobs_tools.service.errors import ApiError, already_exists, existing, inval
 from ujobs_tools.service.job_course import JobCourse
 from ujobs_tools.service.job_templates import JobTemplates
 from ujobs_tools.service.model import Job
+from ujobs_tools.service.tags import TagList, checked_tags
 
 Config = Mapping[str, Any]
 
@@ -21,7 +22,7 @@ class JobCreation(JobCourse, JobTemplates):
         jobExecutionsRetryConfig: Config | None = None, jobTemplateArn: str | None = None,
         documentParameters: Mapping[str, str] | None = None, jobExecutionsRolloutConfig: Config | None = None,
         abortConfig: Config | None = None, schedulingConfig: Config | None = None, documentSource: str | None = None,
-        presignedUrlConfig: Config | None = None, *, sourceContent: str | None = None,
+        presignedUrlConfig: Config | None = None, tags: TagList | None = None, *, sourceContent: str | None = None,
     ) -> dict[str, Any]:
         """Create a job for each thing that is a target or in a target group. The document is given, comes from S3 or
         from a template; the template's configurations apply where none is given. sourceContent: the document at
@@ -64,8 +65,10 @@ class JobCreation(JobCourse, JobTemplates):
         if self.store.job(job_id) is not None:
             raise already_exists(f"Job {job_id} already exists.", job_id, self.arn("job", job_id))
         things = self._things(job.targets)
+        labels = checked_tags(tags)
         with self._change(()) as now:
             self._begin(job, things, now)
+            self.store.save_tags(self.arn("job", job_id), labels)
         return self._job_identity(job)
 
     def _things(self, targets: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from ujobs_tools.service import abort, limits, model, paging, presigned, rollout
 from ujobs_tools.service.core import Core
 from ujobs_tools.service.errors import ApiError, existing, invalid
 from ujobs_tools.service.model import Job
+from ujobs_tools.service.tags import TagList, checked_tags
 from ujobs_tools.service.template_store import JobTemplate
 
 Config = Mapping[str, Any]
@@ -26,7 +27,8 @@ class JobTemplates(Core):
         timeoutConfig: Config | None = None, jobExecutionsRetryConfig: Config | None = None,
         jobExecutionsRolloutConfig: Config | None = None, abortConfig: Config | None = None,
         maintenanceWindows: Sequence[Config] | None = None, documentSource: str | None = None,
-        presignedUrlConfig: Config | None = None, *, sourceContent: str | None = None,
+        presignedUrlConfig: Config | None = None, tags: TagList | None = None, *,
+        sourceContent: str | None = None,
     ) -> dict[str, Any]:
         """Create a template from a document, an object in S3 or a job; the job's configurations apply where none is
         given. sourceContent: the document at documentSource. Raises InvalidRequest, Conflict if the template exists,
@@ -53,8 +55,11 @@ class JobTemplates(Core):
         presigned.check(members["document"], members.get("presignedUrlConfig"), template_id, self.presign)
         if self.store.job_template(template_id) is not None:
             raise ApiError("Conflict", f"Job Template {template_id} already exists.", resourceId=template_id)
-        self.store.add_job_template(JobTemplate(template_id, self.clock(), members))
-        return {"jobTemplateArn": self.arn("jobtemplate", template_id), "jobTemplateId": template_id}
+        labels, arn = checked_tags(tags), self.arn("jobtemplate", template_id)
+        with self.store.transaction():
+            self.store.add_job_template(JobTemplate(template_id, self.clock(), members))
+            self.store.save_tags(arn, labels)
+        return {"jobTemplateArn": arn, "jobTemplateId": template_id}
 
     def given_document(self, document: str | None, source: str | None, content: str | None) -> dict[str, str]:
         """The members document and documentSource of a request; empty if it has none. content: the document at the
@@ -81,6 +86,7 @@ class JobTemplates(Core):
     def delete_job_template(self, jobTemplateId: str) -> dict[str, Any]:
         """Delete a template; jobs created from it continue."""
         self.store.delete_job_template(self._template(jobTemplateId).id)
+        self.store.delete_tags(self.arn("jobtemplate", jobTemplateId))
         return {}
 
     def template_members(self, arn: str) -> dict[str, Any]:

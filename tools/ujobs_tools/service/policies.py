@@ -9,6 +9,7 @@ from ujobs_tools.service import paging, policy_evaluation
 from ujobs_tools.service.errors import ApiError, already_exists, existing, invalid
 from ujobs_tools.service.groups import Groups
 from ujobs_tools.service.policy_store import PolicyVersion
+from ujobs_tools.service.tags import TagList, checked_tags
 
 MAX_VERSIONS = 5
 
@@ -19,7 +20,7 @@ _TARGET = re.compile(r"arn:aws[\w-]*:iot:[\w-]*:\d*:(cert|thinggroup)/(.+)")
 class Policies(Groups):
     """CreatePolicy and related operations; all raise ApiError."""
 
-    def create_policy(self, policyName: str, policyDocument: str) -> dict[str, Any]:
+    def create_policy(self, policyName: str, policyDocument: str, tags: TagList | None = None) -> dict[str, Any]:
         """Create a policy. Its document must be one that `policy_evaluation` supports."""
         if not _NAME.fullmatch(policyName):
             raise invalid("policyName must be 1 to 128 characters of a-z A-Z 0-9 _ + = , . @ -")
@@ -29,7 +30,10 @@ class Policies(Groups):
                 policyName, self.arn("policy", policyName),
             )
         _check(policyDocument)
-        self.store.add_policy(policyName, policyDocument, self.clock())
+        labels = checked_tags(tags)
+        with self.store.transaction():
+            self.store.add_policy(policyName, policyDocument, self.clock())
+            self.store.save_tags(self.arn("policy", policyName), labels)
         return self._policy_view(policyName) | {"policyDocument": policyDocument, "policyVersionId": "1"}
 
     def create_policy_version(
@@ -107,6 +111,7 @@ class Policies(Groups):
         if self.store.policy_targets(policyName):
             raise ApiError("DeleteConflict", f"Cannot delete the policy because it is attached (name={policyName})")
         self.store.delete_policy(policyName)
+        self.store.delete_tags(self.arn("policy", policyName))
         return {}
 
     def attach_policy(self, policyName: str, target: str) -> dict[str, Any]:

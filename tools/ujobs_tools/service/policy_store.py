@@ -19,10 +19,9 @@ class PolicyStore(Database):
     """The tables of policies."""
 
     def add_policy(self, name: str, document: str, now: float) -> None:
-        """Add a policy with its first version, which is the default."""
-        with self.transaction():
-            self._insert("policies", name=name, default_version=1, created_at=now)
-            self.add_policy_version(name, 1, document, now)
+        """Add a policy with its first version, which is the default; in a transaction."""
+        self._insert("policies", name=name, default_version=1, created_at=now)
+        self.add_policy_version(name, 1, document, now)
 
     def add_policy_version(self, name: str, number: int, document: str, now: float) -> None:
         self._insert("policy_versions", policy=name, version=number, document=document, created_at=now)

@@ -15,6 +15,7 @@ from ujobs_tools.service.errors import ApiError, already_exists, existing, inval
 from ujobs_tools.service.policies import Policies
 from ujobs_tools.service.provisioning_store import ProvisioningTemplate
 from ujobs_tools.service.registry_store import Certificate
+from ujobs_tools.service.tags import TagList, checked_tags
 
 TOKEN_LIFE = 3600.0  # seconds ("Device provisioning MQTT API")
 MAX_BODY = 10240
@@ -29,7 +30,7 @@ class Provisioning(Policies):
 
     def create_provisioning_template(
         self, templateName: str, templateBody: str, provisioningRoleArn: str, description: str | None = None,
-        enabled: bool = False, type: str = FLEET,
+        enabled: bool = False, type: str = FLEET, tags: TagList | None = None,
     ) -> dict[str, Any]:
         """Create a template. Raises NotImplemented if it needs features that this service lacks."""
         if not _NAME.fullmatch(templateName):
@@ -43,9 +44,11 @@ class Provisioning(Policies):
         if self.store.provisioning_template(templateName) is not None:
             raise already_exists(f"Template with name {templateName} already exists", templateName, arn)
         limits.free_text("description", description, MAX_DESCRIPTION)
-        self.store.add_provisioning_template(
-            ProvisioningTemplate(templateName, templateBody, provisioningRoleArn, enabled, description, self.clock())
-        )
+        labels, now = checked_tags(tags), self.clock()
+        template = ProvisioningTemplate(templateName, templateBody, provisioningRoleArn, enabled, description, now)
+        with self.store.transaction():
+            self.store.add_provisioning_template(template)
+            self.store.save_tags(arn, labels)
         return {"templateArn": arn, "templateName": templateName, "defaultVersionId": 1}
 
     def describe_provisioning_template(self, templateName: str) -> dict[str, Any]:
@@ -77,6 +80,7 @@ class Provisioning(Policies):
         """Delete a template; things and certificates created from it stay."""
         self._known_provisioning_template(templateName)
         self.store.delete_provisioning_template(templateName)
+        self.store.delete_tags(self.arn("provisioningtemplate", templateName))
         return {}
 
     def issue_ownership_token(self, certificate_id: str, pem: str) -> str:

@@ -11,6 +11,7 @@ from ujobs_tools.service import limits, paging
 from ujobs_tools.service.core import Core
 from ujobs_tools.service.errors import ApiError, already_exists, existing, invalid
 from ujobs_tools.service.stream_store import Stream
+from ujobs_tools.service.tags import TagList, checked_tags
 
 MAX_FILE = 24 * 1024 * 1024
 SMALLEST_BLOCK, LARGEST_BLOCK = 256, 128 * 1024
@@ -29,7 +30,8 @@ class Streams(Core):
     """
 
     def create_stream(
-        self, streamId: str, files: Files, roleArn: str, contents: dict[int, bytes], description: str | None = None
+        self, streamId: str, files: Files, roleArn: str, contents: dict[int, bytes], description: str | None = None,
+        tags: TagList | None = None,
     ) -> dict[str, Any]:
         """Create a stream of up to 50 files of up to 24 MB."""
         if self.store.stream(streamId) is not None:
@@ -37,8 +39,10 @@ class Streams(Core):
         now = self.clock()
         stream = Stream(streamId, [dict(file) for file in files], roleArn, description, now, now)
         _check_contents(files, contents)
+        labels = checked_tags(tags)
         with self.store.transaction():
             self.store.add_stream(stream)
+            self.store.save_tags(self.arn("stream", streamId), labels)
             self.store.save_contents(streamId, contents)
         return self._stream_identity(stream)
 
@@ -94,6 +98,7 @@ class Streams(Core):
         """Delete a stream and its contents."""
         self.known_stream(streamId)
         self.store.delete_stream(streamId)
+        self.store.delete_tags(self.arn("stream", streamId))
         return {}
 
     def stream_description(self, stream_id: str, request: limits.Request) -> dict[str, Any]:
