@@ -126,6 +126,16 @@ def test_changes_of_the_registry_take_effect_at_once(engine: Engine, client: Con
     assert "iot:Subscribe" in kiln.subscribe("$aws/things/kiln/jobs/#")
 
 
+def test_the_type_of_the_thing_in_a_policy(engine: Engine, client: Connect) -> None:
+    engine.create_thing_type("ovens")
+    resource = f"{PREFIX}:topic/types/${{iot:Connection.Thing.ThingTypeName}}"
+    kiln = client("kiln", {"Action": "iot:Publish", "Resource": resource}, things=("kiln",))
+    assert kiln.publish("types/ovens", False)
+    engine.update_thing("kiln", thingTypeName="ovens")
+    assert kiln.publish("types/ovens", False) == ""
+    assert kiln.publish("types/kilns", False)
+
+
 def test_attributes_of_the_thing_and_the_certificate(engine: Engine, client: Connect) -> None:
     variables = ("iot:Connection.Thing.Attributes[line]", "iot:Certificate.Subject.CommonName", "aws:SourceIp")
     resource = f"{PREFIX}:topic/" + "/".join(f"${{{name}}}" for name in variables)

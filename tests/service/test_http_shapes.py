@@ -19,6 +19,8 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
     principal = certificate["certificateArn"]
     iot.create_certificate_from_csr(certificateSigningRequest=credentials.key_and_request()[1], setAsActive=True)
     iot.create_policy(policyName="shaped", policyDocument=NOTHING)
+    iot.create_thing_type(thingTypeName="type", thingTypeProperties={"searchableAttributes": ["a"]})
+    iot.attach_principal_policy(policyName="shaped", principal=principal)
     group = iot.create_thing_group(thingGroupName="group")["thingGroupArn"]
     iot.attach_policy(policyName="shaped", target=principal)
     iot.attach_thing_principal(thingName=thing, principal=principal)
@@ -26,6 +28,14 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
     iot.update_thing(thingName=thing, attributePayload={"attributes": {"b": "2"}, "merge": True})
     iot.update_thing_group(thingGroupName="group", thingGroupProperties={"thingGroupDescription": "text"})
     for call, parameters in (
+        (iot.describe_thing_type, {"thingTypeName": "type"}),
+        (iot.list_thing_types, {"maxResults": 1}),
+        (iot.deprecate_thing_type, {"thingTypeName": "type"}),
+        (iot.list_certificates, {"pageSize": 1, "ascendingOrder": True}),
+        (iot.list_principal_policies, {"principal": principal}),
+        (iot.list_policy_principals, {"policyName": "shaped"}),
+        (iot.get_effective_policies, {"principal": principal, "thingName": thing}),
+        (iot.update_thing_groups_for_thing, {"thingName": thing, "thingGroupsToAdd": ["group"]}),
         (iot.describe_endpoint, {"endpointType": "iot:Data-ATS"}),
         (iot.describe_thing, {"thingName": thing}),
         (iot.list_things, {"maxResults": 1}),
@@ -116,6 +126,7 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
         (iot.remove_thing_from_thing_group, {"thingGroupName": "group", "thingName": thing}),
         (iot.delete_thing_group, {"thingGroupName": "group"}),
         (iot.detach_policy, {"policyName": "shaped", "target": principal}),
+        (iot.detach_principal_policy, {"policyName": "shaped", "principal": principal}),
         (iot.detach_thing_principal, {"thingName": thing, "principal": principal}),
         (iot.update_certificate, {"certificateId": certificate["certificateId"], "newStatus": "INACTIVE"}),
         (iot.delete_certificate, {"certificateId": certificate["certificateId"]}),
@@ -123,4 +134,6 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
         (iot.delete_thing, {"thingName": thing}),
     ):
         call(**parameters)
+    server.run(lambda service: service.clock.forward(300))
+    iot.delete_thing_type(thingTypeName="type")
     assert server.answered == server.operations

@@ -122,3 +122,82 @@ def test_attachments_of_a_policy(engine: Engine, certificate: str) -> None:
     for target in ("arn:aws:iot:us-east-1:000000000000:thing/kiln", "kiln"):
         with refused("InvalidRequest"):
             engine.list_attached_policies(target)
+
+
+def test_policies_are_listed_in_the_order_of_their_creation(engine: Engine) -> None:
+    for name in ("b", "c", "a"):
+        engine.create_policy(name, NOTHING)
+
+    def listed(**wanted: Any) -> list[str]:
+        found: list[str] = []
+        marker: str | None = None
+        while True:
+            page = engine.list_policies(2, marker, **wanted)
+            found += [policy["policyName"] for policy in page["policies"]]
+            marker = page.get("nextMarker")
+            if marker is None:
+                return found
+
+    assert listed(ascendingOrder=True) == ["b", "c", "a"]
+    assert listed() == ["a", "c", "b"]
+
+
+def test_the_former_names_of_the_operations(engine: Engine, certificate: str) -> None:
+    engine.create_policy("connect", NOTHING)
+    engine.create_thing_group("hall")
+    engine.attach_policy("connect", engine.arn("thinggroup", "hall"))
+    engine.attach_principal_policy("connect", certificate)
+    assert [policy["policyName"] for policy in engine.list_principal_policies(certificate)["policies"]] == ["connect"]
+    assert engine.list_policy_principals("connect")["principals"] == [certificate]
+    engine.detach_principal_policy("connect", certificate)
+    assert engine.list_principal_policies(certificate)["policies"] == []
+    with refused("InvalidRequest"):
+        engine.attach_principal_policy("connect", engine.arn("thinggroup", "hall"))
+
+
+def test_the_policies_that_apply(engine: Engine, certificate: str) -> None:
+    for name in ("of-certificate", "of-group"):
+        engine.create_policy(name, NOTHING)
+    engine.create_thing_group("hall")
+    engine.create_thing("kiln")
+    engine.add_thing_to_thing_group("hall", thingName="kiln")
+    engine.attach_policy("of-certificate", certificate)
+    engine.attach_policy("of-group", engine.arn("thinggroup", "hall"))
+
+    def effective(**whose: str) -> list[str]:
+        found = engine.get_effective_policies(**whose)["effectivePolicies"]
+        assert all(policy["policyDocument"] == NOTHING for policy in found)
+        return [policy["policyName"] for policy in found]
+
+    assert effective(principal=certificate) == ["of-certificate"]
+    assert effective(thingName="kiln") == ["of-group"]
+    assert effective(principal=certificate, thingName="kiln") == ["of-certificate", "of-group"]
+    with refused("InvalidRequest"):
+        engine.get_effective_policies()
+
+
+def test_a_forced_deletion_detaches_the_policies(engine: Engine, certificate: str) -> None:
+    engine.create_policy("connect", NOTHING)
+    engine.attach_policy("connect", certificate)
+    engine.create_thing("kiln")
+    engine.attach_thing_principal("kiln", certificate)
+    with refused("CertificateState"):
+        engine.delete_certificate(ID, forceDelete=True)
+    engine.update_certificate(ID, "INACTIVE")
+    with refused("DeleteConflict"):
+        engine.delete_certificate(ID, forceDelete=True)
+    engine.detach_thing_principal("kiln", certificate)
+    with refused("DeleteConflict"):
+        engine.delete_certificate(ID)
+    engine.delete_certificate(ID, forceDelete=True)
+    assert engine.list_targets_for_policy("connect")["targets"] == []
+
+
+def test_certificates_are_listed_in_the_order_of_their_creation(engine: Engine) -> None:
+    for number in range(3):
+        engine.register_certificate(f"{number}" * 64, "PEM", active=False)
+    first = engine.list_certificates(3, ascendingOrder=True)
+    assert [found["certificateId"][0] for found in first["certificates"]] == ["a", "0", "1"]
+    rest = engine.list_certificates(3, first["nextMarker"], ascendingOrder=True)
+    assert [(found["certificateId"][0], found["status"]) for found in rest["certificates"]] == [("2", "INACTIVE")]
+    assert [found["certificateId"][0] for found in engine.list_certificates()["certificates"]] == ["2", "1", "0", "a"]

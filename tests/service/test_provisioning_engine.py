@@ -175,6 +175,25 @@ def test_a_thing_that_exists(line: Line, override: str | None, attributes: dict[
         assert line.engine.store.things_of(ID) == ["kiln-1-77"]
 
 
+@pytest.mark.parametrize(
+    ("override", "thing_type"), [(None, None), ("FAIL", None), ("DO_NOTHING", "old"), ("REPLACE", "new")]
+)
+def test_the_type_of_a_thing(line: Line, override: str | None, thing_type: str | None) -> None:
+    for name in ("old", "new"):
+        line.engine.create_thing_type(name)
+    overrides = {} if override is None else {"OverrideSettings": {"ThingTypeName": override}}
+    line.template(template(Thing={"Properties": {"ThingName": NAME, "ThingTypeName": "new"}, **overrides}))
+    line.engine.create_thing("kiln-1-77", thingTypeName="old")
+    if thing_type is None:
+        with refused("ProvisioningFailed", "ThingTypeName"):
+            line.register(line.token())
+    else:
+        line.register(line.token())
+        assert line.engine.describe_thing("kiln-1-77")["thingTypeName"] == thing_type
+    line.register(line.token("cd" * 32), SerialNumber="78")
+    assert line.engine.describe_thing("kiln-1-78")["thingTypeName"] == "new"
+
+
 def test_templates_as_the_control_plane_has_them(line: Line) -> None:
     line.template(enabled=False)
     with refused("InvalidTemplate", "not enabled"):
@@ -214,7 +233,7 @@ def test_invalid_template_bodies(line: Line, body: Any) -> None:
     ("body", "text"),
     [
         (template() | {"Mappings": {}}, "Mappings"),
-        (template(Thing={"Properties": {"ThingTypeName": "kiln"}}), "ThingTypeName"),
+        (template(Thing={"Properties": {"BillingGroup": "kiln"}}), "BillingGroup"),
         (template(Thing={"Properties": {"ThingName": {"Fn::Sub": "x"}}}), "Fn::Sub"),
         (template(Thing={"OverrideSettings": {"ThingGroups": "REPLACE"}}), "OverrideSettings ThingGroups REPLACE"),
         (template(Rule={"Properties": {}}), "AWS::IoT::Rule"),

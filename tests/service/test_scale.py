@@ -102,7 +102,7 @@ def crowd() -> Service:
             template.status = "IN_PROGRESS" if number % 10 else "CANCELED"
             store.add_job(template)
             store.add_execution("kiln", template.job_id, 1, 0.0)
-            store._execute("INSERT INTO things VALUES (?, '', '{}', 1)", f"thing-{number}")
+            store._execute("INSERT INTO things VALUES (?, '', '{}', 1, NULL)", f"thing-{number}")
             store.add_member("all", f"thing-{number}")
             store.add_execution(f"thing-{number}", "one", 1, 0.0)
     engine.create_job("continuous", [group], "{}", targetSelection="CONTINUOUS")

@@ -30,6 +30,10 @@ def group(iot: Any, **given: Any) -> str:
     return iot.create_thing_group(thingGroupName="tagged", **given)["thingGroupArn"]
 
 
+def thing_type(iot: Any, **given: Any) -> str:
+    return iot.create_thing_type(thingTypeName="tagged", **given)["thingTypeArn"]
+
+
 def policy(iot: Any, **given: Any) -> str:
     return iot.create_policy(policyName="tagged", policyDocument=NOTHING, **given)["policyArn"]
 
@@ -73,6 +77,15 @@ def test_a_resource_has_tags_until_it_is_deleted(server: Server, create: Callabl
         iot.tag_resource(resourceArn=arn, tags=TAGS)
     assert tags(server, create(iot)) == []
     KINDS[create](iot)
+
+
+def test_a_thing_type_has_tags_until_it_is_deleted(server: Server) -> None:
+    arn = thing_type(server.iot, tags=TAGS)
+    assert tags(server, arn) == TAGS
+    server.iot.deprecate_thing_type(thingTypeName="tagged")
+    server.run(lambda service: service.clock.forward(300))
+    server.iot.delete_thing_type(thingTypeName="tagged")
+    assert tags(server, arn) == []
 
 
 def test_a_group_that_exists_keeps_its_tags(server: Server) -> None:

@@ -279,3 +279,17 @@ def test_update_thing() -> None:
     with refused("ResourceNotFound"):
         engine.update_thing("none", {"attributes": {}})
     assert thing() == ({"zone": "b"}, 3)
+
+
+def test_changing_several_groups_of_a_thing() -> None:
+    service = Service()
+    engine = service.engine
+    for name in ("old", "kept", "new"):
+        engine.create_thing_group(name)
+    engine.create_thing("kiln")
+    join(engine, "old", "kiln")
+    join(engine, "kept", "kiln")
+    with refused("ResourceNotFound"):
+        engine.update_thing_groups_for_thing("kiln", ["new", "none"], ["old"])
+    engine.update_thing_groups_for_thing("kiln", ["new"], ["old"], overrideDynamicGroups=True)
+    assert names(engine.list_thing_groups_for_thing("kiln")) == ["kept", "new"]

@@ -122,7 +122,8 @@ class Client:
         self._thing = self.client_id if self.client_id in self._attached else None
         if self._certificate_id is not None:
             thing = None if self._thing is None else store.thing(self._thing)
-            self._values = self._fixed | policy_values.of_thing(self._thing, {} if thing is None else thing.attributes)
+            about = ({}, None) if thing is None else (thing.attributes, thing.thing_type)
+            self._values = self._fixed | policy_values.of_thing(self._thing, *about)
             self._documents = self._engine.policies_for(self._certificate_id, self._thing)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ujobs_tools.host.files import make_private
 
-_VERSION = 9
+_VERSION = 10
 
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -50,7 +50,11 @@ CREATE TABLE history (
     version INTEGER NOT NULL, status TEXT NOT NULL, details TEXT, at REAL NOT NULL,
     PRIMARY KEY (execution, position)) WITHOUT ROWID;
 CREATE TABLE things (
-    name TEXT PRIMARY KEY, id TEXT NOT NULL, attributes TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
+    name TEXT PRIMARY KEY, id TEXT NOT NULL, attributes TEXT NOT NULL, version INTEGER NOT NULL,
+    thing_type TEXT) WITHOUT ROWID;
+CREATE TABLE thing_types (
+    name TEXT PRIMARY KEY, id TEXT NOT NULL, description TEXT, searchable TEXT NOT NULL, created_at REAL NOT NULL,
+    deprecated_at REAL) WITHOUT ROWID;
 CREATE TABLE thing_groups (
     name TEXT PRIMARY KEY, id TEXT NOT NULL, path TEXT NOT NULL, description TEXT, attributes TEXT NOT NULL,
     created_at REAL NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
@@ -113,6 +117,9 @@ _UPGRADES = {
     ),
     7: "ALTER TABLE jobs ADD COLUMN document_source TEXT; ALTER TABLE jobs ADD COLUMN presigned TEXT;",
     8: "CREATE TABLE tags (arn TEXT PRIMARY KEY, tags TEXT NOT NULL) WITHOUT ROWID;",
+    9: "ALTER TABLE things ADD COLUMN thing_type TEXT; CREATE TABLE thing_types (name TEXT PRIMARY KEY, "
+       "id TEXT NOT NULL, description TEXT, searchable TEXT NOT NULL, created_at REAL NOT NULL, deprecated_at REAL) "
+       "WITHOUT ROWID;",
 }
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 

@@ -130,9 +130,10 @@ class Groups(JobCourse, Registry):
 
     def add_thing_to_thing_group(
         self, thingGroupName: str | None = None, thingGroupArn: str | None = None, thingName: str | None = None,
-        thingArn: str | None = None,
+        thingArn: str | None = None, overrideDynamicGroups: bool = False,
     ) -> dict[str, Any]:
-        """Add a thing to a group. It can be in at most 10 groups, each of another hierarchy."""
+        """Add a thing to a group. It can be in at most 10 groups, each of another hierarchy. overrideDynamicGroups has
+        no effect: there are no dynamic groups."""
         group = self._known_group(self._name("thinggroup", thingGroupName, thingGroupArn))
         thing = self._known_thing(self._name("thing", thingName, thingArn)).name
         lines = self.store.lines_of(thing)
@@ -157,6 +158,19 @@ class Groups(JobCourse, Registry):
         """Remove a thing from a group; nothing happens if it is not in it."""
         group = self._known_group(self._name("thinggroup", thingGroupName, thingGroupArn))
         self._leave(group, [self._known_thing(self._name("thing", thingName, thingArn)).name])
+        return {}
+
+    def update_thing_groups_for_thing(
+        self, thingName: str, thingGroupsToAdd: Sequence[str] = (), thingGroupsToRemove: Sequence[str] = (),
+        overrideDynamicGroups: bool = False,
+    ) -> dict[str, Any]:
+        """Remove a thing from groups, then add it to others."""
+        for name in (*thingGroupsToRemove, *thingGroupsToAdd):
+            self._known_group(name)
+        for name in thingGroupsToRemove:
+            self.remove_thing_from_thing_group(name, thingName=thingName)
+        for name in thingGroupsToAdd:
+            self.add_thing_to_thing_group(name, thingName=thingName)
         return {}
 
     def _leave(self, group: ThingGroup, things: Sequence[str]) -> None:

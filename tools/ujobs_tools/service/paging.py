@@ -57,6 +57,12 @@ def page(
     return reply
 
 
+def by_marker(reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply of an operation that has nextMarker and marker instead of nextToken."""
+    token = reply.pop("nextToken", None)
+    return reply | ({} if token is None else {"nextMarker": token})
+
+
 def page_of_names(
     name: str, names: Iterable[str], view: Callable[[str], Any], max_results: int | None, token: str | None
 ) -> dict[str, Any]:

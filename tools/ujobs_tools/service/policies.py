@@ -100,9 +100,15 @@ class Policies(Groups):
         self.store.delete_policy_version(policyName, version.number)
         return {}
 
-    def list_policies(self, pageSize: int | None = None, marker: str | None = None) -> dict[str, Any]:
-        """The policies, sorted by name."""
-        return _by_marker("policies", self.store.policy_names(), self._policy_view, pageSize, marker)
+    def list_policies(
+        self, pageSize: int | None = None, marker: str | None = None, ascendingOrder: bool = False
+    ) -> dict[str, Any]:
+        """The policies, newest first, or in the order of their creation."""
+        name, limit = "policies", paging.size(pageSize)
+        found = self.store.policies(ascendingOrder, paging.sequence(name, marker), limit + 1)
+        return paging.by_marker(
+            paging.page(name, found, limit, lambda item: self._policy_view(item[1]), lambda item: item[0])
+        )
 
     def delete_policy(self, policyName: str) -> dict[str, Any]:
         """Delete a policy, which must have one version and no attachments."""
@@ -146,6 +152,44 @@ class Policies(Groups):
         arns = [self.arn(*target) for target in self.store.policy_targets(policyName)]
         return _by_marker("targets", arns, str, pageSize, marker)
 
+    def attach_principal_policy(self, policyName: str, principal: str) -> dict[str, Any]:
+        """The former name of AttachPolicy, for certificates."""
+        self._principal(principal)
+        return self.attach_policy(policyName, principal)
+
+    def detach_principal_policy(self, policyName: str, principal: str) -> dict[str, Any]:
+        """The former name of DetachPolicy, for certificates."""
+        self._principal(principal)
+        return self.detach_policy(policyName, principal)
+
+    def list_principal_policies(
+        self, principal: str, marker: str | None = None, pageSize: int | None = None
+    ) -> dict[str, Any]:
+        """The former name of ListAttachedPolicies, for certificates."""
+        self._principal(principal)
+        return self.list_attached_policies(principal, pageSize=pageSize, marker=marker)
+
+    def list_policy_principals(
+        self, policyName: str, marker: str | None = None, pageSize: int | None = None
+    ) -> dict[str, Any]:
+        """The ARNs of the certificates that a policy is attached to."""
+        self._versions(policyName)
+        arns = [self.arn(*target) for target in self.store.policy_targets(policyName) if target[0] == "cert"]
+        return _by_marker("principals", arns, str, pageSize, marker)
+
+    def get_effective_policies(self, principal: str | None = None, thingName: str | None = None) -> dict[str, Any]:
+        """The policies that apply to a certificate, and to a thing through its groups."""
+        if principal is None and thingName is None:
+            raise invalid("principal or thingName is required")
+        certificate_id = "" if principal is None else self._principal(principal)
+        thing = None if thingName is None else self._known_thing(thingName).name
+        documents = self.policies_for(certificate_id, thing)
+        return {
+            "effectivePolicies": [
+                self._policy_view(name) | {"policyDocument": documents[name]} for name in sorted(documents)
+            ]
+        }
+
     def policies_for(self, certificate_id: str, thing: str | None) -> dict[str, str]:
         """The policy documents of a client, by policy name: those of its certificate and of its thing's groups."""
         names = set(self.store.policies_of("cert", certificate_id))
@@ -185,7 +229,4 @@ def _check(document: str) -> None:
 
 
 def _by_marker(name: str, names: Any, view: Any, size: int | None, marker: str | None) -> dict[str, Any]:
-    # These operations use other names for nextToken and maxResults.
-    found = paging.page_of_names(name, names, view, size, marker)
-    token = found.pop("nextToken", None)
-    return found | ({} if token is None else {"nextMarker": token})
+    return paging.by_marker(paging.page_of_names(name, names, view, size, marker))

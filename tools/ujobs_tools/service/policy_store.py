@@ -41,8 +41,14 @@ class PolicyStore(Database):
         )
         return [PolicyVersion(row[0], row[1], row[2], bool(row[3])) for row in rows]
 
-    def policy_names(self) -> list[str]:
-        return self._column("SELECT name FROM policies")
+    def policies(self, ascending: bool, after: int | None, limit: int) -> list[tuple[int, str]]:
+        """(sequence, name), in the order of their creation or the reverse, starting after this one."""
+        rows = self._all(
+            f"SELECT rowid, name FROM policies WHERE ? IS NULL OR rowid {'>' if ascending else '<'} ? "
+            f"ORDER BY rowid {'ASC' if ascending else 'DESC'} LIMIT ?",
+            after, after, limit,
+        )
+        return [tuple(row) for row in rows]
 
     def delete_policy(self, name: str) -> None:
         """Delete a policy and its versions."""

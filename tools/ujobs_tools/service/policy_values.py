@@ -35,11 +35,13 @@ def of_connection(client_id: str, address: str | None) -> dict[str, Value]:
     return found
 
 
-def of_thing(name: str | None, attributes: Mapping[str, str]) -> dict[str, Value]:
+def of_thing(name: str | None, attributes: Mapping[str, str], thing_type: str | None = None) -> dict[str, Value]:
     """name: of the thing if the client id is its name and the certificate is attached to it, else None."""
     if name is None:
         return {"iot:connection.thing.isattached": "false"}
     found: dict[str, Value] = {"iot:connection.thing.isattached": "true", "iot:connection.thing.thingname": name}
+    if thing_type is not None:
+        found["iot:connection.thing.thingtypename"] = thing_type
     for attribute, value in attributes.items():
         found[f"iot:connection.thing.attributes[{attribute}]".lower()] = value
     return found

@@ -140,12 +140,19 @@ class Provisioning(Policies):
 
     def _make_thing(self, name: str, properties: Mapping[str, Any], overrides: Mapping[str, str]) -> None:
         attributes, groups = properties.get("AttributePayload"), properties.get("ThingGroups")
+        thing_type = properties.get("ThingTypeName")
         for group in groups or ():
             self._known_group(group)
         thing = self.store.thing(name)
         if thing is None:
-            self.create_thing(name, {"attributes": attributes or {}})
-        elif attributes is not None and attributes != thing.attributes:
+            self.create_thing(name, {"attributes": attributes or {}}, thing_type)
+        elif thing_type is not None and thing_type != thing.thing_type:
+            way = overrides.get("ThingTypeName", "FAIL")
+            if way == "FAIL":
+                raise invalid(f"Existing ThingTypeName of {name} conflicts with ThingTypeName in Template.")
+            if way == "REPLACE":
+                self.update_thing(name, thingTypeName=thing_type)
+        if thing is not None and attributes is not None and attributes != thing.attributes:
             way = overrides.get("AttributePayload", "FAIL")
             if way == "FAIL":
                 raise invalid(f"Existing AttributePayload of {name} conflicts with AttributePayload in Template.")

@@ -1,7 +1,7 @@
 """Evaluates fleet provisioning templates with a device's parameters ("Provisioning templates" in the developer guide).
 
-Implemented: the intrinsic functions `Ref` and `Fn::Join`; the resources thing (name, attributes, groups), certificate
-and policy. Creating a template that uses more fails."""
+Implemented: the intrinsic functions `Ref` and `Fn::Join`; the resources thing (name, attributes, groups, type),
+certificate and policy. Creating a template that uses more fails."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,12 +16,15 @@ CERTIFICATE_ID = "AWS::IoT::Certificate::Id"  # a parameter that every fleet pro
 _THING, _CERTIFICATE, _POLICY = "AWS::IoT::Thing", "AWS::IoT::Certificate", "AWS::IoT::Policy"
 _TEXT = (str, dict)  # a string, or a function that returns one
 _PROPERTIES = {
-    _THING: {"ThingName": _TEXT, "AttributePayload": dict, "ThingGroups": list},
+    _THING: {"ThingName": _TEXT, "AttributePayload": dict, "ThingGroups": list, "ThingTypeName": _TEXT},
     _CERTIFICATE: {"CertificateId": _TEXT, "Status": _TEXT},
     _POLICY: {"PolicyName": _TEXT, "PolicyDocument": _TEXT},
 }
 _SECTIONS = {"Parameters", "Resources", "DeviceConfiguration"}
-_OVERRIDES = {"AttributePayload": {"DO_NOTHING", "REPLACE", "MERGE", "FAIL"}, "ThingGroups": {"DO_NOTHING", "FAIL"}}
+_OVERRIDES = {
+    "AttributePayload": {"DO_NOTHING", "REPLACE", "MERGE", "FAIL"}, "ThingGroups": {"DO_NOTHING", "FAIL"},
+    "ThingTypeName": {"DO_NOTHING", "REPLACE", "FAIL"},
+}
 
 
 @dataclass(frozen=True)

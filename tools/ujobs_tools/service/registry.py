@@ -8,26 +8,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from ujobs_tools.service import limits, paging
-from ujobs_tools.service.core import Core
 from ujobs_tools.service.errors import ApiError, already_exists, existing, invalid
 from ujobs_tools.service.registry_store import Certificate, Thing
+from ujobs_tools.service.thing_types import ThingTypes
 
-MAX_ATTRIBUTES = 3  # of a thing without a thing type
+MAX_ATTRIBUTES, MAX_TYPED_ATTRIBUTES = 3, 50  # of a thing without a thing type, and with one
 STATUSES = ("ACTIVE", "INACTIVE", "REVOKED")
 
 
-class Registry(Core):
+class Registry(ThingTypes):
     """CreateThing and related operations; all raise ApiError."""
 
-    def create_thing(self, thingName: str, attributePayload: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Create a thing. Repeating the call is harmless; with other attributes it raises ResourceAlreadyExists."""
+    def create_thing(
+        self, thingName: str, attributePayload: Mapping[str, Any] | None = None, thingTypeName: str | None = None
+    ) -> dict[str, Any]:
+        """Create a thing. Repeating the call is harmless; with other attributes or another type it raises
+        ResourceAlreadyExists."""
         name = limits.thing_name(thingName)
-        attributes = limits.attributes(attributePayload, MAX_ATTRIBUTES, {})
+        attributes = limits.attributes(attributePayload, _most_attributes(thingTypeName), {})
         thing = self.store.thing(name)
         if thing is None:
-            thing = Thing(name, str(uuid.uuid4()), attributes)
+            thing_type = self._usable_type(thingTypeName) if thingTypeName else None
+            thing = Thing(name, str(uuid.uuid4()), attributes, thing_type=thing_type)
             self.store.add_thing(thing)
-        elif thing.attributes != attributes:
+        elif (thing.attributes, thing.thing_type) != (attributes, thingTypeName or None):
             raise already_exists(
                 f"Thing {name} already exists in account with different attributes", thing.id, self.arn("thing", name)
             )
@@ -39,12 +43,20 @@ class Registry(Core):
         return self._thing_view(thing) | {"defaultClientId": thing.name, "thingId": thing.id}
 
     def update_thing(
-        self, thingName: str, attributePayload: Mapping[str, Any] | None = None, expectedVersion: int | None = None
+        self, thingName: str, attributePayload: Mapping[str, Any] | None = None, expectedVersion: int | None = None,
+        thingTypeName: str | None = None, removeThingType: bool = False,
     ) -> dict[str, Any]:
-        """Replace the attributes or, with `merge`, add to them; an empty value removes an attribute."""
+        """Change the type; replace the attributes or, with `merge`, add to them: an empty value removes an
+        attribute."""
         thing = self._known_thing(thingName)
         limits.expected_version(expectedVersion, thing.version)
-        thing.attributes = limits.attributes(attributePayload, MAX_ATTRIBUTES, thing.attributes)
+        if thingTypeName and removeThingType:
+            raise invalid("thingTypeName and removeThingType exclude each other")
+        if thingTypeName and thingTypeName != thing.thing_type:
+            thing.thing_type = self._usable_type(thingTypeName)
+        elif removeThingType:
+            thing.thing_type = None
+        thing.attributes = limits.attributes(attributePayload, _most_attributes(thing.thing_type), thing.attributes)
         thing.version += 1
         self.store.save_thing(thing)
         self._rights_changed()
@@ -57,18 +69,20 @@ class Registry(Core):
         return {
             "thingName": thing.name, "thingArn": self.arn("thing", thing.name),
             "attributes": thing.attributes, "version": thing.version,
-        }
+        } | ({} if thing.thing_type is None else {"thingTypeName": thing.thing_type})
 
     def list_things(
         self, maxResults: int | None = None, nextToken: str | None = None, attributeName: str | None = None,
-        attributeValue: str | None = None,
+        attributeValue: str | None = None, thingTypeName: str | None = None, usePrefixAttributeValue: bool = False,
     ) -> dict[str, Any]:
-        """Things sorted by name; with an attribute name and value only those that have it."""
+        """Things sorted by name; with an attribute name and value only those that have it, or a value that begins so;
+        with a type only those that have it."""
         if (attributeName is None) != (attributeValue is None):
             raise invalid("attributeName and attributeValue go together")
         attribute = None if attributeName is None or attributeValue is None else (attributeName, attributeValue)
         limit = paging.size(maxResults)
-        found = self.store.things(paging.position("things", nextToken) or "", limit + 1, attribute)
+        after = paging.position("things", nextToken) or ""
+        found = self.store.things(after, limit + 1, attribute, usePrefixAttributeValue, thingTypeName)
         return paging.page("things", found, limit, self._thing_view, lambda thing: thing.name)
 
     def delete_thing(self, thingName: str, expectedVersion: int | None = None) -> dict[str, Any]:
@@ -129,19 +143,39 @@ class Registry(Core):
         self._rights_changed(fewer=newStatus != "ACTIVE")
         return {}
 
-    def delete_certificate(self, certificateId: str) -> dict[str, Any]:
-        """Delete a certificate, which must not be ACTIVE and must have no things and no policies."""
+    def list_certificates(
+        self, pageSize: int | None = None, marker: str | None = None, ascendingOrder: bool = False
+    ) -> dict[str, Any]:
+        """The certificates, newest first, or in the order of their creation."""
+        name, limit = "certificates", paging.size(pageSize)
+        found = self.store.certificates(ascendingOrder, paging.sequence(name, marker), limit + 1)
+        return paging.by_marker(
+            paging.page(name, found, limit, lambda item: self._certificate_summary(item[1]), lambda item: item[0])
+        )
+
+    def _certificate_summary(self, certificate: Certificate) -> dict[str, Any]:
+        return {
+            "certificateArn": self.arn("cert", certificate.id), "certificateId": certificate.id,
+            "status": certificate.status, "certificateMode": "DEFAULT", "creationDate": certificate.created_at,
+        }
+
+    def delete_certificate(self, certificateId: str, forceDelete: bool = False) -> dict[str, Any]:
+        """Delete a certificate, which must not be ACTIVE and must have no things and, unless forced, no policies."""
         certificate = self._known_certificate(certificateId)
         if certificate.status == "ACTIVE":
             raise ApiError(
                 "CertificateState", "Certificate must be deactivated (not ACTIVE) before deletion.",
                 resourceId=certificateId,
             )
-        if self.store.things_of(certificateId) or self.store.policies_of("cert", certificateId):
+        policies = self.store.policies_of("cert", certificateId)
+        if self.store.things_of(certificateId) or (policies and not forceDelete):
             raise ApiError(
                 "DeleteConflict", "Things and policies must be detached from the certificate before deletion."
             )
-        self.store.delete_certificate(certificateId)
+        with self.store.transaction():
+            for policy in policies:
+                self.store.detach_policy(policy, "cert", certificateId)
+            self.store.delete_certificate(certificateId)
         return {}
 
     def attach_thing_principal(self, thingName: str, principal: str) -> dict[str, Any]:
@@ -171,3 +205,7 @@ class Registry(Core):
         """The names of the things that a certificate is attached to."""
         names = self.store.things_of(self._principal(principal))
         return paging.page_of_names("things", names, str, maxResults, nextToken)
+
+
+def _most_attributes(thing_type: str | None) -> int:
+    return MAX_TYPED_ATTRIBUTES if thing_type else MAX_ATTRIBUTES

@@ -90,6 +90,7 @@ class Tags(Core):
         return {
             "job": (store.job, "Job {} cannot be found."),
             "jobtemplate": (store.job_template, "Job Template {} cannot be found."),
+            "thingtype": (store.thing_type, "Thing Type {} does not exist."),
             "thinggroup": (store.group, "Thing Group {} does not exist."),
             "policy": (store.policy_versions, "This resource is not found"),
             "stream": (store.stream, "Stream {} does not exist."),
