@@ -177,7 +177,7 @@ def load(path: str = "/settings.json") -> dict:
         raise ValueError(path + ": not a JSON object")
     for name in _unknown(given):
         print("settings: there is no setting", name)
-    if given.get("claim") and "thing" not in given:
+    if given.get("claim") and not given.get("thing"):
         given["thing"] = ""  # the claim gives the board its name
     settings = {name: _usable(name, given) for name in _KNOWN}
     if not settings["thing"] and not settings["claim"]:
@@ -231,9 +231,11 @@ def _wrong(name, given):
     # Return why a setting is invalid, beginning with its name; "" when it is valid.
     check, default, nullable = _KNOWN[name]
     value = given.get(name)
+    if name == "thing" and not value and given.get("claim"):
+        return ""
     if value is None and default is _REQUIRED:
         return name + " is missing"
-    if (name not in given) or (value is None and nullable) or (name == "thing" and not value and given.get("claim")):
+    if (name not in given) or (value is None and nullable):
         return ""
     wrong = check(value)
     return wrong and (name + wrong if wrong[0] == "." else name + " " + wrong)

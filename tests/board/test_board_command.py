@@ -95,20 +95,20 @@ def test_settings_come_from_file_options_and_assignments(tmp_path: Path) -> None
     path = tmp_path / "settings.json"
     path.write_text('{"thing": "old", "host": "a", "wifi": {"ssid": "s", "password": "p"}}')
     made = make_settings(
-        path, {"thing": "new", "port": None}, ["wifi.password=a=b", "watchdog=null", "x.y=1"]
+        path, {"thing": "new", "port": None}, ["wifi.password=a=b-and-c", "watchdog=null", "claim.template=x"]
     )
     assert made == {
         "thing": "new",
         "host": "a",
-        "wifi": {"ssid": "s", "password": "a=b"},
+        "wifi": {"ssid": "s", "password": "a=b-and-c"},
         "watchdog": None,
-        "x": {"y": 1},
+        "claim": {"template": "x"},
     }
 
 
 def test_names_and_passwords_stay_text(tmp_path: Path) -> None:
     given = ["wifi.password=12345678", "wifi.ssid=007", "thing=42", "host=10", "app=true", "port=1", "ntp=null",
-        'signing_key="/a"', "claim.parameters.SerialNumber=0815", "claim.parameters.Line=5"]
+        'signing_key="/a"', "claim.template=t", "claim.parameters.SerialNumber=0815", "claim.parameters.Line=5"]
     made = make_settings(None, {}, given)
     several = ["host.0=10", "host.1=b", "wifi.0.ssid=1", "wifi.1.ssid=2", "wifi.1.password=12345678", "thing=t"]
     lists = make_settings(None, {}, several)
@@ -120,7 +120,7 @@ def test_names_and_passwords_stay_text(tmp_path: Path) -> None:
             make_settings(None, {"thing": "t"}, [wrong])
     assert made["wifi"] == {"ssid": "007", "password": "12345678"}
     assert made["signing_key"] == "/a"
-    assert made["claim"]["parameters"] == {"SerialNumber": "0815", "Line": "5"}
+    assert made["claim"] == {"template": "t", "parameters": {"SerialNumber": "0815", "Line": "5"}}
     assert (made["thing"], made["host"], made["app"], made["port"], made["ntp"]) == ("42", "10", "true", 1, None)
 
 
@@ -136,10 +136,10 @@ def test_settings_default_to_the_example(tmp_path: Path) -> None:
 
 def test_options_change_the_settings_on_an_image_that_exists(tmp_path: Path, start_board: StartBoard) -> None:
     image = tmp_path / "board.img"
-    build_image(image, {"main.py": b"print(1)", "settings.json": b'{"host": "a", "port": 1}'})
+    build_image(image, {"main.py": b"print(1)", "settings.json": b'{"thing": "t", "host": "a", "port": 1}'})
     board = start_board(image, "--port", "8884", "--set", "wifi.ssid=lab", "--set", "handlers=[]")
     board.wait_for("board: the program ended")
-    changed = {"host": "a", "port": 8884, "wifi": {"ssid": "lab"}, "handlers": []}
+    changed = {"thing": "t", "host": "a", "port": 8884, "wifi": {"ssid": "lab"}, "handlers": []}
     assert json.loads(read_files(image)["/settings.json"]) == changed
     assert board.lines[0] == f"board: settings on {image} changed"
 
@@ -195,6 +195,8 @@ def test_error_messages_say_what_to_do(tmp_path: Path) -> None:
         (b"[1]", "settings.json must be a JSON object"),
         (b'{"thing": "x",}', "settings.json is not JSON: "),
         (b"\xff", "settings.json is not a text file"),
+        (b"[" * 100_000, "settings.json is not JSON: "),
+        (b'{"thing": "x", "host": "a", "watchdog": 0}', "setting watchdog must be a number from 1 to 3600"),
     ):
         settings.write_bytes(content)
         assert message in refused(new, "--settings", str(settings))
@@ -206,6 +208,9 @@ def test_error_messages_say_what_to_do(tmp_path: Path) -> None:
     assert f"{tmp_path / 'ca.der'}: No such file" in refused(*options, "--thing-dir", str(tmp_path))
     assert "65535" in refused(*options, "--port", "70000")
     assert not Path(new).exists()
+    build_image(image, {"settings.json": b'{"thing": "t", "host": "a"}'})
+    assert "setting host must be a host name alone" in refused(str(image), "--host", "https://b.example")
+    assert json.loads(read_files(image)["/settings.json"])["host"] == "a"
     broken = tmp_path / "broken.img"
     broken.write_bytes(b"\0" * 4097)
     assert "is not a flash image" in refused(str(broken))

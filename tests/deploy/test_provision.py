@@ -84,9 +84,16 @@ def test_nothing_is_created_without_a_board(serve: clouds.Cloud, tmp_path: Path)
     )
     assert code == 1
     assert "no board at" in said
-    code, said = provision("kiln-2", "--set", "nonsense", "--endpoint-url", serve.endpoint_url)
-    assert code == 2
-    assert "must be KEY=VALUE" in said
+    for options, message in (
+        (("--set", "nonsense"), "must be KEY=VALUE"),
+        (("--set", "signing_key="), "setting signing_key must be 1 to 4096 bytes"),
+        (("--set", "wathdog=5"), "there is no setting wathdog"),
+        (("--wifi-ssid", "barn", "--wifi-password", "short"), "setting wifi.password must be 8 to 63 characters"),
+    ):
+        code, said = provision("kiln-2", *options, "--endpoint-url", serve.endpoint_url)
+        assert code == 2
+        assert message in said
+        assert "short" not in said
     assert things(serve) == before
     assert not (tmp_path / "out").exists()
 
@@ -124,7 +131,7 @@ def test_a_board_that_does_not_start_is_reported_at_once(
     board = start(bare)
     code, said = provision(
         "kiln-4", "--port", board.port, "--out", tmp_path / "out", "--endpoint-url", serve.endpoint_url,
-        "--set", "signing_key=",
+        "--set", "key=/cert/ca.der",
     )
     assert code == 1
     assert "not started: " in said

@@ -35,9 +35,15 @@ def make_board_files(
     return make_program_files() | make_bare_files() | make_own_files(settings, thing_directory, app)
 
 
+def settings_file(settings: dict[str, Any]) -> bytes:
+    """Return the content of /settings.json."""
+    # Not escaped: MicroPython makes two broken characters of one that is escaped as a surrogate pair.
+    return json.dumps(settings, ensure_ascii=False).encode()
+
+
 def make_own_files(settings: dict[str, Any], thing_directory: Path | None, app: Path | None) -> dict[str, bytes]:
     """Return the files that differ from board to board: settings, certificates, application. See make_board_files."""
-    files = {"settings.json": json.dumps(settings).encode()}
+    files = {"settings.json": settings_file(settings)}
     if thing_directory is not None:
         claim = settings.get("claim")
         places = {part: settings.get(part) or f"/cert/{part}.der" for part in ("ca", "cert", "key")}

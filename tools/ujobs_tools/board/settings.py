@@ -7,6 +7,8 @@ from typing import Any
 
 from ujobs_tools.board.device_files import SETTINGS_EXAMPLE
 
+from .settings_check import check_settings
+
 # These settings are strings, even if the value consists of digits.
 _TEXTS = {
     "thing", "host", "ca", "cert", "key", "ntp", "app", "signing_key", "wifi.ssid", "wifi.password", "claim.template",
@@ -24,27 +26,27 @@ def make_settings(path: Path | None, overrides: Mapping[str, Any], assignments: 
 
     path: file to start from; None for the example. overrides, assignments: see change_settings. Raises UsageError if
     the file is not a JSON object, an assignment is invalid, the host is missing, or both thing and claim are missing;
-    OSError if the file cannot be read.
+    ValueError for a setting that the board would refuse or ignore; OSError if the file cannot be read.
     """
     source = path or SETTINGS_EXAMPLE
-    try:
-        settings = parse_settings(source.read_bytes(), str(source))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file") from error
+    settings = parse_settings(source.read_bytes(), str(source))
     if path is None:
         del settings["thing"], settings["host"]
-    change_settings(settings, overrides, assignments)
+    _change(settings, overrides, assignments)
     for name in ("thing", "host"):
         if not settings.get(name) and not (name == "thing" and settings.get("claim")):
             raise UsageError(f"a new image needs the {name}: give --{name}, or --settings with it")
+    check_settings(settings)
     return settings
 
 
 def parse_settings(content: bytes, name: str) -> dict[str, Any]:
-    """Parse settings.json. name: file name for error messages. Raises UsageError, UnicodeDecodeError."""
+    """Parse settings.json. name: file name for error messages. Raises UsageError."""
     try:
-        settings = json.loads(content.decode())
-    except json.JSONDecodeError as error:
+        settings = json.loads(content.decode("utf-8-sig"))  # Windows' editors write a byte order mark
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not a text file in UTF-8") from error
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{name} is not JSON: {error}") from error
     if not isinstance(settings, dict):
         raise UsageError(f"{name} must be a JSON object: {{…}}")
@@ -59,15 +61,20 @@ def wifi_network(ssid: str | None, password: str | None) -> dict[str, str]:
 def change_settings(settings: dict[str, Any], overrides: Mapping[str, Any], assignments: Sequence[str]) -> None:
     """Change settings in place.
 
-    overrides: values by name; None is ignored. assignments: KEY=VALUE; VALUE is JSON or a string, for names and
-    passwords always a string. Dots in KEY separate member names and list positions: wifi.0.ssid. Raises UsageError if
-    an assignment is invalid.
+    overrides: values by name; None is ignored, {} becomes null. assignments: KEY=VALUE; VALUE is JSON or a string, for
+    names and passwords always a string. Dots in KEY separate member names and list positions: wifi.0.ssid. Raises
+    UsageError if an assignment is invalid, ValueError for a setting that the board would refuse or ignore.
     """
-    settings |= {name: value for name, value in overrides.items() if value is not None}
+    _change(settings, overrides, assignments)
+    check_settings(settings)
+
+
+def _change(settings: dict[str, Any], overrides: Mapping[str, Any], assignments: Sequence[str]) -> None:
+    settings |= {name: None if value == {} else value for name, value in overrides.items() if value is not None}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not key or not equals:
-            raise UsageError(f"--set {assignment} must be KEY=VALUE")
+            raise UsageError(f"--set {key} must be KEY=VALUE")
         value = _parse(text)
         keys = key.split(".")
         name = ".".join(part for part in keys if not part.isdigit())
@@ -77,7 +84,7 @@ def change_settings(settings: dict[str, Any], overrides: Mapping[str, Any], assi
         try:
             _assign(settings, keys, value)
         except (IndexError, ValueError):
-            raise UsageError(f"--set {assignment}: the list does not have this position") from None
+            raise UsageError(f"--set {key}: the list does not have this position") from None
 
 
 def _assign(settings: Any, keys: list[str], value: Any) -> None:

@@ -1,6 +1,5 @@
 """`ujobs board`: runs the virtual board of `ujobs_tools.board`."""
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ujobs_tools.board import umqtt
-from ujobs_tools.board.files import make_bare_files, make_board_files
+from ujobs_tools.board.files import make_bare_files, make_board_files, settings_file
 from ujobs_tools.board.interpreter import InterpreterError
 from ujobs_tools.board.settings import UsageError, change_settings, make_settings, parse_settings
 from ujobs_tools.commands.errors import FAILED, one_line
@@ -116,7 +115,7 @@ def _change_image(image: Path, overrides: dict[str, Any], assignments: list[str]
         raise UsageError(f"{image} has no settings.json, so there is nothing to change: add --fresh to build it again")
     settings = parse_settings(files["/settings.json"], f"settings.json on {image}")
     change_settings(settings, overrides, assignments)
-    write_file(image, "settings.json", json.dumps(settings).encode())
+    write_file(image, "settings.json", settings_file(settings))
     typer.echo(f"board: settings on {image} changed")
 
 

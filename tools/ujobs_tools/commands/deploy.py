@@ -80,18 +80,17 @@ def provision(
     folder = out or Path("things") / thing
     with board_work("provision"):
         # Check the board, the settings and the application before anything is created in the cloud.
-        make_settings(settings, {"thing": thing, "host": "unknown"}, set_ or [])
+        given: dict[str, Any] = {"thing": thing}
+        if wifi_ssid or settings is None:
+            given["wifi"] = wifi_network(wifi_ssid, wifi_password)
+        make_settings(settings, {**given, "host": "unknown"}, set_ or [])
         if app:
             application_files(app)
         remote = connect(port)
         with remote.reset_on_failure():
             host, mqtt = provisioning.credentials(thing, folder, endpoint_url, region, profile, ca, mqtt_port)
-            given: dict[str, Any] = {"thing": thing, "host": host, "port": mqtt}
-            if wifi_ssid or settings is None:
-                given["wifi"] = wifi_network(wifi_ssid, wifi_password)
-            contents = make_settings(settings, given, set_ or [])
-            if contents.get("wifi") == {}:
-                contents["wifi"] = None
+            contents = make_settings(settings, {**given, "host": host, "port": mqtt}, set_ or [])
+            if contents.get("wifi") is None:
                 typer.echo("without --wifi-ssid, the board uses a wired network")
             typer.echo(f"{thing}: key and certificates are in {folder}")
             _install(remote, app, provisioning.board_files(contents, folder), False)
