@@ -133,3 +133,19 @@ def test_unacknowledged_messages_are_resent_as_duplicates(client: MakeClient) ->
     second.publish("nobody/listens", "")  # acknowledged only after the other message's PUBACK is processed
     second.lose_connection()
     assert client("reader", clean_session=False).heard_nothing_else()
+
+
+@pytest.mark.parametrize("options", [{}, {"protocol": paho.MQTTv5, "clean_session": None}], ids=["3.1.1", "5"])
+def test_a_shared_subscription_divides_the_messages(client: MakeClient, options: dict[str, Any]) -> None:
+    workers = [client(f"worker-{number}", **options) for number in range(2)]
+    for worker in workers:
+        assert worker.subscribe("$share/workers/line/+/done") == [1]
+        worker.subscribe("end")
+    sender = client("sender")
+    sent = [("line/7/done", str(number)) for number in range(40)]
+    for topic, payload in sent:
+        sender.publish(topic, payload)
+    sender.publish("end", "")
+    shares = [list(iter(worker.message, ("end", ""))) for worker in workers]
+    assert all(shares)
+    assert sorted(shares[0] + shares[1]) == sorted(sent)

@@ -126,6 +126,16 @@ def test_changes_of_the_registry_take_effect_at_once(engine: Engine, client: Con
     assert "iot:Subscribe" in kiln.subscribe("$aws/things/kiln/jobs/#")
 
 
+def test_shared_subscriptions(client: Connect) -> None:
+    allowed = [f"{PREFIX}:topicfilter/$share/*/{name}" for name in ("kilns/+", "$aws/things/kiln/jobs/notify", "$x/a")]
+    kiln = client("kiln", {"Action": "iot:Subscribe", "Resource": allowed}, things=("kiln",))
+    assert kiln.subscribe("$share/hall/kilns/+") == kiln.subscribe("$share/a/$aws/things/kiln/jobs/notify") == ""
+    assert "iot:Subscribe" in kiln.subscribe("kilns/+")
+    assert "iot:Subscribe" in kiln.subscribe("$share/hall/ovens/+")
+    assert "reserved" in kiln.subscribe("$share/hall/$x/a")
+    assert "reserved" in kiln.publish("$share/hall/kilns/1", False)
+
+
 def test_the_type_of_the_thing_in_a_policy(engine: Engine, client: Connect) -> None:
     engine.create_thing_type("ovens")
     resource = f"{PREFIX}:topic/types/${{iot:Connection.Thing.ThingTypeName}}"
@@ -187,7 +197,8 @@ def test_no_policy_allows_publishing_where_the_service_publishes(client: Connect
     ("name", "may"),
     [
         ("$aws/things/+/jobs/notify-next", True), ("$aws/events/job/#", True), ("#", True),
-        ("$aws/certificates/create/json/accepted", True), ("$aws/#", False), ("$SYS/#", False), ("$share/a/b", False),
+        ("$aws/certificates/create/json/accepted", True), ("$aws/#", False), ("$SYS/#", False), ("$share/a/b", True),
+        ("$share/a/$SYS/#", False),
     ],
 )
 def test_reserved_filters(client: Connect, name: str, may: bool) -> None:

@@ -21,6 +21,7 @@ from ujobs_tools.service.sessions import SESSION_LIFE
 SESSION_EXPIRY, RECEIVE_MAXIMUM, MAXIMUM_PACKET, TOPIC_ALIAS, MESSAGE_EXPIRY, WILL_DELAY = 17, 33, 39, 35, 2, 24
 AUTHENTICATION_METHOD, SUBSCRIPTION_IDENTIFIER = b"\x15" + field("x"), b"\x0b\x01"
 NOT_AUTHORIZED, DISCONNECTED = 0x87, 0xE0
+RETAIN_AS_PUBLISHED = 8
 PASSED_ON = b"\x01\x01" + b"\x03" + field("text/plain") + b"\x08" + field("re/ply") + b"\x09" + field(b"\x00\xff")
 PASSED_ON += (b"\x26" + field("user") + field("one")) + (b"\x26" + field("user") + field("two"))
 
@@ -103,7 +104,7 @@ def test_connack_has_the_limits_of_aws(broker: BrokerService) -> None:
     assert (present, code) == (0, 0)
     limits = {
         number(RECEIVE_MAXIMUM, 100, 2), number(MAXIMUM_PACKET, 149504), number(34, 8, 2), number(36, 1, 1),
-        number(37, 1, 1), number(40, 1, 1), number(41, 0, 1), number(42, 0, 1),
+        number(37, 1, 1), number(40, 1, 1), number(41, 0, 1), number(42, 1, 1),
     }
     assert sum(map(len, limits)) == len(found)
     assert all(limit in found for limit in limits)
@@ -253,6 +254,121 @@ def test_retained_messages_come_as_the_subscription_says(broker: BrokerService) 
         client.ping()
         assert client.subscribe_to("state") == [1]
         assert client.got()[2] == b"on"
+
+
+def test_a_message_is_retained_as_published_for_those_who_want_it(broker: BrokerService) -> None:
+    with Client(broker.port, "plain") as plain, Client(broker.port) as kiln, broker.client("sender") as sender:
+        plain.subscribe_to("state/a")
+        kiln.subscribe_to("state/a")
+        kiln.subscribe_to("state/+", options=1 | RETAIN_AS_PUBLISHED)
+        sender.publish("state/a", b"on", retain=True)
+        assert (kiln.packet()[0], plain.packet()[0]) == (0x31, 0x30)
+        sender.publish("state/a", b"off")
+        assert (kiln.packet()[0], plain.packet()[0]) == (0x30, 0x30)
+
+
+def test_a_session_keeps_the_options_of_its_subscriptions(tmp_path: Path) -> None:
+    service = BrokerService(tmp_path / "jobs.sqlite")
+    try:
+        with Client(service.port, asked=number(SESSION_EXPIRY, 600)) as kiln:
+            kiln.subscribe_to("state", "$share/hall/a", options=1 | RETAIN_AS_PUBLISHED)
+            kiln.leave()
+        service.close()
+        service = BrokerService(tmp_path / "jobs.sqlite")
+        with service.client("other") as other, Client(service.port, clean=False) as kiln:
+            other.publish("state", b"on", retain=True)
+            assert kiln.packet()[0] == 0x31
+            other.publish("a", b"shared")
+            assert kiln.got()[::2] == ("a", b"shared")
+    finally:
+        service.close()
+
+
+def test_a_shared_subscription_gives_each_message_to_one_client(broker: BrokerService) -> None:
+    with contextlib.ExitStack() as stack:
+        members = [stack.enter_context(Client(broker.port, f"member-{number}")) for number in range(3)]
+        for member in members:
+            assert member.subscribe_to("$share/hall/kilns/+") == [1]
+        other = stack.enter_context(Client(broker.port, "other"))
+        assert other.subscribe_to("$share/yard/kilns/#", "kilns/1") == [1, 1]
+        old = stack.enter_context(broker.client("old"))
+        for count in range(60):
+            old.publish("kilns/1", bytes([count]))
+        old.ping()
+        shared: list[int] = []
+        for member in members:
+            member.send(packet(0xC0))
+            received = list(until_ping(member))
+            assert 0 < len(received) < 60, "each has its share"
+            shared += received
+        assert sorted(shared) == list(range(60)), "no message is lost, and none comes twice"
+        other.send(packet(0xC0))
+        assert sorted(until_ping(other)) == sorted([*range(60), *range(60)]), "its own subscription counts separately"
+        for member in members[1:]:
+            member.leave()
+        members[0].send(packet(0xA2, b"\x00\x08\x00" + field("$share/hall/kilns/+")))
+        assert members[0].packet() == (0xB0, b"\x00\x08\x00\x00")
+        old.publish("kilns/2", b"x")
+        members[0].ping()
+
+
+def until_ping(client: Client) -> Iterator[int]:
+    """The first byte of the payload of each message before PINGRESP."""
+    while (received := client.packet())[0] != 0xD0:
+        yield received[1][-1]
+
+
+def test_a_shared_message_waits_for_a_member_only_while_none_is_connected(broker: BrokerService) -> None:
+    with Client(broker.port, clean=False, asked=number(SESSION_EXPIRY, 600)) as away:
+        away.subscribe_to("$share/hall/a")
+    with Client(broker.port, "other") as other:
+        other.subscribe_to("$share/hall/a")
+        for count in range(10):
+            other.put("a", bytes([count]))
+            first, second = other.packet()[0], other.packet()[0]
+            assert sorted((first, second)) == [0x32, 0x40]
+    with Client(broker.port, "third") as third:
+        third.put("a", b"waits")
+        acknowledged(third)
+    with Client(broker.port, clean=False) as away:
+        assert away.got()[2] == b"waits"
+
+
+def test_a_retained_message_is_not_for_shared_subscriptions(broker: BrokerService) -> None:
+    with Client(broker.port) as client:
+        client.put("state", b"on", retain=True)
+        acknowledged(client)
+        assert client.subscribe_to("$share/hall/state") == [1]
+        client.ping()
+
+
+@pytest.mark.parametrize("name", ["$share", "$share/a/", "$share//a", "$share/+/a", "$share/a/b#"])
+def test_malformed_shared_subscriptions(broker: BrokerService, name: str) -> None:
+    with Client(broker.port) as client:
+        assert client.subscribe_to(name)[0] >= 0x80
+        client.ping()
+
+
+def test_the_expiry_of_a_will_begins_when_it_is_published() -> None:
+    now = [1000.0]
+    service = BrokerService(clock=lambda: now[0])
+    will = listed(number(MESSAGE_EXPIRY, 30)) + field("will") + field("gone")
+    try:
+        with Client(service.port, "watcher", asked=number(SESSION_EXPIRY, 600)) as watcher:
+            watcher.subscribe_to("will")
+            with Client(service.port, will=will):
+                now[0] += 60
+            assert watcher.got() == ("will", number(MESSAGE_EXPIRY, 30), b"gone")
+            watcher.leave()
+        with Client(service.port, will=will):
+            pass
+        with Client(service.port, "other") as other:
+            other.ping()
+        now[0] += 30
+        with Client(service.port, "watcher", clean=False) as watcher:
+            watcher.ping()
+    finally:
+        service.close()
 
 
 def test_the_client_limits_what_is_in_flight_and_how_large_it_is(broker: BrokerService) -> None:

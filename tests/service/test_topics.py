@@ -34,12 +34,17 @@ def test_matching(name: str, topic: str, expected: bool) -> None:
     assert matches(name, topic) is expected
 
 
-@pytest.mark.parametrize("name", ["", "a/#/b", "a#", "#a", "a+", "+a/b", "a/b#", "/" * 8, "x" * 257, "ä" * 129])
+@pytest.mark.parametrize("name", ["", "a/#/b", "a#", "#a", "a+", "+a/b", "a/b#", "/" * 8, "x" * 257, "ä" * 129,
+    "$share", "$share/", "$share/a", "$share/a/", "$share//a", "$share/+/a", "$share/a/b#", "$share/a/" + "/" * 8,
+    "$share/" + "x" * 129 + "/a",
+])
 def test_malformed_filters(name: str) -> None:
     assert not valid_filter(name)
 
 
-@pytest.mark.parametrize("name", ["#", "+", "/", "a//b", "+/a/#", "/" * 7, "x" * 256, "$aws/things/t/jobs/#"])
+@pytest.mark.parametrize("name", ["#", "+", "/", "a//b", "+/a/#", "/" * 7, "x" * 256, "$aws/things/t/jobs/#",
+    "$share/a/" + "/" * 7, "$share/" + "x" * 128 + "/" + "x" * 256, "$share/a/#",
+])
 def test_well_formed_filters(name: str) -> None:
     assert valid_filter(name)
 

@@ -8,7 +8,7 @@ Without TLS there is no certificate: the client is the thing that its client id 
 import hashlib
 from collections.abc import Callable
 
-from ujobs_tools.service import limits, policy_evaluation, policy_values, reserved_topics
+from ujobs_tools.service import limits, policy_evaluation, policy_values, reserved_topics, topics
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.packets import Message
@@ -82,9 +82,10 @@ class Client:
         """Why it may not subscribe to a topic filter."""
         if not reserved_topics.can_subscribe(name):
             return f"{name} is for reserved topics that clients cannot receive from"
-        if self._certificate_id is None and name.startswith("$"):
+        shared = topics.shared(name) or name
+        if self._certificate_id is None and shared.startswith("$"):
             self._refresh()
-            own = self._thing is not None and name.startswith(f"$aws/things/{self._thing}/")
+            own = self._thing is not None and shared.startswith(f"$aws/things/{self._thing}/")
             return "" if own else f"without TLS this client may only use topics of the thing {self.client_id}"
         return self._ask("iot:Subscribe", "topicfilter", name)
 

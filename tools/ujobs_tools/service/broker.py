@@ -96,12 +96,14 @@ class Broker:
         message = replace(message, retain=False) if message.retain else message
         if retain:
             self._retained.keep(message)
-        for session, granted in self._sessions.subscribers(message.topic).items():
-            self._send(session, message, min(message.qos, granted))
+        for session, options in self._sessions.subscribers(message.topic):
+            as_published = retain and options & topics.RETAIN_AS_PUBLISHED
+            copy = replace(message, retain=True) if as_published else message
+            self._send(session, copy, min(message.qos, options & 3))
 
     def deliver(self, session: Session, topic: str, payload: bytes) -> None:
         """Send a message once to one client, subscribed or not; at QoS 1 only if its subscription has QoS 1."""
-        self._send(session, Message(topic, payload), min(1, self._sessions.subscribers(topic).get(session, 0)))
+        self._send(session, Message(topic, payload), min(1, self._sessions.granted_qos(session, topic)))
 
     def _send(self, session: Session, message: Message, qos: int) -> None:
         self.on_message(session, False, message)
@@ -254,12 +256,13 @@ class Broker:
         refusals = [_no_subscription(client, connection, name, options) for name, options in filters]
         codes, retained = [], []
         for (name, options), refusal in zip(filters, refusals, strict=True):
-            qos, handling = min(options & 3, 1), options >> 4
+            qos, handling = min(options & 3, 1), options >> 4 & 3
             codes.append(refusal or qos)
             if not refusal:
                 if handling == _ALWAYS or (handling == _IF_NEW and name not in session.filters):
                     retained.append((self._retained.of(name), qos))
-                self._sessions.subscribe(session, name, qos)
+                # AWS ignores No Local.
+                self._sessions.subscribe(session, name, qos | options & topics.RETAIN_AS_PUBLISHED)
         session.write(connection.version.suback(packet_id, codes))
         for message, qos in retained:
             if message is not None:

@@ -53,8 +53,8 @@ class Mqtt5:
         return packet_id
 
     def read_subscribe(self, body: bytes) -> tuple[int, list[tuple[str, int]]]:
-        """Decode SUBSCRIBE; packet identifier and (filter, options) pairs: QoS in bits 0 and 1, what to do with a
-        retained message in bits 4 and 5."""
+        """Decode SUBSCRIBE; packet identifier and (filter, options) pairs: QoS in bits 0 and 1, No Local in bit
+        2, Retain As Published in bit 3, what to do with a retained message in bits 4 and 5."""
         reader = Reader(body)
         packet_id = reader.number()
         if properties.SUBSCRIPTION_IDENTIFIER in properties.read(reader, properties.OF_SUBSCRIBE)[0]:
@@ -98,7 +98,7 @@ class Mqtt5:
         encoded = properties.text(properties.ASSIGNED_CLIENT_ID, assigned_id) if assigned_id else b""
         offered = {
             properties.TOPIC_ALIAS_MAXIMUM: MAX_ALIASES, properties.MAXIMUM_QOS: 1, properties.RETAIN_AVAILABLE: 1,
-            properties.WILDCARDS: 1, properties.SUBSCRIPTION_IDENTIFIERS: 0, properties.SHARED_SUBSCRIPTIONS: 0,
+            properties.WILDCARDS: 1, properties.SUBSCRIPTION_IDENTIFIERS: 0, properties.SHARED_SUBSCRIPTIONS: 1,
         }
         body = bytes((session_present, 0)) + properties.encode({**numbers, **offered}, encoded)
         return packets.packet(packets.CONNACK << 4, body)

@@ -46,9 +46,10 @@ class Message:
 class Connect:
     """A CONNECT packet; keep_alive in seconds. clean_start: whether to begin a new session.
 
-    Only of MQTT 5: session_expiry: seconds that the session outlives its connection; None in 3.1.1. will_delay:
-    seconds. receive_maximum: messages of QoS 1 that the client takes unacknowledged. maximum_packet: bytes of a packet;
-    None: any. authenticates: whether it asks for enhanced authentication.
+    Only of MQTT 5: session_expiry: seconds that the session outlives its connection; None in 3.1.1. will_delay,
+    will_expiry: seconds; None: the will does not expire. receive_maximum: messages of QoS 1 that the client takes
+    unacknowledged. maximum_packet: bytes of a packet; None: any. authenticates: whether it asks for enhanced
+    authentication.
     """
 
     client_id: str
@@ -58,6 +59,7 @@ class Connect:
     protocol_level: int
     session_expiry: int | None = None
     will_delay: int = 0
+    will_expiry: int | None = None
     receive_maximum: int = 65535
     maximum_packet: int | None = None
     authenticates: bool = False
@@ -93,10 +95,10 @@ def read_connect(body: bytes) -> Connect:
         raise PacketError(f"CONNECT flags {flags:#04x}")
     asked = properties.read(reader, properties.OF_CONNECT)[0] if level == LEVEL_5 else {}
     client_id = reader.text()
-    will, will_delay = None, 0
+    will: Message | None = None
+    of_will: dict[int, int] = {}
     if flags & 4:
-        numbers, passed_on = properties.read(reader, properties.OF_WILL) if level == LEVEL_5 else ({}, b"")
-        will_delay = numbers.get(properties.WILL_DELAY, 0)
+        of_will, passed_on = properties.read(reader, properties.OF_WILL) if level == LEVEL_5 else ({}, b"")
         topic = reader.text()
         will = Message(topic, reader.blob(), flags >> 3 & 3, bool(flags & 32), passed_on)
     for bit in (128, 64):
@@ -105,16 +107,17 @@ def read_connect(body: bytes) -> Connect:
     if reader.more:
         raise PacketError("CONNECT is too long")
     found = Connect(client_id, bool(flags & 2), keep_alive, will, level)
-    return found if level == LEVEL_3_1_1 else _with_properties(found, asked, will_delay)
+    return found if level == LEVEL_3_1_1 else _with_properties(found, asked, of_will)
 
 
-def _with_properties(connect: Connect, asked: dict[int, int], will_delay: int) -> Connect:
+def _with_properties(connect: Connect, asked: dict[int, int], of_will: dict[int, int]) -> Connect:
     receive_maximum = asked.get(properties.RECEIVE_MAXIMUM, connect.receive_maximum)
     maximum_packet = asked.get(properties.MAXIMUM_PACKET)
     if not receive_maximum or maximum_packet == 0:
         raise PacketError("CONNECT with a maximum of 0")
     return replace(
-        connect, session_expiry=asked.get(properties.SESSION_EXPIRY, 0), will_delay=will_delay,
+        connect, session_expiry=asked.get(properties.SESSION_EXPIRY, 0),
+        will_delay=of_will.get(properties.WILL_DELAY, 0), will_expiry=of_will.get(properties.MESSAGE_EXPIRY),
         receive_maximum=receive_maximum, maximum_packet=maximum_packet,
         authenticates=properties.AUTHENTICATION_METHOD in asked,
     )

@@ -5,6 +5,8 @@ All others are refused, regardless of policies ("Reserved topics")."""
 import re
 from dataclasses import dataclass
 
+from ujobs_tools.service import topics
+
 _THING = re.compile(r"\$aws/things/([^/]+)/(jobs|streams)/(.+)", re.DOTALL)
 _STREAM_REQUEST = re.compile(r"[a-zA-Z0-9_-]{1,128}/(describe|get)/(json|cbor)")
 _PROVISIONING = re.compile(
@@ -39,5 +41,6 @@ def request(topic: str) -> Request | None:
 
 
 def can_subscribe(name: str) -> bool:
-    """Whether clients can subscribe to this topic filter."""
+    """Whether clients can subscribe to this topic filter, or share it."""
+    name = topics.shared(name) or name
     return not name.startswith("$") or name.startswith(_SUBSCRIBABLE)

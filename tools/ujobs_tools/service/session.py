@@ -58,10 +58,11 @@ class Session:
         self.client_id = client_id
         self.client = client
         self.clean = store is None
-        self.filters: dict[str, int] = {}
+        self.filters: dict[str, int] = {}  # the options of each subscription
         self.connection: Connection | None = None
         self.will: Message | None = None
         self.will_delay = 0  # seconds
+        self.will_expiry: int | None = None  # seconds
         self.life = 0.0  # seconds that it outlives its connection
         self.expires_at = 0.0  # epoch seconds; only applies while there is no connection
         self.receive_maximum = MAX_IN_FLIGHT

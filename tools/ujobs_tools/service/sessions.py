@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from ujobs_tools.service import topics
 from ujobs_tools.service.mqtt5 import TAKEN_OVER
@@ -14,6 +16,19 @@ MAX_SESSIONS = 6000  # of connected clients, and persistent ones of disconnected
 SESSION_LIFE = 3600.0  # seconds of the given clock that a persistent session outlives its connection at most
 
 _log = logging.getLogger(__name__)
+
+
+class _Share:
+    """A shared subscription: its subscribers with their options; each message goes to one of them."""
+
+    def __init__(self) -> None:
+        self.subscribers: dict[Session, int] = {}
+
+    def choose(self) -> tuple[Session, int]:
+        """Any of the subscribers, a connected one if there is one."""
+        connected = [session for session in self.subscribers if session.connection is not None]
+        session = random.choice(connected or list(self.subscribers))
+        return session, self.subscribers[session]
 
 
 class Sessions:
@@ -28,6 +43,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._away: set[Session] = set()  # persistent sessions without a connection
         self._late_wills: dict[Session, tuple[asyncio.TimerHandle, Message]] = {}
+        self._shares: dict[str, _Share] = {}
         self._tree = topics.FilterTree()
         self._restore()
 
@@ -37,8 +53,8 @@ class Sessions:
             session = self._sessions[client_id] = Session(client_id, None, self._store, self._clock)
             session.life = SESSION_LIFE
             session.restore(self._store.messages(client_id))
-            for name, qos in self._store.subscriptions(client_id).items():
-                self._add(session, name, qos)
+            for name, options in self._store.subscriptions(client_id).items():
+                self._add(session, name, options)
             if expires_at is None:  # the client was connected when the service was killed
                 self.disconnected(session)
             else:
@@ -82,7 +98,7 @@ class Sessions:
         if not session.clean:
             self._store.save_session(session.client_id, None)
         self.set_life(session, connect.session_expiry)
-        session.will, session.will_delay = connect.will, connect.will_delay
+        session.will, session.will_delay, session.will_expiry = connect.will, connect.will_delay, connect.will_expiry
         session.receive_maximum, session.maximum_packet = connect.receive_maximum, connect.maximum_packet
         return session
 
@@ -105,7 +121,13 @@ class Sessions:
             timer = asyncio.get_running_loop().call_later(delay, self._end_delay, session)
             self._late_wills[session] = timer, will
         elif will is not None:
-            self._publish(will)
+            self._publish_will(session, will)
+
+    def _publish_will(self, session: Session, will: Message) -> None:
+        """Publish a will; only now its expiry begins (MQTT 5, section 3.1.3.2.4)."""
+        if session.will_expiry is not None:
+            will = replace(will, expires_at=self._clock() + session.will_expiry)
+        self._publish(will)
 
     def _end_delay(self, session: Session, wanted: bool = True) -> None:
         """Send the session's will if it is still to come, or drop it."""
@@ -113,37 +135,62 @@ class Sessions:
         if timer is not None:
             timer.cancel()
         if will is not None and wanted:
-            self._publish(will)
+            self._publish_will(session, will)
 
     def _forget(self, session: Session) -> None:
-        for name in session.filters:
-            self._tree.remove(name, session)
-        session.filters.clear()
+        for name in list(session.filters):
+            self._remove(session, name)
         if not session.clean:
             self._store.delete_session(session.client_id)
         self._away.discard(session)
         del self._sessions[session.client_id]
         self._end_delay(session)
 
-    def subscribers(self, topic: str) -> dict[Session, int]:
-        """The sessions with a subscription for this topic, and their QoS."""
-        return self._tree.find(topic)
+    def subscribers(self, topic: str) -> list[tuple[Session, int]]:
+        """The sessions that a message on this topic goes to, with the options of their subscriptions; one session may
+        get it twice, by its own subscription and a shared one."""
+        return [
+            found.choose() if isinstance(found, _Share) else (found, options)
+            for found, options in self._tree.find(topic).items()
+        ]
 
-    def subscribe(self, session: Session, name: str, qos: int) -> None:
-        """Add a subscription, or change its QoS."""
-        if not session.clean and session.filters.get(name) != qos:
-            self._store.save_subscription(session.client_id, name, qos)
-        self._add(session, name, qos)
+    def granted_qos(self, session: Session, topic: str) -> int:
+        """The QoS of the session's own subscription for this topic; 0 if it has none."""
+        return self._tree.find(topic).get(session, 0) & 3
 
-    def _add(self, session: Session, name: str, qos: int) -> None:
-        session.filters[name] = qos
-        self._tree.add(name, session, qos)
+    def subscribe(self, session: Session, name: str, options: int) -> None:
+        """Add a subscription, or change its options: QoS and topics.RETAIN_AS_PUBLISHED."""
+        if not session.clean and session.filters.get(name) != options:
+            self._store.save_subscription(session.client_id, name, options)
+        self._add(session, name, options)
+
+    def _add(self, session: Session, name: str, options: int) -> None:
+        session.filters[name] = options
+        own = topics.shared(name)
+        if own is None:
+            self._tree.add(name, session, options)
+        else:
+            share = self._shares.setdefault(name, _Share())
+            share.subscribers[session] = options
+            self._tree.add(own, share, 0)
+
+    def _remove(self, session: Session, name: str) -> None:
+        del session.filters[name]
+        own = topics.shared(name)
+        if own is None:
+            self._tree.remove(name, session)
+            return
+        share = self._shares[name]
+        del share.subscribers[session]
+        if not share.subscribers:
+            self._tree.remove(own, share)
+            del self._shares[name]
 
     def unsubscribe(self, session: Session, name: str) -> bool:
         """Remove a subscription; whether there was one."""
-        if session.filters.pop(name, None) is None:
+        if name not in session.filters:
             return False
-        self._tree.remove(name, session)
+        self._remove(session, name)
         if not session.clean:
             self._store.delete_subscription(session.client_id, name)
         return True
