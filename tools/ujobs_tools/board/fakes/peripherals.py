@@ -4,6 +4,8 @@ Runs on MicroPython and on CPython. Tests of single handlers keep the values in 
 `outside.State` instead.
 """
 
+import sys
+
 _ENODEV = 19
 _PINS = 49  # GPIO 0 to 48, as on the chip with the most pins
 
@@ -107,11 +109,15 @@ class Pin:
         self.value(0)
 
     def toggle(self) -> None:
-        """Invert the level."""
+        """Invert the level. On ESP32 from MicroPython 1.25 on."""
         self.value(not self.value())
 
     def irq(self, handler: object = None, trigger: int = 3, wake: object = None) -> None:
         """Accept a handler, which is never called."""
+
+
+if sys.implementation.name == "micropython" and sys.implementation.version < (1, 25):
+    del Pin.toggle
 
 
 def _number(pin: "Pin | int") -> int:

@@ -16,23 +16,22 @@ _ENDED = 10
 _RAISED = 11
 _NO_FILE_SYSTEM = 12
 _SOFT_RESET = 42
-_HIDDEN = (
-    "blockdevice", "board_socket", "board_time", "hardware", "outside", "peripherals", "real_time", "time_server",
-)
 
 
 def _prepare() -> None:
     """Replace the host's file system with the image, and the host's modules with the fakes."""
-    # Import them now: they stay in sys.modules when this folder is no longer on the path.
+    import board_imports
+    import board_os
     import board_socket
     import board_time
-    import esp32  # noqa: F401
-    import machine  # noqa: F401
-    import ntptime  # noqa: F401
+    import esp32
+    import machine
+    import network
+    import ntptime
     import vfs
 
     if hardware.settings["jumps"]:
-        import jumps  # noqa: F401
+        import jumps
 
     image = open(hardware.settings["image_fd"], "r+b")  # noqa: SIM115
     vfs.umount("/")
@@ -42,12 +41,14 @@ def _prepare() -> None:
     except OSError as error:
         print("board: the image does not contain a littlefs file system:", error)
         sys.exit(_NO_FILE_SYSTEM)
-    sys.modules["socket"] = board_socket
-    sys.modules["time"] = board_time
-    if hardware.settings["jumps"]:
-        sys.modules.pop("jumps").install()
-    for name in _HIDDEN:
+    # From here on the fakes are found like an ESP32's modules: their folder is no longer on the path.
+    for name in list(sys.modules):
         del sys.modules[name]
+    board_imports.install(
+        {"esp32": esp32, "network": network}, {"ntptime": ntptime}, machine, board_os, board_socket, board_time
+    )
+    if hardware.settings["jumps"]:
+        jumps.install()
     sys.path[:] = ["", ".frozen", "/lib"]
 
 
