@@ -25,7 +25,7 @@ def run(*options: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_ready_file_says_where_to_connect(tmp_path: Path) -> None:
     with serving(tmp_path, "--data", tmp_path / "data") as service:
-        assert service.found.keys() == {"http", "mqtts", "mqtt", "ca"}
+        assert service.found.keys() == {"http", "mqtts", "mqtt", "https", "ca"}
         assert service.found["ca"] == str(tmp_path / "data" / "pki" / "ca.pem")
         assert service.iot.list_things()["things"] == []
         with service.device("kiln", service.context_of_thing("kiln")) as device:
@@ -56,12 +56,12 @@ def test_a_signal_ends_it_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert device.is_closed()
             assert plain.is_closed()
         lines = [line for line in service.output().splitlines() if " INFO " not in line]
-    assert len(lines) == 4, f"where to connect, and no warning: {lines}"
+    assert len(lines) == 5, f"where to connect, and no warning: {lines}"
     assert list(temporary.iterdir()) == []
     assert not (tmp_path / "ready.json").exists()
 
 
-@pytest.mark.parametrize("name", ["http", "mqtts", "mqtt"])
+@pytest.mark.parametrize("name", ["http", "mqtts", "mqtt", "https"])
 def test_a_port_in_use_is_named_in_one_line(tmp_path: Path, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -99,7 +99,9 @@ def test_with_data_the_default_ports_are_used(
     for number, options in enumerate(([], ["--http-port", "0"], ["--mqtts-port", "9883"])):
         assert CliRunner().invoke(app, ["serve", "--data", str(tmp_path / str(number)), *options]).exit_code == 0
     assert CliRunner().invoke(app, ["serve"]).exit_code == 0
-    assert [(one.http_port, one.mqtts_port) for one in taken] == [(8080, 8883), (0, 8883), (8080, 9883), (0, 0)]
+    assert [(one.http_port, one.mqtts_port, one.https_port) for one in taken] == [
+        (8080, 8883, 8443), (0, 8883, 8443), (8080, 9883, 8443), (0, 0, 0),
+    ]
 
 
 def test_other_reasons_not_to_start(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_where_to_connect(service: ServiceProcess) -> None:
     assert endpoint == f"localhost:{service.found['mqtts']}"
     with urllib.request.urlopen(service.found["http"] + "/ca.pem") as response:
         assert response.read() == Path(service.found["ca"]).read_bytes()
-    for name in ("http", "mqtts", "mqtt", "ca"):
+    for name in ("http", "mqtts", "mqtt", "https", "ca"):
         assert str(service.found[name]) in service.output()
 
 

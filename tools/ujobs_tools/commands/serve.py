@@ -21,7 +21,7 @@ from ujobs_tools.host.terminal import PlainFormatter
 if TYPE_CHECKING:
     from ujobs_tools.service.server import Address, Service
 
-_PORTS = (8080, 8883)  # HTTP, MQTT over TLS
+_PORTS = (8080, 8883, 8443)  # HTTP, MQTT over TLS, HTTPS
 # A DNS name, or an IPv4 or IPv6 address.
 _NAME = re.compile(r"[0-9A-Za-z._-]{1,253}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*")
 
@@ -51,10 +51,16 @@ def serve(
             min=0, max=65535, help="MQTT port without TLS, where the client id is the thing; 0: any free port."
         )
     ] = 0,
+    https_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="HTTPS port for devices, mutual TLS; 0: any free port. Default: 8443 with --data."
+        ),
+    ] = None,
     ready_file: Annotated[
         Path | None,
         typer.Option(
-            help="File with {http, mqtts, mqtt, ca} as JSON while the service runs. Makes free ports the default."
+            help="File with {http, mqtts, mqtt, https, ca} as JSON while it runs. Makes free ports the default."
         ),
     ] = None,
     clock_speed: Annotated[
@@ -96,12 +102,12 @@ def serve(
     from ujobs_tools.service.server import Address, CannotListen, Service
 
     # If data is kept, the ports stay the same, because boards have the port in their settings.
-    defaults = _PORTS if data is not None and ready_file is None else (0, 0)
-    http_port, mqtts_port = (
+    defaults = _PORTS if data is not None and ready_file is None else (0, 0, 0)
+    http_port, mqtts_port, https_port = (
         default if given is None else given
-        for given, default in zip((http_port, mqtts_port), defaults, strict=True)
+        for given, default in zip((http_port, mqtts_port, https_port), defaults, strict=True)
     )
-    address = Address(host, http_port, mqtts_port, mqtt_port)
+    address = Address(host, http_port, mqtts_port, mqtt_port, https_port)
     with one_line("serve", CannotListen), contextlib.ExitStack() as at_end:
         if ready_file is not None:
             # A killed service may have left this file behind: remove it, so that nobody uses its old ports.
@@ -166,7 +172,9 @@ def _is_this_machine(host: str) -> bool:
 def _announce(found: dict[str, Any], names: list[str], clock_speed: float, read_only: bool) -> None:
     typer.echo(f"live page:       {found['http']}/" + ("  (read-only without --page-password)" if read_only else ""))
     typer.echo(f"boto3, AWS CLI:  --endpoint-url {found['http']}")
-    typer.echo(f"devices:         {(names or ['localhost'])[0]}:{found['mqtts']}  (MQTT, mutual TLS; CA {found['ca']})")
+    name = (names or ["localhost"])[0]
+    typer.echo(f"devices:         {name}:{found['mqtts']}  (MQTT, mutual TLS; CA {found['ca']})")
+    typer.echo(f"                 https://{name}:{found['https']}  (Jobs over HTTPS, mutual TLS)")
     typer.echo(f"MQTT clients:    127.0.0.1:{found['mqtt']}  (MQTT without TLS, client id = thing)")
     if clock_speed != 1.0:
         typer.echo(f"clock:           {clock_speed:g} times as fast as real time")

@@ -18,7 +18,8 @@ _REMEMBERED = 256  # cached decisions of each client
 
 
 class Client:
-    """One client. A method that checks a permission returns "" if it is granted, else the reason in words."""
+    """One client; client_id: "" over HTTPS. A method that checks a permission returns "" if it is granted, else the
+    reason in words."""
 
     def __init__(self, engine: Engine, certificate: bytes | None, client_id: str, address: str | None) -> None:
         self.client_id = client_id
@@ -88,6 +89,15 @@ class Client:
             own = self._thing is not None and shared.startswith(f"$aws/things/{self._thing}/")
             return "" if own else f"without TLS this client may only use topics of the thing {self.client_id}"
         return self._ask("iot:Subscribe", "topicfilter", name)
+
+    def call(self, operation: str, thing: str) -> str:
+        """Why it may not call an operation of the Jobs data plane over HTTPS."""
+        if reason := self._status():
+            return reason
+        self._refresh()
+        if thing not in self._attached:
+            return f"it does not act for the thing {thing}"
+        return self._ask(f"iotjobsdata:{operation}", "thing", thing)
 
     def receive(self, topic: str) -> str:
         """Why it may not receive a message on a topic."""

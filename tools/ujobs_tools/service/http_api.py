@@ -3,35 +3,19 @@
 Two paths are not AWS's: `GET /ca.pem`, the CA certificate that devices must trust, and
 `GET /_ujobs/executions/{thing}/{jobId}/history[?executionNumber=N]`, all versions of an execution."""
 
-import json
-import logging
-import uuid
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any
 
 from aiohttp import web
 
 from ujobs_tools.keys.pki import Authority
 from ujobs_tools.service import limits, object_api, signatures
 from ujobs_tools.service.engine import Engine
-from ujobs_tools.service.errors import ApiError, log_failure
 from ujobs_tools.service.guard import guard
 from ujobs_tools.service.http_model import all_operations, service_of
 from ujobs_tools.service.http_operations import handlers, not_implemented, says_nothing, unsupported
+from ujobs_tools.service.http_replies import error_replies, json_reply
 from ujobs_tools.service.objects import Objects
 from ujobs_tools.service.page.routes import Page
-
-_log = logging.getLogger(__name__)
-
-# The HTTP status of each error code, and the exception's name if it is not the code followed by "Exception".
-_STATUS = {
-    "InvalidRequest": 400, "VersionMismatch": 400, "MalformedPolicy": 400, "ResourceNotFound": 404,
-    "UnknownOperation": 404, "CertificateState": 406, "ResourceAlreadyExists": 409, "InvalidStateTransition": 409,
-    "VersionConflict": 409, "DeleteConflict": 409, "Conflict": 409, "VersionsLimitExceeded": 409,
-    "TerminalStateReached": 410, "LimitExceeded": 410, "Unauthorized": 401, "InternalFailure": 500,
-    "NotImplemented": 501,
-}
-_EXCEPTION = {"VersionMismatch": "InvalidRequestException", "TerminalStateReached": "TerminalStateException"}
 
 
 def make_app(
@@ -60,7 +44,7 @@ def make_app(
                 continue
             raise not_implemented(f"{operation.name} {name}")
         reply = handler(**parameters)
-        return _json(200, await reply if isinstance(reply, Awaitable) else reply)
+        return json_reply(200, await reply if isinstance(reply, Awaitable) else reply)
 
     async def ca(request: web.Request) -> web.Response:
         return web.Response(body=authority.ca_pem, content_type="application/x-pem-file")
@@ -70,7 +54,7 @@ def make_app(
         number = limits.integer(request.query, "executionNumber")
         execution = engine.describe_job_execution(job_id, thing, number)["execution"]
         number = execution["executionNumber"]
-        return _json(
+        return json_reply(
             200,
             {
                 "thingName": thing, "jobId": job_id, "executionNumber": number,
@@ -78,36 +62,10 @@ def make_app(
             },
         )
 
-    app = web.Application(middlewares=[guard(names, pages=("/",)), _errors])
+    app = web.Application(middlewares=[guard(names, pages=("/",)), error_replies])
     app.router.add_get("/ca.pem", ca)
     app.router.add_get("/_ujobs/executions/{thing}/{job_id}/history", history)
     if page is not None:
         page.add_to(app, table)
     app.router.add_route("*", "/{path:.*}", aws)
     return app
-
-
-def _json(status: int, members: dict[str, Any], **headers: str) -> web.Response:
-    headers["x-amzn-RequestId"] = str(uuid.uuid4())
-    return web.Response(
-        status=status, body=json.dumps(members).encode("utf-8"), content_type="application/json", headers=headers
-    )
-
-
-@web.middleware
-async def _errors(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except ApiError as error:
-        refused = error
-    except web.HTTPException:
-        raise
-    except Exception:
-        log_failure(_log, "%s %s failed", request.method, request.path)
-        refused = ApiError("InternalFailure", "The service failed to process the request.")
-    exception = _EXCEPTION.get(refused.code, f"{refused.code}Exception")
-    return _json(
-        _STATUS[refused.code], {"message": refused.message, **refused.fields}, **{"x-amzn-ErrorType": exception}
-    )

@@ -112,7 +112,7 @@ def handlers(
     table[CONTROL, "CreateKeysAndCertificate"] = create_keys_and_certificate
     table[CONTROL, "CreateCertificateFromCsr"] = create_certificate_from_csr
     table[CONTROL, "DescribeEndpoint"] = describe_endpoint
-    return table | _data_plane(engine)
+    return table | data_plane(engine)
 
 
 def _with_source(create: Handler, objects: Objects) -> Handler:
@@ -128,7 +128,9 @@ def _with_source(create: Handler, objects: Objects) -> Handler:
     return call
 
 
-def _data_plane(engine: Engine) -> dict[tuple[str, str], Handler]:
+def data_plane(engine: Engine) -> dict[tuple[str, str], Callable[..., dict[str, Any]]]:
+    """Maps (service, operation) to its handler for `iot-jobs-data`."""
+
     # Over HTTP an execution contains its thing's name, and the job document is a string.
 
     def shown(reply: dict[str, Any], thing: str) -> dict[str, Any]:

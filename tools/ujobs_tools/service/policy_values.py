@@ -28,8 +28,8 @@ _ATTRIBUTES = {
 
 
 def of_connection(client_id: str, address: str | None) -> dict[str, Value]:
-    """client_id: as in CONNECT. address: the client's IP address."""
-    found: dict[str, Value] = {"iot:clientid": client_id}
+    """client_id: as in CONNECT; "" over HTTPS. address: the client's IP address."""
+    found: dict[str, Value] = {"iot:clientid": client_id} if client_id else {}
     if address is not None:
         found["aws:sourceip"] = address
     return found

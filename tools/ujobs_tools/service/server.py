@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import os
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from aiohttp import web
 from ujobs_tools.keys import pki
 from ujobs_tools.service import access, mqtt_api, provisioning_api, reserved_topics, streams_api
 from ujobs_tools.service.broker import Broker
+from ujobs_tools.service.device_http import ALPN, make_device_app
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import log_failure
 from ujobs_tools.service.faults import Faults
@@ -68,6 +70,7 @@ class Address:
     http_port: int = 0
     mqtts_port: int = 0
     mqtt_port: int = 0
+    https_port: int = 0
 
 
 class CannotListen(Exception):
@@ -109,7 +112,7 @@ class Service:
         self._broker.on_presence = self.page.presence.told_of
         self._broker.on_message = self._record
         self._timers: asyncio.Task[None] | None = None
-        self._runner: web.AppRunner | None = None
+        self._runners: list[web.AppRunner] = []
         self.ports: dict[str, int] = {}
 
     async def start(self, address: Address) -> None:
@@ -119,14 +122,11 @@ class Service:
         self.ports["mqtt"] = await self._listen("127.0.0.1", "mqtt", address.mqtt_port)
         names = (*self._names, host)
         app = make_app(self.engine, self._authority, self._endpoint, self._objects, self.page, names)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, address.http_port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise _cannot_listen("HTTP", host, address.http_port, error) from error
-        self.ports["http"] = self._runner.addresses[0][1]
+        self.ports["http"] = await self._serve(app, "HTTP", host, address.http_port)
+        context = self._authority.server_context()
+        context.set_alpn_protocols([ALPN, "http/1.1"])
+        devices = make_device_app(self.engine)
+        self.ports["https"] = await self._serve(devices, "HTTPS", host, address.https_port, context)
         self.http_url = f"http://{f'[{host}]' if ':' in host else host}:{self.ports['http']}"
         self._timers = asyncio.create_task(self._run_timers())
 
@@ -135,8 +135,8 @@ class Service:
         if self._timers is not None:
             self._timers.cancel()
             await asyncio.gather(self._timers, return_exceptions=True)
-        if self._runner is not None:
-            await self._runner.cleanup()
+        for runner in self._runners:
+            await runner.cleanup()
         self._held_replies.clear()
         await self._broker.close()
         self.engine.store.close()
@@ -165,6 +165,7 @@ class Service:
             "http": self.http_url,
             "mqtts": self.ports["mqtts"],
             "mqtt": self.ports["mqtt"],
+            "https": self.ports["https"],
             "ca": str(self._authority.ca_path.absolute()),
         }
 
@@ -174,6 +175,18 @@ class Service:
             return await self._broker.listen(host, port, context)
         except OSError as error:
             raise _cannot_listen(name.upper(), host, port, error) from error
+
+    async def _serve(
+        self, app: web.Application, name: str, host: str, port: int, context: ssl.SSLContext | None = None
+    ) -> int:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
+        self._runners.append(runner)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port, ssl_context=context).start()
+        except OSError as error:
+            raise _cannot_listen(name, host, port, error) from error
+        return runner.addresses[0][1]
 
     def _endpoint(self) -> str:
         return f"{self._names[0] if self._names else 'localhost'}:{self.ports['mqtts']}"
