@@ -74,6 +74,19 @@ def test_firmware_that_does_not_connect_is_rolled_back_by_the_bootloader():
     with_chip(scenario, job())
 
 
+def test_an_image_for_the_whole_flash_does_not_start():
+    # Its partition table is where an ESP32 has it: at 0x8000, and the image begins at 0x1000.
+    image = IMAGE[:0x7000] + b"\xaa\x50" + IMAGE[0x7002:]
+
+    def scenario(board, chip):
+        board.start()
+        assert [chip.power_on() for _ in range(2)] == ["ota_0"] * 2
+        assert chip.finish(board) == "FAILED"
+        assert board.reason() == "OSError: rolled back: by the bootloader"
+
+    with_chip(scenario, job(image), File(image))
+
+
 def test_two_updates_in_a_row_use_both_partitions():
     def scenario(board, chip):
         assert chip.finish(board) == "SUCCEEDED"

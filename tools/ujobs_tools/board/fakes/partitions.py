@@ -3,8 +3,11 @@
 Follows ESP-IDF's "Over The Air Updates". Two otadata sectors each contain a sequence number, which selects the
 partition to boot, and a state. set_boot makes a partition NEW; at the next boot the bootloader makes it PENDING_VERIFY
 and starts it. If it is still PENDING_VERIFY at the boot after that, nobody has declared it VALID: the bootloader makes
-it ABORTED and starts the other partition. As on NOR flash, programming can clear bits but not set them. Runs on
-MicroPython and CPython.
+it ABORTED and starts the other partition. It also starts the other one instead of an image that is not an application,
+such as one for the whole flash: that begins with a bootloader, whose place in memory is taken. As on NOR flash,
+programming can clear bits but not set them. Runs on MicroPython and CPython.
+
+An ESP32 also checks the image's checksum and hash, in set_boot and at every boot.
 """
 
 import struct
@@ -19,6 +22,8 @@ CHIP = 0  # ESP32; at offset 12 of an image
 NEW, PENDING_VERIFY, VALID, INVALID, ABORTED = range(5)
 _RECORD = "<I20sII"  # sequence number, label, state, CRC of the sequence number
 _VALIDATE_FAILED = -5379  # ESP_ERR_OTA_VALIDATE_FAILED
+_TABLE = 0x7000  # of partitions, in an image for the whole flash of an ESP32, which begins at 0x1000
+_TABLE_MAGIC = b"\xaa\x50"
 
 
 class Flash:
@@ -78,7 +83,14 @@ class Bootloader:
             if state == NEW:
                 self._write(sector, sequence, PENDING_VERIFY)
             self.running = (sequence - 1) % 2
+            if not self._starts(self.running):
+                self.running = 1 - self.running
             return
+
+    def _starts(self, slot: int) -> bool:
+        found = bytearray(2)
+        self.flash.read(slot_address(slot) + _TABLE, found)
+        return found != _TABLE_MAGIC
 
     @property
     def next_to_boot(self) -> int:
