@@ -43,6 +43,28 @@ def setup(agent):
     agent.on("blink")(blink)
     agent.on("burn")(burn)
 '''
+PLAIN = '''
+import gc
+import time
+
+
+def setup(agent):
+    agent.on("bake", step_timeout=1)(bake)
+
+
+def bake(job):
+    gc.threshold(gc.mem_alloc() + 20000)
+    for done in range(90):
+        time.sleep(1)
+        job.tick(done, 90)
+    return {"free": gc.mem_free() > 0}
+'''
+PLAIN_TEST = '''
+def test_bake(run_job):
+    result = run_job("bake")
+    assert result.status == "SUCCEEDED", result.details
+    assert result.details == {"free": "true", "progress": "90/90"}
+'''
 
 
 @pytest.fixture
@@ -219,3 +241,11 @@ def test_the_report_of_a_failure(kiln: Path) -> None:
     # On a loaded machine there may be a progress update in between.
     assert re.search(r"\d  SUCCEEDED  ", said)
     assert json.loads((kiln / "settings.json").read_text())["thing"] == "kiln"
+
+
+def test_a_plain_handler_alone(kiln: Path) -> None:
+    # In a process of its own: here, tests/conftest.py has made asyncio and gc like MicroPython's.
+    (kiln / "app" / "app.py").write_text(PLAIN)
+    (kiln / "tests" / "test_app.py").write_text(PLAIN_TEST)
+    result = run_pytest(kiln)
+    assert "2 passed" in result.stdout, result.stdout

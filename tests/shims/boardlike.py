@@ -19,6 +19,7 @@ import types
 from micropython import const
 
 _PERIOD = 1 << 30
+HEAP = 65536  # bytes that gc.mem_free() returns
 
 
 def ticks_ms():
@@ -180,7 +181,7 @@ class _Policy(asyncio.DefaultEventLoopPolicy):
 
 def install():
     builtins.const = const
-    gc.mem_free = lambda: 65536
+    gc.mem_free = lambda: HEAP
     time.ticks_ms = ticks_ms
     time.ticks_add = ticks_add
     time.ticks_diff = ticks_diff

@@ -8,6 +8,7 @@ import asyncio
 import builtins
 import contextlib
 import errno
+import gc
 import importlib
 import io
 import os
@@ -50,6 +51,9 @@ def install() -> None:
     _add(time, "sleep_us", lambda microseconds: time.sleep(microseconds / 1000000))
     # Under `python -O` the library does not import it: MicroPython's compiler knows it.
     _add(builtins, "const", boardlike.const)
+    _add(gc, "mem_free", lambda: boardlike.HEAP)
+    _add(gc, "mem_alloc", lambda: 0)
+    _add(gc, "threshold", lambda amount=-1: amount)
     _add(asyncio, "sleep_ms", lambda milliseconds: asyncio.sleep(milliseconds / 1000))
     _add(asyncio, "core", types.SimpleNamespace(cur_task=None))
     _add(sys, "print_exception", lambda error, file=None: traceback.print_exception(error, file=file or sys.stdout))
@@ -119,6 +123,8 @@ class _Boot:
             with self._undo, contextlib.redirect_stdout(self._console), contextlib.redirect_stderr(self._console):
                 self._undo.enter_context(_replaced(asyncio, "new_event_loop", boardlike.Loop))
                 self._undo.enter_context(_replaced(asyncio, "wait_for", boardlike.wait_for))
+                # job.tick() runs the event loop from within a task.
+                self._undo.enter_context(_replaced(asyncio, "run", boardlike.run))
                 self._on_flash()
                 report = one_boot.run(order, self)
         except _PowerCut:
