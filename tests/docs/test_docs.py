@@ -123,6 +123,15 @@ def test_the_api_page_has_every_name_that_ujobs_exports() -> None:
     assert set(api_reference.short_names()) <= {name for names in api_reference.USED.values() for name in names}
 
 
+def test_the_api_page_has_what_the_pages_say_about_job() -> None:
+    page = (DOCS / "api.md").read_text()
+    text = "".join(path.read_text() for path in [REPOSITORY / "README.md", *DOCS.rglob("*.md")])
+    named = set(re.findall(r"`(?:await )?job\.([a-z_]+)\(", text)) | set(re.findall(r"as ([a-z]+)\(\) does", page))
+    assert {"save", "note", "check_in", "noted"} <= named
+    # testing.md has a `job` of the cloud, which waits.
+    assert [name for name in named - {"wait"} if f"#### Job.{name}\n" not in page] == []
+
+
 def test_every_test_that_a_promise_names_exists() -> None:
     promises = (DOCS / "reliability.md").read_text().partition("## How it is tested")[0]
     rows = [row for row in table_rows(promises) if row[0].isdigit()]

@@ -16,7 +16,7 @@ USED: dict[str, dict[str, tuple[str, ...]]] = {
     "agent": {
         "Reject": (), "JobsError": (), "Requests": ("request",), "Agent": ("on", "use", "confirm", "run"),
     },
-    "job": {"Job": ("checkpoint", "save", "progress", "tick", "renew")},
+    "job": {"Job": ("checkpoint", "save", "progress", "tick", "note", "noted", "check_in", "renew")},
     "gate": {"Waiting": ()},
     "client": {
         "Execution": (), "JobsClient": ("get_pending", "start_next", "describe", "update"),
@@ -30,8 +30,7 @@ _PAGE = REPOSITORY / "docs" / "api.md"
 _HEAD = """# API
 
 What can your application call? `make api` generates this page from the docstrings of `lib/ujobs`; modules that only
-the library itself uses are documented in their sources. [Handlers](handlers/README.md) lists the handlers that come
-with ujobs.
+the library itself uses are documented in their sources.
 
 {names}
 
