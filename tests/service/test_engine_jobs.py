@@ -58,7 +58,8 @@ def test_create_and_describe(service: Service) -> None:
     [
         {"jobId": "a.b"}, {"jobId": "x" * 65}, {"targets": []}, {"targets": [thing_arn("kiln")] * 101},
         {"targets": ["kiln"]}, {"document": "{"}, {"document": "NaN"}, {"document": '{"x":1e999}'},
-        {"document": "[" * 20000}, {"document": '"' + "x" * 32767 + '"'}, {"document": None},
+        {"document": "[" * 20000}, {"document": "[" * 301 + "1" + "]" * 301},
+        {"document": '"' + "x" * 32767 + '"'}, {"document": None},
         {"description": "x" * 2029}, {"description": "a\nb"}, {"targetSelection": "ALL"},
     ],
 )

@@ -11,7 +11,7 @@ from http_service import refused as refused_over_http
 from ujobs_tools.service.errors import ApiError
 from ujobs_tools.service.managed_templates import TEMPLATES
 
-REBOOT = "arn:aws:iot:eu-west-1::jobtemplate/AWS-Reboot:1.0"
+REBOOT = "arn:aws:iot:us-east-1::jobtemplate/AWS-Reboot:1.0"
 DOWNLOAD = "arn:aws:iot:us-east-1::jobtemplate/AWS-Download-File:1.0"
 COMMAND = "arn:aws:iot:us-east-1::jobtemplate/AWS-Run-Command"
 # From the developer guide: handler, and the required parameters in the order of the handler's arguments.
@@ -116,7 +116,10 @@ def test_parameters_are_for_managed_templates_only(service: Service) -> None:
 
 @pytest.mark.parametrize(
     "arn",
-    [f"{REBOOT[:-3]}2.0", REBOOT.replace("Reboot", "Dance"), REBOOT.replace("::", ":000000000000:")],
+    [
+        f"{REBOOT[:-3]}2.0", REBOOT.replace("Reboot", "Dance"), REBOOT.replace("::", ":000000000000:"),
+        REBOOT.replace("us-east-1", "eu-west-1"),
+    ],
 )
 def test_templates_that_do_not_exist(service: Service, arn: str) -> None:
     with pytest.raises(ApiError, match=r"^ResourceNotFound: "):

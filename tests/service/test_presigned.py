@@ -253,6 +253,19 @@ def test_the_configuration_of_a_template_and_its_change(server: Server, target: 
     server.iot.delete_job_template(jobTemplateId="t")
 
 
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+def test_the_deepest_document_reaches_the_device(server: Server, target: str, start: str, end: str) -> None:
+    levels = 300 // sum(map(start.count, "[{"))
+    document = start * levels + f'"{V2}"' + end * levels
+    server.iot.create_job(jobId="a", targets=[target], document=document, presignedUrlConfig=CONFIG)
+    assert "X-Amz-Signature=" in start_next(server)
+    server.iot.create_job_template(
+        jobTemplateId="deep", description="text", presignedUrlConfig=CONFIG, jobArn=f"{target[:-10]}job/a"
+    )
+    assert server.iot.describe_job_template(jobTemplateId="deep")["document"] == document
+    server.iot.delete_job_template(jobTemplateId="deep")
+
+
 def test_a_managed_template_with_a_presigned_url(server: Server, target: str) -> None:
     arn = server.iot.describe_managed_job_template(templateName="AWS-Download-File")["templateArn"]
     server.iot.create_job(

@@ -31,7 +31,7 @@ class JobControl(JobCreation):
         job = self._known_job(jobId)
         template = job.job_template_arn
         if beforeSubstitution and template is not None and managed_templates.is_managed(template):
-            return {"document": managed_templates.by_arn(template).document}
+            return {"document": managed_templates.by_arn(template, self.region).document}
         return {"document": job.document}
 
     def list_jobs(

@@ -35,7 +35,7 @@ class JobCreation(JobCourse, JobTemplates):
         if jobTemplateArn is not None and managed_templates.is_managed(jobTemplateArn):
             if given:
                 raise invalid("a document and the jobTemplateArn of a managed template exclude each other")
-            managed = managed_templates.by_arn(jobTemplateArn)
+            managed = managed_templates.by_arn(jobTemplateArn, self.region)
             template = {"document": managed.fill(parameters)}
             description = managed.description if description is None else description
         elif parameters:

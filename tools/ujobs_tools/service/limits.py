@@ -15,6 +15,7 @@ MAX_DETAILS = 10
 MAX_DETAIL_VALUE = 1024
 MAX_TIMEOUT_MINUTES = 10080
 MAX_DOCUMENT = 32768
+MAX_DEPTH = 300  # of a job document; AWS accepts 1000 levels, but Python's stack has no room for so many
 MAX_TEXT = 2028
 MAX_TARGETS = 100
 MAX_PARAMETER = 30720
@@ -150,14 +151,29 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def document(text: str) -> str:
-    """A job document: JSON of at most 32768 characters."""
+    """A job document: JSON of at most 32768 characters, nested 300 levels deep at most."""
     if len(text) > MAX_DOCUMENT:
         raise invalid(f"document has {len(text)} characters; the limit is {MAX_DOCUMENT}")
     try:
-        json.dumps(parse_json(text), allow_nan=False)
+        found = parse_json(text)
+    except ValueError:
+        raise invalid("Job document located at request input is an invalid JSON document.") from None
+    if _is_deeper(found, MAX_DEPTH):
+        raise invalid(f"document is nested more than {MAX_DEPTH} levels deep")
+    try:
+        json.dumps(found, allow_nan=False)
     except ValueError:
         raise invalid("Job document located at request input is an invalid JSON document.") from None
     return text
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    found = [value]
+    while found and levels >= 0:
+        lists = [item.values() if isinstance(item, dict) else item for item in found if isinstance(item, dict | list)]
+        found = [item for items in lists for item in items]
+        levels -= 1
+    return levels < 0 and bool(found)
 
 
 def expected_version(expected: int | None, found: int) -> None:

@@ -16,7 +16,7 @@ from ujobs_tools.service.errors import existing, invalid, not_found
 VERSION = "1.0"
 
 _DATA = Path(__file__).with_suffix(".json")
-_ARN = re.compile(r"arn:aws[a-z-]*:iot:[^:/]*::jobtemplate/([^:]+)(?::(.+))?")
+_ARN = re.compile(r"arn:aws[a-z-]*:iot:([^:/]*)::jobtemplate/([^:]+)(?::(.+))?")
 _PLACEHOLDER = re.compile(r"\$\{aws:iot:parameter:([a-zA-Z0-9_-]+)\}")
 
 
@@ -72,12 +72,14 @@ def is_managed(arn: str) -> bool:
     return _ARN.fullmatch(arn) is not None
 
 
-def by_arn(arn: str) -> Template:
-    """The template with this ARN, in any region. Raises ApiError ResourceNotFound."""
+def by_arn(arn: str, region: str) -> Template:
+    """The template of this region with this ARN. Raises ApiError ResourceNotFound."""
     match = _ARN.fullmatch(arn)
     if match is None:
         raise not_found(f"{arn} is not a managed job template.")
-    return find(match[1], match[2])
+    if match[1] != region:
+        raise not_found(f"Managed job template {match[2]} cannot be found. {arn} is not of {region}.")
+    return find(match[2], match[3])
 
 
 class ManagedTemplates(Core):
