@@ -111,8 +111,10 @@ async def main(config, agent):
         tasks.append(asyncio.create_task(proving.prove(agent, config["confirm"], config["trial"])))
     networks = choices.networks(config)
     if networks:
+        proving.missing = "no Wi-Fi"
         await wifi.join(networks, choices.joined)
         keep_running("Wi-Fi", lambda: wifi.keep_connected(choices.networks(config), choices.joined))
+    proving.missing = ""
     if config["ntp"]:
         timekeeper = clock.Clock(config["ntp"], getattr(agent, "link", None))
         keep_running("clock", timekeeper.run)

@@ -58,6 +58,7 @@ def begin() -> bool:
     wanted = [getattr(machine, name, -1) for name in ("DEEPSLEEP_RESET", "SOFT_RESET")]  # not on all ports
     # If there is a count, the previous boot did not last.
     died = _last in (_BEGUN, _RAISED) if mine else (before or cause == getattr(machine, "WDT_RESET", -1))
+    _explain(cause)
     if trial.current():
         count = 0  # the version in its trial may be the remedy, and every trial ends
     elif died and cause not in wanted:
@@ -71,6 +72,22 @@ def begin() -> bool:
     if safe:
         print("safe mode: %d starts in a row did not last; the application is not started" % count)
     return safe
+
+
+def _explain(cause):
+    # Add to the reason of a rollback in this boot how the last boot of the new version ended.
+    reason = trial.read("/trial-failed")
+    if not reason.startswith("not confirmed in ") or ":" in reason:
+        return
+    why = "a reset"
+    if cause == getattr(machine, "WDT_RESET", -1):
+        why = "reset by the watchdog"
+    elif _last == _RAISED:
+        why = trial.read(_TRACEBACK).rstrip().split("\n")[-1]
+    try:
+        trial.write("/trial-failed", reason + ": " + why)
+    except OSError as error:
+        print("health: the reason is not kept:", error)
 
 
 async def run(link) -> None:

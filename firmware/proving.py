@@ -26,17 +26,29 @@ USED = (
 )
 
 
+# What this boot waits for before the agent can connect.
+missing = ""
+
+
 async def prove(agent, by_application: bool, seconds: int) -> None:
     """Confirm the version in its trial once the agent is connected; restart the board if that takes too long.
 
-    by_application: the application calls agent.confirm() instead. seconds: for one boot; there are up to three. Never
-    raises: if the trial cannot be ended otherwise, the board restarts.
+    by_application: the application calls agent.confirm() instead. seconds: for one boot; there are up to three, but one
+    for firmware: the bootloader does not start it again. The last one ends the trial, with the reason. Never raises: if
+    the trial cannot be ended otherwise, the board restarts.
     """
     try:
         await asyncio.wait_for(_proof(agent, by_application), seconds)
         return
     except asyncio.TimeoutError:
-        print("trial: no proof within", seconds, "s; restarting")
+        why = "agent.confirm() was not called"
+        if not agent.link.up.is_set():
+            why = missing or ("no connection" + (agent.link.failure and ": " + agent.link.failure))
+        print("trial: no proof within %s s: %s; restarting" % (seconds, why))
+        if trial.current() == trial.FIRMWARE:
+            give_up("not confirmed: " + why)
+        if trial.read("/trial").startswith("3"):
+            give_up("not confirmed in 3 boots: " + why)
     except Exception as error:
         print("trial: not confirmed:", repr(error) + "; restarting")
     machine.reset()
@@ -68,10 +80,13 @@ def check(config: dict) -> None:
 
 async def time_known(clock: Clock) -> None:
     """Wait until the clock may be right. A trial of settings needs a reply of the time server."""
+    global missing
+    missing = "no time from the server in ntp"
     if trial.current() == trial.SETTINGS:
         await clock.answered.wait()
     else:
         await clock.ready()
+    missing = ""
 
 
 def give_up(reason: str) -> None:

@@ -4,10 +4,11 @@ import os
 import sys
 
 import ujobs.trial as trial
-from board_parts import hardware, load, run
+from board_parts import hardware, load, machine, run
 from restarts import ROOT, remove_all
 
 health = load("firmware.health")
+left = failed = ""  # content of /trial and /trial-failed after the last boot
 
 
 def boot(*files, before=None):
@@ -23,13 +24,15 @@ def boot(*files, before=None):
     path = list(sys.path)
 
     async def scenario(clock):
+        global left, failed
+        if before:
+            before()
         load("boot")
+        left, failed = trial.read("/trial"), trial.read("/trial-failed")
         first = sys.path[0] if sys.path != path else ""
         return first, trial.current(), hardware.settings["rtc_memory"] != ""
 
     try:
-        if before:
-            before()
         return run(scenario, health)[0]
     finally:
         sys.path[:] = path
@@ -48,6 +51,35 @@ def test_a_version_in_its_trial_starts_three_times():
     for boots in range(3):
         assert boot(("/trial", "%d app /app-b" % boots)) == ("/app-b", "app", True)
     assert boot(("/trial", "3 app /app-b")) == ("/app", "", True)
+
+
+def soft_reset():
+    hardware.settings["cause"] = machine.SOFT_RESET
+
+
+def test_a_soft_reset_uses_up_no_boot_of_a_trial():
+    for boots in range(4):
+        assert boot(("/trial", "%d app /app-b" % boots), before=soft_reset) == ("/app-b", "app", True)
+        assert left == "%d app /app-b" % (boots or 1)
+    assert boot(("/trial", "nonsense"), before=soft_reset) == ("/app", "", True)
+
+
+def test_the_reason_of_a_rollback_says_how_the_last_boot_ended():
+    def began_as(cause, memory):
+        def begin():
+            hardware.settings.update(cause=cause, rtc_memory=(b"ujobs" + memory + b"\0\1").hex())
+
+        return begin
+
+    for cause, memory, why in (
+        (machine.WDT_RESET, b"-", "reset by the watchdog"), (machine.HARD_RESET, b"!", "OSError: no sensor"),
+        (machine.HARD_RESET, b"-", "a reset"), (machine.PWRON_RESET, b"", "a reset"),
+    ):
+        files = ("/trial", "3 app /app-b"), ("/traceback.txt", "Traceback:\nOSError: no sensor\n")
+        boot(*files, before=began_as(cause, memory))
+        assert failed == "not confirmed in 3 boots: " + why
+    boot(("/trial-failed", failed), before=began_as(machine.WDT_RESET, b"-"))
+    assert failed == "not confirmed in 3 boots: a reset"
 
 
 def test_in_safe_mode_no_application_starts():

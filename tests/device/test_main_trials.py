@@ -110,7 +110,7 @@ def test_a_trial_without_a_connection_ends_with_a_reset_in_time():
     times = []
     result, lines = on_board(scenario, trial.APP)
     assert result is Reset and 200 <= times[0].seconds() < 202
-    assert "trial: no proof within 200 s; restarting" in lines
+    assert "trial: no proof within 200 s: no connection: OSError: 111; restarting" in lines
 
 
 def test_an_application_may_have_to_confirm_its_trial_itself():
@@ -119,7 +119,7 @@ def test_an_application_may_have_to_confirm_its_trial_itself():
 
     result, lines = on_board(scenario, trial.APP)
     assert result is Reset
-    assert "trial: no proof within 200 s; restarting" in lines
+    assert "trial: no proof within 200 s: agent.confirm() was not called; restarting" in lines
 
     async def confirming(clock):
         config = config_of(trial=200, confirm=True, app="app_under_test")
@@ -127,3 +127,32 @@ def test_an_application_may_have_to_confirm_its_trial_itself():
 
     with Replaced(App, setup=lambda agent: agent.confirm()):
         assert on_board(confirming, trial.APP)[0] is not Reset
+
+
+def test_the_last_boot_of_a_trial_says_what_was_missing():
+    cloud = Cloud()
+    cloud.broker.refuse = [OSError(111)] * 1000
+
+    def reason(what, boots, **given):
+        async def scenario(clock):
+            trial.write("/trial", trial.read("/trial").replace("1", boots, 1))
+            await work(config_of(trial=100, **given), cloud, until=lambda: False)
+
+        assert on_board(scenario, what, wifi_ssid="home", ntp="silent")[0] is Reset
+        return main_board.rolled_back
+
+    assert reason(trial.APP, "2") == ""
+    assert reason(trial.APP, "3") == "not confirmed in 3 boots: no connection: OSError: 111"
+    assert reason(trial.APP, "3", wifi={"ssid": "barn"}) == "not confirmed in 3 boots: no Wi-Fi"
+    assert reason(trial.SETTINGS, "3", ntp="a.example") == "not confirmed in 3 boots: no time from the server in ntp"
+    # The bootloader does not start new firmware a second time.
+    assert reason(trial.FIRMWARE, "1") == "not confirmed: no connection: OSError: 111"
+
+
+def test_new_settings_or_application_without_confirm_say_so():
+    async def scenario(clock):
+        trial.write("/trial", "3 app /app-b")
+        await work(config_of(trial=100, confirm=True), Cloud(), until=lambda: False)
+
+    assert on_board(scenario, trial.APP)[0] is Reset
+    assert main_board.rolled_back == "not confirmed in 3 boots: agent.confirm() was not called"
