@@ -7,6 +7,7 @@ import pytest
 from ujobs_tools.board.device_files import EXAMPLES
 from ujobs_tools.board.image import ImageError
 from ujobs_tools.testing.jobs_service import JobsService
+from ujobs_tools.testing.result import Version
 from ujobs_tools.testing.virtual_board import VirtualBoard
 
 
@@ -19,7 +20,8 @@ def test_success(service: JobsService, board: VirtualBoard) -> None:
     job = service.job("blink", times=3)
     execution = job.wait()
     assert (execution.status, execution.details["blinks"], execution.attempts) == ("SUCCEEDED", "3", 1)
-    assert [entry["status"] for entry in job.history] == ["QUEUED", "IN_PROGRESS", "SUCCEEDED"]
+    assert [entry.status for entry in job.history] == ["QUEUED", "IN_PROGRESS", "SUCCEEDED"]
+    assert job.history[-1] == Version("SUCCEEDED", execution.version, execution.details)
     assert "SUCCEEDED" in board.expect("SUCCEEDED")
 
 

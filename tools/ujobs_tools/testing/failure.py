@@ -24,7 +24,4 @@ def _versions(job: Job) -> str:
         history = job.history
     except OSError as error:
         return f"not known: {error}"
-    return "\n".join(
-        f"{entry.get('versionNumber')}  {entry.get('status')}  {in_words(entry.get('statusDetails') or {})}".rstrip()
-        for entry in history
-    )
+    return "\n".join(f"{entry.number}  {entry.status}  {in_words(entry.details)}".rstrip() for entry in history)

@@ -12,6 +12,7 @@ from ujobs_tools.aws import cloud
 from ujobs_tools.aws.executions import TERMINAL, details_of
 from ujobs_tools.aws.fleet import Thing
 from ujobs_tools.service.in_thread import LocalService
+from ujobs_tools.testing.result import Version
 
 _LOOK = 0.03  # seconds between polls of an execution
 
@@ -57,11 +58,11 @@ class Job:
             time.sleep(_LOOK)
 
     @property
-    def history(self) -> list[dict[str, Any]]:
+    def history(self) -> list[Version]:
         """All versions of the execution, oldest first; only `ujobs serve` keeps them."""
         path = f"/_ujobs/executions/{self.service.thing.name}/{self.job_id}/history"
         found: list[dict[str, Any]] = json.loads(cloud.get(self.service.url + path))["history"]
-        return found
+        return [Version(entry["status"], entry["versionNumber"], entry.get("statusDetails", {})) for entry in found]
 
 
 class JobsService:
