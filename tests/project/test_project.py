@@ -112,10 +112,23 @@ def test_mistakes_in_the_file(kiln: Path, text: str, said: str) -> None:
 
 
 def test_left_out_of_deploys(kiln: Path) -> None:
+    """leave_out and .ujobsignore have the same syntax, and .ujobsignore has the last word."""
     from ujobs_tools.board.files import application_files
 
-    (kiln / "app" / "notes.md").write_text("not for the board")
-    assert list(application_files(kiln / "app")) == ["app.py"]
+    app = kiln / "app"
+    for name in ("notes.md", "README.md", "data/a.csv", "data/raw/b.csv", "data/keep.csv", "raw/c.csv"):
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).write_text(name)
+    assert list(application_files(app)) == ["app.py", *(f"{name}.csv" for name in ("data/a", "data/keep")),
+        "data/raw/b.csv", "raw/c.csv"]
+    (kiln / ujobs_toml.NAME).write_text('leave_out = ["*.md", "/raw/", "data/*", "!data/keep.csv"]\n')
+    assert list(application_files(app)) == ["app.py", "data/keep.csv"]
+    (app / ".ujobsignore").write_bytes(b"\xef\xbb\xbf!README.md\r\n*.csv\r\n")
+    assert list(application_files(app)) == ["README.md", "app.py"]
+    for wrong, said in ((b"*.py", r"excludes app\.py"), (b"!", "Invalid git pattern"), (b"\xff", "not a text file")):
+        (app / ".ujobsignore").write_bytes(wrong)
+        with pytest.raises(ValueError, match=said):
+            application_files(app)
 
 
 class Live:

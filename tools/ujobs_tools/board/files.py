@@ -8,7 +8,6 @@ import ast
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +87,9 @@ def application_files(app: Path) -> dict[str, Path]:
     """Return the files of an application, by path in the application's folder on the board.
 
     app: a file, which becomes app.py, or a folder with app.py or app.mpy. Left out of a folder: hidden files, `tests`,
-    `__pycache__`, files that match `.ujobsignore` (format of .gitignore) or `leave_out` of the project's ujobs.toml.
-    Raises FileNotFoundError if app is neither, ValueError for a link to a folder or out of the application's folder.
+    `__pycache__`, files that match `leave_out` of the project's ujobs.toml or `.ujobsignore`, both like a .gitignore.
+    Raises FileNotFoundError if app is neither, ValueError for a pattern that is invalid or excludes app.py, and for a
+    link to a folder or out of the application's folder.
     """
     if app.is_file():
         return {"app.py": app}
@@ -97,7 +97,10 @@ def application_files(app: Path) -> dict[str, Path]:
         raise FileNotFoundError(f"{app}: No such file or folder")
     if not any((app / name).is_file() for name in ("app.py", "app.mpy")):
         raise FileNotFoundError(f"no application in {app}: it needs an app.py with a function setup(agent)")
-    return {path.relative_to(app).as_posix(): path for path in sorted(_belonging(app))}
+    found = {path.relative_to(app).as_posix(): path for path in sorted(_belonging(app))}
+    if not {"app.py", "app.mpy"} & found.keys():
+        raise ValueError(f"leave_out of {ujobs_toml.NAME} or {app / _IGNORE} excludes app.py: the board needs it")
+    return found
 
 
 def check_modules(files: Mapping[str, Path]) -> None:
@@ -137,16 +140,19 @@ def _left_out(name: str) -> bool:
 
 
 def _ignored(app: Path) -> Callable[[str], bool]:
-    """Return a function that says whether .ujobsignore or ujobs.toml excludes a path. Paths are relative to the
-    folder; those of folders end with a slash."""
-    patterns = ujobs_toml.left_out(app)
-    named = _patterns(app / _IGNORE) if (app / _IGNORE).is_file() else None
-    return lambda path: (named is not None and named.match_file(path)) or any(
-        fnmatch(path, pattern) for pattern in patterns
-    )
-
-
-def _patterns(path: Path) -> Any:
+    """Return a function that says whether leave_out of ujobs.toml or .ujobsignore excludes a path; the last pattern
+    that matches decides. Paths are relative to the folder; those of folders end with a slash."""
+    patterns = [*ujobs_toml.left_out(app)]
+    if (app / _IGNORE).is_file():
+        try:
+            patterns += (app / _IGNORE).read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{app / _IGNORE} is not a text file in UTF-8") from error
+    if not patterns:
+        return lambda path: False
     import pathspec
 
-    return pathspec.PathSpec.from_lines("gitignore", path.read_text().splitlines())
+    try:
+        return pathspec.PathSpec.from_lines("gitignore", patterns).match_file
+    except ValueError as error:
+        raise ValueError(f"{_IGNORE} or leave_out: {error}") from error

@@ -4,7 +4,7 @@
     app = "app"                                # application: folder or file; paths are relative to this file
     settings = "settings.json"                 # settings of the board, without secrets
     keys = "keys/kiln-7"                       # folder with ca, cert and key of the thing
-    leave_out = ["*.md", "tests/*"]            # files of the application that are not deployed
+    leave_out = ["*.md", "tests/*"]            # files of the application not to deploy, as in .gitignore
     endpoint_url = "http://127.0.0.1:8080"     # URL of `ujobs serve`; default: AWS
     region = "eu-west-1"
     profile = "workshop"                       # profile of the AWS configuration
