@@ -78,6 +78,13 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
         type="FLEET_PROVISIONING",
     )
     iot.describe_provisioning_template(templateName="line")
+    iot.create_provisioning_template_version(
+        templateName="line", templateBody='{"Resources": {"c": {"Type": "AWS::IoT::Certificate"}}}',
+    )
+    iot.list_provisioning_template_versions(templateName="line")
+    iot.describe_provisioning_template_version(templateName="line", versionId=2)
+    iot.delete_provisioning_template_version(templateName="line", versionId=2)
+    iot.update_provisioning_template(templateName="line", enabled=False, removePreProvisioningHook=True)
     iot.list_provisioning_templates(maxResults=1)
     iot.delete_provisioning_template(templateName="line")
     configurations: dict[str, Any] = {

@@ -213,6 +213,52 @@ def test_templates_as_the_control_plane_has_them(line: Line) -> None:
             operation("line")
 
 
+def test_versions_of_a_template(line: Line) -> None:
+    line.template()
+    engine = line.engine
+    other = json.dumps(template(Thing={"Properties": {"ThingName": "other"}}))
+    line.clock.forward(5)
+    assert engine.create_provisioning_template_version("line", other)["versionId"] == 2
+    assert line.register(line.token())["thingName"] == "kiln-1-77"
+    engine.update_provisioning_template("line", defaultVersionId=2, description="text", provisioningRoleArn=ROLE + "2")
+    assert line.register(line.token("cd" * 32))["thingName"] == "other"
+    found = engine.describe_provisioning_template("line")
+    assert (found["defaultVersionId"], found["templateBody"], found["description"]) == (2, other, "text")
+    assert (found["lastModifiedDate"] - found["creationDate"], found["provisioningRoleArn"]) == (5, ROLE + "2")
+    versions = engine.list_provisioning_template_versions("line")["versions"]
+    assert [(version["versionId"], version["isDefaultVersion"]) for version in versions] == [(1, False), (2, True)]
+    assert json.loads(engine.describe_provisioning_template_version("line", 1)["templateBody"]) == template()
+    engine.delete_provisioning_template_version("line", 1)
+    created = engine.create_provisioning_template_version("line", other, setAsDefault=True)
+    assert (created["versionId"], created["isDefaultVersion"]) == (3, True)
+    engine.update_provisioning_template("line", enabled=False)
+    assert engine.describe_provisioning_template("line")["defaultVersionId"] == 3
+    for wrong in (
+        lambda: engine.delete_provisioning_template_version("line", 3),
+        lambda: engine.update_provisioning_template("line", defaultVersionId=1),
+        lambda: engine.create_provisioning_template_version("line", "{"),
+    ):
+        with refused("InvalidRequest"):
+            wrong()
+    for missing in (engine.describe_provisioning_template_version, engine.delete_provisioning_template_version):
+        with refused("ResourceNotFound"):
+            missing("line", 1)
+        with refused("ResourceNotFound"):
+            missing("none", 1)
+    for _ in range(3):
+        engine.create_provisioning_template_version("line", other)
+    with refused("VersionsLimitExceeded"):
+        engine.create_provisioning_template_version("line", other)
+
+
+def test_a_template_of_an_earlier_service_has_one_version(line: Line) -> None:
+    line.template()
+    line.engine.store._execute("UPDATE provisioning_templates SET versions = NULL, last_updated_at = NULL")
+    assert line.engine.create_provisioning_template_version("line", json.dumps(template()))["versionId"] == 2
+    versions = line.engine.list_provisioning_template_versions("line")["versions"]
+    assert [version["isDefaultVersion"] for version in versions] == [True, False]
+
+
 @pytest.mark.parametrize(
     "body",
     [

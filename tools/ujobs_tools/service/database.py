@@ -13,7 +13,7 @@ from typing import Any
 
 from ujobs_tools.host.files import make_private
 
-_VERSION = 10
+_VERSION = 11
 
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -84,7 +84,8 @@ CREATE TABLE policy_groups (
     PRIMARY KEY (policy, thing_group)) WITHOUT ROWID;
 CREATE TABLE provisioning_templates (
     name TEXT PRIMARY KEY, body TEXT NOT NULL, role_arn TEXT NOT NULL, enabled INTEGER NOT NULL, description TEXT,
-    created_at REAL NOT NULL) WITHOUT ROWID;
+    created_at REAL NOT NULL, last_updated_at REAL, versions TEXT, default_version INTEGER NOT NULL DEFAULT 1,
+    last_version INTEGER NOT NULL DEFAULT 1) WITHOUT ROWID;
 CREATE TABLE ownership_tokens (
     token TEXT PRIMARY KEY, certificate TEXT NOT NULL REFERENCES certificates (id) ON DELETE CASCADE,
     expires_at REAL NOT NULL) WITHOUT ROWID;
@@ -120,6 +121,13 @@ _UPGRADES = {
     9: "ALTER TABLE things ADD COLUMN thing_type TEXT; CREATE TABLE thing_types (name TEXT PRIMARY KEY, "
        "id TEXT NOT NULL, description TEXT, searchable TEXT NOT NULL, created_at REAL NOT NULL, deprecated_at REAL) "
        "WITHOUT ROWID;",
+    10: "".join(
+        f"ALTER TABLE provisioning_templates ADD COLUMN {column}; "
+        for column in (
+            "last_updated_at REAL", "versions TEXT", "default_version INTEGER NOT NULL DEFAULT 1",
+            "last_version INTEGER NOT NULL DEFAULT 1",
+        )
+    ),
 }
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 

@@ -44,7 +44,8 @@ _ENGINE_OPERATIONS = (
     "SetDefaultPolicyVersion", "DeletePolicyVersion", "AttachPrincipalPolicy", "DetachPrincipalPolicy",
     "ListPrincipalPolicies", "ListPolicyPrincipals", "GetEffectivePolicies",
     "CreateProvisioningTemplate", "DescribeProvisioningTemplate", "ListProvisioningTemplates",
-    "DeleteProvisioningTemplate",
+    "UpdateProvisioningTemplate", "DeleteProvisioningTemplate", "CreateProvisioningTemplateVersion",
+    "ListProvisioningTemplateVersions", "DescribeProvisioningTemplateVersion", "DeleteProvisioningTemplateVersion",
     "DescribeStream", "ListStreams", "DeleteStream",
     "TagResource", "UntagResource", "ListTagsForResource",
 )

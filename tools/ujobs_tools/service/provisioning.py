@@ -1,87 +1,25 @@
 """Fleet provisioning: issues a certificate to a client with a claim, and creates its thing from a template.
 
-Method and parameter names of the control plane are boto3's for the `iot` client. A claim is a certificate whose
+A claim is a certificate whose
 policies allow it to publish to a provisioning template's topics."""
 
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from ujobs_tools.service import limits, paging, provisioning_template
-from ujobs_tools.service.errors import ApiError, already_exists, existing, invalid
+from ujobs_tools.service import limits, provisioning_template
+from ujobs_tools.service.errors import ApiError, invalid
 from ujobs_tools.service.policies import Policies
-from ujobs_tools.service.provisioning_store import ProvisioningTemplate
+from ujobs_tools.service.provisioning_templates import ProvisioningTemplates
 from ujobs_tools.service.registry_store import Certificate
-from ujobs_tools.service.tags import TagList, checked_tags
 
 TOKEN_LIFE = 3600.0  # seconds ("Device provisioning MQTT API")
-MAX_BODY = 10240
-MAX_DESCRIPTION = 500
-FLEET = "FLEET_PROVISIONING"
-
-_NAME = re.compile(r"[0-9A-Za-z_-]{1,36}")
 
 
-class Provisioning(Policies):
-    """CreateProvisioningTemplate and related operations, and the devices' requests; all raise ApiError."""
-
-    def create_provisioning_template(
-        self, templateName: str, templateBody: str, provisioningRoleArn: str, description: str | None = None,
-        enabled: bool = False, type: str = FLEET, tags: TagList | None = None,
-    ) -> dict[str, Any]:
-        """Create a template. Raises NotImplemented if it needs features that this service lacks."""
-        if not _NAME.fullmatch(templateName):
-            raise invalid("templateName must be 1 to 36 characters of 0-9 A-Z a-z _ -")
-        if type != FLEET:
-            raise ApiError("NotImplemented", f"type {type} is not implemented by this service.")
-        if len(templateBody) > MAX_BODY:
-            raise invalid(f"templateBody has {len(templateBody)} characters; the limit is {MAX_BODY}")
-        provisioning_template.check(templateBody)
-        arn = self.arn("provisioningtemplate", templateName)
-        if self.store.provisioning_template(templateName) is not None:
-            raise already_exists(f"Template with name {templateName} already exists", templateName, arn)
-        limits.free_text("description", description, MAX_DESCRIPTION)
-        labels, now = checked_tags(tags), self.clock()
-        template = ProvisioningTemplate(templateName, templateBody, provisioningRoleArn, enabled, description, now)
-        with self.store.transaction():
-            self.store.add_provisioning_template(template)
-            self.store.save_tags(arn, labels)
-        return {"templateArn": arn, "templateName": templateName, "defaultVersionId": 1}
-
-    def describe_provisioning_template(self, templateName: str) -> dict[str, Any]:
-        """The template with its body."""
-        template = self._known_provisioning_template(templateName)
-        return self._provisioning_summary(templateName) | {
-            "templateBody": template.body, "provisioningRoleArn": template.role_arn, "defaultVersionId": 1,
-        }
-
-    def _known_provisioning_template(self, name: str) -> ProvisioningTemplate:
-        return existing(self.store.provisioning_template(name), f"Unable to find template named {name}")
-
-    def _provisioning_summary(self, name: str) -> dict[str, Any]:
-        template = self._known_provisioning_template(name)
-        return {
-            "templateArn": self.arn("provisioningtemplate", name), "templateName": name,
-            "creationDate": template.created_at, "lastModifiedDate": template.created_at,
-            "enabled": template.enabled, "type": FLEET,
-        } | ({} if template.description is None else {"description": template.description})
-
-    def list_provisioning_templates(
-        self, maxResults: int | None = None, nextToken: str | None = None
-    ) -> dict[str, Any]:
-        """The templates, sorted by name."""
-        names = self.store.provisioning_template_names()
-        return paging.page_of_names("templates", names, self._provisioning_summary, maxResults, nextToken)
-
-    def delete_provisioning_template(self, templateName: str) -> dict[str, Any]:
-        """Delete a template; things and certificates created from it stay."""
-        self._known_provisioning_template(templateName)
-        self.store.delete_provisioning_template(templateName)
-        self.store.delete_tags(self.arn("provisioningtemplate", templateName))
-        return {}
+class Provisioning(Policies, ProvisioningTemplates):
+    """The devices' requests; all raise ApiError."""
 
     def issue_ownership_token(self, certificate_id: str, pem: str) -> str:
         """Store a certificate that was issued to a claim as PENDING_ACTIVATION; returns its ownership token.

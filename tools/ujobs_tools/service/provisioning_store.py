@@ -1,13 +1,23 @@
 """Provisioning templates and certificate ownership tokens in the database; no rules."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
-from ujobs_tools.service.database import Database
+from ujobs_tools.service.database import Database, decode
+
+
+@dataclass(slots=True)
+class TemplateVersion:
+    """A version of a template. body: JSON text, as it was given."""
+
+    number: int
+    body: str
+    created_at: float
 
 
 @dataclass(slots=True)
 class ProvisioningTemplate:
-    """A fleet provisioning template. body: JSON text, as it was given. role_arn: stored, not used."""
+    """A fleet provisioning template. body: of the default version. role_arn: stored, not used. versions: oldest first.
+    last_version: the highest number that a version has had."""
 
     name: str
     body: str
@@ -15,6 +25,14 @@ class ProvisioningTemplate:
     enabled: bool
     description: str | None
     created_at: float
+    last_updated_at: float
+    versions: list[TemplateVersion] = field(default_factory=list)
+    default_version: int = 1
+    last_version: int = 1
+
+    def version(self, number: int) -> TemplateVersion | None:
+        """The version with this number."""
+        return next((version for version in self.versions if version.number == number), None)
 
 
 class ProvisioningStore(Database):
@@ -25,7 +43,17 @@ class ProvisioningStore(Database):
 
     def provisioning_template(self, name: str) -> ProvisioningTemplate | None:
         row = self._one("SELECT * FROM provisioning_templates WHERE name = ?", name)
-        return None if row is None else ProvisioningTemplate(**{**row, "enabled": bool(row["enabled"])})
+        if row is None:
+            return None
+        found = ProvisioningTemplate(**{**row, "enabled": bool(row["enabled"]), "versions": []})
+        # Without a list it was stored by an earlier service, which had only one version of each template.
+        versions = decode(row["versions"]) or [{"number": 1, "body": found.body, "created_at": found.created_at}]
+        found.last_updated_at = found.last_updated_at or found.created_at
+        found.versions = [TemplateVersion(**version) for version in versions]
+        return found
+
+    def save_provisioning_template(self, template: ProvisioningTemplate) -> None:
+        self._update("provisioning_templates", "name", **asdict(template))
 
     def provisioning_template_names(self) -> list[str]:
         return self._column("SELECT name FROM provisioning_templates")
