@@ -89,12 +89,16 @@ def add_application(agent, name):
         if hasattr(pending, "send"):
             pending.close()
             raise TypeError("setup must be a plain def, not async def")
-    except (Exception, SystemExit) as error:
-        print("app: not started:", explain(error))
-        sys.print_exception(error)
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        reason = explain(error)
+        print("app: not started:", reason)
+        try:
+            sys.print_exception(error)
+        except Exception:
+            pass  # MicroPython fails with the error's own text
         # New firmware is confirmed without it: an application that was broken before must not block the firmware.
         if trial.current() in (trial.APP, trial.SETTINGS):
-            proving.give_up("the application did not start: " + repr(error))
+            proving.give_up("the application did not start: " + reason)
 
 
 async def main(config, agent):

@@ -1,5 +1,6 @@
 """main.py and an application that fails: it is left out, or ends its own trial; and how a trial ends."""
 
+import asyncio
 import sys
 
 import main_board
@@ -18,6 +19,13 @@ def test_settings_in_their_trial_are_checked_before_the_agent_is_built():
     assert "/none.der" in on_board(scenario, trial.SETTINGS)[0]
 
 
+class Untold(Exception):
+    def __str__(self):
+        raise OSError("no text")
+
+    __repr__ = __str__
+
+
 def test_an_application_that_fails_is_left_out():
     cloud = Cloud()
     cloud.queue("report", {"operation": "report"})
@@ -28,8 +36,10 @@ def test_an_application_that_fails_is_left_out():
         finally:
             App.error = None
 
-    for App.error in (OSError("no sensor"), SystemExit("no sensor")):
-        line = "app: not started: %s: no sensor" % type(App.error).__name__
+    for App.error in (OSError("no sensor"), SystemExit("no sensor"), asyncio.CancelledError("no sensor"), Untold()):
+        line = "app: not started: " + type(App.error).__name__
+        if not isinstance(App.error, Untold):
+            line += ": no sensor"
         assert line in on_board(scenario)[1]
         assert jobs(cloud)["report"][0] == "SUCCEEDED"
 
@@ -49,9 +59,9 @@ def test_an_application_whose_setup_is_async_is_left_out():
     assert "app: not started: TypeError: setup must be a plain def, not async def" in on_board(scenario)[1]
 
 
-def ends_trial_with(what, app="app_under_test"):
+def ends_trial_with(what, app="app_under_test", error=None):
     async def scenario(clock):
-        App.error = OSError("no sensor")
+        App.error = error or OSError("no sensor")
         sys.modules["app_under_test"] = App
         try:
             main.add_application(None, app)
@@ -68,6 +78,10 @@ def test_an_application_that_fails_ends_its_own_trial_but_not_that_of_firmware()
         result, reason = ends_trial_with(what)
         assert result is Reset
         assert reason.startswith("the application did not start: OSError")
+    for error in (Untold(), asyncio.CancelledError()):
+        result, reason = ends_trial_with(trial.APP, error=error)
+        assert result is Reset
+        assert reason.startswith("the application did not start: " + type(error).__name__)
     assert ends_trial_with(trial.FIRMWARE) == (trial.FIRMWARE, "")
     assert ends_trial_with("") == ("", "")
     assert ends_trial_with(trial.APP, "no_such_application")[0] is Reset

@@ -175,6 +175,12 @@ def run(coroutine, _run=asyncio.run):
     return loop.run_until_complete(coroutine)
 
 
+def print_exception(error, file=None):
+    traceback.print_exception(error, file=file)
+    # Like MicroPython's, it fails when the text of the error does.
+    str(error)
+
+
 class _Policy(asyncio.DefaultEventLoopPolicy):
     _loop_factory = Loop
 
@@ -190,6 +196,6 @@ def install():
     asyncio.wait_for = wait_for
     asyncio.run = run
     asyncio.sleep_ms = lambda milliseconds: asyncio.sleep(milliseconds / 1000)
-    sys.print_exception = lambda error, file=None: traceback.print_exception(error, file=file)
+    sys.print_exception = print_exception
     asyncio.core = types.SimpleNamespace(cur_task=None)
     asyncio.set_event_loop_policy(_Policy())
