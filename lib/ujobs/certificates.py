@@ -114,5 +114,5 @@ def _read(source, label):
         except IndexError:
             right = False
         if not right:
-            raise ValueError("not %s, or cut short or damaged" % what)
+            raise ValueError("not %s, or damaged" % what)
     return blocks

@@ -13,7 +13,7 @@ _EDGES = const(
 )
 
 
-def _characters(data):
+def _each(data):
     # Each character of data, text in UTF-8, as bytes, whose order is that of the characters. MicroPython never frees
     # the one-character strings made by indexing a string.
     start = 0
@@ -26,9 +26,9 @@ def _characters(data):
 
 def spaced(data: bytes) -> bytearray:
     """Return text in UTF-8 with a space in place of each character that DetailsValue excludes (see checks)."""
-    edges = tuple(_characters(_EDGES.encode()))
+    edges = tuple(_each(_EDGES.encode()))
     text = bytearray()
-    for character in _characters(data):
+    for character in _each(data):
         # MicroPython accepts an overlong form: of what should be three bytes it is there, of four before U+10000.
         allowed = not b"\xe0" < character < b"\xe0\xa0"
         for edge in edges:

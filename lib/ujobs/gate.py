@@ -10,7 +10,7 @@ import asyncio
 
 from .agent import JobsError, Reject
 from .checks import check_execution, clean, field_of
-from .job import ask
+from .job import ask, update
 from .link import log
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
@@ -76,12 +76,10 @@ async def choose(agent: "Agent", step_timeout: int) -> "dict | None":
             # A notification that came meanwhile has set it to 0.
             agent._patience = min(agent._patience, seconds)
         else:
-            await agent.request(
-                job_id + "/update", status=status, statusDetails=details, expectedVersion=found["versionNumber"],
-                executionNumber=found["executionNumber"], stepTimeoutInMinutes=None if details else step_timeout,
-            )
+            number, version = found["executionNumber"], found["versionNumber"]
+            await update(agent, job_id, number, version, status, details, None if details else step_timeout)
             if not details:
-                found["versionNumber"] += 1
+                found["versionNumber"] = version + 1
                 return found
         if others is None:
             # notify-next says nothing about a job behind the first one.

@@ -232,6 +232,7 @@ async def _execute(agent, execution):
     document = execution.pop("jobDocument", None)
     status = "REJECTED"
     handler: "Any" = None
+    job: "Any" = None
     reason = "the job document has no operation"
     if isinstance(document, MemoryError):
         reason = "job document: " + explain(document)
@@ -253,21 +254,26 @@ async def _execute(agent, execution):
         # The option last_start of Agent.use() adds to it; its text begins with a comma.
         cause = lend("restore", "reset_cause") + agent._options.get("last_start", "")
         reason = "the board was reset during attempt %d: %s" % (attempt - 1, cause)
+    loaded = set(sys.modules)
     try:
         journal.begin(execution, attempt)
-        if not reason and handler[2] != "resume" and journal.checkpoint() is not None:
-            journal.save(None)
+        if not reason:
+            if handler[2] != "resume" and journal.checkpoint() is not None:
+                journal.save(None)
+            log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
+            agent._wake.clear()
+            job = Job(agent, document)  # type: ignore[arg-type]
+            del document
+            asyncio.create_task(_run(agent, job, handler))  # noqa: RUF006
     except OSError as error:
         status = _FAILED
         reason = "journal: " + explain(error)
+    except MemoryError:
+        # It is tried again, and the handler has not started: no attempt.
+        journal.attempt = attempt - 1
+        raise
     if reason:
         return journal.finish(status, details_of({"reason": reason}))
-    log("job %s (%d) starts, attempt %d" % (journal.job_id, journal.execution_number, attempt))
-    agent._wake.clear()
-    loaded = set(sys.modules)
-    job = Job(agent, document)  # type: ignore[arg-type]
-    del document
-    asyncio.create_task(_run(agent, job, handler))  # noqa: RUF006
     # A step timer that is partly used up means an earlier reply was lost: renew it now.
     left = execution.get("approximateSecondsBeforeTimedOut")
     wait = attempt == 1 and not (isinstance(left, int) and left < handler[1] * 40)
@@ -372,6 +378,16 @@ async def _run(agent, job, handler):
             agent.journal.finish(status, details)
 
 
+def update(
+    agent: "Agent", job_id: str, number: int, version: int, status: str, details: "dict | None", step: "int | None"
+) -> "Any":
+    """Return the request that updates an execution. number, version: of it; step: minutes of its step timer."""
+    return agent.request(
+        job_id + "/update", status=status, statusDetails=details, expectedVersion=version, executionNumber=number,
+        stepTimeoutInMinutes=step,
+    )
+
+
 async def _update(agent, status, details, step=None):
     # Return "" when the service has the update, else why the execution is over. Any other error: try again later. step:
     # minutes until the step timer expires.
@@ -379,10 +395,7 @@ async def _update(agent, status, details, step=None):
     for more in (True, True, False):
         version = journal.version
         try:
-            await agent.request(
-                journal.job_id + "/update", status=status, statusDetails=details or None, expectedVersion=version,
-                executionNumber=journal.execution_number, stepTimeoutInMinutes=step,
-            )
+            await update(agent, journal.job_id, journal.execution_number, version, status, details or None, step)
             if status == _IN_PROGRESS:
                 journal.set_version(version + 1)
             return ""

@@ -144,7 +144,8 @@ class Link(MQTTClient):
         self.routes = []
         self.filters = []
         self._view = memoryview(bytearray(_BUFFER))
-        self._stream = self._reader = None
+        self._stream = None
+        self._tasks = []
         self._awake = asyncio.Event()  # wakes run()
         self._sending = asyncio.Lock()
         self._asking = asyncio.Lock()
@@ -199,7 +200,7 @@ class Link(MQTTClient):
         certificate that does not verify or an answer that is not MQTT, MQTTException when the broker refuses.
         """
         self._awake.clear()
-        self._error = None  # why the connection is lost
+        self._error: "Any" = None  # why the connection is lost
         self._overdue = None  # milliseconds without the reply to a ping, or the rest of a packet
         stream, _ = await asyncio.open_connection(self.server, self.port)
         self._stream = self._plain = stream
@@ -219,7 +220,7 @@ class Link(MQTTClient):
         self._await(_CONNACK)
         # The TLS handshake happens here, and takes seconds on a board.
         await self._send(_packet(0x10, body + b"".join(map(_string, strings))), 3 * self.timeout)
-        self._reader = asyncio.create_task(self._read())
+        self._tasks.append(asyncio.create_task(self._read()))
         await until(self._answered, self.timeout)
         if not self._codes:
             raise self._error or OSError(ETIMEDOUT)
@@ -247,32 +248,14 @@ class Link(MQTTClient):
 
         Between attempts it waits with exponential backoff and full jitter, up to half a minute, and logs one line.
         """
-        most = 1
+        self._most = 1
         while True:
-            held = 0
             try:
                 try:
                     await asyncio.wait_for(self.connect(), 3 * self.timeout)
-                    pinged = time.ticks_ms()
-                    # Whole numbers: a float would take memory of its own.
-                    tick = int(min(self.keepalive, self.timeout) * 250)
-                    while True:
-                        await until(self._awake, tick / 1000)
-                        if self._error:
-                            raise self._error
-                        self._awake.clear()
-                        # Counted, not measured: while this program itself blocks, nothing is known of the link.
-                        held += tick
-                        if self._overdue is not None:
-                            self._overdue += tick
-                            if self._overdue > self.timeout * 1000:
-                                raise OSError(ETIMEDOUT)
-                        now = time.ticks_ms()
-                        if time.ticks_diff(now, pinged) >= self.keepalive * 500:
-                            pinged = now
-                            if self._overdue is None:
-                                self._overdue = 0
-                            await self._send(self._written(self.ping))
+                    self._tasks.append(asyncio.create_task(self._watch()))
+                    await self._awake.wait()
+                    raise self._error
                 except asyncio.TimeoutError:
                     self.failure = "connecting took too long"
                 except Exception as error:
@@ -281,16 +264,40 @@ class Link(MQTTClient):
                     self._close()
                 # A connect that was cut short left its socket behind.
                 gc.collect()
-                if held > _STEADY:
-                    most = 1
                 # AWS accepts one CONNECT a second from a client id: never less than that.
-                delay = 1 + random.random() * most
-                most = min(most * 2, 32)
+                delay = 1 + random.random() * self._most
+                self._most = min(self._most * 2, 32)
                 log("no link to %s:%d: %s. Next try in %.0f s" % (self.server, self.port, self.failure, delay))
                 await asyncio.sleep(delay)
             except MemoryError:
                 # A handler may have it all. There may be some later.
                 await asyncio.sleep(1)
+
+    async def _watch(self):
+        # Ping the broker, and notice when it is silent.
+        try:
+            held = 0
+            pinged = time.ticks_ms()
+            # Whole numbers: a float would take memory of its own.
+            tick = int(min(self.keepalive, self.timeout) * 250)
+            while True:
+                await asyncio.sleep(tick / 1000)
+                # Counted, not measured: while this program itself blocks, nothing is known of the link.
+                held += tick
+                if held > _STEADY:
+                    self._most = 1
+                if self._overdue is not None:
+                    self._overdue += tick
+                    if self._overdue > self.timeout * 1000:
+                        raise OSError(ETIMEDOUT)
+                now = time.ticks_ms()
+                if time.ticks_diff(now, pinged) >= self.keepalive * 500:
+                    pinged = now
+                    if self._overdue is None:
+                        self._overdue = 0
+                    await self._send(self._written(self.ping))
+        except Exception as error:
+            self._lose(error)
 
     def wait_msg(self) -> None:
         # The base class calls this after writing a packet, to wait for its acknowledgement.
@@ -382,7 +389,7 @@ class Link(MQTTClient):
                     size |= (more & 127) << shift
                     shift += 7
                 if kind & 0xF0 == 0x30:
-                    await self._read_publish(kind, size)
+                    await self._deliver(kind, size)
                 elif size > 2 + _FILTERS:
                     raise ValueError("not an MQTT packet")
                 else:
@@ -421,7 +428,7 @@ class Link(MQTTClient):
                 if self._overdue is None:
                     self._overdue = 0
 
-    async def _read_publish(self, kind, size):
+    async def _deliver(self, kind, size):
         view = self._view
         if len(view) < size <= self.receive_limit:
             try:
@@ -472,9 +479,8 @@ class Link(MQTTClient):
 
     def _close(self):
         self._lose(OSError(ENOTCONN))
-        if self._reader:
-            self._reader.cancel()
-            self._reader = None
+        while self._tasks:
+            self._tasks.pop().cancel()
         if self._stream:
             try:
                 self._stream.s.close()

@@ -43,14 +43,14 @@ def check(
         name = source.get("path", "firmware")
         url = str(source.get("url"))
         secure = url[:6].lower() == "https:"
-        https = https or secure
+        https |= secure
         streamed = "stream" in source
         packed = "deflate" in source
         try:
             if ("url" in source) == streamed:
                 raise ValueError("either url or stream is needed")
             if key:
-                _check_signature(source)
+                _check_signed(source)
             _check_content(source, packed or streamed, not key and not (trusted and secure))
             if packed:
                 if not deflated:
@@ -122,15 +122,14 @@ def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place
         raise ValueError('version %s is lower than %s: it needs "downgrade": true' % (version or "-", running))
     signed = version and key
     if signed:
-        _check_signature(document)
+        _check_signed(document)
         options = {"ca": options.get("ca")}
     means = check(sources, options, False, document.get("operation") == "app")
     if signed:
         text = "%s\n%s\n%s" % (document.get("operation"), version, "downgrade" if back else "")
         for source in sources:
             text += "\n%s %s" % (source.get("sha256", "").lower(), source.get("path", ""))
-        if not lend("verify", "signed", document, key, sha256(text.encode()).digest()):
-            raise ValueError("the document's signature does not match signing_key")
+        lend("verify", "require", "document", document, key, sha256(text.encode()).digest())
     return means
 
 
@@ -221,7 +220,7 @@ def _check_content(source, sized, hashed):
         check_number("size", source.get("size"))
 
 
-def _check_signature(source):
+def _check_signed(source):
     # That there is one, without its key.
     if not isinstance(source.get("signature"), str):
         raise ValueError("signature is missing: this board requires it")

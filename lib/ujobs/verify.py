@@ -37,16 +37,12 @@ def _int(data):
     return int.from_bytes(data, "big")
 
 
-# P-256: y*y = x*x*x - 3*x + _B modulo _P; the point (_GX, _GY) has the order _N.
+# P-256: y*y = x*x*x - 3*x + B modulo _P; the point (_GX, _GY) on it, from which B follows, has the order _N.
 _P = _int(
     b"\xff\xff\xff\xff\0\0\0\x01\0\0\0\0\0\0\0\0"
     b"\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 )
 _N = _P - _int(b"\x43\x19\x05\x53\x58\xe8\x61\x7b\x0c\x46\x35\x3d\x03\x9c\xda\xae")
-_B = _int(
-    b"\x5a\xc6\x35\xd8\xaa\x3a\x93\xe7\xb3\xeb\xbd\x55\x76\x98\x86\xbc"
-    b"\x65\x1d\x06\xb0\xcc\x53\xb0\xf6\x3b\xce\x3c\x3e\x27\xd2\x60\x4b"
-)
 _GX = _int(
     b"\x6b\x17\xd1\xf2\xe1\x2c\x42\x47\xf8\xbc\xe6\xe5\x63\xa4\x40\xf2"
     b"\x77\x03\x7d\x81\x2d\xeb\x33\xa0\xf4\xa1\x39\x45\xd8\x98\xc2\x96"
@@ -55,6 +51,10 @@ _GY = _int(
     b"\x4f\xe3\x42\xe2\xfe\x1a\x7f\x9b\x8e\xe7\xeb\x4a\x7c\x0f\x9e\x16"
     b"\x2b\xce\x33\x57\x6b\x31\x5e\xce\xcb\xb6\x40\x68\x37\xbf\x51\xf5"
 )
+
+
+def _b(x, y):
+    return (y * y - x * x * x + 3 * x) % _P
 
 
 def load_key(source: "str | bytes") -> tuple:
@@ -68,7 +68,7 @@ def load_key(source: "str | bytes") -> tuple:
     try:
         algorithm, key = _public_key(der_blocks(source)[0])
         if algorithm == _RSA_KEY:
-            modulus, exponent = _two_integers(key)
+            modulus, exponent = _integers(key)
             bits = 4 * len("%x" % modulus)
             if bits not in range(2048, 3073, 8) or not modulus >> (bits - 1) or exponent not in (3, 65537):
                 raise ValueError("RSA needs 2048 to 3072 bits, a multiple of 8, and exponent 3 or 65537")
@@ -76,7 +76,7 @@ def load_key(source: "str | bytes") -> tuple:
         if algorithm == _P256_KEY:
             x = _int(key[1:33])
             y = _int(key[33:])
-            if len(key) != 65 or key[0] != 4 or x >= _P or y >= _P or (y * y - x * x * x + 3 * x - _B) % _P:
+            if len(key) != 65 or key[0] != 4 or x >= _P or y >= _P or _b(x, y) != _b(_GX, _GY):
                 raise ValueError("not an uncompressed point on P-256")
             return ECDSA, x, y
         raise ValueError("neither RSA nor EC on P-256")
@@ -100,7 +100,7 @@ def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = No
     if scheme is None:
         scheme = kind
     if kind == ECDSA:
-        return scheme == ECDSA and _check_ecdsa(first, second, digest, signature)
+        return scheme == ECDSA and _ecdsa(first, second, digest, signature)
     size = len(signature)
     number = _int(signature)
     # As long as the modulus, whose highest bit is set.
@@ -111,18 +111,20 @@ def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = No
         # EMSA-PKCS1-v1_5: RFC 8017, section 9.2.
         end = _DIGEST_INFO + digest
         return block == b"\x00\x01" + b"\xff" * (size - 2 - len(end)) + end
-    return scheme == RSA_PSS and _check_pss(block, digest)
+    return scheme == RSA_PSS and _pss(block, digest)
 
 
-def signed(holder: dict, key: "str | bytes", digest: bytes) -> bool:
-    """Return whether the `signature` of a job document, or of a file in it, is the key's over a SHA-256.
+def require(what: str, holder: dict, key: "str | bytes", digest: bytes) -> None:
+    """Require that the `signature` of a job document, or of a file in it, is the key's over a SHA-256.
 
-    holder: with `signature` in base64 and maybe `scheme`; key: see load_key(), whose errors it raises.
+    what: "document" or "file", for the message; holder: with `signature` in base64 and maybe `scheme`; key: see
+    load_key(), whose errors it raises. Raises ValueError.
     """
-    return check(load_key(key), digest, a2b_base64(holder["signature"]), holder.get("scheme"))
+    if not check(load_key(key), digest, a2b_base64(holder["signature"]), holder.get("scheme")):
+        raise ValueError("the %s's signature does not match signing_key" % what)
 
 
-def _two_integers(data):
+def _integers(data):
     # A SEQUENCE of two positive INTEGERs: an RSA public key, an ECDSA signature. For anything else 0 and 0, which are
     # neither.
     try:
@@ -152,7 +154,7 @@ def _public_key(data):
     return algorithm, key[1:]
 
 
-def _check_pss(block, digest):
+def _pss(block, digest):
     # EMSA-PSS-VERIFY: RFC 8017, section 9.1.2, for whole bytes and as much salt as hash.
     size = len(block) - _HASH - 1
     expected = block[size:-1]
@@ -168,8 +170,8 @@ def _check_pss(block, digest):
     return sha256(bytes(8) + digest + salt).digest() == expected
 
 
-def _check_ecdsa(x, y, digest, signature):
-    r, s = _two_integers(signature)
+def _ecdsa(x, y, digest, signature):
+    r, s = _integers(signature)
     if not 0 < r < _N or not 0 < s < _N:
         return False
     inverse = pow(s, _N - 2, _N)

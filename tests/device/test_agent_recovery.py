@@ -278,6 +278,39 @@ def test_a_flash_that_cannot_be_written_fails_the_job_and_the_agent_continues():
     run(scenario, handlers, receive_limit=2000)
 
 
+def test_a_start_for_which_there_is_no_memory_is_no_attempt():
+    seen = []
+
+    def work(job):
+        seen.append(job.attempt)
+
+    def setup(agent):
+        agent.on("work", on_restart="fail", max_attempts=1)(work)
+
+    for written in (False, True):
+
+        async def scenario(agent, cloud, written=written):
+            write = agent.journal._write
+            errors = [MemoryError(), MemoryError()]
+
+            def writing(name, data):
+                if written:
+                    write(name, data)
+                if errors:
+                    raise errors.pop()
+                write(name, data)
+
+            with Replaced(agent.journal, _write=writing):
+                cloud.queue("a", {"operation": "work"})
+                await until(cloud.done, 60)
+            assert not errors
+            assert cloud.statuses() == ["SUCCEEDED"]
+            assert seen.pop() == 1
+            assert not seen
+
+        run(scenario, setup)
+
+
 def test_a_result_for_which_there_is_no_memory_is_reported_all_the_same():
     async def waits(job):
         await asyncio.sleep(1)

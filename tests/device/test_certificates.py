@@ -73,12 +73,12 @@ def test_messages_name_the_file_and_its_fault():
     encrypted = b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAQID\n-----END RSA PRIVATE KEY-----\n"
     with Replaced(certificates, tls=Lenient):
         for files, name, fault in (
-            ({"cert": CERT_DER[:-1]}, "cert", "cut short"),
-            ({"key": KEY_DER[:50]}, "key", "cut short"),
-            ({"cert": b"\x30\xff" + bytes(50)}, "cert", "cut short"),
-            ({"ca": b"\x30\x00"}, "ca", "cut short"),
-            ({"cert": pem(CERTIFICATE, CERT_DER)[:200]}, "cert", "cut short or damaged"),
-            ({"cert": pem(CERTIFICATE, CERT_DER)[:201]}, "cert", "cut short or damaged"),
+            ({"cert": CERT_DER[:-1]}, "cert", "damaged"),
+            ({"key": KEY_DER[:50]}, "key", "damaged"),
+            ({"cert": b"\x30\xff" + bytes(50)}, "cert", "damaged"),
+            ({"ca": b"\x30\x00"}, "ca", "damaged"),
+            ({"cert": pem(CERTIFICATE, CERT_DER)[:200]}, "cert", "or damaged"),
+            ({"cert": pem(CERTIFICATE, CERT_DER)[:201]}, "cert", "or damaged"),
             ({"key": pem(b"ENCRYPTED PRIVATE KEY", CERT_DER)}, "key", "the key is encrypted"),
             ({"key": encrypted}, "key", "the key is encrypted"),
             ({"key": CERT_DER}, "key", "not an unencrypted private key"),
