@@ -183,7 +183,7 @@ class Agent(Requests):
         update_interval: "float | None" = None, receive_limit: int = 16384, link: "Link | None" = None,
     ):
         if update_interval is not None and update_interval <= 0:
-            raise ValueError("update_interval must be more than 0 seconds")
+            raise ValueError("update_interval must be over 0 seconds")
         if link is None:
             link = Link(
                 thing, host, port, keepalive=keepalive, ssl=lend("certificates", "tls_context", ca, cert, key),

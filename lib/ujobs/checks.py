@@ -72,7 +72,7 @@ def clean(text: str) -> str:
     data = text.encode("utf-8", "surrogatepass")
     if data and (min(data) < 32 or max(data) > 126):
         text = lend("characters", "spaced", data).decode()  # type: ignore[attr-defined]
-    return text.strip() or "-"
+    return text.strip(" ") or "-"
 
 
 def details_of(result: "dict | None", noted: "dict" = {}) -> dict:  # noqa: B006

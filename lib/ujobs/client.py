@@ -119,7 +119,7 @@ class JobsClient(Requests):
                 expectedVersion=_number("expectedVersion", expected_version),
                 executionNumber=_number("executionNumber", execution_number),
                 stepTimeoutInMinutes=-1 if step_timeout == -1 else _minutes(step_timeout),
-                includeJobExecutionState=include_state or None, includeJobDocument=include_document or None,
+                includeJobExecutionState=bool(include_state) or None, includeJobDocument=bool(include_document) or None,
             )
         except JobsError as error:
             state = error.state
@@ -189,7 +189,7 @@ def _details(details):
             raise ValueError("statusDetails must be a dict of text")
         found = details_of(details)
         for key, value in details.items():
-            if not isinstance(value, str) or found[key] not in (value, value.strip()):
+            if not isinstance(value, str) or len(value) > 1024 or found[key] != value.strip(" "):
                 raise ValueError(
                     "statusDetails['%s'] must be text of 1 to 1024 characters without control characters" % key
                 )

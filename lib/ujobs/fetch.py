@@ -102,11 +102,11 @@ async def fetch(
     while position != size:
         try:
             if "stream" in source:
-                from .streams import BLOCK, receive
+                from .streams import receive
 
                 await receive(
                     job.client.link, job.client.thing, source["stream"], source.get("file", 0), source["size"], write,
-                    arrived, position // BLOCK * BLOCK,
+                    arrived, position,
                 )
             else:
                 from .download import download

@@ -10,7 +10,7 @@ import asyncio
 
 from .agent import JobsError, Reject
 from .checks import check_execution, clean, field_of
-from .job import ask, update
+from .job import ask
 from .link import log
 
 # Neither is in a .mpy at -O2: its compiler knows const, and types are for type checkers only.
@@ -47,7 +47,7 @@ async def _seconds(agent, waiting):
         answer = agent.gate(waiting)
         if hasattr(answer, "send"):
             answer = await answer
-        return 0 if answer is None or answer is True else max(float(answer), _SHORTEST)
+        return 0 if answer is None or answer is True else max(float(answer or _HOLD), _SHORTEST)
     except Reject:
         raise
     except Exception as error:
@@ -68,7 +68,10 @@ async def choose(agent: "Agent", step_timeout: int) -> "dict | None":
         seconds = 0
         details = None
         try:
-            seconds = await _seconds(agent, Waiting(found.get("jobDocument"), job_id, found["queuedAt"], False))
+            document = found.get("jobDocument")
+            # Any other document is rejected when it starts.
+            if isinstance(document, dict):
+                seconds = await _seconds(agent, Waiting(document, job_id, found["queuedAt"], False))
         except Reject as error:
             status = "REJECTED"
             details = {"reason": clean(str(error))}
@@ -76,10 +79,12 @@ async def choose(agent: "Agent", step_timeout: int) -> "dict | None":
             # A notification that came meanwhile has set it to 0.
             agent._patience = min(agent._patience, seconds)
         else:
-            number, version = found["executionNumber"], found["versionNumber"]
-            await update(agent, job_id, number, version, status, details, None if details else step_timeout)
+            await agent.request(
+                job_id + "/update", status=status, statusDetails=details, expectedVersion=found["versionNumber"],
+                executionNumber=found["executionNumber"], stepTimeoutInMinutes=None if details else step_timeout,
+            )
             if not details:
-                found["versionNumber"] = version + 1
+                found["versionNumber"] += 1
                 return found
         if others is None:
             # notify-next says nothing about a job behind the first one.

@@ -10,7 +10,7 @@ import sys
 import time
 
 from . import lend, let_go
-from .agent import EXPECTED, JobsError, Reject
+from .agent import EXPECTED, Reject
 from .checks import check_execution, details_of, field_of
 from .link import explain, log, until
 
@@ -61,6 +61,7 @@ class Job:
         value: what JSON can hold; up to about 120 bytes cost a tenth of a flash erase, more cost one. Raises OSError
         when the flash does not accept it.
         """
+        self._check()
         self.client.journal.save(value)
 
     def note(self, done: "float | None" = None, total: "float | None" = None, message: "str | None" = None) -> None:
@@ -96,6 +97,7 @@ class Job:
 
         Raises CancelledError when the job was cancelled. Returns without an answer after 3 tries, some 30 s.
         """
+        self._check()
         try:
             self.cancelled = await _update(self.client, _IN_PROGRESS, self.noted())
             self._stopped = self._stopped or self.cancelled
@@ -142,7 +144,8 @@ class Job:
                 self._task.cancel()
 
     def _check(self):
-        if self._stopped:
+        # A task that a handler has left behind must not write to the record of the next job.
+        if self._stopped or self._over.is_set():
             raise asyncio.CancelledError
 
     async def _yield(self):
@@ -183,7 +186,7 @@ async def process(agent: "Agent", until_idle: bool) -> None:
         agent._patience = 0 if until_idle else agent.link.timeout
     ended = await _update(agent, journal.status, journal.details)
     if ended:
-        log("job", journal.job_id, "had ended already:", ended)
+        log("job", journal.job_id, "was ended by the service:", ended)
         # The notify-next that followed its end may have come before.
         agent._patience = 0
     else:
@@ -286,8 +289,10 @@ async def _execute(agent, execution):
                 # Two handlers must never run at once: wait for the end of this one until there is some.
                 await asyncio.sleep(1)
     finally:
-        if job._task and not job._stopped:
+        if job._task and not (job._stopped or job._over.is_set()):
             job._task.cancel()
+            # run() may be called again, and two handlers must never run at once.
+            await until(job._over, _STOPPING)
         let_go(loaded)
 
 
@@ -378,16 +383,6 @@ async def _run(agent, job, handler):
             agent.journal.finish(status, details)
 
 
-def update(
-    agent: "Agent", job_id: str, number: int, version: int, status: str, details: "dict | None", step: "int | None"
-) -> "Any":
-    """Return the request that updates an execution. number, version: of it; step: minutes of its step timer."""
-    return agent.request(
-        job_id + "/update", status=status, statusDetails=details, expectedVersion=version, executionNumber=number,
-        stepTimeoutInMinutes=step,
-    )
-
-
 async def _update(agent, status, details, step=None):
     # Return "" when the service has the update, else why the execution is over. Any other error: try again later. step:
     # minutes until the step timer expires.
@@ -395,11 +390,14 @@ async def _update(agent, status, details, step=None):
     for more in (True, True, False):
         version = journal.version
         try:
-            await update(agent, journal.job_id, journal.execution_number, version, status, details or None, step)
+            await agent.request(
+                journal.job_id + "/update", status=status, statusDetails=details or None, expectedVersion=version,
+                executionNumber=journal.execution_number, stepTimeoutInMinutes=step,
+            )
             if status == _IN_PROGRESS:
                 journal.set_version(version + 1)
             return ""
-        except (JobsError, MemoryError) as error:
+        except EXPECTED as error:
             ended = await lend("refusals", "ended_by", agent, error, status)  # type: ignore[misc]
             if ended is not None:
                 return ended

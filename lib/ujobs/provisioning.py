@@ -50,7 +50,7 @@ class Claim:
         self._files = files = (config["cert"], config["key"])
         self._record = files[0] + ".claim"
         if files[0] == files[1] or config.get("signing_key") in files:
-            raise ValueError("cert, key and signing_key must be different files")
+            raise ValueError("cert, key and signing_key must differ")
         if not trial.read(self._record):
             for path in files:
                 try:

@@ -25,8 +25,8 @@ def meaning(error: JobsError, status: str, version: int) -> "int | str":
         new = error.state.get("versionNumber")
         if isinstance(new, int) and new != version:
             return new
-    elif state:
-        return "" if state == status else str(state)
+    elif isinstance(state, str):
+        return "" if state == status else state
     elif error.code in ("ResourceNotFound", "TerminalStateReached"):
         return error.code
     raise error
@@ -41,7 +41,7 @@ async def ended_by(agent: "Agent", error: "Any", status: str) -> "str | None":
     """
     journal = agent.journal
     version = journal.version
-    if not isinstance(error, JobsError):
+    if isinstance(error, MemoryError):
         # It repeats the stored details. If the service does not say that the execution is over, the reply to an earlier
         # update must have been lost.
         error = JobsError("VersionMismatch", "", {"status": "IN_PROGRESS", "versionNumber": version + 1})
@@ -54,6 +54,8 @@ async def ended_by(agent: "Agent", error: "Any", status: str) -> "str | None":
             pass
         except JobsError as refusal:
             error = refusal
+    if not isinstance(error, JobsError):
+        raise error
     found = meaning(error, status, version)
     if isinstance(found, str):
         return found

@@ -54,7 +54,7 @@ def check(
             _check_content(source, packed or streamed, not key and not (trusted and secure))
             if packed:
                 if not deflated:
-                    raise ValueError("deflate is for the operation app only")
+                    raise ValueError("deflate is for app only")
                 _check_content(source["deflate"], True, True)
             if streamed:
                 # It becomes part of a topic.
@@ -150,7 +150,7 @@ def check_app(document: dict, sources: "list[dict]", place: str, options: dict) 
             try:
                 import deflate  # noqa: F401
             except ImportError:
-                raise ValueError("this board has no deflate: publish without compression")
+                raise ValueError("this board has no deflate: do not compress")
     return check_update(document, sources, place, options)
 
 

@@ -41,9 +41,9 @@ async def receive(
     link: "Link", thing: str, stream: str, file_id: int, size: int, write: "Callable[[int, memoryview], None]",
     arrived: "Callable[[int], None]", start: int = 0,
 ) -> None:
-    """Receive a file of a stream, from byte `start` on.
+    """Receive a file of a stream, from the block that byte `start` is in.
 
-    thing, stream: their names; file_id: 0 to 255; size: bytes in the file, up to 24 MB; start: a multiple of BLOCK.
+    thing, stream: their names; file_id: 0 to 255; size: bytes in the file, up to 24 MB; start: in the first block.
     write: called as `write(offset, block)`, not in order; block: a memoryview, valid only during the call. arrived:
     called as `arrived(offset)` when everything before that offset has been written. Raises ValueError when the service
     refuses or sends what does not fit, OSError when three requests in a row brought no block, and what write() raises.

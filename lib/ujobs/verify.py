@@ -71,7 +71,7 @@ def load_key(source: "str | bytes") -> tuple:
             modulus, exponent = _integers(key)
             bits = 4 * len("%x" % modulus)
             if bits not in range(2048, 3073, 8) or not modulus >> (bits - 1) or exponent not in (3, 65537):
-                raise ValueError("RSA needs 2048 to 3072 bits, a multiple of 8, and exponent 3 or 65537")
+                raise ValueError("RSA needs 2048 to 3072 bits in whole bytes, exponent 3 or 65537")
             return RSA, modulus, exponent
         if algorithm == _P256_KEY:
             x = _int(key[1:33])
@@ -95,7 +95,7 @@ def check(key: tuple, digest: bytes, signature: bytes, scheme: "str | None" = No
     blocks the event loop; RSA takes a fraction of ECDSA's time. Raises ValueError for a digest of another length.
     """
     if len(digest) != _HASH:
-        raise ValueError("digest must be the 32 bytes of a SHA-256")
+        raise ValueError("digest must be 32 bytes")
     kind, first, second = key
     if scheme is None:
         scheme = kind

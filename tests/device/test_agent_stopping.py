@@ -6,7 +6,7 @@ import cloud
 import ujobs.job
 from agent_handlers import handlers
 from broker import raises, until
-from cloud import DIRECTORY, PREFIX, idle
+from cloud import DIRECTORY, PREFIX, ended, idle
 from replaced import Replaced
 from ujobs.journal import Journal
 
@@ -102,6 +102,65 @@ def test_a_handler_is_cancelled_with_its_agent():
         assert cloud.statuses() == ["IN_PROGRESS"]
 
     agents = cloud._running
+    run(scenario)
+
+
+def test_an_agent_that_is_run_again_waits_for_the_handler_of_before():
+    async def scenario(agent, cloud):
+        slow_to_stop(agent, 20)
+        cloud.queue("a", {"operation": "slow"})
+        await until(lambda: agent.seen)
+        first = agents.pop()
+        first.cancel()
+        await ended(first)
+        agents.append(asyncio.create_task(agent.run()))
+        try:
+            await until(lambda: len(agent.seen) == 3, 60)
+        finally:
+            agents[-1].cancel()
+            await ended(agents[-1])
+            agents[-1] = first
+        assert agent.seen[:3] == ["slow begins", "slow has ended", "slow begins"]
+
+    agents = cloud._running
+    run(scenario)
+
+
+def test_a_task_that_a_handler_leaves_behind_does_not_touch_the_next_job():
+    said = []
+
+    async def scenario(agent, cloud):
+        async def stray(job):
+            try:
+                await until(lambda: agent.journal.job_id == "b")
+                for call in (job.check_in, job.progress, lambda: job.save({"of": "a"})):
+                    try:
+                        result = call()
+                        if result:
+                            await result
+                        said.append("done")
+                    except asyncio.CancelledError:
+                        said.append("stopped")
+            finally:
+                said.append("ended")
+
+        @agent.on("leaves")
+        async def leaves(job):
+            job.noted("of", "a")
+            asyncio.create_task(stray(job))  # noqa: RUF006
+
+        @agent.on("next", on_restart="resume")
+        async def following(job):
+            await until(lambda: said[-1:] == ["ended"])
+            return {"checkpoint": str(job.checkpoint)}
+
+        cloud.queue("a", {"operation": "leaves"})
+        cloud.queue("b", {"operation": "next"})
+        await until(cloud.done, LONG)
+        assert said == ["stopped", "stopped", "stopped", "ended"]
+        assert cloud.executions[1]["statusDetails"] == {"checkpoint": "None"}
+        assert not [body for body in cloud.updates() if body["status"] == "IN_PROGRESS"]
+
     run(scenario)
 
 

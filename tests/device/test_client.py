@@ -209,7 +209,8 @@ def test_wrong_arguments_are_refused_before_anything_is_sent():
             wrong.append(("executionNumber", client.describe("a", execution_number=number)))
         for details in (
             {str(n): "x" for n in range(11)}, [], {"": "x"}, {"a b": "x"}, {"k" * 129: "x"}, {"k": ""},
-            {"k": "v" * 1025}, {"k": 5}, {"k": None}, {"k": "a\nb"}, {"k": "a\x7f"}, {"k": "\u200b"}, {"k": "\ue000"},
+            {"k": "v" * 1025}, {"k": "v" * 1024 + " "}, {"k": "a\n"}, {"k": "\n"}, {"k": "\x85a"},
+            {"k": 5}, {"k": None}, {"k": "a\nb"}, {"k": "a\x7f"}, {"k": "\u200b"}, {"k": "\ue000"},
         ):
             wrong.append(("statusDetails", client.update("a", "FAILED", details)))
             wrong.append(("statusDetails", client.start_next(status_details=details)))
@@ -232,6 +233,10 @@ def test_all_nine_fields_of_an_update():
             "executionNumber": 1 << 40, "stepTimeoutInMinutes": -1, "includeJobExecutionState": True,
             "includeJobDocument": True,
         }
+        for yes in (1, "yes"):
+            await raises_async(JobsError, client.update("fw-7", "FAILED", include_state=yes, include_document=yes))
+            body = cloud.requests.pop()[1]
+            assert body["includeJobExecutionState"] is body["includeJobDocument"] is True
         await raises_async(JobsError, client.update("fw-7", "IN_PROGRESS"))
         assert sorted(cloud.requests[1][1]) == ["clientToken", "status"]
         await client.describe("$next", 3, False)

@@ -69,7 +69,7 @@ def test_invalid_documents_are_rejected_before_anything_changes():
         ({"url": None, "stream": "s", "file": 256}, new + "file must be an integer from 0 to 255"),
         ({"url": "http://files.example.com/a b"}, "url: a blank"), ({"url": "http://h:0/"}, "url: port"),
         ({"url": "gopher://files.example.com/"}, "url: scheme"), ({"url": "https://files.example.com/"}, "ca"),
-        ({"deflate": {"size": 5, "sha256": "0" * 64}}, new + "deflate is for the operation app only"),
+        ({"deflate": {"size": 5, "sha256": "0" * 64}}, new + "deflate is for app only"),
     ):
         wrong = {name: value for name, value in source(**fields).items() if value is not None}
         check_rejected({"fetch": [source("valid"), wrong]}, reason)

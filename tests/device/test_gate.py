@@ -102,6 +102,29 @@ def holding(asked):
     return gate
 
 
+def test_a_gate_that_returns_false_is_asked_again_after_a_minute():
+    for answer in (False, 0):
+        asked = []
+
+        def gate(job, asked=asked, answer=answer):
+            asked.append(job.job_id)
+            return answer if len(asked) < 4 else None
+
+        async def scenario(agent, cloud):
+            await until(cloud.done, 600)
+            assert 180 <= cloud.clock.seconds() < 240
+
+        gated(gate, [{"operation": "quick"}], scenario)
+
+
+def test_a_document_that_is_no_object_is_rejected_without_the_gate():
+    async def scenario(agent, cloud):
+        await until(cloud.done)
+
+    cloud = gated(lambda job: job.document.get("later"), [[1], "x", 5, None, {"operation": "quick"}], scenario)
+    assert cloud.statuses() == ["REJECTED"] * 4 + ["SUCCEEDED"]
+
+
 def test_a_held_job_that_is_cancelled_is_forgotten():
     asked = []
 

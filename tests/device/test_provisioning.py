@@ -347,7 +347,7 @@ def test_the_claim_that_the_settings_describe():
         assert files == [("/cert/claim.der", "/cert/claim-key.der", "/ca"), ("/c", "/k", "/ca")]
 
         for changed in ({"key": CERT}, {"signing_key": CERT}, {"signing_key": KEY}):
-            assert "different files" in str(raises(ValueError, provisioning.Claim, config(**changed)))
+            assert "must differ" in str(raises(ValueError, provisioning.Claim, config(**changed)))
         for path in (CERT, KEY):
             with open(path, "w") as file:
                 file.write("another purpose")

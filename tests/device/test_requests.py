@@ -122,6 +122,8 @@ def test_the_effect_of_each_refusal():
         ("VersionMismatch", "IN_PROGRESS", 3, "SUCCEEDED", RETRY),
         ("VersionMismatch", "IN_PROGRESS", "7", "SUCCEEDED", RETRY),
         ("NeverHeardOf", None, None, "SUCCEEDED", RETRY),
+        ("VersionMismatch", 5, 4, "SUCCEEDED", RETRY),
+        ("VersionMismatch", ["SUCCEEDED"], 4, "SUCCEEDED", RETRY),
     ):
         error = refused(code, status, version)
         if means == RETRY:

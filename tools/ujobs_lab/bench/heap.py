@@ -21,7 +21,7 @@ _PATIENCE = 5.0  # seconds; a job takes a fraction of one, and the agent waits t
 def measure(step: int = 1) -> dict[str, Any]:
     """KB of heap that are enough, for both programs. step: precision in KB. Raises NotReady, on_unix.ProgramFailed."""
     with tempfile.TemporaryDirectory(prefix="ujobs-bench-") as temporary:
-        folder = Path(temporary)
+        folder = Path(temporary) / "lib"
         on_unix.compile_programs(folder)
         with ujobs_serve(folder) as service:
             return {who: bisect(_attempt(folder, Work(service, folder / who), who), step) for who in _WHO}
@@ -61,8 +61,9 @@ def _attempt(folder: Path, work: Work, who: str) -> Callable[[int], bool]:
         try:
             on_unix.run(folder, program, options, f"{kilobytes}k", patience=_PATIENCE)
         except on_unix.ProgramFailed:
-            # The next attempt needs a job of its own.
-            work.cancel(job_id)
+            # The next attempt needs a job of its own. This one may have succeeded, and what follows have had no memory.
+            if work.status(job_id) != "SUCCEEDED":
+                work.cancel(job_id)
             return False
         return work.status(job_id) == "SUCCEEDED"
 

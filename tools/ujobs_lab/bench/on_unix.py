@@ -38,8 +38,12 @@ def compile_programs(folder: Path) -> None:
 
 def command(folder: Path, program: str, heap: str = "1m") -> list[str]:
     """The command line of a program. heap: value for MicroPython's -X heapsize, with 64-bit words."""
-    # Only this line is compiled on MicroPython, so keep it short.
-    start = f"import sys; sys.path[:] = [{str(folder)!r}, '.frozen']; import {program}; {program}.main()"
+    # Only this line is compiled on MicroPython, so keep it short. The interpreter keeps the path of every module: it
+    # must not be longer than a board's.
+    start = (
+        f"import os, sys; os.chdir({str(folder.parent)!r}); sys.path[:] = [{folder.name!r}, '.frozen']; "
+        f"import {program}; {program}.main()"
+    )
     return [str(find_micropython()), "-X", f"heapsize={heap}", "-c", start]
 
 

@@ -15,13 +15,16 @@ def tls(options: dict):
     folder = options.get("certificates")
     if not folder:
         return None
-    import ssl
+    import tls
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = ssl.CERT_REQUIRED
-    with open(folder + "/ca.der", "rb") as file:
-        context.load_verify_locations(cadata=file.read())
-    context.load_cert_chain(folder + "/cert.der", folder + "/key.der")
+    def read(name):
+        with open(folder + name, "rb") as file:
+            return file.read()
+
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = tls.CERT_REQUIRED
+    context.load_verify_locations(read("/ca.der"))
+    context.load_cert_chain(read("/cert.der"), read("/key.der"))
     return context
 
 
