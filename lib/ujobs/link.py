@@ -135,7 +135,7 @@ class Link(MQTTClient):
     ):
         if not 1 <= keepalive <= 1200:
             raise ValueError("keepalive must be 1 to 1200 seconds")
-        super().__init__(client_id, server, port, user, password, keepalive, ssl)
+        super().__init__(client_id, server, port, user, password, int(keepalive), ssl)
         self.sock = _Outbox()
         self.timeout = timeout
         self.receive_limit = receive_limit

@@ -37,7 +37,8 @@ def test_connect_packet_carries_client_id_keepalive_will_and_password():
     def will(link, broker):
         link.set_last_will(b"gone", b"bye", retain=True, qos=1)
 
-    connected(scenario, will, keepalive=20, user="user", password="pass")
+    for keepalive in (20, 20.5):
+        connected(scenario, will, keepalive=keepalive, user="user", password="pass")
 
 
 def test_subscriptions_are_restored_after_a_reconnect():
