@@ -14,6 +14,7 @@ from ujobs_lab.bench.servers import ujobs_serve
 from ujobs_lab.bench.sheet import Sheet
 
 _WHO = ("ujobs", "by hand")
+_FROM_FILES = "ujobs from files"
 _LOWEST, _HIGHEST = 8, 256  # KB
 _PATIENCE = 5.0  # seconds; a job takes a fraction of one, and the agent waits ten when memory runs out
 
@@ -24,7 +25,9 @@ def measure(step: int = 1) -> dict[str, Any]:
         folder = Path(temporary) / "lib"
         on_unix.compile_programs(folder)
         with ujobs_serve(folder) as service:
-            return {who: bisect(_attempt(folder, Work(service, folder / who), who), step) for who in _WHO}
+            return {
+                who: bisect(_attempt(folder, Work(service, folder / who), who), step) for who in (*_WHO, _FROM_FILES)
+            }
 
 
 def budgets(found: dict[str, Any]) -> dict[str, float]:
@@ -36,7 +39,8 @@ def sheets(found: dict[str, Any]) -> list[Sheet]:
     """The table."""
     what = "connect over TLS, run a job with a document of 1 KB, report the result"
     row = (what, *(f"{found[who]} KB" for who in _WHO))
-    return [Sheet("Smallest sufficient heap, 64-bit words", ("", *_WHO), [row])]
+    files = ("the same, with file names in `Agent(cert=…, key=…, ca=…)`", f"{found[_FROM_FILES]} KB", "")
+    return [Sheet("Smallest sufficient heap, 64-bit words", ("", *_WHO), [row, files])]
 
 
 def bisect(suffices: Callable[[int], bool], step: int) -> int:
@@ -56,8 +60,10 @@ def bisect(suffices: Callable[[int], bool], step: int) -> int:
 def _attempt(folder: Path, work: Work, who: str) -> Callable[[int], bool]:
     def suffices(kilobytes: int) -> bool:
         job_id = work.offer(1)[0]
-        options = work.options(True, jobs=1, idle=True, journal=str(folder / f"records-{kilobytes}"))
-        program = "device_ujobs" if who == "ujobs" else "device_by_hand"
+        options = work.options(
+            True, jobs=1, idle=True, journal=str(folder / f"records-{kilobytes}"), files=who == _FROM_FILES
+        )
+        program = "device_by_hand" if who == "by hand" else "device_ujobs"
         try:
             on_unix.run(folder, program, options, f"{kilobytes}k", patience=_PATIENCE)
         except on_unix.ProgramFailed:

@@ -1,7 +1,7 @@
 """A device that does jobs with ujobs, over a real connection. Runs on MicroPython only.
 
 Options: those of connecting.py; journal, a folder; idle, whether to end when no job is left; progress_updates, number
-of progress updates that the job sends.
+of progress updates that the job sends; files, whether the agent is given the names of the certificates.
 """
 
 import asyncio
@@ -18,8 +18,13 @@ def main() -> None:
     """Do jobs, and print the time."""
     options = json.loads(os.getenv("UJOBS_BENCH"))
     thing = options["thing"]
-    link = Link(thing, options["host"], options["port"], ssl=connecting.tls(options))
-    agent = Agent(thing, link=link, directory=options["journal"])
+    host, port = options["host"], options["port"]
+    if options.get("files"):
+        folder = options["certificates"]
+        files = (folder + "/cert.der", folder + "/key.der", folder + "/ca.der")
+        agent = Agent(thing, host, *files, port=port, directory=options["journal"])
+    else:
+        agent = Agent(thing, link=Link(thing, host, port, ssl=connecting.tls(options)), directory=options["journal"])
     watch = connecting.Watch()
     progress_updates = options.get("progress_updates", 0)
 
