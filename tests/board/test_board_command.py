@@ -188,6 +188,8 @@ def test_error_messages_say_what_to_do(tmp_path: Path) -> None:
     assert "leave out --app, or add --fresh" in refused(str(image), "--app", str(tmp_path))
     assert "has no settings.json" in refused(str(image), "--host", "localhost")
     assert "must be a size such as 160k" in refused(str(image), "--heap", "lots")
+    assert "--heap 9999m is over 256m" in refused(str(image), "--heap", "9999m")
+    assert f"{image}: File exists" in refused(str(image), "--serial", str(image))
     assert "needs the thing" in refused(str(tmp_path / "new.img"))
     new = str(tmp_path / "new.img")
     settings = tmp_path / "settings.json"
@@ -196,7 +198,7 @@ def test_error_messages_say_what_to_do(tmp_path: Path) -> None:
         (b'{"thing": "x",}', "settings.json is not JSON: "),
         (b"\xff", "settings.json is not a text file"),
         (b"[" * 100_000, "settings.json is not JSON: "),
-        (b'{"thing": "x", "host": "a", "watchdog": 0}', "setting watchdog must be a number from 1 to 3600"),
+        (b'{"thing": "x", "host": "a", "watchdog": 0}', "settings.json: setting watchdog must be a number"),
     ):
         settings.write_bytes(content)
         assert message in refused(new, "--settings", str(settings))
@@ -205,6 +207,7 @@ def test_error_messages_say_what_to_do(tmp_path: Path) -> None:
     )
     options = (new, "--thing", "t", "--host", "localhost")
     assert "no application in" in refused(*options, "--app", str(tmp_path))
+    assert "settings.json is not an application" in refused(*options, "--app", str(settings))
     assert f"{tmp_path / 'ca.der'}: No such file" in refused(*options, "--thing-dir", str(tmp_path))
     assert "65535" in refused(*options, "--port", "70000")
     assert not Path(new).exists()

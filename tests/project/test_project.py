@@ -99,14 +99,19 @@ def test_found_from_the_folder_or_above(kiln: Path) -> None:
     found = ujobs_toml.find(kiln / "app")
     assert found is not None
     assert (found.folder, found.thing, found.app) == (kiln, "kiln", kiln / "app")
+    (kiln / ujobs_toml.NAME).write_bytes(b"\xef\xbb\xbfthing = 'a'\r\n")  # by an editor on Windows
+    found = ujobs_toml.find(kiln)
+    assert found is not None
+    assert found.thing == "a"
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("thing = 7", "thing"), ("thng = 'x'", "thng"), ("leave_out = 'x'", "leave_out"), ("thing = ", "ujobs.toml")],
+    [("thing = 7", "thing"), ("thng = 'x'", "thng"), ("leave_out = 'x'", "leave_out"), ("thing = ", "ujobs.toml"),
+     ("thing = '\udcff'", "ujobs.toml is not a text file")],
 )
 def test_mistakes_in_the_file(kiln: Path, text: str, said: str) -> None:
-    (kiln / ujobs_toml.NAME).write_text(text)
+    (kiln / ujobs_toml.NAME).write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ujobs_toml.ProjectError, match=said):
         ujobs_toml.find(kiln)
 

@@ -11,7 +11,8 @@ from .interpreter import compile_module
 
 FAKES = Path(__file__).parent / "fakes"
 HIDDEN_NAME = "<board>"
-"""File name of stage0 in tracebacks; stage0 is not part of the board's program."""
+"""File name in tracebacks of the fakes that do what is C on a real board."""
+_HIDDEN = ("stage0", "board_imports")
 
 
 def compiled_fakes() -> Path:
@@ -24,7 +25,7 @@ def compiled_fakes() -> Path:
         target = folder / f"{source.stem}.mpy"
         if target.exists() and target.stat().st_mtime_ns == source.stat().st_mtime_ns:
             continue
-        name = HIDDEN_NAME if source.stem == "stage0" else source.name
+        name = HIDDEN_NAME if source.stem in _HIDDEN else source.name
         part = target.with_suffix(f".{os.getpid()}")
         part.write_bytes(compile_module(source.read_bytes(), name, 2))
         times = (source.stat().st_atime_ns, source.stat().st_mtime_ns)

@@ -88,10 +88,12 @@ def application_files(app: Path) -> dict[str, Path]:
 
     app: a file, which becomes app.py, or a folder with app.py or app.mpy. Left out of a folder: hidden files, `tests`,
     `__pycache__`, files that match `leave_out` of the project's ujobs.toml or `.ujobsignore`, both like a .gitignore.
-    Raises FileNotFoundError if app is neither, ValueError for a pattern that is invalid or excludes app.py, and for a
-    link to a folder or out of the application's folder.
+    Raises FileNotFoundError if app is neither, ValueError for another file, for a pattern that is invalid or excludes
+    app.py, and for a link to a folder or out of the application's folder.
     """
     if app.is_file():
+        if app.suffix != ".py":
+            raise ValueError(f"{app} is not an application: it must be a .py file, or a folder with an app.py")
         return {"app.py": app}
     if not app.exists():
         raise FileNotFoundError(f"{app}: No such file or folder")

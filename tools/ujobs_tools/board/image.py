@@ -34,7 +34,8 @@ def build_image(path: Path, files: dict[str, bytes], blocks: int = DEFAULT_BLOCK
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    make_private(part)
+    with named(path):
+        make_private(part)
     try:
         with named(path):
             part.write_bytes(b"\xff" * (BLOCK_SIZE * blocks))

@@ -9,7 +9,8 @@ from .fakes_cache import HIDDEN_NAME
 class SerialLine:
     """Splits output into lines, and writes them to stdout and to a log file.
 
-    log: file to append to, or None. Frames of stage0 are left out of tracebacks, because on a real board they are C.
+    log: file to append to, or None. Frames of stage0 and board_imports are left out of tracebacks: on a real board they
+    are C.
     """
 
     def __init__(self, log: Path | None) -> None:

@@ -10,6 +10,8 @@ import select
 import tty
 from pathlib import Path
 
+from ujobs_tools.host.files import named
+
 CTRL_A = b"\x01"
 CTRL_C = b"\x03"
 _NAME = b"MicroPython "  # beginning of the banner
@@ -36,7 +38,8 @@ class SerialPort:
             self._terminal = os.ttyname(slave)
             if path.is_symlink():
                 path.unlink()
-            path.symlink_to(self._terminal)
+            with named(path):
+                path.symlink_to(self._terminal)
         except OSError:
             os.close(self._master)
             raise

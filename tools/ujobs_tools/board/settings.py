@@ -36,7 +36,11 @@ def make_settings(path: Path | None, overrides: Mapping[str, Any], assignments: 
     for name in ("thing", "host"):
         if not settings.get(name) and not (name == "thing" and settings.get("claim")):
             raise UsageError(f"a new image needs the {name}: give --{name}, or --settings with it")
-    check_settings(settings)
+    try:
+        check_settings(settings)
+    except ValueError as error:
+        # Without assignments, the fault is in the file.
+        raise ValueError(str(error) if assignments or path is None else f"{path}: {error}") from error
     return settings
 
 

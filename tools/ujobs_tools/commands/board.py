@@ -15,6 +15,7 @@ from ujobs_tools.commands.errors import FAILED, one_line
 from ujobs_tools.commands.options import Settings
 
 _DEFAULT_HEAP = 160  # KB
+_MOST_HEAP = 1 << 28  # bytes: more than a board with PSRAM has
 
 def board(
     image: Annotated[Path, typer.Argument(help="File with the flash image; created on the first start.")],
@@ -124,4 +125,7 @@ def _heap_bytes(text: str) -> int:
     match = re.fullmatch(r"(\d+)([km]?)", text.lower())
     if match is None or int(match[1]) == 0:
         raise UsageError(f"--heap {text} must be a size such as {_DEFAULT_HEAP}k")
-    return int(match[1]) * {"": 1, "k": 1024, "m": 1024 * 1024}[match[2]]
+    found = int(match[1]) * {"": 1, "k": 1024, "m": 1024 * 1024}[match[2]]
+    if found > _MOST_HEAP:
+        raise UsageError(f"--heap {text} is over {_MOST_HEAP >> 20}m")
+    return found

@@ -1,5 +1,6 @@
 """`ujobs new`: creates a project with `ujobs_tools.project.new`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -22,4 +23,4 @@ def new(folder: Annotated[Path, typer.Argument(help="Folder to create; its name 
             typer.echo(f"  {folder / path}")
     if around is not None:
         typer.echo(f"note: {folder} is inside the project {around.parent}; in {folder} its own ujobs.toml is used")
-    typer.echo(f"next: cd {folder} && ujobs run")
+    typer.echo(f"next: cd {shlex.quote(str(folder))} && ujobs run")

@@ -56,9 +56,11 @@ def locate(start: Path) -> Path | None:
 def read(path: Path) -> Project:
     """Read one ujobs.toml. Raises ProjectError."""
     try:
-        entries: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        entries: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows' editors write a mark
     except OSError as error:
         raise ProjectError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ProjectError(f"{path} is not a text file in UTF-8") from error
     except ValueError as error:
         raise ProjectError(f"{path}: {error}") from error
     known = {field.name for field in fields(Project)} - {"folder"}

@@ -1,8 +1,8 @@
 """The order in which an ESP32 looks for a module (MicroPython, py/builtinimport.c).
 
-Runs on MicroPython only. Some built-in modules always come first. All others, such as `time`, `machine` and `socket`,
-come last: a file of that name in `sys.path` hides them. `u` before the name finds the built-in module. A built-in
-module is not in `sys.modules`.
+Runs on MicroPython only; tracebacks do not show it. Some built-in modules always come first. All others, such as
+`time`, `machine` and `socket`, come last: a file of that name in `sys.path` hides them. `u` before the name finds the
+built-in module. A built-in module is not in `sys.modules`.
 """
 
 import builtins
