@@ -9,18 +9,9 @@ import sys
 
 folder = "/app"
 try:
-    from ujobs import trial
+    from ujobs.trial import boot
 
-    try:
-        import machine
-
-        boots = trial.read("/trial")
-        # Ctrl-D and mpremote are not the new version's fault: such a boot uses up none of its three.
-        if machine.reset_cause() == machine.SOFT_RESET and boots[:1] in ("1", "2", "3"):
-            trial.write("/trial", str(int(boots[:1]) - 1) + boots[1:])
-    except (AttributeError, ImportError, OSError):
-        pass
-    folder = trial.boot()
+    folder = boot()
     from firmware.health import begin
 
     if begin():
