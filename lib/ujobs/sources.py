@@ -50,7 +50,7 @@ def check(
             if ("url" in source) == streamed:
                 raise ValueError("either url or stream is needed")
             if key:
-                _check_signed(source)
+                _signed(source)
             _check_content(source, packed or streamed, not key and not (trusted and secure))
             if packed:
                 if not deflated:
@@ -122,7 +122,7 @@ def check_update(document: dict, sources: "list[dict] | tuple[dict, ...]", place
         raise ValueError('version %s is lower than %s: it needs "downgrade": true' % (version or "-", running))
     signed = version and key
     if signed:
-        _check_signed(document)
+        _signed(document)
         options = {"ca": options.get("ca")}
     means = check(sources, options, False, document.get("operation") == "app")
     if signed:
@@ -220,7 +220,7 @@ def _check_content(source, sized, hashed):
         check_number("size", source.get("size"))
 
 
-def _check_signed(source):
+def _signed(source):
     # That there is one, without its key.
     if not isinstance(source.get("signature"), str):
         raise ValueError("signature is missing: this board requires it")

@@ -104,6 +104,8 @@ def test_invalid_settings_are_rejected():
         (job(set={}), nothing), (job(remove=[]), nothing), (job(), nothing),
     ):
         refused(document, reason)
+    for wrong in ({"roots": None}, {"roots": None, "handlers": None}):
+        refused(job(set={"host": 5}), "host", before=dict(OLD, **wrong))
     refused(
         job(set={"host": "new.example.com"}), "settings needs the option check_settings",
         lambda agent: agent.use("settings"),

@@ -60,10 +60,11 @@ def _changed(before, document):
             raise Reject(name + " cannot be changed by a job")
     roots = after.get("roots", [_ROOT])
     held = before.get("roots", [_ROOT])
-    for root in roots if isinstance(roots, list) else (None,):
-        # One at a time: startswith() takes no tuple in MicroPython 1.24.
-        if not any([(str(root) + "/").startswith(kept + "/") for kept in held]):
-            raise Reject("roots can only be narrowed by a job")
+    if roots != held:
+        for root in roots if isinstance(roots, list) else (None,):
+            # One at a time: startswith() takes no tuple in MicroPython 1.24.
+            if not any([(str(root) + "/").startswith(kept + "/") for kept in held]):
+                raise Reject("roots can only be narrowed by a job")
     if "settings" in (before.get("handlers") or ()) and "settings" not in (after.get("handlers") or ()):
         raise Reject("handlers must keep settings")
     return after
