@@ -98,6 +98,7 @@ def test_things_are_listed(cloud: clouds.Cloud, thing: str) -> None:
     ("document", "said"),
     [
         ("{", "document is not JSON"),
+        ('{"times": 3}', "use `aws iot create-job`"),
         ("blink.json", "for a file use --document-file blink.json"),
         ("file://blink.json", "for a file use --document-file blink.json"),
         ("[]", "operation"),

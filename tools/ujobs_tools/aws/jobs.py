@@ -72,7 +72,10 @@ def check_document(document: str) -> None:
         raise ValueError(f"document is not JSON: {error}") from error
     known = parsed if isinstance(parsed, dict) else {}
     if not isinstance(known.get("operation"), str) and not {"steps", "afr_ota"} & set(known):
-        raise ValueError('document must be a JSON object with an "operation", the name of the handler to run')
+        raise ValueError(
+            'document must be a JSON object with an "operation", the name of the handler to run: without one, every '
+            "agent rejects the job. For a program of your own on JobsClient use `aws iot create-job`"
+        )
     changes = known.get("set") if known.get("operation") == "settings" else None
     for name, value in changes.items() if isinstance(changes, dict) else ():
         if value is None:
