@@ -12,7 +12,7 @@ from ujobs_tools.board import umqtt
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image, read_files
 from ujobs_tools.board.interpreter import InterpreterError, compile_module, find_micropython
-from ujobs_tools.board.settings import UsageError, make_settings
+from ujobs_tools.board.settings import UsageError, add_password, make_settings
 
 
 def refused(*arguments: str) -> str:
@@ -122,6 +122,22 @@ def test_names_and_passwords_stay_text(tmp_path: Path) -> None:
     assert made["signing_key"] == "/a"
     assert made["claim"] == {"template": "t", "parameters": {"SerialNumber": "0815", "Line": "5"}}
     assert (made["thing"], made["host"], made["app"], made["port"], made["ntp"]) == ("42", "10", "true", 1, None)
+
+
+def test_the_password_comes_to_the_network_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    for wifi, given, password in (
+        ('{"ssid": "s"}', "long-and-secret", "long-and-secret"), ('{"ssid": "s"}', None, None),
+        ('{"ssid": "s", "password": "of the file"}', "long-and-secret", "of the file"),
+    ):
+        path.write_text(f'{{"thing": "t", "host": "a", "wifi": {wifi}}}')
+        made = make_settings(path, {}, [])
+        add_password(made, given)
+        assert made["wifi"].get("password") == password
+    path.write_text('{"thing": "t", "host": "a", "wifi": null}')
+    made = make_settings(path, {}, [])
+    add_password(made, "long-and-secret")
+    assert made["wifi"] is None
 
 
 def test_settings_default_to_the_example(tmp_path: Path) -> None:

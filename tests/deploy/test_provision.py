@@ -84,7 +84,10 @@ def test_nothing_is_created_without_a_board(serve: clouds.Cloud, tmp_path: Path)
     )
     assert code == 1
     assert "no board at" in said
+    (tmp_path / "settings.json").write_text('{"wifi": {"ssid": "barn"}}')
+    own = ("--settings", str(tmp_path / "settings.json"))
     for options, message in (
+        ((*own, "--wifi-password", "short"), "setting wifi.password must be 8 to 63 characters"),
         (("--set", "nonsense"), "must be KEY=VALUE"),
         (("--set", "signing_key="), "setting signing_key must be 1 to 4096 bytes"),
         (("--set", "wathdog=5"), "there is no setting wathdog"),

@@ -62,6 +62,14 @@ def wifi_network(ssid: str | None, password: str | None) -> dict[str, str]:
     return {"ssid": ssid, "password": password or ""} if ssid else {}
 
 
+def add_password(settings: dict[str, Any], password: str | None) -> None:
+    """Give the Wi-Fi network in the settings its password, if it has none there: a project's settings are without
+    secrets. Raises ValueError for a password that the board would refuse."""
+    wifi = settings.get("wifi")
+    if password and isinstance(wifi, dict) and not wifi.get("password"):
+        change_settings(settings, {"wifi": wifi | {"password": password}}, [])
+
+
 def change_settings(settings: dict[str, Any], overrides: Mapping[str, Any], assignments: Sequence[str]) -> None:
     """Change settings in place.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ujobs_tools.board.settings import make_settings, wifi_network
+from ujobs_tools.board.settings import add_password, make_settings, wifi_network
 from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import (
     Ca,
@@ -83,13 +83,15 @@ def provision(
         given: dict[str, Any] = {"thing": thing}
         if wifi_ssid or settings is None:
             given["wifi"] = wifi_network(wifi_ssid, wifi_password)
-        make_settings(settings, {**given, "host": "unknown"}, set_ or [])
+        contents = make_settings(settings, {**given, "host": "unknown"}, set_ or [])
+        add_password(contents, wifi_password)
         if app:
             application_files(app)
         remote = connect(port)
         with remote.reset_on_failure():
             host, mqtt = provisioning.credentials(thing, folder, endpoint_url, region, profile, ca, mqtt_port)
             contents = make_settings(settings, {**given, "host": host, "port": mqtt}, set_ or [])
+            add_password(contents, wifi_password)
             if contents.get("wifi") is None:
                 typer.echo("without --wifi-ssid, the board uses a wired network")
             typer.echo(f"{thing}: key and certificates are in {folder}")
