@@ -83,15 +83,19 @@ def provision(
         given: dict[str, Any] = {"thing": thing}
         if wifi_ssid or settings is None:
             given["wifi"] = wifi_network(wifi_ssid, wifi_password)
-        contents = make_settings(settings, {**given, "host": "unknown"}, set_ or [])
-        add_password(contents, wifi_password)
+
+        def make(**where: Any) -> dict[str, Any]:
+            made = make_settings(settings, {**given, **where}, set_ or [])
+            add_password(made, wifi_password)
+            return made
+
+        make(host="unknown")
         if app:
             application_files(app)
         remote = connect(port)
         with remote.reset_on_failure():
             host, mqtt = provisioning.credentials(thing, folder, endpoint_url, region, profile, ca, mqtt_port)
-            contents = make_settings(settings, {**given, "host": host, "port": mqtt}, set_ or [])
-            add_password(contents, wifi_password)
+            contents = make(host=host, port=mqtt)
             if contents.get("wifi") is None:
                 typer.echo("without --wifi-ssid, the board uses a wired network")
             typer.echo(f"{thing}: key and certificates are in {folder}")

@@ -63,6 +63,17 @@ def by_marker(reply: dict[str, Any]) -> dict[str, Any]:
     return reply | ({} if token is None else {"nextMarker": token})
 
 
+def page_of_numbered(
+    name: str, find: Callable[[int | None, int], Sequence[tuple[int, Item]]], view: Callable[[Item], Any],
+    page_size: int | None, marker: str | None,
+) -> dict[str, Any]:
+    """A reply with nextMarker, of things listed by a sequence number. find(after, limit): returns the numbers and
+    things behind a number, at most so many."""
+    limit = size(page_size)
+    found = find(sequence(name, marker), limit + 1)
+    return by_marker(page(name, found, limit, lambda item: view(item[1]), lambda item: item[0]))
+
+
 def page_of_names(
     name: str, names: Iterable[str], view: Callable[[str], Any], max_results: int | None, token: str | None
 ) -> dict[str, Any]:

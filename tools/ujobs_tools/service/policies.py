@@ -3,6 +3,7 @@
 Method and parameter names are boto3's for the `iot` client. `policy_evaluation` evaluates the default versions."""
 
 import re
+from functools import partial
 from typing import Any
 
 from ujobs_tools.service import paging, policy_evaluation
@@ -104,11 +105,8 @@ class Policies(Groups):
         self, pageSize: int | None = None, marker: str | None = None, ascendingOrder: bool = False
     ) -> dict[str, Any]:
         """The policies, newest first, or in the order of their creation."""
-        name, limit = "policies", paging.size(pageSize)
-        found = self.store.policies(ascendingOrder, paging.sequence(name, marker), limit + 1)
-        return paging.by_marker(
-            paging.page(name, found, limit, lambda item: self._policy_view(item[1]), lambda item: item[0])
-        )
+        find = partial(self.store.policies, ascendingOrder)
+        return paging.page_of_numbered("policies", find, self._policy_view, pageSize, marker)
 
     def delete_policy(self, policyName: str) -> dict[str, Any]:
         """Delete a policy, which must have one version and no attachments."""

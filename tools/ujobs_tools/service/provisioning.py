@@ -1,7 +1,6 @@
 """Fleet provisioning: issues a certificate to a client with a claim, and creates its thing from a template.
 
-A claim is a certificate whose
-policies allow it to publish to a provisioning template's topics."""
+A claim is a certificate whose policies allow it to publish to a provisioning template's topics."""
 
 import hashlib
 import json

@@ -5,6 +5,7 @@ attached to; its policies grant its permissions."""
 
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ujobs_tools.service import limits, paging
@@ -147,11 +148,8 @@ class Registry(ThingTypes):
         self, pageSize: int | None = None, marker: str | None = None, ascendingOrder: bool = False
     ) -> dict[str, Any]:
         """The certificates, newest first, or in the order of their creation."""
-        name, limit = "certificates", paging.size(pageSize)
-        found = self.store.certificates(ascendingOrder, paging.sequence(name, marker), limit + 1)
-        return paging.by_marker(
-            paging.page(name, found, limit, lambda item: self._certificate_summary(item[1]), lambda item: item[0])
-        )
+        find = partial(self.store.certificates, ascendingOrder)
+        return paging.page_of_numbered("certificates", find, self._certificate_summary, pageSize, marker)
 
     def _certificate_summary(self, certificate: Certificate) -> dict[str, Any]:
         return {
