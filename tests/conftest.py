@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -30,6 +31,15 @@ _FIRST = (
     "library", "clients", "end_to_end", "testing", "package", "faults", "bench", "board", "qualify", "deploy",
     "project", "aws", "examples", "fuzz", "page", "service",
 )
+
+
+@pytest.fixture(autouse=True)
+def same_signal_handlers() -> Iterator[None]:
+    """A test that leaves a signal handler changes what Ctrl-C does in the tests after it."""
+    before = [signal.getsignal(number) for number in signal.valid_signals()]
+    yield
+    assert [signal.getsignal(number) for number in signal.valid_signals()] == before
+
 
 pytest_plugins = ["output_watch", "ujobs_tools.testing.plugin", "pytester"]
 

@@ -11,8 +11,9 @@ from typing import Any
 from ujobs_lab.bench.documents import document_text
 from ujobs_lab.bench.servers import UjobsServe
 from ujobs_tools.aws import cloud, fleet
-from ujobs_tools.host.processes import NotReady
+from ujobs_tools.host.processes import wait_until
 
+_PATIENCE = 10.0  # seconds
 _names = itertools.count(1)
 
 
@@ -49,11 +50,12 @@ class Work:
         self._iot.cancel_job(jobId=job_id, force=True)
 
     def check(self, job_ids: Sequence[str]) -> None:
-        """Raises NotReady unless all of these jobs have SUCCEEDED."""
+        """Wait until all of these jobs have SUCCEEDED: a device by hand does not wait for the reply to its last update.
+
+        Raises NotReady.
+        """
         for job_id in job_ids:
-            status = self.status(job_id)
-            if status != "SUCCEEDED":
-                raise NotReady(f"{job_id} is {status}")
+            wait_until(lambda job_id=job_id: self.status(job_id) == "SUCCEEDED", f"SUCCEEDED of {job_id}", _PATIENCE)
 
     def status(self, job_id: str) -> str:
         """The status of the thing's execution of a job."""

@@ -11,12 +11,14 @@ through its pipe:
     listening              boot.py runs next: read input from the serial port from now on
 """
 
+import contextlib
 import hashlib
 import os
 import select
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -87,31 +89,30 @@ class Board:
     def run(self) -> int:
         """Power the board on and run it until it stops; returns the exit code (STOPPED, ...).
 
-        Call it once, from the main thread: it handles SIGTERM and SIGINT (stop), SIGQUIT (reset line), SIGUSR1 (access
-        point off), SIGUSR2 (access point on) and SIGALRM (the clock has jumped). Raises ImageError if the image is
-        missing, incomplete or in use.
+        Call it once, from the main thread: until it returns, it handles SIGTERM and SIGINT (stop), SIGQUIT (reset
+        line), SIGUSR1 (access point off), SIGUSR2 (access point on) and SIGALRM (the clock has jumped). Raises
+        ImageError if the image is missing, incomplete or in use.
         """
         image = self._open_image()
         partitions = os.open(self._path.with_name(self._path.name + ".partitions"), os.O_RDWR | os.O_CREAT, 0o600)
         self._outside = outside.open_file(self._path)
         self._clock_offset = _EPOCH_2000 - int(time.time() + outside.jumped(self._outside))
-        self._handle_signals()
-        try:
-            if self._options.serial:
-                self._port = SerialPort(self._options.serial)
-            while True:
-                self._serial.say(f"start, {_CAUSES[self._cause]}")
-                code = self._run_until_reset(image, partitions)
-                if code is not None:
-                    return code
-        except BrokenPipeError:  # nobody reads our output any more
-            return STOPPED
-        finally:
-            if self._port:
-                self._port.close()
-            os.close(image)
-            os.close(partitions)
-            os.close(self._outside)
+        with self._handling_signals():
+            try:
+                if self._options.serial:
+                    self._port = SerialPort(self._options.serial)
+                while True:
+                    self._serial.say(f"start, {_CAUSES[self._cause]}")
+                    code = self._run_until_reset(image, partitions)
+                    if code is not None:
+                        return code
+            except BrokenPipeError:  # nobody reads our output any more
+                return STOPPED
+            finally:
+                if self._port:
+                    self._port.close()
+                for descriptor in (image, partitions, self._outside, self._radio):
+                    os.close(descriptor)
 
     def _open_image(self) -> int:
         try:
@@ -277,15 +278,23 @@ class Board:
         if self._wake in readable:
             self._wake.recv(4096)
 
-    def _handle_signals(self) -> None:
+    @contextlib.contextmanager
+    def _handling_signals(self) -> Iterator[None]:
         # Every signal ends a wait; SIGALRM has no other effect.
         self._wake_end.setblocking(False)
-        signal.set_wakeup_fd(self._wake_end.fileno())
+        woken = signal.set_wakeup_fd(self._wake_end.fileno())
         numbers = (
             signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM,
         )
-        for number in numbers:
-            signal.signal(number, self._on_signal)
+        before = [(number, signal.signal(number, self._on_signal)) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in before:
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(woken)
+            self._wake.close()
+            self._wake_end.close()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number in (signal.SIGUSR1, signal.SIGUSR2):
