@@ -195,7 +195,7 @@ class Agent(Requests):
         # By operation: function, or name of one that comes with ujobs; step timeout; on_restart; attempts; time limit.
         self._handlers = {}
         self.gate: "Any" = None
-        self._options = {"ca": ca, "cert": cert, "key": key, "allowed": []}
+        self._options = {"ca": ca, "cert": cert, "key": key, "allowed": ()}
         self._wake = asyncio.Event()  # wakes run()
         self._patience: float = 0  # seconds to wait for a notification before asking for the next job
 
@@ -213,7 +213,7 @@ class Agent(Requests):
         plain one. Raises ValueError.
         """
         options = (step_timeout, on_restart, max_attempts, time_limit)
-        lend("checks", "check_options", *options)
+        lend("options", "check", *options)
 
         def register(function):
             self._handlers[operation] = (function,) + options
@@ -227,7 +227,7 @@ class Agent(Requests):
         options: for those handlers, see each; `ca` is the agent's if not given. Raises ValueError.
         """
         self._options.update(options)
-        lend("handlers", "register", self, names, self._options["allowed"])
+        lend("handlers", "register", self, names)
 
     def confirm(self) -> None:
         """Confirm that the application works: a version in its trial becomes permanent (see trial). Raises OSError."""

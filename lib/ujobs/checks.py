@@ -35,15 +35,6 @@ def check_number(field: str, value: "int | None", least: int = 0, most: int = _L
     return value
 
 
-def check_options(step_timeout: int, on_restart: str, max_attempts: int, time_limit: int) -> None:
-    """Check the arguments of Agent.on(). Raises ValueError naming the one that is wrong."""
-    check_number("step_timeout (minutes)", step_timeout, 1, 10080)
-    check_number("max_attempts", max_attempts, 1, 255)
-    check_number("time_limit (minutes)", time_limit, 1, 7200)
-    if on_restart not in ("rerun", "resume", "fail"):
-        raise ValueError("on_restart must be rerun, resume or fail")
-
-
 def field_of(found: dict, field: str, default: "Any") -> "Any":
     """Return a field of what the service sent, `default` without it. Raises ValueError for another type than its."""
     value = found.get(field, default)

@@ -103,15 +103,6 @@ def _packet(kind, body):
     return packet + body
 
 
-class _Outbox:
-    # In place of the base class's socket: collects a packet, which is then sent in one TLS record.
-    def write(self, data, size=None):
-        self.data.extend(data[:size])
-
-    def close(self):
-        pass
-
-
 class Link(MQTTClient):
     """One MQTT connection, kept up by the task `run()`.
 
@@ -136,7 +127,7 @@ class Link(MQTTClient):
         if not 1 <= keepalive <= 1200:
             raise ValueError("keepalive must be 1 to 1200 seconds")
         super().__init__(client_id, server, port, user, password, int(keepalive), ssl)
-        self.sock = _Outbox()
+        self.sock = self
         self.timeout = timeout
         self.receive_limit = receive_limit
         self.up = asyncio.Event()
@@ -299,8 +290,16 @@ class Link(MQTTClient):
         except Exception as error:
             self._lose(error)
 
+    # The base class calls these three. Its socket is the link itself, which collects a packet: it is sent in one TLS
+    # record.
+    def write(self, data: bytes, size: "int | None" = None) -> None:
+        self._data.extend(data[:size])
+
+    def close(self) -> None:
+        pass
+
     def wait_msg(self) -> None:
-        # The base class calls this after writing a packet, to wait for its acknowledgement.
+        # Called after a packet, to wait for its acknowledgement.
         raise EOFError
 
     async def _subscribe(self, filters):
@@ -320,12 +319,12 @@ class Link(MQTTClient):
 
     def _written(self, write, *args):
         # Start with an empty buffer: leftovers of a failed write must not precede the next packet.
-        self.sock.data = data = bytearray()
+        self._data = data = bytearray()
         try:
             write(*args)
         except EOFError:
             pass  # see wait_msg()
-        self.sock.data = None  # not kept until the next one
+        self._data = None  # not kept until the next one
         return data
 
     def _await(self, kind):
@@ -389,6 +388,7 @@ class Link(MQTTClient):
                     size |= (more & 127) << shift
                     shift += 7
                 if kind & 0xF0 == 0x30:
+                    view = None  # a larger one may take its place
                     await self._deliver(kind, size)
                 elif size > 2 + _FILTERS:
                     raise ValueError("not an MQTT packet")
@@ -444,7 +444,7 @@ class Link(MQTTClient):
         qos = kind & 6
         body = start + qos
         if qos > 2 or body > size or body > len(view):
-            raise ValueError("malformed PUBLISH")
+            raise ValueError("not an MQTT packet")
         topic = bytes(view[2:start])
         packet_id = bytes(view[start:body])
         payload = view[body:size]

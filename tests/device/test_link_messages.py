@@ -164,6 +164,21 @@ def held():
     return tracemalloc.get_traced_memory()[0]
 
 
+def memory_watched(scenario, **options):
+    """Run a scenario that calls held()."""
+    try:
+        import tracemalloc
+
+        tracemalloc.start()
+    except ImportError:
+        tracemalloc = None
+    try:
+        connected(scenario, **options)
+    finally:
+        if tracemalloc:
+            tracemalloc.stop()
+
+
 def test_a_large_message_leaves_no_buffer_behind():
     async def scenario(link, broker):
         await link.up.wait()
@@ -177,17 +192,25 @@ def test_a_large_message_leaves_no_buffer_behind():
         assert found[1] < found[0] + 50000, found
         assert found[2] < found[0] + 50000, found
 
-    try:
-        import tracemalloc
+    memory_watched(scenario, receive_limit=1 << 18)
 
-        tracemalloc.start()
-    except ImportError:
-        tracemalloc = None
-    try:
-        connected(scenario, receive_limit=1 << 18)
-    finally:
-        if tracemalloc:
-            tracemalloc.stop()
+
+def test_a_message_that_does_not_fit_the_buffer_is_not_in_memory_beside_it():
+    taken = []
+
+    for size in (1200, 1400):  # the buffer has 1280 bytes
+
+        async def scenario(link, broker, size=size):
+            await link.up.wait()
+            while_called = []
+            link.routes.append((b"big", lambda topic, payload: while_called.append(held())))
+            before = held()
+            broker.send(b"big", bytes(size))
+            await until(lambda: while_called)
+            taken.append(while_called[0] - before)
+
+        memory_watched(scenario)
+    assert taken[1] - taken[0] < 1000, taken
 
 
 def test_the_length_of_a_packet_may_take_four_bytes():

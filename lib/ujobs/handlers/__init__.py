@@ -17,8 +17,8 @@ _ATTEMPTS = const(50)
 _MINUTES = {"app": 30, "call": 10, "files": 10, "firmware": 30, "reboot": 10, "report": 10, "settings": 30, "steps": 10}
 
 
-def register(agent: "Agent", names: "tuple[str, ...]", allowed: "list[str]") -> None:
-    """Have an agent accept jobs for these handlers, and add their names to `allowed`.
+def register(agent: "Agent", names: "tuple[str, ...]") -> None:
+    """Have an agent accept jobs for these handlers, and add their names to its option `allowed`.
 
     Raises ValueError for a name that is not one of theirs.
     """
@@ -26,7 +26,7 @@ def register(agent: "Agent", names: "tuple[str, ...]", allowed: "list[str]") -> 
         if name not in _MINUTES:
             raise ValueError("no built-in handler is named %s" % name)
         agent.on(name, _MINUTES[name], "fail" if name == "call" else "resume", _ATTEMPTS)(name)  # type: ignore[arg-type]
-        allowed.append(name)
+        agent._options["allowed"] += (name,)
 
 
 def run(name: str, job: "Any", options: dict) -> "Any":
