@@ -113,6 +113,7 @@ def test_commands_that_use_the_service(
         (WRONG, "--heap much must be", ("board", "new.img", *IMAGE, "--heap", "much")),
         (WRONG, "text exists and is not empty", ("new", "text")),
         (WRONG, "project name '1' must be", ("new", "1")),
+        (WRONG, "the name is empty", ("new", "")),
         (WRONG, "no ujobs.toml in this folder", ("run",)),
         (WRONG, "nope: No such file", ("sign", "--key", "nope", "text")),
         (WRONG, "text is not a private key", ("sign", "--key", "text", "text")),

@@ -106,6 +106,17 @@ def test_an_application_is_published_with_presigned_urls(served: clouds.Cloud, f
     assert cloud.get(urls[0]) == (folder / "app.py").read_bytes()
 
 
+def test_an_application_of_more_files_than_placeholders_is_refused_before_the_upload(
+    served: clouds.Cloud, folder: Path
+) -> None:
+    for number in range(9):
+        (folder / f"m{number}.py").write_text("")
+    options = ("--version", "2", "--name", "many", "--thing", THING, "--endpoint-url", served.endpoint_url)
+    assert "11 files; with --https the limit is 10" in refused("publish-app", folder, *options, "--https")
+    (folder / "m0.py").unlink()
+    assert publish("publish-app", folder, *options, "--https").exit_code == 0
+
+
 def test_a_job_that_is_refused_leaves_no_stream(served: clouds.Cloud, folder: Path) -> None:
     options = ("--version", "2", "--name", "again", "--thing", THING, "--endpoint-url", served.endpoint_url)
     assert "could not be undone" not in refused("publish-app", folder, *options, "--rate", "100000")

@@ -12,7 +12,7 @@ from ujobs_tools.board import umqtt
 from ujobs_tools.board.files import make_board_files
 from ujobs_tools.board.image import build_image, read_files
 from ujobs_tools.board.interpreter import InterpreterError, compile_module, find_micropython
-from ujobs_tools.board.settings import UsageError, add_password, make_settings
+from ujobs_tools.board.settings import UsageError, make_settings
 
 
 def refused(*arguments: str) -> str:
@@ -131,13 +131,18 @@ def test_the_password_comes_to_the_network_of_the_file(tmp_path: Path) -> None:
         ('{"ssid": "s", "password": "of the file"}', "long-and-secret", "of the file"),
     ):
         path.write_text(f'{{"thing": "t", "host": "a", "wifi": {wifi}}}')
-        made = make_settings(path, {}, [])
-        add_password(made, given)
+        made = make_settings(path, {}, [], given)
         assert made["wifi"].get("password") == password
     path.write_text('{"thing": "t", "host": "a", "wifi": null}')
-    made = make_settings(path, {}, [])
-    add_password(made, "long-and-secret")
-    assert made["wifi"] is None
+    assert make_settings(path, {}, [], "long-and-secret")["wifi"] is None
+
+
+def test_the_settings_are_checked_once_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[dict[str, object]] = []
+    monkeypatch.setattr("ujobs_tools.board.settings.check_settings", checked.append)
+    path = tmp_path / "settings.json"
+    path.write_text('{"thing": "t", "host": "a", "wifi": {"ssid": "s"}}')
+    assert checked == [make_settings(path, {"port": 1}, ["watchdog=null"], "long-and-secret")]
 
 
 def test_settings_default_to_the_example(tmp_path: Path) -> None:

@@ -203,6 +203,16 @@ def test_a_port_in_use_is_named_with_its_entry(kiln: Path) -> None:
             LiveProject(found, lambda line: None).__enter__()
 
 
+def test_a_missing_application_is_said_first(kiln: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        url = f"http://127.0.0.1:{other.getsockname()[1]}"  # in use: the service could not start
+        (kiln / ujobs_toml.NAME).write_text(f'thing = "kiln"\napp = "app"\nendpoint_url = "{url}"\n')
+        (kiln / "app" / "app.py").unlink()
+        refused = subprocess.run(ujobs("run"), cwd=kiln, capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("ujobs run: no application in ")
+
+
 def test_the_board_is_on_the_live_page(live: Live) -> None:
     live.expect(f"live page:  {live.url}/#/things/kiln", "board: start, PWRON_RESET", "ujobs: connected")
     assert live.starts_on_page() == 1

@@ -29,6 +29,7 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
     iot.update_thing_group(thingGroupName="group", thingGroupProperties={"thingGroupDescription": "text"})
     for call, parameters in (
         (iot.describe_thing_type, {"thingTypeName": "type"}),
+        (iot.update_thing_type, {"thingTypeName": "type", "thingTypeProperties": {"thingTypeDescription": "x"}}),
         (iot.list_thing_types, {"maxResults": 1}),
         (iot.deprecate_thing_type, {"thingTypeName": "type"}),
         (iot.list_certificates, {"pageSize": 1, "ascendingOrder": True}),

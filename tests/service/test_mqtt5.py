@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mqtt_wire import WireClient, field, packet
 
+from ujobs_tools.host.processes import wait_until
 from ujobs_tools.service import packets
 from ujobs_tools.service import session as session_module
+from ujobs_tools.service.in_thread import LocalService
 from ujobs_tools.service.mqtt5 import Mqtt5
 from ujobs_tools.service.reader import PacketError
 from ujobs_tools.service.sessions import SESSION_LIFE
@@ -407,6 +409,21 @@ def test_a_will_waits_for_its_delay_or_the_end_of_the_session(broker: BrokerServ
             watcher.ping()  # it came back in time
         with Client(broker.port):
             assert watcher.got()[2] == b"gone", "a new session ends the old one"
+
+
+def test_a_will_waits_by_the_services_clock(tmp_path: Path) -> None:
+    will = listed(number(WILL_DELAY, 600)) + field("will") + field("gone")
+    with LocalService(tmp_path) as service:
+        port = service.call(lambda running: running.ports["mqtt"])
+        with Client(port, "watcher") as watcher:
+            watcher.subscribe_to("will")
+            with Client(port, asked=number(SESSION_EXPIRY, 900), will=will):
+                pass
+            wait_until(lambda: service.call(lambda running: running._broker.next_will()) is not None, "the end", 60)
+            service.call(lambda running: running.advance(590))
+            watcher.ping()  # not yet
+            service.call(lambda running: running.advance(10))
+            assert watcher.got()[2] == b"gone"
 
 
 def test_messages_in_flight_are_sent_again_in_the_new_version(

@@ -122,7 +122,8 @@ def test_what_s3_does_with_a_presigned_url(server: Server) -> None:
     assert fetch(url, Range="bytes=10-19")[2] == bytes(range(10, 20))
     assert fetch(url, Range="bytes=-3")[2] == bytes(range(97, 100))
     assert fetch(url, Range="bytes=90-", **{"If-Range": '"other"'})[::2] == (200, content)
-    assert fetch(url, Range="bytes=100-")[0] == 416
+    for outside in ("bytes=100-", "bytes=-0"):
+        assert fetch(url, Range=outside)[0] == 416
     for changed in (
         url.replace("a%20b", "a%20c"), url[:-1] + ("0" if url[-1] != "0" else "1"),
         url.replace("Expires=60", "Expires=600"), url.partition("&X-Amz-Signature")[0],
@@ -168,7 +169,45 @@ def test_objects_by_boto3(server: Server) -> None:
     with refused("404", 404):
         s3.head_object(Bucket="new", Key="k")
     with refused("NotImplemented", 501):
-        s3.list_objects_v2(Bucket="new")
+        s3.list_objects(Bucket="new")
+
+
+def test_objects_are_listed(server: Server) -> None:
+    s3 = server.s3
+    keys = ["a b+ü&.bin", "app/1", "app/2", "app/old/1", "z"]
+    for key in reversed(keys):
+        s3.put_object(Bucket="listed", Key=key, Body=key.encode())
+    s3.put_object(Bucket="other", Key="x", Body=b"")
+
+    def listed(**wanted: Any) -> tuple[list[str], list[str]]:
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket="listed", **wanted)
+        found = list(pages)
+        return (
+            [item["Key"] for page in found for item in page.get("Contents", ())],
+            [item["Prefix"] for page in found for item in page.get("CommonPrefixes", ())],
+        )
+
+    for wanted in ({}, {"PaginationConfig": {"PageSize": 2}}):
+        assert listed(**wanted) == (keys, [])
+        assert listed(Delimiter="/", **wanted) == ([keys[0], "z"], ["app/"])
+        assert listed(Prefix="app/", Delimiter="/", **wanted) == (["app/1", "app/2"], ["app/old/"])
+    assert listed(StartAfter="app/2", Prefix="a") == (["app/old/1"], [])
+    page = s3.list_objects_v2(Bucket="listed", MaxKeys=1)
+    (first,) = page["Contents"]
+    assert (page["IsTruncated"], page["KeyCount"], page["MaxKeys"]) == (True, 1, 1)
+    head = s3.head_object(Bucket="listed", Key=keys[0])
+    assert (first["ETag"], first["Size"], first["LastModified"]) == (
+        head["ETag"], head["ContentLength"], head["LastModified"]
+    )
+    for wrong in ({"ContinuationToken": "ü"}, {"ContinuationToken": "x"}, {"MaxKeys": -1}):
+        with refused("InvalidArgument", 400):
+            s3.list_objects_v2(Bucket="listed", **wrong)
+    with refused("BucketNotEmpty", 409):
+        s3.delete_bucket(Bucket="listed")
+    for key in keys:
+        s3.delete_object(Bucket="listed", Key=key)
+    assert s3.list_objects_v2(Bucket="listed")["KeyCount"] == 0
+    s3.delete_bucket(Bucket="listed")
 
 
 def test_the_document_is_read_from_s3_once(server: Server, target: str) -> None:
@@ -233,6 +272,20 @@ def test_jobs_that_are_refused(
 ) -> None:
     with pytest.raises(server.iot.exceptions.InvalidRequestException, match=message):
         server.iot.create_job(jobId="a", targets=[target], document=json.dumps(document), **options)
+
+
+def test_a_document_has_ten_placeholders_at_most(server: Server, target: str) -> None:
+    def given(number: int) -> dict[str, Any]:
+        return {"document": json.dumps([V2] * number), "presignedUrlConfig": CONFIG}
+
+    server.iot.create_job(jobId="a", targets=[target], **given(10))
+    assert start_next(server).count("X-Amz-Signature=") == 10
+    for create, named in (
+        (server.iot.create_job, {"jobId": "b", "targets": [target]}),
+        (server.iot.create_job_template, {"jobTemplateId": "b", "description": "text"}),
+    ):
+        with pytest.raises(server.iot.exceptions.LimitExceededException, match="has 11 placeholders"):
+            create(**named, **given(11))
 
 
 def test_a_document_and_its_source_exclude_each_other(server: Server, target: str) -> None:

@@ -45,6 +45,25 @@ def test_creating_a_type_again_is_harmless_unless_it_differs(service: Service) -
         service.engine.create_thing_type("more", {"mqtt5Configuration": {"propagatingAttributes": [{"x": "y"}]}})
 
 
+def test_a_type_is_changed(service: Service) -> None:
+    engine = service.engine
+
+    def properties() -> Any:
+        return engine.describe_thing_type("kiln")["thingTypeProperties"]
+
+    engine.update_thing_type("kiln")
+    assert properties() == {"thingTypeDescription": "Kilns", "searchableAttributes": ["a", "b"]}
+    engine.update_thing_type("kiln", {"thingTypeDescription": "Ovens"})
+    engine.update_thing_type("kiln", {"searchableAttributes": ["c"]})
+    assert properties() == {"thingTypeDescription": "Ovens", "searchableAttributes": ["c"]}
+    with refused("the limit is 3"):
+        engine.update_thing_type("kiln", {"searchableAttributes": ["a", "b", "c", "d"]})
+    with refused("^NotImplemented: mqtt5Configuration"):
+        engine.update_thing_type("kiln", {"mqtt5Configuration": {"propagatingAttributes": [{"x": "y"}]}})
+    with refused("^ResourceNotFound: Thing type none not found"):
+        engine.update_thing_type("none", {})
+
+
 def test_a_thing_with_a_type_may_have_fifty_attributes(service: Service) -> None:
     engine = service.engine
     engine.create_thing("k-1", MANY, "kiln")

@@ -15,6 +15,7 @@ from ujobs_tools.host.processes import uninterrupted
 from ujobs_tools.keys.signing import MAX_VERSION, Signer
 
 MAX_FILES = 50  # of a stream (CreateStream, files)
+MAX_URLS = 10  # placeholders of presigned URLs in a job document (AWS IoT quotas)
 MAX_FILE = 24 * 1024 * 1024  # bytes per file of a stream
 # For the local service, which stores files itself and ignores roles.
 LOCAL_BUCKET = "ujobs"
@@ -46,9 +47,9 @@ def publish_app(
 ) -> dict[str, Any]:
     """Upload an application and return the document of the job that installs it on boards.
 
-    files: at most 50, by their path in the application (see board.files.application_files). version: 1 to 64
-    characters, shown in the job's status details. name: name of the job, the stream and the folder in the bucket, 1 to
-    64 characters of a-z A-Z 0-9 _ -. on_progress: called with path and size of each file after its upload. signer:
+    files: at most 50, over HTTPS 10, by their path in the application (see board.files.application_files). version: 1
+    to 64 characters, shown in the job's status details. name: name of the job, the stream and the folder in the bucket,
+    1 to 64 characters of a-z A-Z 0-9 _ -. on_progress: called with path and size of each file after its upload. signer:
     signs the document, for boards with a signing_key. downgrade: boards with a higher version install this one too.
     compress: compress files if that saves bytes; boards need MicroPython's deflate. Raises ValueError if a file,
     version or name is invalid, OSError, and boto3's errors.
@@ -92,6 +93,8 @@ def _upload(
         raise ValueError(f"name {name!r} must be 1 to 64 characters of a-z A-Z 0-9 _ -")
     if len(files) > MAX_FILES:
         raise ValueError(f"{len(files)} files; the limit is {MAX_FILES}")
+    if to.https and len(files) > MAX_URLS:
+        raise ValueError(f"{len(files)} files; with --https the limit is {MAX_URLS}: leave it out, a stream takes more")
     for path, file in files:
         if file.stat().st_size > MAX_FILE:
             raise ValueError(f"{path} has {file.stat().st_size} bytes; the limit is {MAX_FILE}")

@@ -21,10 +21,13 @@ class UsageError(ValueError):
     """Options are missing or contradict each other; the message says what to do."""
 
 
-def make_settings(path: Path | None, overrides: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+def make_settings(
+    path: Path | None, overrides: Mapping[str, Any], assignments: Sequence[str], password: str | None = None
+) -> dict[str, Any]:
     """Return the settings for a new board.
 
-    path: file to start from; None for the example. overrides, assignments: see change_settings. Raises UsageError if
+    path: file to start from; None for the example. overrides, assignments: see change_settings. password: for the
+    Wi-Fi network, if it has none in the file: a project's settings are without secrets. Raises UsageError if
     the file is not a JSON object, an assignment is invalid, the host is missing, or both thing and claim are missing;
     ValueError for a setting that the board would refuse or ignore; OSError if the file cannot be read.
     """
@@ -36,11 +39,14 @@ def make_settings(path: Path | None, overrides: Mapping[str, Any], assignments: 
     for name in ("thing", "host"):
         if not settings.get(name) and not (name == "thing" and settings.get("claim")):
             raise UsageError(f"a new image needs the {name}: give --{name}, or --settings with it")
+    wifi = settings.get("wifi")
+    if password and isinstance(wifi, dict) and not wifi.get("password"):
+        settings["wifi"] = wifi | {"password": password}
     try:
         check_settings(settings)
     except ValueError as error:
-        # Without assignments, the fault is in the file.
-        raise ValueError(str(error) if assignments or path is None else f"{path}: {error}") from error
+        # Without assignments and password, the fault is in the file.
+        raise ValueError(str(error) if assignments or password or path is None else f"{path}: {error}") from error
     return settings
 
 
@@ -60,14 +66,6 @@ def parse_settings(content: bytes, name: str) -> dict[str, Any]:
 def wifi_network(ssid: str | None, password: str | None) -> dict[str, str]:
     """Return the setting `wifi` for one network; empty if ssid is None."""
     return {"ssid": ssid, "password": password or ""} if ssid else {}
-
-
-def add_password(settings: dict[str, Any], password: str | None) -> None:
-    """Give the Wi-Fi network in the settings its password, if it has none there: a project's settings are without
-    secrets. Raises ValueError for a password that the board would refuse."""
-    wifi = settings.get("wifi")
-    if password and isinstance(wifi, dict) and not wifi.get("password"):
-        change_settings(settings, {"wifi": wifi | {"password": password}}, [])
 
 
 def change_settings(settings: dict[str, Any], overrides: Mapping[str, Any], assignments: Sequence[str]) -> None:

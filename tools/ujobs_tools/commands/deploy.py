@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ujobs_tools.board.settings import add_password, make_settings, wifi_network
+from ujobs_tools.board.settings import make_settings, wifi_network
 from ujobs_tools.commands.errors import one_line
 from ujobs_tools.commands.options import (
     Ca,
@@ -85,9 +85,7 @@ def provision(
             given["wifi"] = wifi_network(wifi_ssid, wifi_password)
 
         def make(**where: Any) -> dict[str, Any]:
-            made = make_settings(settings, {**given, **where}, set_ or [])
-            add_password(made, wifi_password)
-            return made
+            return make_settings(settings, {**given, **where}, set_ or [], wifi_password)
 
         make(host="unknown")
         if app:

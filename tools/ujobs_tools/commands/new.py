@@ -9,7 +9,11 @@ import typer
 from ujobs_tools.commands.errors import one_line
 
 
-def new(folder: Annotated[Path, typer.Argument(help="Folder to create; its name becomes the thing's name.")]) -> None:
+def new(
+    name: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="Folder to create; its name becomes the thing's name.")
+    ],
+) -> None:
     """Create a project: an application with one handler, its tests, settings, ujobs.toml and a CI workflow.
 
     Exit codes: 0 created; 1 not created; 2 wrong arguments, file or setting.
@@ -17,6 +21,9 @@ def new(folder: Annotated[Path, typer.Argument(help="Folder to create; its name 
     from ujobs_tools.project import ujobs_toml
     from ujobs_tools.project.new import create
 
+    folder = Path(name)
+    if not name:  # which would be the current folder
+        raise typer.BadParameter("the name is empty: give the folder to create", param_hint="FOLDER")
     around = ujobs_toml.locate(folder.absolute().parent)
     with one_line("new"):
         for path in create(folder.absolute()):

@@ -30,11 +30,13 @@ class NotStarted(Exception):
 
 
 class LiveProject:
-    """A context manager that runs a project in a temporary folder. say: called with each line for the user."""
+    """A context manager that runs a project in a temporary folder. say: called with each line for the user. Raises
+    OSError or ValueError for files that are not an application."""
 
     def __init__(self, project: Project, say: Callable[[str], None]) -> None:
         if project.app is None:
             raise ProjectError(f"{project.folder / 'ujobs.toml'} names no app: add app = \"app\"")
+        application_files(project.app)  # a missing one is said before anything starts
         self._project = project
         self._app = project.app
         self._say = say

@@ -52,6 +52,8 @@ class Broker:
     store: may hold the state of an earlier broker. clock: returns epoch seconds.
     on_presence(session, reason): reason is None after CONNECT, else why the connection ended.
     on_message(session, whether the client sent it, message): called for every message; for display.
+    on_late_will(): called when a will must be sent later; the caller runs `send_due_wills()` when `next_will()` has
+    come.
     """
 
     def __init__(
@@ -61,7 +63,10 @@ class Broker:
         self._on_publish = on_publish
         self._store = store
         self._clock = clock
-        self._sessions = Sessions(store, clock, lambda will: self._spread(will, will.retain))
+        self._sessions = Sessions(
+            store, clock, lambda will: self._spread(will, will.retain), lambda: self.on_late_will()
+        )
+        self.on_late_will: Callable[[], None] = lambda: None
         self.on_presence: Callable[[Session, str | None], None] = lambda session, why: None
         self.on_message: Callable[[Session, bool, Message], None] = lambda session, from_client, message: None
         self._retained = Retained(store, clock)
@@ -87,6 +92,14 @@ class Broker:
             connection.abort("the service stopped")
         while self._connections:
             await asyncio.sleep(0)  # until the loop has called connection_lost of each
+
+    def next_will(self) -> float | None:
+        """When the next delayed will is due, in epoch seconds; None if none waits."""
+        return self._sessions.next_will()
+
+    def send_due_wills(self) -> None:
+        """Send the delayed wills that are due."""
+        self._sessions.send_due_wills()
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> None:
         """Send a message to every subscriber, at the lower of its QoS and the subscriber's."""

@@ -1,16 +1,18 @@
-"""S3's operations for the service's own objects, path style: PutObject, GetObject, HeadObject, DeleteObject, and
-CreateBucket and HeadBucket, which do nothing because every bucket exists."""
+"""S3's operations for the service's own objects, path style: PutObject, GetObject, HeadObject, DeleteObject,
+ListObjectsV2, DeleteBucket, and CreateBucket and HeadBucket, which do nothing because every bucket exists."""
 
-import hashlib
+import re
+from email.utils import formatdate
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from ujobs_tools.service import signatures
-from ujobs_tools.service.objects import Objects
+from ujobs_tools.service import object_listing, signatures
+from ujobs_tools.service.objects import Objects, etag
 from ujobs_tools.service.streams import MAX_FILE
 
+_LAST_0 = re.compile(r"bytes=-0+")
 _QUERY = ("versionId", "x-id")  # parameters of requests that this service knows; presigned ones begin with X-Amz-
 
 
@@ -44,23 +46,37 @@ async def _carry_out(objects: Objects, request: web.Request, bucket: str, key: s
         )
         if refusal is not None:
             raise _Refused(*refusal)
-    elif any(name not in _QUERY for name in request.query):
+    elif any(name not in (*_QUERY, *(() if key else object_listing.PARAMETERS)) for name in request.query):
         raise _not_implemented(request)
     if objects.external or not bucket:
         raise _not_implemented(request)
     if not key:
-        if request.method not in ("PUT", "HEAD"):
-            raise _not_implemented(request)
-        return web.Response(headers={"Location": f"/{bucket}"})
+        return _of_bucket(objects, request, bucket)
     match request.method:
         case "PUT":
             return await _put(objects, request, bucket, key)
         case "GET" | "HEAD":
             return _get(objects, request, bucket, key)
         case "DELETE":
-            objects.place(bucket, key).unlink(missing_ok=True)
+            objects.delete(bucket, key)
             return web.Response(status=204)
     raise _not_implemented(request)
+
+
+def _of_bucket(objects: Objects, request: web.Request, bucket: str) -> web.Response:
+    if request.method in ("PUT", "HEAD"):
+        return web.Response(headers={"Location": f"/{bucket}"})
+    if request.method == "DELETE":
+        if objects.stored(bucket):
+            raise _Refused(409, "BucketNotEmpty", "The bucket you tried to delete is not empty")
+        return web.Response(status=204)
+    if request.method != "GET" or request.query.get("list-type") != "2":
+        raise _not_implemented(request)
+    try:
+        text = object_listing.render(bucket, objects.stored(bucket), request.query)
+    except ValueError as wrong:
+        raise _Refused(400, "InvalidArgument", f"The {wrong} provided is incorrect") from None
+    return web.Response(body=text.encode(), content_type="application/xml")
 
 
 async def _put(objects: Objects, request: web.Request, bucket: str, key: str) -> web.Response:
@@ -74,19 +90,20 @@ async def _put(objects: Objects, request: web.Request, bucket: str, key: str) ->
         if len(body) > MAX_FILE:
             raise _Refused(400, "EntityTooLarge", f"{key} has more than {MAX_FILE} bytes, the limit of this service")
     objects.put(bucket, key, bytes(body))
-    return web.Response(headers={"ETag": _etag(body)})
+    return web.Response(headers={"ETag": etag(body)})
 
 
 def _get(objects: Objects, request: web.Request, bucket: str, key: str) -> web.Response:
     if "versionId" in request.query:
         raise _Refused(404, "NoSuchVersion", "The specified version does not exist.")
+    place = objects.place(bucket, key)
     try:
-        content = objects.place(bucket, key).read_bytes()
+        content, modified_at = place.read_bytes(), place.stat().st_mtime
     except FileNotFoundError:
         raise _Refused(404, "NoSuchKey", "The specified key does not exist.") from None
-    etag, status, start, end = _etag(content), 200, 0, len(content)
-    headers = {"ETag": etag, "Accept-Ranges": "bytes"}
-    wanted = _range(request, etag, len(content))
+    tag, status, start, end = etag(content), 200, 0, len(content)
+    headers = {"ETag": tag, "Accept-Ranges": "bytes", "Last-Modified": formatdate(modified_at, usegmt=True)}
+    wanted = _range(request, tag, len(content))
     if wanted is not None:
         start, end = wanted
         status = 206
@@ -97,10 +114,12 @@ def _get(objects: Objects, request: web.Request, bucket: str, key: str) -> web.R
     return web.Response(status=status, body=body, headers=headers, content_type="binary/octet-stream")
 
 
-def _range(request: web.Request, etag: str, size: int) -> tuple[int, int] | None:
+def _range(request: web.Request, tag: str, size: int) -> tuple[int, int] | None:
     """The first byte that is asked for and the one after the last; None for all."""
-    if request.headers.get("If-Range", etag) != etag:
+    if request.headers.get("If-Range", tag) != tag:
         return None
+    if _LAST_0.fullmatch(request.headers.get("Range", "")):  # aiohttp takes it for all bytes
+        raise _out_of_range()
     try:
         wanted = request.http_range
     except ValueError:
@@ -109,17 +128,17 @@ def _range(request: web.Request, etag: str, size: int) -> tuple[int, int] | None
         return None
     start, end, _ = wanted.indices(size)
     if start >= end:
-        raise _Refused(416, "InvalidRange", "The requested range is not satisfiable")
+        raise _out_of_range()
     return start, end
 
 
-def _etag(content: bytes | bytearray) -> str:
-    return f'"{hashlib.md5(content).hexdigest()}"'
+def _out_of_range() -> _Refused:
+    return _Refused(416, "InvalidRange", "The requested range is not satisfiable")
 
 
 def _not_implemented(request: web.Request) -> _Refused:
     return _Refused(
         501, "NotImplemented",
-        f"{request.method} {request.path} is not implemented: of S3 this service has PutObject, GetObject, HeadObject "
-        "and DeleteObject, and only without --s3-url.",
+        f"{request.method} {request.path} is not implemented: of S3 this service has PutObject, GetObject, HeadObject, "
+        "DeleteObject and ListObjectsV2, and only without --s3-url.",
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,28 @@ from ujobs_tools.service.presigned import Location
 from ujobs_tools.service.streams import MAX_FILE, Files
 
 _NO_BUCKET, _NO_KEY = "NoSuchBucket", "NoSuchKey"
+_NAME = ".name"  # ending of the file with an own object's bucket and key
 _MISSING = (_NO_KEY, _NO_BUCKET, "NoSuchVersion", "404")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An own object. modified_at: epoch seconds."""
+
+    key: str
+    path: Path
+    modified_at: float
+    size: int
+
+    @property
+    def etag(self) -> str:
+        """S3's ETag of its content."""
+        return etag(self.path.read_bytes())
+
+
+def etag(content: bytes | bytearray) -> str:
+    """S3's ETag of an object with this content."""
+    return f'"{hashlib.md5(content).hexdigest()}"'
 
 
 class Objects:
@@ -90,9 +112,28 @@ class Objects:
         return self._folder / hashlib.sha256(f"{bucket}/{key}".encode()).hexdigest()
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
-        """Store an own object."""
+        """Store an own object; the file of its name comes first, so that each object can be listed."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.place(bucket, key), content, 0o600)
+        place = self.place(bucket, key)
+        write_whole(place.with_suffix(_NAME), f"{bucket}/{key}".encode(), 0o600)
+        write_whole(place, content, 0o600)
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete an own object, which may not exist."""
+        place = self.place(bucket, key)
+        place.unlink(missing_ok=True)
+        place.with_suffix(_NAME).unlink(missing_ok=True)
+
+    def stored(self, bucket: str) -> list[Stored]:
+        """The own objects in a bucket, in S3's order of their keys."""
+        found = []
+        for named in self._folder.glob(f"*{_NAME}"):
+            in_bucket, _, key = named.read_bytes().decode().partition("/")
+            place = named.with_suffix("")
+            if in_bucket == bucket and place.exists():
+                about = place.stat()
+                found.append(Stored(key, place, about.st_mtime, about.st_size))
+        return sorted(found, key=lambda stored: stored.key.encode())
 
     def _content(self, location: Location) -> bytes:
         name = f"{location.bucket}/{location.key}"

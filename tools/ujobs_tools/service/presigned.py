@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ujobs_tools.service.errors import invalid
+from ujobs_tools.service.errors import ApiError, invalid
 
+MAX_SUBSTITUTIONS = 10  # in a document, "AWS IoT quotas"
 SHORTEST, LONGEST = 60, 3600  # seconds that a presigned URL is valid; the longest is the default
 
 _MARK = "${aws:iot:s3-presigned-url"
@@ -73,11 +74,16 @@ def check_config(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def check(document: str, config: Mapping[str, Any] | None, name: str, sign: Sign) -> None:
-    """Raises ApiError InvalidRequest if a job document has placeholders that cannot be replaced. config: in its stored
-    form. name: of the job or template."""
+    """Raises ApiError InvalidRequest if a job document has placeholders that cannot be replaced, LimitExceeded if they
+    are too many. config: in its stored form. name: of the job or template."""
     if _MARK not in document:
         return
     found = list(_placeholders(json.loads(document)))
+    if len(found) > MAX_SUBSTITUTIONS:
+        raise ApiError(
+            "LimitExceeded",
+            f"The job document has {len(found)} placeholders of presigned URLs; the limit is {MAX_SUBSTITUTIONS}.",
+        )
     if found and "roleArn" not in (config or {}):
         raise invalid(
             "presignedUrlConfig role ARN is required to generate an S3 presigned url in job document."

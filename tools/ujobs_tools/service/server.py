@@ -111,6 +111,7 @@ class Service:
         self.record.on_change = self.page.changes.happened
         self._broker.on_presence = self.page.presence.told_of
         self._broker.on_message = self._record
+        self._broker.on_late_will = self._change.set
         self._timers: asyncio.Task[None] | None = None
         self._runners: list[web.AppRunner] = []
         self.ports: dict[str, int] = {}
@@ -256,7 +257,8 @@ class Service:
 
     async def _run_timers(self) -> None:
         while True:
-            deadline = self.engine.next_deadline()
+            moments = (self.engine.next_deadline(), self._broker.next_will())
+            deadline = min((moment for moment in moments if moment is not None), default=None)
             self._change.clear()
             try:
                 await asyncio.wait_for(
@@ -265,6 +267,7 @@ class Service:
             except TimeoutError:
                 try:
                     self.engine.expire()
+                    self._broker.send_due_wills()
                 except OSError:
                     log_failure(_log, "the timers are late")
                     await asyncio.sleep(_RETRY)

@@ -1,6 +1,5 @@
 """The broker's sessions and their subscriptions: which begin, which resume, which end, and when their wills are due."""
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable
@@ -32,17 +31,20 @@ class _Share:
 
 
 class Sessions:
-    """store: has the sessions of an earlier service. clock: returns epoch seconds. publish: sends a will."""
+    """store: has the sessions of an earlier service. clock: returns epoch seconds. publish: sends a will.
+    on_late_will(): called when a will must be sent later; see `next_will`."""
 
     def __init__(
-        self, store: SessionStore, clock: Callable[[], float], publish: Callable[[Message], None]
+        self, store: SessionStore, clock: Callable[[], float], publish: Callable[[Message], None],
+        on_late_will: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._publish = publish
+        self._on_late_will = on_late_will
         self._sessions: dict[str, Session] = {}
         self._away: set[Session] = set()  # persistent sessions without a connection
-        self._late_wills: dict[Session, tuple[asyncio.TimerHandle, Message]] = {}
+        self._late_wills: dict[Session, tuple[float, Message]] = {}  # when each is due, in epoch seconds
         self._shares: dict[str, _Share] = {}
         self._tree = topics.FilterTree()
         self._restore()
@@ -64,9 +66,17 @@ class Sessions:
 
     def close(self) -> None:
         """Forget wills that are not due yet."""
-        for timer, _ in self._late_wills.values():
-            timer.cancel()
         self._late_wills.clear()
+
+    def next_will(self) -> float | None:
+        """When the next will is due, in epoch seconds; None if none waits."""
+        return min((due for due, _ in self._late_wills.values()), default=None)
+
+    def send_due_wills(self) -> None:
+        """Send the wills that are due."""
+        now = self._clock()
+        for session in [session for session, (due, _) in self._late_wills.items() if due <= now]:
+            self._end_delay(session)
 
     def is_full(self, client_id: str) -> bool:
         """Whether there are too many sessions for a new one of this client."""
@@ -118,8 +128,8 @@ class Sessions:
             self._away.add(session)
             self._store.save_session(session.client_id, session.expires_at)
         if will is not None and delay and not session.clean:
-            timer = asyncio.get_running_loop().call_later(delay, self._end_delay, session)
-            self._late_wills[session] = timer, will
+            self._late_wills[session] = self._clock() + delay, will
+            self._on_late_will()
         elif will is not None:
             self._publish_will(session, will)
 
@@ -131,9 +141,7 @@ class Sessions:
 
     def _end_delay(self, session: Session, wanted: bool = True) -> None:
         """Send the session's will if it is still to come, or drop it."""
-        timer, will = self._late_wills.pop(session, (None, None))
-        if timer is not None:
-            timer.cancel()
+        _, will = self._late_wills.pop(session, (0.0, None))
         if will is not None and wanted:
             self._publish_will(session, will)
 

@@ -25,13 +25,7 @@ class ThingTypes(Core):
     ) -> dict[str, Any]:
         """Create a type. Repeating the call is harmless; with other properties it raises ResourceAlreadyExists."""
         name = limits.thing_name(thingTypeName, "thingTypeName")
-        properties = thingTypeProperties or {}
-        if properties.get("mqtt5Configuration"):
-            raise ApiError("NotImplemented", "mqtt5Configuration is not implemented by this service.")
-        searchable: list[str] = sorted(set(properties.get("searchableAttributes") or ()))
-        if len(searchable) > MAX_SEARCHABLE:
-            raise invalid(f"searchableAttributes has {len(searchable)} names; the limit is {MAX_SEARCHABLE}")
-        description = limits.free_text("thingTypeDescription", properties.get("thingTypeDescription") or None)
+        description, searchable = _checked(thingTypeProperties or {})
         labels, arn, found = checked_tags(tags), self.arn("thingtype", name), self.store.thing_type(name)
         if found is None:
             found = ThingType(name, str(uuid.uuid4()), description, searchable, self.clock())
@@ -41,6 +35,19 @@ class ThingTypes(Core):
         elif (found.description, found.searchable) != (description, searchable):
             raise already_exists(f"ThingType {name} already exists with different properties", found.id, arn)
         return {"thingTypeName": name, "thingTypeArn": arn, "thingTypeId": found.id}
+
+    def update_thing_type(
+        self, thingTypeName: str, thingTypeProperties: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Change the description and the searchable attributes, of these what is given; things keep the type."""
+        found, properties = self._known_type(thingTypeName), thingTypeProperties or {}
+        description, searchable = _checked(properties)
+        if properties.get("thingTypeDescription") is not None:
+            found.description = description
+        if properties.get("searchableAttributes") is not None:
+            found.searchable = searchable
+        self.store.save_thing_type(found)
+        return {}
 
     def describe_thing_type(self, thingTypeName: str) -> dict[str, Any]:
         """The type."""
@@ -94,3 +101,13 @@ class ThingTypes(Core):
             "thingTypeName": found.name, "thingTypeArn": self.arn("thingtype", found.name),
             "thingTypeProperties": properties, "thingTypeMetadata": metadata,
         }
+
+
+def _checked(properties: Mapping[str, Any]) -> tuple[str | None, list[str]]:
+    """The description and the searchable attributes of thingTypeProperties. Raises ApiError."""
+    if properties.get("mqtt5Configuration"):
+        raise ApiError("NotImplemented", "mqtt5Configuration is not implemented by this service.")
+    searchable: list[str] = sorted(set(properties.get("searchableAttributes") or ()))
+    if len(searchable) > MAX_SEARCHABLE:
+        raise invalid(f"searchableAttributes has {len(searchable)} names; the limit is {MAX_SEARCHABLE}")
+    return limits.free_text("thingTypeDescription", properties.get("thingTypeDescription") or None), searchable
