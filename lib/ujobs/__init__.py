@@ -4,15 +4,18 @@ import sys
 
 __version__ = "0.2.0"
 
+# The others are in the module of the same name in small letters.
+_WHERE = {
+    "Execution": "client",
+    "JobsClient": "client",
+    "JobsError": "agent",
+    "Reject": "agent",
+    "tls_context": "certificates",
+}
+
+
 def __getattr__(name):
-    # The others are in the module of the same name in small letters.
-    module = {
-        "Execution": "client",
-        "JobsClient": "client",
-        "JobsError": "agent",
-        "Reject": "agent",
-        "tls_context": "certificates",
-    }.get(name, name.lower())
+    module = _WHERE.get(name, name.lower())
     try:
         found = __import__("ujobs." + module, None, None, (name,))
     except ImportError:

@@ -26,7 +26,7 @@ def register(agent: "Agent", names: "tuple[str, ...]") -> None:
         if name not in _MINUTES:
             raise ValueError("no built-in handler is named %s" % name)
         agent.on(name, _MINUTES[name], "fail" if name == "call" else "resume", _ATTEMPTS)(name)  # type: ignore[arg-type]
-        agent._options["allowed"] += (name,)
+    agent._options["allowed"] += names
 
 
 def run(name: str, job: "Any", options: dict) -> "Any":
