@@ -175,7 +175,8 @@ def test_a_call_with_wrong_arguments_names_the_function():
 def test_wrong_arguments_are_refused_by_name():
     agent = Agent("thing", link=Link(b"thing", "host"), directory=DIRECTORY)
     assert "ca" in str(raises(ValueError, Agent, "thing", "host"))
-    assert "thingName" in str(raises(ValueError, Agent, "a/b", link=agent.link, directory=DIRECTORY))
+    for name in ("a/b", "t" * 129):
+        assert "thingName" in str(raises(ValueError, Agent, name, link=agent.link, directory=DIRECTORY))
     assert "on_restart" in str(raises(ValueError, agent.on, "x", on_restart="never"))
     for name, least, most in (("step_timeout", 1, 10080), ("max_attempts", 1, 255), ("time_limit", 1, 7200)):
         for value in (least, most):

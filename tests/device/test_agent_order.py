@@ -4,9 +4,10 @@ import asyncio
 import random
 import sys
 
+import ujson
 from agent_handlers import all_done, finish, handlers, hold_replies, reset_while_running
 from broker import raises, until
-from cloud import DIRECTORY, Cloud, idle, run
+from cloud import DIRECTORY, PREFIX, Cloud, idle, run
 from replaced import Replaced, with_modules
 from ujobs.journal import Journal
 
@@ -184,6 +185,7 @@ def test_a_reply_that_does_not_fit_into_memory_causes_no_delay():
         cloud.queue("a", {"operation": "quick", "text": "x" * 3000})
         await until(cloud.done)
         assert cloud.clock.seconds() < 1, cloud.clock.seconds()
+        assert [suffix for suffix, _ in cloud.requests] == ["start-next", "$next/get", "a/update"]
 
     run(scenario, receive_limit=2000, timeout=10)
 
@@ -231,6 +233,29 @@ def test_a_request_under_way_is_not_repeated_when_the_subscriptions_are_confirme
     send = cloud.broker.send
     cloud.broker.send = hold_replies(send, held)
     run(scenario, handlers, cloud)
+
+
+def test_replies_that_come_twice_or_late_cause_no_requests():
+    def repeat(topic, payload, qos=0):
+        for _ in range(1 + topic.endswith(b"/accepted")):
+            send(topic, payload, qos)
+
+    def setup(agent):
+        @agent.on("wait")
+        async def wait(job):
+            await asyncio.sleep(30)
+
+    async def scenario(agent, cloud):
+        cloud.queue("a", {"operation": "wait"})
+        await until(cloud.done, 60)
+        await until(lambda: idle(agent))
+        send(PREFIX + b"start-next/accepted", ujson.dumps({"clientToken": "before", "execution": "x" * 99}).encode())
+        await asyncio.sleep(10)
+        assert [suffix for suffix, _ in cloud.requests] == ["start-next", "a/update"]
+
+    cloud = Cloud()
+    send, cloud.broker.send = cloud.broker.send, repeat
+    run(scenario, setup, cloud, timeout=10)
 
 
 def test_a_request_under_way_when_the_link_breaks_is_sent_again_on_the_next_one():

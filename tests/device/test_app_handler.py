@@ -262,9 +262,18 @@ def test_a_file_that_unpacks_to_other_content_is_never_started():
     for wrong in (PACKED[:-20], b"no zlib stream at all", bytes(40)):
         with_board(scenario, packed_job(**digest(wrong)), use, packing_server(wrong), OLD)
     for size in (len(NEW["app.py"]) - 1, 10):
+        written = []
 
-        def too_large(board, size=size):
-            scenario(board)
+        def noted(part, offset, data, written=written, real=Part.write):
+            if part.path == trial.root + "/app-b/app.py":
+                written.append(offset + len(data))
+            real(part, offset, data)
+
+        def too_large(board, size=size, written=written, noted=noted):
+            with Replaced(Part, write=noted):
+                scenario(board)
+            # There was room for as much as the document announced.
+            assert max([0] + written) <= size
             assert "the file is over %d bytes" % size in board.reason()
 
         with_board(too_large, packed_job(size=size), use, packing_server(PACKED), OLD)

@@ -8,7 +8,7 @@ import ujobs.certificates as certificates
 from broker import raises
 from replaced import Replaced
 from temporary import temporary
-from ujobs.certificates import der_blocks, tls_context
+from ujobs.certificates import contents, der_blocks, tls_context
 
 CERTIFICATE, KEY = b"CERTIFICATE", b"PRIVATE KEY"
 FOLDER = temporary("certificates")
@@ -97,6 +97,14 @@ def test_messages_name_the_file_and_its_fault():
             assert fault in found, (found, fault)
         for name in ("ca", "cert", "key"):
             assert problem(OSError, **{name: None}).startswith(FOLDER + "/" + name + ": ")
+
+
+def test_der_wants_the_shortest_form_of_a_length():
+    for head, size in ((b"\x30\x7f", 127), (b"\x30\x81\x80", 128), (b"\x30\x81\xff", 255), (b"\x30\x82\x01\x00", 256)):
+        assert contents(head + bytes(size), b"\x30") == [bytes(size), b""]
+        raises(IndexError, contents, head + bytes(size - 1), b"\x30")
+    for head in (b"\x30\x80", b"\x30\x81\x7f", b"\x30\x82\x00\xff", b"\x30\x83\x00\x01\x00", b"\x30\x83\x01\x00\x00"):
+        raises(IndexError, contents, head + bytes(70000), b"\x30")
 
 
 def test_a_certificate_without_its_key_is_refused():

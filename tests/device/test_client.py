@@ -88,6 +88,7 @@ def test_notifications_reach_their_callbacks():
         cloud.broker.send(PREFIX + b"notify", b'{"timestamp": 1, "jobs": {}}')
         cloud.broker.send(PREFIX + b"notify-next", b'{"timestamp": 1}')
         cloud.broker.send(PREFIX + b"notify-next", b"{")
+        cloud.broker.send(PREFIX + b"a/get/accepted", b'{"execution": 5}')
         await until(lambda: len(nexts) == 3)
         assert nexts[0].job_id == "a"
         assert nexts[1] is None

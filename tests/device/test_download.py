@@ -38,6 +38,24 @@ def test_replies_cut_anywhere_are_joined():
         assert received(File(CONTENT[:3000]), piece=piece)[0] == CONTENT[:3000]
 
 
+def test_other_tasks_run_after_every_fourth_read():
+    turns = [0]
+
+    class Beside(Target):
+        def begin(self, offset, total, etag):
+            super().begin(offset, total, etag)
+            asyncio.create_task(self.beside())  # noqa: RUF006
+
+        async def beside(self):
+            while len(self.data) < len(CONTENT):
+                turns[0] += 1
+                await asyncio.sleep(0)
+
+    assert attempt(Web(File(CONTENT), 128), Beside()) is None
+    assert len(CONTENT) == 100 * 128
+    assert 23 <= turns[0] <= 27, turns
+
+
 def test_a_download_resumes_with_a_range_request():
     target, web, error = fetch(File(CONTENT), start=5000, data=CONTENT[:5000])
     assert error is None
@@ -68,6 +86,21 @@ def test_a_stalled_server_times_out():
     for answer in stalls:
         _, _, error = fetch(lambda connection, answer=answer: (answer, False))
         assert isinstance(error, OSError), answer
+
+
+def test_a_server_that_stalls_is_given_up_within_twice_the_timeout():
+    for answer in (b"HTTP/1.1 200 OK\r\n", head(200, {"Content-Length": 10}) + b"12345"):
+
+        async def main(clock, answer=answer):
+            web = Web(lambda connection: (answer, False))
+            target = Target()
+            with Replaced(asyncio, open_connection=web.open_connection):
+                try:
+                    await download(URL, target.begin, target.write, context="TLS", timeout=10)
+                except OSError:
+                    return clock.seconds()
+
+        assert 10 <= fast_time.run(main) <= 20.5
 
 
 def test_a_cancelled_download_is_never_taken_for_a_timeout():

@@ -254,13 +254,27 @@ def test_a_longer_old_part_is_truncated():
 
 
 def test_a_stream_is_fetched_too():
-    cloud = Cloud()
-    serve_stream(cloud.broker, b"app-2")
-    entry = source(content=STREAMED, stream="app-2", file=3)
-    del entry["url"]
-    cloud.queue("files-1", {"operation": "files", "fetch": [entry]})
-    assert work(None, cloud=cloud)["status"] == "SUCCEEDED"
-    assert stored() == STREAMED
+    for given, used in (({"file": 3}, 3), ({}, 0)):
+        cloud = Cloud()
+        service = serve_stream(cloud.broker, b"app-2")
+        entry = source(content=STREAMED, stream="app-2", **given)
+        del entry["url"]
+        cloud.queue("files-1", {"operation": "files", "fetch": [entry]})
+        saved = []
+
+        def save(job, value, saved=saved, real=Job.save):
+            # A reset now must not lose what it records.
+            if value[-1]:
+                with open(FOLDER + "/new.part", "rb") as file:
+                    assert file.seek(0, 2) >= value[-1]
+            saved.append(value[-1])
+            real(job, value)
+
+        with Replaced(Job, save=save):
+            assert work(None, cloud=cloud)["status"] == "SUCCEEDED"
+        assert stored() == STREAMED
+        assert {request["f"] for request in service.requests} == {used}
+        assert 3 <= len(saved) <= len(STREAMED) // 32768
 
 
 def test_a_stream_resumes_with_the_block_of_the_last_checkpoint_after_a_reset():

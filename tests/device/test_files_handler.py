@@ -25,7 +25,7 @@ def test_files_are_fetched_to_their_paths():
 def test_deleting_listing_and_reading():
     remove_all(FOLDER)
     os.mkdir(FOLDER)
-    for name, content in (("old", b"1"), ("log", b"x" * 2000 + b"error 5\n\xff")):
+    for name, content in (("old", b"1"), ("log", b"x" * 2000 + b"error 5~\n\x7f\xff")):
         with open(FOLDER + "/" + name, "wb") as file:
             file.write(content)
     execution = work(
@@ -34,8 +34,8 @@ def test_deleting_listing_and_reading():
     details = execution["statusDetails"]
     assert execution["status"] == "SUCCEEDED"
     assert details["deleted"] == "1"
-    assert details["list"] == "log 2009"
-    assert details["read"].endswith("xxx" + "error 5 ?")
+    assert details["list"] == "log 2011"
+    assert details["read"].endswith("xxx" + "error 5~ ??")
     assert len(details["read"]) == 1000
     assert names() == ["log"]
 

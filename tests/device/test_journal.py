@@ -85,6 +85,16 @@ def test_details_of_any_length_are_kept():
         assert Journal(DIRECTORY).details == details, length
 
 
+def test_details_survive_a_change_of_the_version_after_a_reset():
+    for details in ({"answer": "42"}, LONG):
+        journal = fresh()
+        journal.begin(execution(), 1)
+        journal.finish("SUCCEEDED", details)
+        Journal(DIRECTORY).set_version(9)
+        journal = Journal(DIRECTORY)
+        assert (journal.version, journal.details) == (9, details)
+
+
 def test_short_details_cost_no_second_file():
     journal = fresh()
     journal.begin(execution(), 1)
@@ -148,6 +158,15 @@ def test_damage_is_detected():
     assert "lost" in Journal(DIRECTORY).details["reason"]
     journal.finish("SUCCEEDED", {"answer": "42"})
     noticed("record", lambda journal: journal.job_id == "")
+
+
+def test_a_record_that_is_too_short_is_dropped_although_its_checksum_is_right():
+    fresh().begin(execution(), 1)
+    for size in range(23):
+        data = (b"J1" + bytes(size))[:size]
+        overwrite("record", data + crc(data))
+        journal = Journal(DIRECTORY)
+        assert (journal.job_id, journal.acknowledged) == ("", True), size
 
 
 def test_a_cut_at_any_write_leaves_the_old_state_or_the_new():

@@ -41,6 +41,29 @@ def test_connect_packet_carries_client_id_keepalive_will_and_password():
         connected(scenario, will, keepalive=keepalive, user="user", password="pass")
 
 
+def test_a_keepalive_of_more_than_a_byte_is_sent_whole():
+    async def scenario(link, broker):
+        await link.up.wait()
+        assert broker.packets[0][1][8:10] == b"\x03\xe8"
+
+    connected(scenario, keepalive=1000)
+
+
+def test_more_filters_than_aws_accepts_at_once_are_subscribed_one_after_the_other():
+    def before(link, broker):
+        for number in range(17):
+            link.filters.append((b"filter/%d" % number, number & 1))
+
+    async def scenario(link, broker):
+        heard = []
+        link.listeners.append(heard.append)
+        await until(lambda: heard)
+        assert broker.filters == [topic for topic, _ in link.filters]
+        assert broker.count("subscribe") == 3
+
+    connected(scenario, before)
+
+
 def test_subscriptions_are_restored_after_a_reconnect():
     async def scenario(link, broker):
         await link.up.wait()

@@ -6,6 +6,7 @@ import gc
 import ujobs.link
 from broker import raises_async, until
 from linked import connected
+from replaced import Replaced
 from ujobs.link import Link
 
 
@@ -56,6 +57,10 @@ def test_strings_and_bytes_are_published_and_an_acknowledgement_waited_for_with_
     async def scenario(link, broker):
         await link.up.wait()
         await link.publish("topic", "größer")
+        for before, after in ((65534, 65535), (65535, 1)):
+            link.pid = before
+            await link.subscribe(b"%d" % before)
+            assert link.pid == after
         link.pid = 65535
         await link.publish(b"topic", b"message", qos=1)
         assert link.pid == 1
@@ -154,6 +159,20 @@ def test_a_message_over_the_limit_is_discarded_and_reported():
     connected(scenario, receive_limit=3000)
 
 
+def test_other_tasks_run_while_a_message_over_the_limit_is_discarded():
+    async def scenario(link, broker):
+        await link.up.wait()
+        turns = 0
+        broker.send(b"big", bytes(100000))
+        broker.send(b"small", b"")
+        while not link.got:
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns >= 50, turns
+
+    connected(scenario, receive_limit=3000)
+
+
 def held():
     """The number of bytes in use."""
     gc.collect()
@@ -211,6 +230,24 @@ def test_a_message_that_does_not_fit_the_buffer_is_not_in_memory_beside_it():
 
         memory_watched(scenario)
     assert taken[1] - taken[0] < 1000, taken
+
+
+def test_the_buffer_of_a_block_of_a_stream_is_used_for_the_next_ones():
+    made = []
+
+    def counted(*arguments):
+        made.extend([size for size in arguments if isinstance(size, int) and size > 4000])
+        return bytearray(*arguments)
+
+    async def scenario(link, broker):
+        await link.up.wait()
+        for _ in range(5):
+            broker.send(b"block", bytes(4096))
+        await until(lambda: len(link.got) == 5)
+
+    with Replaced(ujobs.link, bytearray=counted):
+        connected(scenario)
+    assert len(made) == 1, made
 
 
 def test_the_length_of_a_packet_may_take_four_bytes():

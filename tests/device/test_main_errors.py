@@ -8,7 +8,7 @@ import ujobs.trial as trial
 from board_parts import Reset, load
 from broker import raises
 from main_board import config_of, health, main, on_board, settings
-from replaced import with_modules
+from replaced import Replaced, with_modules
 
 
 def test_a_part_that_cannot_be_imported_is_named():
@@ -59,7 +59,10 @@ def test_settings_that_cannot_be_used_print_one_line_and_end_in_the_repl():
 
 
 def test_any_other_error_before_the_agent_runs_restarts_the_board():
-    assert started(fails_with(RuntimeError("out of luck")))[:2] == (Reset, 5)
+    kept = []
+    with Replaced(health, keep=lambda error, secrets: kept.append(str(error))):
+        assert started(fails_with(RuntimeError("out of luck")))[:2] == (Reset, 5)
+    assert kept == ["out of luck"]
     assert started(fails_with(RuntimeError("out of luck")), what=trial.APP)[0] is Reset
     assert main_board.rolled_back.startswith("not started: RuntimeError")
 

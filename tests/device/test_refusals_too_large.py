@@ -36,7 +36,8 @@ def test_a_result_whose_reply_was_lost_is_reconciled_although_the_refusal_is_too
     run(all_done, setup, cloud, receive_limit=2000)
     assert cloud.statuses() == ["SUCCEEDED", "SUCCEEDED"]
     assert cloud.executions[0]["statusDetails"] == LONG
-    assert ("a/get", False) in [(suffix, body.get("includeJobDocument")) for suffix, body in cloud.requests]
+    (asked,) = [body for suffix, body in cloud.requests if suffix == "a/get"]
+    assert (asked["executionNumber"], asked["includeJobDocument"]) == (1, False)
 
 
 def test_a_progress_update_whose_reply_was_lost_and_whose_refusal_is_too_large_is_sent_again():

@@ -2,6 +2,7 @@
 
 import ujobs
 from broker import raises
+from replaced import Replaced
 from ujobs.agent import JobsError, parse
 from ujobs.checks import check_execution, check_name, check_number, clean, details_of
 from ujobs.refusals import meaning
@@ -15,6 +16,12 @@ def test_every_public_name_can_be_imported():
     for name in ("checks", "handlers"):
         assert getattr(ujobs, name).__name__ == "ujobs." + name
     assert not hasattr(ujobs, "unknown")
+    assert len(ujobs.__version__.split(".")) == 3
+
+
+def test_a_public_name_whose_module_is_not_on_the_board_is_an_import_error():
+    with Replaced(ujobs._WHERE, Execution="absent"):
+        assert "absent" in str(raises(ImportError, getattr, ujobs, "Execution"))
 
 
 def test_names_out_of_limits_are_refused_with_field_and_limit():

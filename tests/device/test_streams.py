@@ -118,6 +118,8 @@ def test_the_next_blocks_are_requested_before_the_last_have_arrived():
     assert any(under_way > n for under_way, n in zip(service.under_way, wanted))
     # AWS sends at most 128 KB per request; here that is the limit for all requests together.
     assert 8 < max(service.under_way) <= 131072 // BLOCK
+    # Twice as many each time: a slow link is not flooded.
+    assert service.under_way[:2] == [8, 16]
 
 
 def test_the_last_blocks_wake_the_waiting_task_once():
@@ -138,6 +140,26 @@ def test_only_lost_blocks_are_requested_again():
     service, _ = complete(prepare)
     assert (0, b"\x07\0\0\0", 3) in [(request["o"], request["b"], request["n"]) for request in service.requests]
     assert sum([request["n"] for request in service.requests]) == 41 + 3
+
+
+def test_blocks_that_are_lost_far_apart_are_requested_again():
+    # A request has bits for 32 blocks.
+    lost = [0, 35]
+
+    def prepare(service):
+        send = service.broker.send
+
+        def lossy(topic, payload):
+            index = decode(memoryview(payload))["i"]
+            if index in lost:
+                lost.remove(index)
+            else:
+                send(topic, payload)
+
+        service.broker.send = lossy
+
+    complete(prepare)
+    assert not lost
 
 
 def test_a_block_without_memory_is_requested_again():

@@ -20,7 +20,8 @@ def test_pairs_are_joined():
 def test_other_escapes_stay_unchanged():
     for text in (
         b"", b"{}", b'"\\u00e4\\n\\\\"', b'"\\ud83d"', b'"\\ude00\\ud83d"', b'"\\ud83d\\ud83d"', b'"\\ud83d \\ude00"',
-        b'"\\\\ud83d\\ude00"', b'"\\ud83d\\\\ude00"', b'"\\ud7ff\\udc00"', b'"\\ud83d\\ude', b'"\\',
+        b'"\\\\ud83d\\ude00"', b'"\\ud83d\\\\ude00"', b'"\\ud7ff\\udc00"', b'"\\ud83d\\ue000"', b'"\\udc00\\udc00"',
+        b'"\\ud83d\\udbff"', b'"\\ud83d\\ude', b'"\\',
     ):
         assert join(text) == text, text
 
@@ -47,6 +48,11 @@ def test_only_documents_with_escapes_load_the_module():
         used.clear()
         assert parse(b'{"a": "\\u00e4"}') == {"a": "\xe4"}
         assert used == ["surrogates"]
+        # The text is looked at in pieces.
+        for filling in range(240, 270):
+            used.clear()
+            assert parse(b'{"a": "%s\\u00e4"}' % (b"x" * filling))["a"] == "x" * filling + "\xe4"
+            assert used == ["surrogates"], filling
 
 
 def test_documents_have_the_characters():

@@ -144,6 +144,13 @@ def test_too_little_space_for_the_announced_size():
     fails(Update("firmware", size=partitions.SLOT + 1), "size must be 1 to", 0, "REJECTED")
 
 
+def test_an_empty_file_system_has_all_its_blocks_free():
+    # FAT on a new memory card; littlefs always uses two.
+    for free, size in ((0, 0), (1, 4096), (100, 409600), (101, 0)):
+        with Replaced(ujobs.flash, os=Full(free)):
+            assert ujobs.flash.free("/sd/x") == size
+
+
 def test_a_flash_that_is_full_before_the_end():
     class FullPart(ujobs.flash.Part):
         def write(self, offset, data):

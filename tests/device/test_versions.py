@@ -92,6 +92,7 @@ def test_the_same_and_higher_versions_are_installed():
 
 
 def test_the_length_of_a_version_is_limited():
+    install(app("1" * 64), "")
     install(app("1" * 65), "", "REJECTED", "version is over 64 characters")
 
 

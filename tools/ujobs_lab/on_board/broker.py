@@ -106,11 +106,16 @@ class Wire:
 
 def filters(body):
     """The topic filters in the body of a SUBSCRIBE."""
+    return [topic for topic, _ in _subscriptions(body)]
+
+
+def _subscriptions(body):
+    # The filters and their QoS.
     found = []
     body = body[2:]
     while body:
         end = 2 + (body[0] << 8 | body[1])
-        found.append(bytes(body[2:end]))
+        found.append((bytes(body[2:end]), body[end]))
         body = body[end + 1 :]
     return found
 
@@ -154,8 +159,12 @@ class Broker:
             self.filters = []
             wire.give(bytes((0x20, 2, 0, self.connack)))
         elif name == "subscribe":
+            wanted = _subscriptions(body)
+            if len(wanted) > 8 or [qos for _, qos in wanted if qos > 1]:
+                # AWS's limit; and "MQTT" in its Developer Guide: for QoS 2 it sends neither SUBACK nor PUBACK.
+                return
             self.filters += filters(body)
-            codes = bytes((self.suback,)) * len(filters(body))
+            codes = bytes((self.suback,)) * len(wanted)
             wire.give(b"\x90" + bytes((2 + len(codes),)) + body[:2] + codes)
         elif name == "unsubscribe":
             wire.give(b"\xb0\x02" + body[:2])
