@@ -1,12 +1,13 @@
 """An agent with until_idle, as on a board that sleeps: it returns when no job is left."""
 
 import asyncio
+import os
 import sys
 
 import fast_time
 import ujobs.agent
 from agent_handlers import all_done, handlers
-from broker import until
+from broker import raises, until
 from cloud import DIRECTORY, PREFIX, Cloud, idle, remove, run
 from replaced import Replaced
 from ujobs.agent import Agent
@@ -56,6 +57,8 @@ def test_without_a_job_it_asks_once_and_disconnects():
         assert [suffix for suffix, _ in cloud.requests] == ["start-next"]
         assert cloud.broker.packets[-1][0] == "disconnect"
         assert [wire.closed for wire in cloud.broker.wires] == [True]
+        # Nothing was written to flash.
+        raises(OSError, os.listdir, DIRECTORY)
 
     slept(scenario)
 

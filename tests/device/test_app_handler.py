@@ -6,6 +6,7 @@ import sys
 from binascii import a2b_base64, hexlify
 
 import signature_vectors as vectors
+import ujobs.flash
 import ujobs.trial as trial
 from broker import raises
 from cloud import lose_power
@@ -238,6 +239,17 @@ def test_a_compressed_file_is_unpacked():
     # Only size and digest of the compressed file differ: the handler has checked nothing else in `deflate`.
     for other in ({}, {"stream": "a/+", "file": "x", "url": "ftp://x"}):
         with_board(scenario, packed_job(**other), use, packing_server(PACKED), OLD)
+
+
+def test_there_must_be_room_for_a_compressed_file_beside_its_content():
+    def scenario(board):
+        assert board.finish() == "FAILED"
+        assert "no room: %d bytes needed, 20000 free" % needed in board.reason(), board.reason()
+        assert not board.web.connections
+
+    needed = sum([len(content) for content in NEW.values()]) + len(PACKED) + 8192
+    with Replaced(ujobs.flash, free=lambda path: 20000):
+        with_board(scenario, packed_job(), use, packing_server(PACKED), OLD)
 
 
 def test_an_unchanged_compressed_file_is_not_sent():

@@ -222,6 +222,17 @@ def test_wrong_arguments_are_refused_before_anything_is_sent():
     run(scenario)
 
 
+def test_the_least_and_the_longest_step_timeout_are_accepted():
+    async def scenario(client, cloud):
+        cloud.queue("a", {"operation": "x"})
+        for minutes in (1, 10080):
+            await client.start_next(minutes)
+            await client.update("a", "IN_PROGRESS", step_timeout=minutes)
+        assert [body["stepTimeoutInMinutes"] for _, body in cloud.requests] == [1, 1, 10080, 10080]
+
+    run(scenario)
+
+
 def test_all_nine_fields_of_an_update():
     async def scenario(client, cloud):
         await raises_async(JobsError, client.update(

@@ -53,9 +53,11 @@ def test_the_epoch_of_micropython_may_be_1970_as_well():
 
     async def scenario(time):
         clock.time = Since1970
-        return clock.read(reply(seconds_of(2026)))
+        clock._set(seconds_of(2026))
+        return clock.read(reply(seconds_of(2026))), machine.RTC().datetime()[:7]
 
-    assert run(scenario, clock)[0] == seconds_of(2026)
+    # 2026-01-01 is a Thursday.
+    assert run(scenario, clock)[0] == (seconds_of(2026), (2026, 1, 1, 3, 0, 0, 0))
 
 
 def test_a_reply_that_cannot_be_right_is_refused_with_the_reason():

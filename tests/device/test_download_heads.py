@@ -24,6 +24,11 @@ def test_headers_of_any_size_are_accepted():
     assert "4096 bytes" in str(refusal(head(302, {"Location": "/" + "z" * 5000})))
 
 
+def test_a_server_of_another_protocol_is_refused():
+    for protocol in (b"RTSP/1.0", b"HTTP/2.0", b"ICYX/1.1"):
+        refusal(protocol + b" 200 OK\r\nContent-Length: 4\r\n\r\nfour")
+
+
 def test_what_comes_before_the_response_is_skipped():
     early = head(103, {"Link": "</style.css>"}) + head(100, {})
     assert received(lambda connection: early + File(CONTENT)(connection))[0] == CONTENT

@@ -5,7 +5,9 @@ import hashlib
 
 import fast_time
 import ujobs.certificates
+import ujobs.fetch
 import ujobs.flash
+import ujobs.link
 import ujobs.sources
 from broker import until
 from cloud import Cloud, remove
@@ -45,6 +47,25 @@ def test_repeated_disconnections_transfer_no_byte_twice():
     assert [connection.header("Range") for connection in web.connections] == [
         None, "bytes=30000-", "bytes=60000-", "bytes=99000-"
     ]
+
+
+def test_a_server_that_sends_nothing_is_asked_five_times_with_growing_pauses():
+    class Random:
+        def random(self):
+            return 1
+
+    times = []
+
+    async def scenario(agent, cloud):
+        await until(lambda: cloud.done() and agent.journal.acknowledged, 300)
+
+    def answer(connection):
+        times.append(ujobs.link.time.seconds())
+        return b""
+
+    with Replaced(ujobs.fetch, random=Random()):
+        assert work({"fetch": [source()]}, Web(answer), scenario)["status"] == "FAILED"
+    assert [int(late - early) for early, late in zip(times, times[1:])] == [4, 8, 16, 32]
 
 
 def test_no_more_is_written_than_was_announced():

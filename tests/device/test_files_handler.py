@@ -138,6 +138,12 @@ def test_temporary_names_of_fetched_files_are_reserved():
     assert not web.connections
 
 
+def test_a_short_file_is_read_whole():
+    content = b"error 5"
+    document = {"fetch": [source(content=content)], "read": FOLDER + "/new"}
+    assert work(document, Web(File(content)))["statusDetails"]["read"] == "error 5"
+
+
 def test_names_and_strings_keep_their_characters():
     name = "caf\xe9 \U0001f600"
     content = "\U0001f600".encode() * 1000

@@ -36,7 +36,7 @@ with with_modules(machine=machine):
     import health
 
 sys.path.pop()
-STARTS = health.starts  # when the board is switched on
+STARTS, SAFE = health.starts, health.safe  # when the board is switched on
 
 
 class Up:
@@ -188,7 +188,7 @@ def test_rtc_memory_that_the_application_uses_is_not_changed():
             assert [start(3) for _ in range(10)] == [False] * 9 + [True]
             last()
             assert RTC.content == content
-            assert health.facts()["starts"] is None and STARTS == 0
+            assert health.facts()["starts"] is None and (STARTS, SAFE) == (0, False)
             health.planned({"leave_safe_mode": True})
 
     on_board(scenario)

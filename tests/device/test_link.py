@@ -4,7 +4,7 @@ import asyncio
 from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
 
 import ujobs.link
-from broker import raises, raises_async, until
+from broker import Broker, raises, raises_async, until
 from linked import connected
 from replaced import Replaced
 from ujobs.link import Link
@@ -259,7 +259,10 @@ def test_a_link_that_was_lost_without_memory_is_made_again_when_there_is_some():
         for _ in range(2):
             short.append(True)
             broker.wires[-1].end()
+            before = broker.count("connect")
             await asyncio.sleep(10)
+            # AWS accepts one a second.
+            assert broker.count("connect") - before <= 10
             short.clear()
             await until(link.up.is_set)
             broker.send(b"a", b"1")
@@ -310,6 +313,51 @@ def test_a_link_whose_failure_has_no_text_for_want_of_memory_is_made_again():
         assert link.failure == "Failure"
 
     connected(scenario)
+
+
+def test_the_memory_of_a_tls_connection_is_given_back_when_it_is_lost():
+    closed = []
+
+    class Secure:
+        """A TLS socket."""
+
+        def __init__(self, sock):
+            self._sock = sock
+
+        def __getattr__(self, name):
+            return getattr(self._sock, name)
+
+        def close(self):
+            closed.append("TLS")
+
+    class Tls:
+        def wrap_socket(self, sock, server_hostname, do_handshake_on_connect):
+            assert (server_hostname, do_handshake_on_connect) == ("host", False)
+            return Secure(sock)
+
+    class Stream:
+        """A stream made of a socket, as those of MicroPython are."""
+
+        def __init__(self, s):
+            self.s = s
+
+        def __getattr__(self, name):
+            return getattr(self.s.wire, name)
+
+    async def open_connection(host, port):
+        wire, _ = await Broker.open_connection(broker, host, port)
+        return Stream(wire.s), None
+
+    async def scenario(link, broker):
+        await link.up.wait()
+        broker.wires[-1].end()
+        await until(lambda: not link.up.is_set())
+        await until(link.up.is_set)
+        assert (closed, broker.closed) == (["TLS"], 1)
+
+    broker = Broker()
+    broker.open_connection = open_connection
+    connected(scenario, broker=broker, ssl=Tls())
 
 
 def test_a_link_that_was_never_up_has_no_failure():

@@ -80,6 +80,23 @@ def test_an_unacknowledged_publish_is_sent_twice_and_then_an_error():
     connected(scenario, timeout=0.1)
 
 
+def test_the_acknowledgement_of_another_packet_is_not_taken_for_the_one_that_is_awaited():
+    async def scenario(link, broker):
+        await link.up.wait()
+        broker.mute.add("publish")
+        sent = broker.count("publish")
+        publishing = asyncio.create_task(raises_async(OSError, link.publish(b"topic", b"message", qos=1)))
+        await until(lambda: broker.count("publish") > sent)
+        for other in (link.pid - 1, link.pid + 1, link.pid + 256):
+            broker.wires[-1].give(b"\x40\x02" + other.to_bytes(2, "big"))
+        # Another kind, and none of a packet at all.
+        broker.wires[-1].give(b"\xb0\x02" + link.pid.to_bytes(2, "big") + b"\x40\x00\x40\x01\x00")
+        await publishing
+        assert len(broker.wires) == 1
+
+    connected(scenario)
+
+
 def test_only_a_publish_that_is_sent_again_is_marked_as_a_duplicate():
     async def scenario(link, broker):
         await link.up.wait()

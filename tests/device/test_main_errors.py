@@ -23,6 +23,34 @@ def test_a_part_that_cannot_be_imported_is_named():
         sys.modules["main"] = loaded
 
 
+def test_no_file_of_the_application_hides_a_module_and_garbage_is_collected_early():
+    thresholds = []
+    paths = []
+
+    class Gc:
+        """What main.py calls when the path is shortened."""
+
+        threshold = thresholds.append
+        mem_alloc = lambda: 40000  # noqa: E731
+
+        @staticmethod
+        def mem_free():
+            paths.append(list(sys.path))
+            return 60000
+
+    path = list(sys.path)
+    loaded = sys.modules.pop("main")
+    sys.path[:] = ["/app", "/app-b"] + path
+    try:
+        with with_modules(gc=Gc):
+            load("main")
+        assert sys.path == ["/app", "/app-b"] + path
+    finally:
+        sys.path[:] = path
+        sys.modules["main"] = loaded
+    assert (paths, thresholds) == ([path], [12500])
+
+
 def started(load_settings, program=None, what=""):
     """Run main.start() with these settings; return how it ended, the seconds, and the lines."""
     times = []

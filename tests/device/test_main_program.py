@@ -2,6 +2,7 @@
 
 import asyncio
 
+import main_board
 import ujobs.trial as trial
 from board_parts import Reset, hardware, network
 from cloud import Cloud
@@ -203,18 +204,20 @@ def test_wi_fi_is_kept_and_the_network_that_was_joined_is_recorded():
 
 
 def test_tasks_that_end_are_started_again():
-    async def scenario(clock):
-        async def ends(*arguments):
-            return None
+    async def ends(*arguments):
+        return None
 
-        real, health.run = health.run, ends
-        try:
-            await work(config_of(), Cloud(), until=lambda: clock.seconds() > 5)
-        finally:
-            health.run = real
+    async def scenario(time):
+        config = config_of(ntp="ntp.example", wifi={"ssid": "home"}, watchdog=60)
+        timeless = Replaced(main_board.proving, time_known=ends)
+        unjoined = Replaced(main_board.wifi, keep_connected=ends)
+        unfed = Replaced(main_board.watchdog.Watchdog, run=ends)
+        with timeless, unjoined, unfed, Replaced(health, run=ends), Replaced(clock.Clock, run=ends):
+            await work(config, Cloud(), until=lambda: time.seconds() > 5)
 
-    lines = on_board(scenario)[1]
-    assert "health: ended; started again" in lines
+    lines = on_board(scenario, wifi_ssid="home")[1]
+    for name in ("health", "Wi-Fi", "clock", "watchdog"):
+        assert name + ": ended; started again" in lines, (name, lines)
 
 
 def test_a_claim_that_is_granted_restarts_the_board_as_a_thing():

@@ -198,6 +198,7 @@ def test_a_file_that_cannot_be_read_is_named():
     for text in ("", "{", '{"thing": "a"', "{} {}", "[]", "5", '"text"', "null"):
         assert FILE in str(raises(ValueError, load_text, text)), text
     assert FILE in str(raises(ValueError, settings.load, FILE))
+    assert str(raises(ValueError, settings.load)).startswith("/settings.json: ")
     assert str(raises(ValueError, load_text, "[]")) == FILE + ": not a JSON object"
 
 

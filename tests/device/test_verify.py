@@ -110,6 +110,23 @@ def test_ecdsa_numbers_out_of_range():
         assert not passes(vectors.P256, signature_of(*wrong)), wrong
 
 
+def test_ecdsa_terms_that_are_opposite_on_the_way():
+    # The key is -G. The highest bits of both factors are the same, and their sum is the point at infinity for a while.
+    base = (
+        0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+        0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+    )
+    negative = (1 << 256) - (1 << 224) + (1 << 192) + (1 << 96) - 1 - base[1]
+    key = vectors.P256[:27] + base[0].to_bytes(32, "big") + negative.to_bytes(32, "big")
+    for second in (3 << 200, 5 << 100, 1 << 255):
+        # (second + 1) * G + second * -G is G.
+        r = base[0]
+        s = r * pow(second, N - 2, N) % N
+        digest = ((second + 1) * s % N).to_bytes(32, "big")
+        assert passes(key, signature_of(r, s), ECDSA, digest), second
+        assert not passes(key, signature_of(r, s), ECDSA, DIGEST), second
+
+
 def test_ecdsa_signatures_that_are_not_der():
     r, s = map(integer, r_and_s())
     negative = b"\x02\x20" + b"\x80" + bytes(31)

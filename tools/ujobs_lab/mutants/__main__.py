@@ -79,7 +79,8 @@ def _row(name: str, tried: int, detected: int) -> tuple[str, ...]:
 def choose(count: int, seed: int, only: str = "") -> list[tuple[str, Mutation]]:
     """A random sample of the faults that are not harmless, by module."""
     harmless = {
-        (one["module"], one["line"], one["what"]) for one in tomllib.loads(_HARMLESS.read_text()).get("fault", ())
+        (one["module"], one["line"], one["what"], one.get("at", 0))
+        for one in tomllib.loads(_HARMLESS.read_text()).get("fault", ())
     }
     faults = []
     for place in _PLACES:
@@ -89,11 +90,12 @@ def choose(count: int, seed: int, only: str = "") -> list[tuple[str, Mutation]]:
                 continue
             source = path.read_bytes()
             lines = source.decode().splitlines()
-            faults += [
-                (module, one)
-                for one in mutations(source)
-                if (module, lines[one.line - 1].strip(), one.what) not in harmless
-            ]
+            places = Counter[tuple[int, str]]()
+            for one in mutations(source):
+                places[one.line, one.what] += 1
+                text = (module, lines[one.line - 1].strip(), one.what)
+                if not harmless & {(*text, 0), (*text, places[one.line, one.what])}:
+                    faults.append((module, one))
     return sorted(
         random.Random(seed).sample(faults, min(count, len(faults))), key=lambda fault: (fault[0], fault[1].start)
     )
