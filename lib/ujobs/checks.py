@@ -75,7 +75,7 @@ def details_of(result: "dict | None", noted: "dict" = {}) -> dict:  # noqa: B006
     details = {}
     key, value = "", result
     try:
-        for key, value in (result or {}).items():
+        for key, value in () if result is None else result.items():
             check_name("statusDetails key '%s'" % str(key)[:128], key, 128)
             if isinstance(value, (bool, int, float)):
                 value = ujson.dumps(value)

@@ -191,6 +191,6 @@ def _details(details):
         for key, value in details.items():
             if not isinstance(value, str) or len(value) > 1024 or found[key] != value.strip(" "):
                 raise ValueError(
-                    "statusDetails['%s'] must be text of 1 to 1024 characters without control characters" % key
+                    "statusDetails['%s'] must be 1 to 1024 characters without control characters" % key
                 )
     return details

@@ -122,6 +122,8 @@ def test_a_job_that_does_not_succeed_reports_the_reason_and_the_next_one_runs():
         ({"operation": "quick", "text": "x" * 3000}, "REJECTED", "receive_limit"),
         # The service would refuse these status details.
         ({"operation": "list"}, "FAILED", "text or numbers, not list"),
+        # Whoever returns it means that the job failed.
+        ({"operation": "false"}, "FAILED", "text or numbers, not bool"),
         ({"operation": "key"}, "FAILED", "statusDetails key"),
         ({"operation": "leak"}, "FAILED", "CancelledError"),
         # Errors whose text fails, too.
@@ -136,7 +138,8 @@ def test_a_job_that_does_not_succeed_reports_the_reason_and_the_next_one_runs():
         cloud = finish(
             *[document for document, _, _ in cases], setup=setup, receive_limit=2000,
             **{
-                "list": lambda job: {"blinks": [3]}, "key": wrong_key, "leak": leak_cancellation,
+                "list": lambda job: {"blinks": [3]}, "false": lambda job: False, "key": wrong_key,
+                "leak": leak_cancellation,
                 "silent": raising(Silent()), "silent-value": raising(OSError(Silent())),
             },
         )

@@ -71,6 +71,7 @@ def test_a_result_becomes_text():
 def test_an_invalid_result_is_refused_with_the_fault():
     for result, word in (
         ({str(n): "x" for n in range(11)}, "10"), ([1], "not list"), ("done", "not str"), (5, "not int"),
+        (False, "not bool"), (0, "not int"), ("", "not str"), ([], "not list"),
         ({"": "x"}, "key"), ({"a b": "x"}, "key"), ({"a.b": "x"}, "key"), ({"k" * 129: "x"}, "128"),
         ({"k": []}, "list in k"), ({"k": {}}, "dict in k"), ({"fine": 1, "k": b"x"}, "bytes in k"), ({5: "x"}, "key"),
     ):
