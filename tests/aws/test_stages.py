@@ -3,6 +3,7 @@ clock is fast: a minute takes a tenth of a second."""
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ def created(cloud: clouds.Cloud, job_id: str, *options: str, things: list[str] =
                 {"startTime": "cron(30 8 ? * SAT,SUN *)", "durationInMinutes": 600},
             ]}},
         ),
-        ({"template_arn": "arn:x"}, {"jobTemplateArn": "arn:x"}), ({}, {}),
+        ({}, {}),
     ],
 )  # fmt: skip
 def test_options_are_parameters_of_create_job(options: dict[str, Any], parameters: dict[str, Any]) -> None:
@@ -131,7 +132,17 @@ def test_a_job_for_the_night(cloud: clouds.Cloud) -> None:
     windows = job["schedulingConfig"]["maintenanceWindows"]
     assert windows == [{"startTime": "cron(0 22 ? * MON-FRI *)", "durationInMinutes": 60}]
     assert "next window: " in run(cloud, "job", "describe", "nightly").output
-    cloud.iot().delete_job(jobId="nightly", force=True)
+    start = datetime.fromisoformat(job["schedulingConfig"]["startTime"] + "Z")
+    assert timedelta(minutes=30) <= start - job["createdAt"] <= timedelta(minutes=40)
+    cloud.iot().create_job_template(
+        jobTemplateId="night", description="x", document=DOCUMENT, maintenanceWindows=windows
+    )
+    job = created(cloud, "by-template", "--continuous", "--template", "night", things=["kiln-0"])
+    assert job["schedulingConfig"]["maintenanceWindows"] == windows
+    own = created(cloud, "own-window", "--continuous", "--template", "night", "--window", "23:00+60", things=["kiln-0"])
+    assert own["schedulingConfig"]["maintenanceWindows"][0]["startTime"] == "cron(0 23 ? * * *)"
+    for job_id in ("nightly", "by-template", "own-window"):
+        cloud.iot().delete_job(jobId=job_id, force=True)
     result = run(cloud, "job", "create", "other", "--thing", "kiln-0", "--document", DOCUMENT, "--window", "22:00+60")
     assert result.exit_code == 2
     assert "--window needs --continuous" in result.output

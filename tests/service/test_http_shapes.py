@@ -7,6 +7,7 @@ from http_service import Server
 
 from ujobs_tools.keys import credentials
 
+BEGIN = "2026-09-21T14:44"
 END = "2027-01-01T00:00"
 WINDOWS = [{"startTime": "cron(0 0 * * ? *)", "durationInMinutes": 1430}]  # open at the clock's time
 
@@ -102,8 +103,9 @@ def test_every_operation_answers_in_its_modelled_shape(server: Server) -> None:
         jobId="a", targets=[target], document="{}", targetSelection="CONTINUOUS", description="text",
         timeoutConfig={"inProgressTimeoutInMinutes": 5},
         jobExecutionsRetryConfig={"criteriaList": [{"failureType": "ALL", "numberOfRetries": 2}]}, **configurations,
-        schedulingConfig={"endTime": END, "endBehavior": "CANCEL", "maintenanceWindows": WINDOWS},
+        schedulingConfig={"startTime": BEGIN, "endTime": END, "endBehavior": "CANCEL", "maintenanceWindows": WINDOWS},
     )
+    server.run(lambda service: (service.clock.forward(1860), service.engine.expire()))
     iot.create_job_template(
         jobTemplateId="template", description="text", document="{}", maintenanceWindows=WINDOWS, **configurations
     )

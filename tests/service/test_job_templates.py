@@ -67,9 +67,13 @@ def test_a_template_of_a_job(service: Service) -> None:
 
 def test_maintenance_windows_are_for_continuous_jobs(service: Service) -> None:
     arn = make(service, maintenanceWindows=WINDOWS)
-    with pytest.raises(ApiError, match=r"^InvalidRequest: .*CONTINUOUS"):
+    with pytest.raises(ApiError, match=r"^InvalidRequest: .*cannot be used with SNAPSHOT job"):
         job_of(service, arn)
-    assert job_of(service, arn, targetSelection="CONTINUOUS")["schedulingConfig"] == {"maintenanceWindows": WINDOWS}
+    with pytest.raises(ApiError, match=r"^InvalidRequest: MaintenanceWindow cannot be used without StartTime"):
+        job_of(service, arn, targetSelection="CONTINUOUS")
+    start = {"startTime": "2026-09-22T00:00"}
+    job = job_of(service, arn, targetSelection="CONTINUOUS", schedulingConfig=start)
+    assert job["schedulingConfig"] == {**start, "maintenanceWindows": WINDOWS}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ujobs_tools.service import cron, schedule
 from ujobs_tools.service.errors import ApiError
 
 NIGHTS = [{"startTime": "cron(0 22 ? * MON-FRI *)", "durationInMinutes": 60}]
+SOON = "2026-09-21T14:44"  # the earliest start
 BOTH = [("kiln", "notify"), ("kiln", "notify-next")]
 
 
@@ -28,6 +29,8 @@ class Plant(Service):
         self.engine.create_thing_group("plant")
         for thing in ("kiln", "oven"):
             self.engine.create_thing(thing)
+        if "maintenanceWindows" in config:
+            config = {"startTime": SOON, **config}
         self.engine.add_thing_to_thing_group("plant", thingName="kiln")
         target = self.engine.arn("thinggroup", "plant")
         self.engine.create_job("j", [target], "{}", targetSelection=selection, schedulingConfig=config)
@@ -94,7 +97,10 @@ def test_unsupported_cron_features_are_named(expression: str) -> None:
         ({"endTime": "2026-09-21T14:43"}, "30 minutes"), ({"endTime": "2028-09-23T00:00"}, "two years"),
         ({"startTime": "2026-09-21T16:00", "endTime": "2026-09-21T16:29"}, "30 minutes after"),
         ({"endTime": "2026-09-21T16:00", "endBehavior": "PAUSE"}, "endBehavior"),
-        ({"maintenanceWindows": [{"startTime": "cron(0 2 ? * * *)", "durationInMinutes": 1431}]}, "1 to 1430"),
+        (
+            {"startTime": SOON, "maintenanceWindows": [{"startTime": "cron(0 2 ? * * *)", "durationInMinutes": 1431}]},
+            "1 to 1430",
+        ),
     ],
 )
 def test_schedules_out_of_bounds_are_refused(config: dict[str, Any], message: str) -> None:
@@ -103,8 +109,13 @@ def test_schedules_out_of_bounds_are_refused(config: dict[str, Any], message: st
 
 
 def test_windows_are_for_continuous_jobs(plant: Plant) -> None:
-    with pytest.raises(ApiError, match=r"^InvalidRequest: .*CONTINUOUS"):
+    with pytest.raises(ApiError, match=r"^InvalidRequest: .*cannot be used with SNAPSHOT job"):
         plant.begin("SNAPSHOT", maintenanceWindows=NIGHTS)
+
+
+def test_windows_need_a_start() -> None:
+    with pytest.raises(ApiError, match=r"^InvalidRequest: MaintenanceWindow cannot be used without StartTime"):
+        schedule.check({"maintenanceWindows": NIGHTS, "endTime": "2026-10-30T00:00"}, True, START)
 
 
 @pytest.mark.parametrize("selection", ["SNAPSHOT", "CONTINUOUS"])

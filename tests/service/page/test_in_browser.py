@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -319,7 +320,8 @@ def test_the_mosquitto_command_of_a_message_repeats_it(served: PageService, page
 
 def test_a_job_in_stages_can_be_cancelled_before_it_begins(served: PageService, page: Page) -> None:
     night = [{"startTime": "cron(0 0 29 FEB ? *)", "durationInMinutes": 60}]
-    schedule = {"maintenanceWindows": night}
+    tomorrow = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + 86400))
+    schedule = {"startTime": tomorrow, "maintenanceWindows": night}
     served.job("nightly", "kiln", targetSelection="CONTINUOUS", schedulingConfig=schedule)
     page.open(served.url, "jobs/nightly")
     page.sees("SCHEDULED", "In stages", "next window: ")

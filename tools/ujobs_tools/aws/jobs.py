@@ -49,14 +49,24 @@ def targets(client: Any, things: Sequence[str], groups: Sequence[str]) -> list[s
     return arns + [client.describe_thing_group(thingGroupName=name)["thingGroupArn"] for name in groups]
 
 
+def _described(client: Any, arn: str) -> dict[str, Any]:
+    kind, _, name = arn.rpartition(":")[2].partition("/")
+    found: dict[str, Any] = (
+        client.describe_thing(thingName=name) if kind == "thing" else client.describe_thing_group(thingGroupName=name)
+    )
+    return found
+
+
 def create(
     client: Any, job_id: str, document: str | None, arns: Sequence[str], continuous: bool = False, **options: Any
 ) -> str:
     """Call CreateJob without checking the document; returns the job's ARN. document: None for the template's document.
-    options: parameters of boto3's create_job."""
+    options: parameters of boto3's create_job; a job with maintenance windows gets a start if it has none."""
     selection = "CONTINUOUS" if continuous else "SNAPSHOT"
     if document is not None:
         options["document"] = document
+    if "schedulingConfig" in options:
+        options = stages.with_start(options, _described(client, arns[0]))
     made = client.create_job(jobId=job_id, targets=list(arns), targetSelection=selection, **options)
     arn: str = made["jobArn"]
     return arn

@@ -2,8 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
+# From now until a job with windows starts. AWS wants a start half an hour ahead at least; the rest is for the calls
+# until then, on a service whose clock is fast.
+_AHEAD = timedelta(minutes=40)
 _FACTOR = 2.0  # incrementFactor of a growing rate
 _RATE = re.compile(r"([1-9]\d*)(?:-([1-9]\d*)/([1-9]\d*))?")
 _ABORT = re.compile(r"(\d+(?:\.\d+)?)%?(?:/(\d+))?")
@@ -13,9 +18,9 @@ _DAYS = re.compile(rf"(?:{_DAY})(?:-(?:{_DAY}))?(?:,(?:{_DAY})(?:-(?:{_DAY}))?)*
 
 
 def options(
-    rate: str | None = None, abort_at: str | None = None, windows: Sequence[str] = (), template_arn: str | None = None,
+    rate: str | None = None, abort_at: str | None = None, windows: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return the parameters of CreateJob for the options --rate, --abort-at, --window and --template.
+    """Return the parameters of CreateJob for the options --rate, --abort-at and --window.
 
     The service checks the limits. Raises ValueError if an option has the wrong format.
     """
@@ -26,8 +31,6 @@ def options(
         found["abortConfig"] = {"criteriaList": [_criterion(abort_at)]}
     if windows:
         found["schedulingConfig"] = {"maintenanceWindows": [_window(text) for text in windows]}
-    if template_arn is not None:
-        found["jobTemplateArn"] = template_arn
     return found
 
 
@@ -90,16 +93,31 @@ def _window(text: str) -> dict[str, Any]:
     return {"startTime": start, "durationInMinutes": int(match[4])}
 
 
-def template_arn(client: Any, name: str | None) -> str | None:
-    """Return the ARN of a job template. name: of one of the account's templates, of AWS's templates (AWS-...), or an
-    ARN. client: boto3's `iot`. Raises boto3's errors."""
-    if name is None or name.startswith("arn:"):
-        return name
+def of_template(client: Any, name: str | None) -> dict[str, Any]:
+    """Return the parameters of CreateJob for the option --template. name: of one of the account's templates, of AWS's
+    templates (AWS-...), or an ARN. client: boto3's `iot`. Raises boto3's errors."""
+    if name is None:
+        return {}
+    if name.startswith("arn:"):
+        return {"jobTemplateArn": name}
     if name.startswith("AWS-"):
-        managed: str = client.describe_managed_job_template(templateName=name)["templateArn"]
-        return managed
-    arn: str = client.describe_job_template(jobTemplateId=name)["jobTemplateArn"]
-    return arn
+        return {"jobTemplateArn": client.describe_managed_job_template(templateName=name)["templateArn"]}
+    template = client.describe_job_template(jobTemplateId=name)
+    windows = template.get("maintenanceWindows")
+    return {"jobTemplateArn": template["jobTemplateArn"]} | (
+        {"schedulingConfig": {"maintenanceWindows": windows}} if windows else {}
+    )
+
+
+def with_start(parameters: Mapping[str, Any], reply: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters of CreateJob with a start, which AWS wants for maintenance windows: 40 minutes ahead. reply: of
+    any operation, with the service's time."""
+    schedule = parameters.get("schedulingConfig", {})
+    if not schedule.get("maintenanceWindows") or "startTime" in schedule:
+        return dict(parameters)
+    now = parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
+    start = (now + _AHEAD).strftime("%Y-%m-%dT%H:%M")
+    return {**parameters, "schedulingConfig": {"startTime": start, **schedule}}
 
 
 def is_staged(job: Mapping[str, Any]) -> bool:

@@ -71,7 +71,7 @@ def create(
             raise ValueError("give the job document with --document or --document-file, or a --template")
         staged = stages.options(rate, abort_at, stages.windows(window, continuous))
         staged |= stages.parameters(parameter, template)
-        staged |= stages.options(template_arn=stages.template_arn(client, template))
+        staged = stages.of_template(client, template) | staged
         things = ujobs_toml.things(thing, group)
         made = jobs.create_job(client, job_id, text, things, group or [], continuous, timeout, retries, **staged)
         typer.echo(made)

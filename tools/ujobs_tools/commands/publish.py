@@ -145,7 +145,7 @@ class _Publication:
             iot = cloud.client("iot", *self._iot)
             to = publishing.Destination(cloud.client("s3", s3_url, *s3), iot, bucket, role_arn, https)
             targets = jobs.targets(iot, ujobs_toml.things(things, groups), groups)
-            staged |= stages.options(template_arn=stages.template_arn(iot, template)) | publishing.presigning(to)
+            staged = stages.of_template(iot, template) | staged | publishing.presigning(to)
             console = Console(stderr=True)
             bar = Progress(console=console, transient=True, disable=not console.is_terminal)
             task = bar.add_task("upload", total=size)

@@ -4,6 +4,7 @@ Two paths are not AWS's: `GET /ca.pem`, the CA certificate that devices must tru
 `GET /_ujobs/executions/{thing}/{jobId}/history[?executionNumber=N]`, all versions of an execution."""
 
 from collections.abc import Awaitable, Callable, Collection
+from email.utils import formatdate
 
 from aiohttp import web
 
@@ -62,7 +63,12 @@ def make_app(
             },
         )
 
+    async def date(_: web.Request, response: web.StreamResponse) -> None:
+        # As on AWS, times in replies and in the header are of one clock.
+        response.headers["Date"] = formatdate(engine.clock(), usegmt=True)
+
     app = web.Application(middlewares=[guard(names, pages=("/",)), error_replies])
+    app.on_response_prepare.append(date)
     app.router.add_get("/ca.pem", ca)
     app.router.add_get("/_ujobs/executions/{thing}/{job_id}/history", history)
     if page is not None:

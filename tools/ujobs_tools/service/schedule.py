@@ -40,8 +40,11 @@ def check(config: Config | None, continuous: bool, now: float) -> dict[str, Any]
     if given.get("endBehavior", END_BEHAVIORS[0]) not in END_BEHAVIORS:
         raise invalid(f"schedulingConfig.endBehavior must be one of {', '.join(END_BEHAVIORS)}")
     windows = given.get("maintenanceWindows", [])
+    # AWS's wording of both, as MiniStack's authors saw it.
     if windows and not continuous:
-        raise invalid("schedulingConfig.maintenanceWindows are for jobs with targetSelection CONTINUOUS")
+        raise invalid("TargetSelection is invalid. MaintenanceWindow cannot be used with SNAPSHOT job.")
+    if windows and start is None:
+        raise invalid("MaintenanceWindow cannot be used without StartTime of SchedulingConfig.")
     check_windows(windows)
     return given
 
