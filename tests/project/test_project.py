@@ -32,6 +32,10 @@ def test_expected(service, board):
 def test_says_why(service, board):
     service.job("blink", times=1).wait()
     assert False
+
+
+def test_alone(run_job):
+    assert run_job("burn").status == "SUCCEEDED"
 '''
 BURNING = '''
 
@@ -178,6 +182,30 @@ def test_run_reloads_changed_files(kiln: Path, live: Live) -> None:
     assert "FAILED" in done.stdout
 
 
+def test_run_replaces_what_a_job_installed(kiln: Path, live: Live, tmp_path: Path) -> None:
+    app = kiln / "app" / "app.py"
+    second = tmp_path / "second"
+    second.mkdir()
+
+    def publish(version: int, name: str) -> None:
+        (second / "app.py").write_text(f"def setup(agent):\n    print('version {version} runs')\n")
+        command = ujobs("publish-app", str(second), "--version", str(version), "--name", name, "--thing", "kiln")
+        subprocess.run([*command, "--endpoint-url", live.url], cwd=kiln, check=True, capture_output=True)
+
+    publish(2, "installed")
+    live.expect("version 2 runs", "job installed: SUCCEEDED")
+    app.write_text(app.read_text() + "\nprint('edited')\n")
+    assert live.project.look()
+    live.expect("edited", "ujobs: connected")
+    (kiln / "settings.json").write_text((kiln / "settings.json").read_text().replace("{", '{"confirm": true,', 1))
+    assert live.project.look()
+    publish(3, "unconfirmed")
+    live.expect("version 3 runs", "ujobs: connected")
+    app.write_text(app.read_text().replace("edited", "edited again"))
+    assert live.project.look()
+    live.expect("edited again", "job unconfirmed: FAILED, OSError: rolled back: replaced by ujobs run")
+
+
 def test_run_continues_with_the_last_valid_files(kiln: Path, live: Live) -> None:
     app = kiln / "app" / "app.py"
     app.rename(kiln / "app.py")
@@ -188,7 +216,10 @@ def test_run_continues_with_the_last_valid_files(kiln: Path, live: Live) -> None
     sound = settings.read_text()
     settings.write_text(sound.replace(":", "", 1))
     assert not live.project.look()
-    live.expect("not used, the board continues unchanged")
+    live.expect(f"--- not used, the board continues unchanged: {settings} is not JSON: ")
+    settings.unlink()
+    assert not live.project.look()
+    live.expect(f"--- not used, the board continues unchanged: {settings}: No such file or directory ---")
     settings.write_text(sound)
     assert live.project.look()
 
@@ -259,11 +290,13 @@ def test_the_report_of_a_failure(kiln: Path) -> None:
     (kiln / "tests" / "test_app.py").write_text(FAILING)
     # Run pytest outside the project: the plugin finds it by the path of the tests.
     result = run_pytest(kiln.parent, "kiln")
-    assert "2 failed, 1 passed" in result.stdout, result.stdout
+    assert "4 failed, 1 passed" in result.stdout, result.stdout
+    assert result.stdout.count("the last job of run_job") == 2
     said: Any = result.stdout
     for text in (
         "unexpected traceback on the board's console", "OSError: too hot", "ujobs: connected to localhost",
         '-> jobs/start-next {"stepTimeoutInMinutes"', "<- accepted", "2  IN_PROGRESS",
+        "FAILED  reason: OSError: too hot\nujobs: job job (1) starts",
     ):
         assert text in said
     # On a loaded machine there may be a progress update in between.

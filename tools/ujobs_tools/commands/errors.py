@@ -13,6 +13,7 @@ from pathlib import Path
 
 import typer
 
+from ujobs_tools.host.files import in_words
 from ujobs_tools.host.terminal import plain
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
@@ -36,13 +37,6 @@ def exit_code(error: Exception) -> int:
     """Return WRONG for a ValueError and for a file with a wrong name, type or permission, otherwise FAILED."""
     long_name = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
     return WRONG if isinstance(error, (ValueError, *_WRONG_FILE)) or long_name else FAILED
-
-
-def in_words(error: Exception) -> str:
-    """Return an error's message; for an OSError the file, then the cause, without the error number."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
 
 
 def read_text(path: Path) -> str:

@@ -15,6 +15,7 @@ from ujobs_tools.aws import cloud, fleet
 from ujobs_tools.board.files import application_files, make_board_files, make_own_files
 from ujobs_tools.board.image import build_image, read_files
 from ujobs_tools.board.settings import make_settings
+from ujobs_tools.host.files import in_words
 from ujobs_tools.host.processes import kill_group, running
 from ujobs_tools.host.terminal import plain
 from ujobs_tools.project.ujobs_toml import Project, ProjectError
@@ -23,6 +24,10 @@ from ujobs_tools.service.page.presence import VirtualBoard
 from ujobs_tools.service.server import Address, CannotListen
 
 _LOOK = 0.3  # seconds between checks of the files
+# On the board's flash: what would start another application than the project's. Versions that jobs installed, a trial,
+# and the count of safe mode.
+_REPLACED = ("/app/", "/app-b/", "/app-slot", "/app.version", "/app-b.version", "/settings.old", "/starts.count")
+_TRIAL = "/trial"
 
 
 class NotStarted(Exception):
@@ -107,15 +112,16 @@ class LiveProject:
             str(path) for path in stamps if stamps[path] != self._seen.get(path)
         )
         self._seen = stamps
-        what = ", ".join(changed)
         try:
             own = make_own_files(self._settings(), self._thing.directory, self._app)
         except (OSError, ValueError) as error:
-            self._say(f"--- changed: {what}: not used, the board continues unchanged: {error} ---")
+            self._say(f"--- not used, the board continues unchanged: {in_words(error)} ---")
             return False
-        self._say(f"--- changed: {what}: the board starts again ---")
+        self._say(f"--- changed: {', '.join(changed)}: the board starts again ---")
         self._board.close()
-        kept = {name: content for name, content in read_files(self._image).items() if not name.startswith("/app/")}
+        kept = {name: content for name, content in read_files(self._image).items() if not name.startswith(_REPLACED)}
+        if kept.pop(_TRIAL, None):
+            kept["/trial-failed"] = b"replaced by ujobs run"
         build_image(self._image, kept | {f"/{name}": content for name, content in own.items()})
         self._start()
         return True

@@ -17,6 +17,13 @@ def named(path: Path) -> Iterator[None]:
         raise
 
 
+def in_words(error: Exception) -> str:
+    """Return an error's message; for an OSError the file, then the cause, without the error number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file under a temporary name next to its place and rename it, so that readers find either the old content
     or all of the new. mode: permissions, less the umask. Raises OSError."""

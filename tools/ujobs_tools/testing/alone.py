@@ -36,10 +36,14 @@ class Interpreter(Protocol):
 
 
 class RunJob:
-    """Runs jobs on one interpreter; the fixture `run_job` is one. app: the application's folder or file."""
+    """Runs jobs on one interpreter; the fixture `run_job` is one. app: the application's folder or file.
+
+    last: the result of the last job, for the report of a failed test; None if it has none.
+    """
 
     def __init__(self, interpreter: Interpreter, app: Path | None = None) -> None:
         self.interpreter = interpreter.name
+        self.last: Result | None = None
         self._interpreter = interpreter
         self._app = app
 
@@ -70,6 +74,7 @@ class RunJob:
         Raises BootFailed if the application cannot be started, ValueError for an invalid argument.
         """
         __tracebackhide__ = True  # pytest shows the test, where the mistake is
+        self.last = None
         if options and isinstance(handler, str):
             raise ValueError(
                 f"run_job has no argument {', '.join(options)}; options of agent.on need the handler as a function"
@@ -110,6 +115,7 @@ class RunJob:
                 if cancel_after is not None:
                     wanted["cancel_after"] = max(0.0, cancel_after - result.seconds)
             result.files = report["files"]
+            self.last = result
             return result
         finally:
             board.close()

@@ -242,10 +242,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the console, the messages and the versions of the executions to the report of a failure."""
+    """Add the job, the console, the messages and the versions of the executions to the report of a failure."""
     report = yield
     if report.when == "call" and report.failed and isinstance(item, pytest.Function):
         from ujobs_tools.testing.failure import sections
 
-        report.sections += sections(item.funcargs.get("board"), item.funcargs.get("service"), _LINES)
+        made = item.funcargs
+        report.sections += sections(made.get("run_job"), made.get("board"), made.get("service"), _LINES)
     return report
