@@ -315,7 +315,7 @@ def test_other_tasks_run_while_a_file_is_unpacked():
 def test_invalid_compression_is_rejected():
     for changes in (
         {"size": "5"}, {"size": -1}, {"sha256": "0"}, {"sha256": None}, {"compressed": 5}, {"compressed": [1]},
-        {"compressed": {"size": 5}},
+        {"compressed": {"size": 5}}, {"compressed": {"sha256": "0" * 64}},
     ):
         rejected(packed_job(**changes))
     for nothing in (None, [], {}):

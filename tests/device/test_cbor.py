@@ -39,6 +39,12 @@ def test_numbers_below_zero_and_values_that_streams_do_not_use():
     assert decode(memoryview(b"\xa0")) == decode(memoryview(b"\xbf\xff")) == {}
 
 
+def test_the_largest_map_whose_number_of_fields_is_in_its_first_byte():
+    fields = b"".join([b"\x61" + bytes((97 + n, n)) for n in range(24)])
+    assert len(decode(memoryview(b"\xb7" + fields[: 23 * 3]))) == 23
+    assert refused(b"\xb8" + fields)
+
+
 def test_what_is_not_a_flat_map_is_refused():
     for data in (
         b"", b"\xff", b"\x81\x01", b"\x01", b"{}", b"\xb8\x01\x61a\x01", b"\xa1\x61a\xa0", b"\xa1\x61a\x81\x01",

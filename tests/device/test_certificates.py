@@ -99,6 +99,18 @@ def test_messages_name_the_file_and_its_fault():
             assert problem(OSError, **{name: None}).startswith(FOLDER + "/" + name + ": ")
 
 
+def test_a_key_with_or_without_its_public_half_belongs_to_its_certificate():
+    modulus = bytes([n * 7 & 255 for n in range(256)])
+    rsa_cert = b"\x30\x82\x02\x00\x30\x81\x50" + bytes(93) + modulus + bytes(160)
+    rsa_key = b"\x30\x82\x04\xa0\x02\x01\x00\x02\x82\x01\x01\x00" + modulus + b"p" * 920
+    short = b"\x30\x31\x02\x01\x01" + b"k" * 46
+    with Replaced(certificates, tls=Lenient):
+        for cert, key in ((CERT_DER, KEY_DER), (CERT_DER, short), (rsa_cert, rsa_key)):
+            assert "invalid cert" in problem(cert=cert, key=key)
+        for cert, key in ((CERT_DER, rsa_key), (rsa_cert, KEY_DER)):
+            assert "does not belong" in problem(cert=cert, key=key)
+
+
 def test_der_wants_the_shortest_form_of_a_length():
     for head, size in ((b"\x30\x7f", 127), (b"\x30\x81\x80", 128), (b"\x30\x81\xff", 255), (b"\x30\x82\x01\x00", 256)):
         assert contents(head + bytes(size), b"\x30") == [bytes(size), b""]

@@ -1,7 +1,7 @@
 """`download()` from an HTTP server in memory: whole files, ranges, chunks, connections that end or stall."""
 
 import asyncio
-from errno import ECONNRESET
+from errno import ECONNRESET, ETIMEDOUT
 
 import fast_time
 import ujobs.download
@@ -86,6 +86,21 @@ def test_a_stalled_server_times_out():
     for answer in stalls:
         _, _, error = fetch(lambda connection, answer=answer: (answer, False))
         assert isinstance(error, OSError), answer
+
+
+def test_a_connection_may_take_three_times_the_timeout():
+    async def open_connection(*arguments, **named):
+        await asyncio.sleep(1000)
+
+    async def main(clock):
+        target = Target()
+        with Replaced(asyncio, open_connection=open_connection):
+            try:
+                await download(URL, target.begin, target.write, context="TLS", timeout=5)
+            except OSError as error:
+                return clock.seconds(), error.args[0]
+
+    assert fast_time.run(main) == (15, ETIMEDOUT)
 
 
 def test_a_server_that_stalls_is_given_up_within_twice_the_timeout():

@@ -116,7 +116,9 @@ def test_an_error_status_is_a_valueerror_with_the_status_if_a_retry_would_not_he
         error = refusal(head(status, {"Content-Length": 0}), Refused)
         assert error.status == status
         assert str(status) in str(error)
-    for status in (429, 500, 503):
+    for status in (407, 409, 428, 430, 499):
+        refusal(head(status, {}), Refused)
+    for status in (408, 429, 500, 503):
         refusal(head(status, {}), OSError)
 
 

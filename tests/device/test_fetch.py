@@ -9,8 +9,8 @@ import ujobs.fetch
 import ujobs.flash
 import ujobs.link
 import ujobs.sources
-from broker import until
-from cloud import Cloud, remove
+from broker import raises, until
+from cloud import DIRECTORY, Cloud, lose_power, remove
 from files_job import CONTENT, FOLDER, URL, names, source, stored, work
 from replaced import Replaced
 from restarts import remove_all
@@ -98,6 +98,8 @@ def test_an_expired_url_is_renewed():
     web = Web(renewing(document, source(url=URL + "fresh")))
     assert work(None, web, cloud=cloud)["status"] == "SUCCEEDED"
     assert len(web.connections) == 2
+    # The same job may have been created again meanwhile.
+    assert [body["executionNumber"] for suffix, body in cloud.requests if suffix == "files-1/get"] == [1]
 
 
 def test_a_download_resumes_from_the_last_checkpoint_after_a_reset():
@@ -116,6 +118,29 @@ def test_a_download_resumes_from_the_last_checkpoint_after_a_reset():
     assert not web.connections[1].header("Range")
     assert stored("deep/next") == CONTENT
     assert names() == ["deep", "new"]
+
+
+def test_a_job_that_is_interrupted_between_two_files_goes_on_with_the_second():
+    cut = []
+
+    def save(job, value, real=Job.save):
+        real(job, value)
+        if value == (1, 0):
+            cut.append(1)
+            lose_power()
+
+    async def power_cut(agent, cloud):
+        await until(lambda: cut)
+
+    cloud = Cloud()
+    cloud.queue("files-1", {"operation": "files", "fetch": [source("a"), source("b"), source("c")]})
+    remove_all(FOLDER)
+    remove(DIRECTORY)
+    with Replaced(Job, save=save):
+        work(None, scenario=power_cut, cloud=cloud, keep=True)
+    assert (stored("a"), stored("b")) == (CONTENT, None)
+    assert work(None, cloud=cloud, keep=True)["status"] == "SUCCEEDED"
+    assert (stored("b"), stored("c")) == (CONTENT, CONTENT)
 
 
 def unnamed(url="https://files.example.com/new"):
@@ -157,6 +182,26 @@ def test_a_file_of_unknown_size_never_fills_the_flash():
     assert execution["status"] == "FAILED"
     assert "no room: 40960 bytes needed, 20000 free" in execution["statusDetails"]["reason"]
     assert names() == []
+
+
+def test_a_resumed_file_of_unknown_size_needs_room_for_its_rest_only():
+    server = File(CONTENT)
+    server.breaks_at = [60000]
+    entry = source()
+    del entry["size"]
+    free = [110000, 50000]
+    with Replaced(ujobs.flash, free=lambda path: free.pop(0)):
+        execution = work({"fetch": [entry]}, Web(server))
+    assert (execution["status"], stored()) == ("SUCCEEDED", CONTENT)
+
+
+def test_a_part_that_is_no_longer_needed_is_closed():
+    remove_all(FOLDER)
+    for end in ("install", "close", "remove"):
+        part = ujobs.flash.Part(FOLDER + "/part")
+        part.write(0, b"x")
+        getattr(part, end)()
+        raises((OSError, ValueError), part.write, 1, b"y")
 
 
 def test_other_tasks_run_while_a_file_is_checked():
@@ -272,6 +317,7 @@ def test_a_longer_old_part_is_truncated():
     execution, _ = unchecked(lambda connection: servers.pop(0)(connection))
     assert execution["status"] == "SUCCEEDED"
     assert stored() == short.content
+    assert execution["statusDetails"]["progress"] == "5000/5000"
 
 
 def test_a_stream_is_fetched_too():

@@ -152,6 +152,11 @@ def test_names_and_strings_keep_their_characters():
     details = work({"list": FOLDER, "read": FOLDER + "/" + name}, keep=True)["statusDetails"]
     assert details["list"] == name + " 4000"
     assert details["read"] == "\U0001f600" * 250
+    for more in range(1, 4):
+        # The first character is cut.
+        cut = content + b"x" * more
+        details = work({"fetch": [source(content=cut)], "read": FOLDER + "/new"}, Web(File(cut)))["statusDetails"]
+        assert details["read"] == "\U0001f600" * 249 + "x" * more, more
 
 
 def test_a_file_that_cannot_be_fetched_is_named():

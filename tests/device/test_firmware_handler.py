@@ -207,12 +207,13 @@ def test_of_two_signatures_of_aws_the_one_for_the_key_counts():
 
 def test_updates_of_aws_are_installed_by_stream():
     def scenario(board, chip):
-        serve_stream(board.cloud.broker, b"AFR_OTA-1", SIGNED)
+        service = serve_stream(board.cloud.broker, b"AFR_OTA-1", SIGNED)
         assert chip.finish(board) == "SUCCEEDED", board.reason()
         assert chip.content("ota_1", len(SIGNED)) == SIGNED
         assert not board.web.connections
+        assert {request["f"] for request in service.requests} == {7}
 
-    with_chip(scenario, afr_ota(("MQTT", "HTTP")), setup=with_key(vectors.IMAGE_P256))
+    with_chip(scenario, afr_ota(("MQTT", "HTTP"), fileid=7), setup=with_key(vectors.IMAGE_P256))
 
 
 def test_updates_of_aws_need_the_right_signature():

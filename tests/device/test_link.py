@@ -187,14 +187,15 @@ def test_a_host_that_does_not_answer_is_given_up_and_named_as_the_failure():
 
     async def scenario(link, broker):
         with Replaced(asyncio, open_connection=silent):
-            await until(lambda: link.failure)
+            await until(lambda: link.failure, 60)
             assert link.failure == "connecting took too long"
+            assert 30 <= ujobs.link.time.seconds() < 30.5
         await link.up.wait()
         broker.wires[-1].end()
         await until(lambda: not link.up.is_set())
         assert link.failure.startswith("OSError")
 
-    connected(scenario, timeout=0.1)
+    connected(scenario, timeout=10)
 
 
 def test_a_missing_connack_and_a_bad_code_do_not_block():
@@ -362,6 +363,18 @@ def test_the_memory_of_a_tls_connection_is_given_back_when_it_is_lost():
 
 def test_a_link_that_was_never_up_has_no_failure():
     assert Link("thing", "host").failure == ""
+
+
+def test_a_link_that_has_disconnected_is_down():
+    async def scenario(link, broker):
+        heard = []
+        link.listeners.append(heard.append)
+        await until(lambda: heard)
+        await link.disconnect()
+        assert not link.up.is_set()
+        assert heard[:2] == [True, False]
+
+    connected(scenario)
 
 
 def test_keepalive_out_of_limits_is_refused():

@@ -24,6 +24,21 @@ def test_messages_reach_callback_or_route():
     connected(scenario)
 
 
+def test_retained_and_repeated_messages_arrive_whole():
+    async def scenario(link, broker):
+        await link.up.wait()
+        for qos in (0, 1):
+            for flags in (1, 8, 9):
+                packet = bytearray(broker.packet(b"a", b"whole", qos))
+                packet[0] |= flags
+                broker.wires[-1].give(bytes(packet))
+        await until(lambda: len(link.got) == 6)
+        assert set(link.got) == {(b"a", b"whole")}
+        await until(lambda: broker.count("puback") == 3)
+
+    connected(scenario)
+
+
 def test_a_message_may_arrive_byte_by_byte():
     async def scenario(link, broker):
         await link.up.wait()
@@ -176,6 +191,21 @@ def test_a_message_over_the_limit_is_discarded_and_reported():
     connected(scenario, receive_limit=3000)
 
 
+def test_a_message_that_is_one_byte_too_long_is_not_cut():
+    async def scenario(link, broker):
+        await link.up.wait()
+        sizes = []
+        link.routes.append((b"big", lambda topic, payload: sizes.append(payload and len(payload))))
+        for size in range(1270, 1290):
+            broker.send(b"big", bytes(size))
+        await until(lambda: len(sizes) == 20)
+        # 1280 bytes with the topic and its length.
+        assert sizes == list(range(1270, 1276)) + [None] * 14, sizes
+        assert len(broker.wires) == 1
+
+    connected(scenario, receive_limit=1280)
+
+
 def test_other_tasks_run_while_a_message_over_the_limit_is_discarded():
     async def scenario(link, broker):
         await link.up.wait()
@@ -227,6 +257,9 @@ def test_a_large_message_leaves_no_buffer_behind():
             found.append(held())
         assert found[1] < found[0] + 50000, found
         assert found[2] < found[0] + 50000, found
+        await link.publish(b"topic", bytes(200000))
+        kept = [name for name, value in link.__dict__.items() if isinstance(value, bytearray) and len(value) > 50000]
+        assert not kept, "nor one that was sent"
 
     memory_watched(scenario, receive_limit=1 << 18)
 
@@ -305,7 +338,9 @@ def test_invalid_bytes_end_the_connection_not_the_task():
         for number, data in enumerate(garbage):
             await until(lambda number=number: len(broker.wires) == number + 1 and link.up.is_set(), 60)
             broker.wires[-1].give(data)
-            broker.wires[-1].end()
+            await until(lambda: not link.up.is_set(), 0.2)
+            await until(lambda: link.failure == "ValueError: not an MQTT packet", 0.2)
+            link.failure = ""
         await until(lambda: len(broker.wires) == len(garbage) + 1 and link.up.is_set(), 60)
 
     connected(scenario)

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+import board_parts
 import main_board
 import ujobs.trial as trial
 from board_parts import Reset, load
@@ -21,6 +22,35 @@ def test_a_part_that_cannot_be_imported_is_named():
             assert "choices" in str(raises(ImportError, load, "main"))
     finally:
         sys.modules["main"] = loaded
+
+
+def test_a_part_that_cannot_be_imported_during_a_trial_restarts_the_board():
+    slept = []
+
+    class Broken:
+        """A package without any of its modules."""
+
+    class Os:
+        @staticmethod
+        def listdir(folder):
+            return ["trial"] if folder == "/" else []
+
+    class Time:
+        sleep = slept.append
+
+    class Machine:
+        @staticmethod
+        def reset():
+            raise Reset
+
+    loaded = sys.modules.pop("main")
+    try:
+        with Replaced(board_parts, machine=Machine), with_modules(firmware=Broken, os=Os, time=Time):
+            raises(Reset, load, "main")
+    finally:
+        sys.modules["main"] = loaded
+    # In which Ctrl-C reaches the REPL.
+    assert slept == [5]
 
 
 def test_no_file_of_the_application_hides_a_module_and_garbage_is_collected_early():

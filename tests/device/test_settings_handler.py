@@ -164,6 +164,10 @@ def test_roots_can_be_narrowed_and_not_widened_again():
     with_board(scenario, job(set={"roots": ["/data/logs"]}), use, files=FILES)
     for document in (job(set={"roots": ["/data"]}), job(remove=["roots"])):
         refused(document, "roots can only be narrowed by a job", before=narrow)
+    # One of two.
+    narrow["roots"] = ["/data"]
+    before = json.dumps(dict(OLD, roots=["/data", "/logs"])).encode()
+    with_board(scenario, job(set={"roots": ["/data"]}), use, files={"/settings.json": before})
 
 
 def test_a_trial_begins_only_once_the_settings_are_written():

@@ -235,6 +235,16 @@ def test_a_late_duplicate_of_a_block_is_ignored():
     complete(prepare)
 
 
+def test_a_link_that_loses_all_blocks_of_a_request_gets_smaller_ones():
+    def prepare(service):
+        one_by_one(service)
+        service.lose = 8
+
+    service, _ = complete(prepare)
+    # Half of eight blocks, doubled once they have arrived, four of them under way still.
+    assert [request["n"] for request in service.requests[:3]] == [8, 8, 4]
+
+
 def test_a_stream_that_sends_nothing_times_out():
     def prepare(service):
         service.lose = 1000

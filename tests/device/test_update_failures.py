@@ -12,6 +12,7 @@ import signature_vectors as vectors
 import ujobs.flash
 import ujobs.journal
 import ujobs.trial as trial
+from broker import raises
 from chip import IMAGE, partitions, with_chip
 from cloud import lose_power
 from replaced import Replaced
@@ -149,6 +150,10 @@ def test_an_empty_file_system_has_all_its_blocks_free():
     for free, size in ((0, 0), (1, 4096), (100, 409600), (101, 0)):
         with Replaced(ujobs.flash, os=Full(free)):
             assert ujobs.flash.free("/sd/x") == size
+    with Replaced(ujobs.flash, os=Full(3)):
+        to_spare = 8192
+        ujobs.flash.room("/x", 3 * 4096 - to_spare)
+        raises(OSError, ujobs.flash.room, "/x", 3 * 4096 - to_spare + 1)
 
 
 def test_a_flash_that_is_full_before_the_end():

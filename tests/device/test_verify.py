@@ -49,6 +49,10 @@ def r_and_s():
     return int.from_bytes(data[4:middle], "big"), int.from_bytes(data[middle + 2 :], "big")
 
 
+def test_the_names_of_the_schemes_are_those_of_aws():
+    assert (RSA, RSA_PSS, ECDSA) == ("sig-sha256-rsa", "sig-sha256-rsa-pss", "sig-sha256-ecdsa")
+
+
 def test_rsa_pkcs1():
     assert passes(vectors.RSA_2048, vectors.RSA_2048_PKCS1)
     assert passes(vectors.RSA_2048, vectors.RSA_2048_PKCS1, RSA)
