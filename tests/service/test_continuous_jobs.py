@@ -265,6 +265,8 @@ def test_retries_can_be_turned_off(service: Plant) -> None:
         {},
         {"description": "x" * 2029},
         {"timeoutConfig": {"inProgressTimeoutInMinutes": 0}},
+        {"timeoutConfig": {}},
+        {"jobExecutionsRolloutConfig": {}},
         {"jobExecutionsRetryConfig": ONE_RETRY},
         {"jobExecutionsRetryConfig": {"criteriaList": [{"failureType": "ALL", "numberOfRetries": 0}]}},
     ],

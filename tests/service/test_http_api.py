@@ -91,6 +91,17 @@ def test_thing_names_with_colons(server: Server) -> None:
     assert server.data.start_next_pending_job_execution(thingName="line:2:kiln")["execution"]["jobId"] == "a"
 
 
+def test_thing_names_that_no_thing_can_have(server: Server) -> None:
+    for call, more in (
+        (server.data.get_pending_job_executions, {}),
+        (server.data.start_next_pending_job_execution, {}),
+        (server.data.describe_job_execution, {"jobId": "$next"}),
+        (server.data.update_job_execution, {"jobId": "a", "status": "FAILED"}),
+    ):
+        with refused("InvalidRequestException", 400):
+            call(thingName="kiln 7", **more)
+
+
 def test_force_travels_in_the_query(server: Server, kiln: str) -> None:
     for job_id in ("a", "b", "c", "d"):
         create(server, kiln, job_id)

@@ -95,6 +95,19 @@ def test_templates_that_are_refused(service: Service, members: dict[str, Any], c
     assert [found["jobTemplateId"] for found in service.engine.list_job_templates()["jobTemplates"]] == ["there"]
 
 
+def test_templates_are_listed_newest_first(service: Service) -> None:
+    for name in ("b", "c", "a"):
+        service.clock.forward(1)
+        make(service, name)
+    make(service, "d")  # at the same time as a
+    found, token = [], None
+    for _ in range(4):
+        page = service.engine.list_job_templates(maxResults=1, nextToken=token)
+        found += [template["jobTemplateId"] for template in page["jobTemplates"]]
+        token = page.get("nextToken")
+    assert (found, token) == (["d", "a", "c", "b"], None)
+
+
 def test_a_template_has_no_parameters(service: Service) -> None:
     with pytest.raises(ApiError, match=r"^InvalidRequest: documentParameters"):
         job_of(service, make(service), documentParameters={"a": "b"})

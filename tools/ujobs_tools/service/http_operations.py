@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from ujobs_tools.keys.pki import Authority
+from ujobs_tools.service import limits
 from ujobs_tools.service.engine import Engine
 from ujobs_tools.service.errors import ApiError, invalid
 from ujobs_tools.service.http_model import CONTROL, DATA
@@ -147,16 +148,16 @@ def data_plane(engine: Engine) -> dict[tuple[str, str], Callable[..., dict[str, 
         return reply
 
     def get_pending(thingName: str) -> dict[str, Any]:
-        return engine.get_pending(thingName)
+        return engine.get_pending(limits.thing_name(thingName))
 
     def start_next(thingName: str, **request: Any) -> dict[str, Any]:
-        return shown(engine.start_next(thingName, request), thingName)
+        return shown(engine.start_next(limits.thing_name(thingName), request), thingName)
 
     def describe(thingName: str, jobId: str, **request: Any) -> dict[str, Any]:
-        return shown(engine.describe(thingName, jobId, request), thingName)
+        return shown(engine.describe(limits.thing_name(thingName), jobId, request), thingName)
 
     def update(thingName: str, jobId: str, **request: Any) -> dict[str, Any]:
-        return shown(engine.update(thingName, jobId, request), thingName)
+        return shown(engine.update(limits.thing_name(thingName), jobId, request), thingName)
 
     return {
         (DATA, "GetPendingJobExecutions"): get_pending,

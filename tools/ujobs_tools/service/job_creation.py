@@ -122,7 +122,11 @@ class JobCreation(JobCourse, JobTemplates):
         if description is not None:
             job.description = limits.free_text("description", description)
         if timeoutConfig is not None:
-            job.in_progress_timeout = limits.in_progress_timeout(timeoutConfig) or job.in_progress_timeout
+            job.in_progress_timeout = limits.in_progress_timeout(timeoutConfig)
+            if job.in_progress_timeout is None:  # AWS's wording, as MiniStack's authors saw it; also the other
+                raise invalid("Provide valid timeout value, inProgressTimeoutInMinutes cannot be null.")
+        if jobExecutionsRolloutConfig is not None and not jobExecutionsRolloutConfig:
+            raise invalid("Provide MaximumPerMinute value or provide ExponentialRate and MaximumPerMinute")
         if jobExecutionsRetryConfig is not None:
             retries = limits.retry_criteria(jobExecutionsRetryConfig)
             if any(retries.values()) or set(retries) != set(job.retries or {}):

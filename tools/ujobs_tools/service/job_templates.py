@@ -77,11 +77,10 @@ class JobTemplates(Core):
         return unset | template.members | self._summary_of(template)
 
     def list_job_templates(self, maxResults: int | None = None, nextToken: str | None = None) -> dict[str, Any]:
-        """Summaries of all templates, sorted by id."""
-        return paging.page_of_names(
-            "jobTemplates", self.store.job_template_ids(),
-            lambda name: self._summary_of(self._template(name)), maxResults, nextToken,
-        )
+        """Summaries of all templates, newest first."""
+        limit, before = paging.size(maxResults), paging.position("jobTemplates", nextToken)
+        found = [one for one in self.store.job_templates() if before is None or _place(one) < before]
+        return paging.page("jobTemplates", found, limit, self._summary_of, _place)
 
     def delete_job_template(self, jobTemplateId: str) -> dict[str, Any]:
         """Delete a template; jobs created from it continue."""
@@ -110,6 +109,11 @@ class JobTemplates(Core):
             "jobTemplateArn": self.arn("jobtemplate", template.id), "jobTemplateId": template.id,
             "description": template.members["description"], "createdAt": template.created_at,
         }
+
+
+def _place(template: JobTemplate) -> str:
+    """The template's place in the listing: a later one has a greater place."""
+    return f"{template.created_at:020.6f}/{template.id}"
 
 
 def _members_of(job: Job) -> dict[str, Any]:

@@ -25,8 +25,10 @@ class TemplateStore(Database):
         row = self._one("SELECT id, created_at, members FROM job_templates WHERE id = ?", template_id)
         return None if row is None else JobTemplate(row["id"], row["created_at"], decode(row["members"]))
 
-    def job_template_ids(self) -> list[str]:
-        return self._column("SELECT id FROM job_templates ORDER BY id")
+    def job_templates(self) -> list[JobTemplate]:
+        """All templates, newest first."""
+        rows = self._all("SELECT id, created_at, members FROM job_templates ORDER BY created_at DESC, id DESC")
+        return [JobTemplate(row["id"], row["created_at"], decode(row["members"])) for row in rows]
 
     def delete_job_template(self, template_id: str) -> None:
         self._execute("DELETE FROM job_templates WHERE id = ?", template_id)
