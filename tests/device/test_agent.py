@@ -2,7 +2,9 @@
 
 import asyncio
 
+import ujobs.agent
 import ujobs.certificates
+import ujobs.job
 import ujobs.sources
 from agent_handlers import all_done, finish, handlers
 from broker import raises, until
@@ -145,6 +147,34 @@ def test_a_job_that_does_not_succeed_reports_the_reason_and_the_next_one_runs():
         )
     for (document, status, reason), found, why in zip(cases, cloud.statuses(), cloud.reasons()):
         assert (found, reason in why) == (status, True), (document, found, why)
+
+
+def test_the_console_says_how_a_job_ended():
+    lines = []
+    with Replaced(ujobs.job, log=lambda *words: lines.append(" ".join([str(word) for word in words]))):
+        finish({"operation": "quick"}, {"operation": "fail"})
+    assert "job job-0: SUCCEEDED" in lines
+    assert "job job-1: FAILED, OSError: sensor is gone" in lines
+
+
+def test_a_notification_with_a_job_is_noticed_and_a_large_one_not_copied():
+    copied = []
+
+    def counted(*arguments):
+        data = bytes(*arguments)
+        copied.append(len(data))
+        return data
+
+    async def scenario(agent, cloud):
+        for payload in (b'{"execution": {"jobId": "a"}}', b'{"execution": {"jobDocument": "%s"}}' % (b"x" * 9000)):
+            await until(lambda: idle(agent))
+            asked = len(cloud.requests)
+            cloud.broker.send(PREFIX + b"notify-next", payload, 1)
+            await until(lambda asked=asked: len(cloud.requests) > asked)
+
+    with Replaced(ujobs.agent, bytes=counted):
+        run(scenario, handlers)
+    assert max(copied) <= 257, copied
 
 
 def test_invalid_messages_do_not_stop_the_agent():

@@ -108,6 +108,17 @@ def test_files_that_protect_the_board_are_out_of_reach():
     for path in ("/data/../cert", "/data//../cert", "/data/."):
         raises(ValueError, check_root, path)
         raises(ValueError, check_files, {"list": path}, {"roots": [path]})
+    class Os:
+        """A board with every folder."""
+
+        @staticmethod
+        def stat(path):
+            return ()
+
+    with Replaced(ujobs.sources, os=Os):
+        for name in ("lib", "firmware", "cert", "main", "boot", "umqtt", "Umqtt", "app", "app-b", "ujobs", "trial"):
+            raises(ValueError, check_root, "/" + name)
+        check_root("/asyncio")  # it hides the module already
     for name in ("data", "sd", "logs", "lib2", "certificates"):
         check_root("/" + name)
         check_files({"read": "/" + name + "/x", "list": "/" + name}, {"roots": ["/" + name]})

@@ -46,6 +46,7 @@ def test_an_accepted_job_is_described_and_started():
         assert names[:3] == ["$next/get", "job-0/update", "job-0/update"]
         assert "start-next" not in names
         assert cloud.requests[1][1]["stepTimeoutInMinutes"] == 10
+        assert [body["expectedVersion"] for body in cloud.updates()] == [1, 2]
 
 
 def test_a_held_job_stays_queued_and_is_asked_about_again():

@@ -262,8 +262,9 @@ def test_a_kept_traceback_is_short_and_has_no_secrets():
         assert "abcdef" not in text and "hunter22" not in text
         assert "https://a.example/f? x? ..." in text
         for end in (" ", "\n", "'", '"', ")"):
-            text = ended("https://a.example/f?X-Amz-Signature=abcdef" + end + "and more")
-            assert "abcdef" not in text and "f?" + end + "and more" in text, end
+            for query in ("abcdef", "abcdefg"):
+                text = ended("https://a.example/f?" + query + end + "and more")
+                assert "abcdef" not in text and "f?" + end + "and more" in text, end
         text = ended("x" * 5000 + "the end")
         assert len(text) <= 400 and "the end" in text
         # A part of a secret must not appear either.

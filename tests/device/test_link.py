@@ -3,6 +3,7 @@
 import asyncio
 from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
 
+import fast_time
 import ujobs.link
 from broker import Broker, raises, raises_async, until
 from linked import connected
@@ -295,6 +296,19 @@ def test_a_dead_link_is_noticed_also_after_a_timer_had_no_memory():
 
     with Replaced(ujobs.link.asyncio, sleep=scarce):
         connected(scenario, keepalive=20, timeout=20)
+
+
+def test_a_timer_without_memory_does_not_end_a_wait_at_once():
+    async def scarce(seconds, sleep=asyncio.sleep):
+        if seconds == 5:
+            raise MemoryError
+        await sleep(seconds)
+
+    async def main(clock):
+        with Replaced(ujobs.link.asyncio, sleep=scarce):
+            return await ujobs.link.until(asyncio.Event(), 5), clock.seconds()
+
+    assert fast_time.run(main) == (False, 1)
 
 
 def test_a_link_whose_failure_has_no_text_for_want_of_memory_is_made_again():

@@ -40,6 +40,43 @@ def test_a_result_whose_reply_was_lost_is_reconciled_although_the_refusal_is_too
     assert (asked["executionNumber"], asked["includeJobDocument"]) == (1, False)
 
 
+def test_a_result_is_sent_again_with_the_version_after_although_neither_refusal_nor_execution_fit():
+    def setup(agent):
+        @agent.on("talk")
+        async def talk(job):
+            for key, value in LONG.items():
+                job.noted(key, value)
+            await job.check_in()
+            cloud.executions[0]["versionNumber"] += 1
+            return {"answer": "42"}
+
+    cloud = Cloud()
+    cloud.queue("a", {"operation": "talk"})
+    run(all_done, setup, cloud, receive_limit=2000)
+    assert cloud.statuses() == ["SUCCEEDED"]
+    assert cloud.executions[0]["statusDetails"]["answer"] == "42"
+
+
+def test_a_refusal_with_a_long_text_costs_no_pause():
+    async def scenario(agent, cloud):
+        answer = cloud._answer
+
+        def wordy(suffix, body):
+            found = answer(suffix, body)
+            return dict(found, message="x" * 3000) if "code" in found else found
+
+        @agent.on("moved")
+        def moved(job):
+            cloud._answer = wordy
+            cloud.executions[0]["versionNumber"] = 7
+
+        cloud.queue("a", {"operation": "moved"})
+        await until(cloud.done, 1)
+        assert [body["expectedVersion"] for body in cloud.updates()] == [2, 7]
+
+    run(scenario, receive_limit=2000)
+
+
 def test_a_progress_update_whose_reply_was_lost_and_whose_refusal_is_too_large_is_sent_again():
     def setup(agent):
         handlers(agent)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 from binascii import b2a_base64, hexlify
-from errno import ECONNRESET
+from errno import ECONNRESET, ENOENT
 
 import signature_vectors as vectors
 import ujobs.flash
@@ -150,6 +150,17 @@ def test_an_empty_file_system_has_all_its_blocks_free():
     for free, size in ((0, 0), (1, 4096), (100, 409600), (101, 0)):
         with Replaced(ujobs.flash, os=Full(free)):
             assert ujobs.flash.free("/sd/x") == size
+    full = Full(1)
+    full.statvfs = lambda path: statvfs(path)
+    full_of = {"/sd": 10, "/": 20}
+
+    def statvfs(path):
+        if path not in full_of:
+            raise OSError(ENOENT)
+        return Full(full_of[path]).statvfs(path)
+
+    with Replaced(ujobs.flash, os=full):
+        assert [ujobs.flash.free(path) // 4096 for path in ("/sd/x", "/sd/deep/x", "/data/x", "/")] == [10, 10, 20, 20]
     with Replaced(ujobs.flash, os=Full(3)):
         to_spare = 8192
         ujobs.flash.room("/x", 3 * 4096 - to_spare)

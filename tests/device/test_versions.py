@@ -4,10 +4,12 @@ version is part of the signed content."""
 import hashlib
 from binascii import hexlify, unhexlify
 
+import ujobs.certificates
 import ujobs.trial as trial
 from chip import image_header, with_chip
+from replaced import Replaced
 from restarts import with_board
-from ujobs.sources import numbers
+from ujobs.sources import check_app, numbers
 from web import File, head
 
 URL = "http://files.example.com/"
@@ -147,6 +149,16 @@ def test_an_old_signed_document_is_refused():
     unversioned = app(None, downgrade=True)
     unversioned["files"][0]["signature"] = OF_APP
     install(unversioned, "1.5", "REJECTED", "version - is lower than 1.5", KEY)
+
+
+def test_a_signed_version_may_come_over_https():
+    document = app("1.4.0", signature=OF_APP)
+    document["files"][0]["url"] = "https://files.example.com/app.py"
+    options = {"signing_key": KEY, "ca": "/cert/ca.der"}
+    with Replaced(ujobs.certificates, tls_context=lambda ca: "TLS for " + ca):
+        means = check_app(document, document["files"], "/app", options)
+    # The document is signed as a whole, and its files need no signatures.
+    assert means == ("TLS for /cert/ca.der", None)
 
 
 def test_a_version_needs_a_signature_of_its_own():

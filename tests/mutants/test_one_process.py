@@ -70,5 +70,6 @@ def test_the_lines_that_each_test_runs_are_measured(tmp_path: Path) -> None:
     code, said = run(tmp_path, {"tests": ["test_faulty::test_that_passes"], "measure": [f"{tmp_path}/*"]})
     assert code == 0
     (lines,) = json.loads(said)["lines"].values()
+    assert lines["2"] == [-1]
     assert lines["5"] == [0]
     assert "8" not in lines

@@ -3,7 +3,7 @@
 Standard input: a JSON object. "tests": names like "test_link::test_ping", with "limits" as [seconds of processor time,
 seconds] of each. Exit code 0: all of them pass. The first failure ends the process. A test over a limit is ended by a
 signal, which no code can catch. With "measure", a list of files: prints instead, as JSON, which lines of these files
-each test runs, and for how long.
+each test runs (-1 stands for the import of the tests), and for how long.
 """
 
 import importlib
@@ -48,6 +48,10 @@ def measure(tests: list[str], files: list[str]) -> dict[str, Any]:
 
     measured = coverage.Coverage(data_file=None, config_file=False, include=files)
     measured.start()
+    # What runs at import counts for all tests, not only for the one that happens to import it.
+    measured.switch_context("-1")
+    for test in tests:
+        importlib.import_module(test.partition("::")[0])
     seconds = []
     for number, test in enumerate(tests):
         measured.switch_context(str(number))

@@ -37,7 +37,7 @@ _ON_MICROPYTHON = 60.0  # seconds for a file of tests; ten times their seconds m
 @dataclass
 class Runs:
     """The result of a run of all tests without a fault. seconds: of each test, by name. lines: module -> line -> the
-    tests that run it."""
+    tests that run it, "" for their import."""
 
     seconds: dict[str, float]
     lines: dict[str, dict[int, set[str]]]
@@ -51,7 +51,10 @@ class Runs:
         inside = _in_functions((REPOSITORY / module).read_text())
         while line in inside and line not in lines:
             line -= 1  # not the first line of a statement
-        found = lines.get(line, set()) if line in inside else set[str]().union(*lines.values())
+        found = lines.get(line, set())
+        if line not in inside or "" in found:
+            found = set[str]().union(*lines.values())
+        found = found - {""}
         near = Path(module).stem
         return sorted(found, key=lambda test: (near not in test.partition("::")[0], self.seconds[test], test))
 
@@ -102,10 +105,11 @@ class Copy:
             _RESULTS.parent.mkdir(exist_ok=True)
             _RESULTS.write_text(json.dumps(kept))
         tests = kept["tests"]
+        names = [*tests, ""]
         return Runs(
             dict(zip(tests, kept["seconds"], strict=True)),
             {
-                module: {int(line): {tests[number] for number in numbers} for line, numbers in lines.items()}
+                module: {int(line): {names[number] for number in numbers} for line, numbers in lines.items()}
                 for module, lines in kept["lines"].items()
             },
         )
