@@ -210,6 +210,17 @@ def test_objects_are_listed(server: Server) -> None:
     s3.delete_bucket(Bucket="listed")
 
 
+def test_the_bucket_may_be_in_the_host(server: Server) -> None:
+    signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=any/20260921/us-east-1/s3/aws4_request"}
+    hosted = signed | {"Host": "hosted.localhost:1"}
+    request = urllib.request.Request(f"{server.url}/dir/k", b"content", hosted, method="PUT")
+    urllib.request.urlopen(request, timeout=10).close()
+    assert server.s3.get_object(Bucket="hosted", Key="dir/k")["Body"].read() == b"content"
+    assert fetch(f"{server.url}/dir/k", **hosted)[2] == b"content"
+    assert b"<Key>dir/k</Key>" in fetch(f"{server.url}/?list-type=2", **hosted)[2]
+    assert fetch(f"{server.url}/hosted/dir/k", **signed, Host="localhost")[2] == b"content"
+
+
 def test_the_document_is_read_from_s3_once(server: Server, target: str) -> None:
     source = "https://s3.us-east-1.amazonaws.com/files/job.json"
     server.s3.put_object(Bucket="files", Key="job.json", Body=b'{"operation": "\xc3\xbc"}')

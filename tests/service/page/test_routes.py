@@ -44,6 +44,17 @@ def test_the_page_loads_nothing_from_other_servers(served: PageService, path: st
         assert forbidden not in text
 
 
+def test_the_page_is_not_the_answer_to_s3(served: PageService) -> None:
+    signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=any/20260921/us-east-1/s3/aws4_request"}
+    request = urllib.request.Request(f"{served.url}/?list-type=2", headers=signed | {"Host": "bucket.localhost"})
+    with urllib.request.urlopen(request) as response:
+        assert b"<ListBucketResult" in response.read()
+    with pytest.raises(urllib.error.HTTPError, match="501") as refused:
+        urllib.request.urlopen(urllib.request.Request(f"{served.url}/", headers=signed))
+    with refused.value as response:
+        assert b"<Code>NotImplemented</Code>" in response.read()
+
+
 def test_a_stream_begins_with_the_service_and_the_state_of_the_view(served: PageService) -> None:
     served.job("j", "kiln")
     with served.stream(view="jobs") as stream:

@@ -5,6 +5,7 @@ Two paths are not AWS's: `GET /ca.pem`, the CA certificate that devices must tru
 
 from collections.abc import Awaitable, Callable, Collection
 from email.utils import formatdate
+from typing import Any
 
 from aiohttp import web
 
@@ -29,12 +30,7 @@ def make_app(
     table = handlers(engine, authority, endpoint, objects)
 
     async def aws(request: web.Request) -> web.Response:
-        service = service_of(request.headers.get("Authorization"))
-        if service is None and signatures.is_presigned(request.query):
-            service = "s3"
-        path = request.raw_path.partition("?")[0]
-        if service == "s3":
-            return await object_api.handle(objects, request)
+        service, path = service_of(request.headers.get("Authorization")), request.raw_path.partition("?")[0]
         operation, in_path = operations.find(service, request.method, path)
         handler = table.get((operation.service, operation.name))
         if handler is None:
@@ -46,6 +42,14 @@ def make_app(
             raise not_implemented(f"{operation.name} {name}")
         reply = handler(**parameters)
         return json_reply(200, await reply if isinstance(reply, Awaitable) else reply)
+
+    @web.middleware
+    async def s3_first(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
+        # S3 has all paths, also those of the page.
+        service = service_of(request.headers.get("Authorization"))
+        if service == "s3" or (service is None and signatures.is_presigned(request.query)):
+            return await object_api.handle(objects, request, names)
+        return await handler(request)
 
     async def ca(request: web.Request) -> web.Response:
         return web.Response(body=authority.ca_pem, content_type="application/x-pem-file")
@@ -67,7 +71,7 @@ def make_app(
         # As on AWS, times in replies and in the header are of one clock.
         response.headers["Date"] = formatdate(engine.clock(), usegmt=True)
 
-    app = web.Application(middlewares=[guard(names, pages=("/",)), error_replies])
+    app = web.Application(middlewares=[guard(names, pages=("/",)), error_replies, s3_first])
     app.on_response_prepare.append(date)
     app.router.add_get("/ca.pem", ca)
     app.router.add_get("/_ujobs/executions/{thing}/{job_id}/history", history)

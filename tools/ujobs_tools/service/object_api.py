@@ -1,9 +1,12 @@
-"""S3's operations for the service's own objects, path style: PutObject, GetObject, HeadObject, DeleteObject,
-ListObjectsV2, DeleteBucket, and CreateBucket and HeadBucket, which do nothing because every bucket exists."""
+"""S3's operations for the service's own objects: PutObject, GetObject, HeadObject, DeleteObject, ListObjectsV2,
+DeleteBucket, and CreateBucket and HeadBucket, which do nothing because every bucket exists.
+
+The bucket is in the path (path style) or before `.localhost` in the host (virtual-hosted style), as a client likes."""
 
 import re
+from collections.abc import Collection
 from email.utils import formatdate
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from aiohttp import web
@@ -12,6 +15,7 @@ from ujobs_tools.service import object_listing, signatures
 from ujobs_tools.service.objects import Objects, etag
 from ujobs_tools.service.streams import MAX_FILE
 
+_LOCAL = ".localhost"
 _LAST_0 = re.compile(r"bytes=-0+")
 _QUERY = ("versionId", "x-id")  # parameters of requests that this service knows; presigned ones begin with X-Amz-
 
@@ -24,10 +28,13 @@ class _Refused(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-async def handle(objects: Objects, request: web.Request) -> web.Response:
-    """Carry out a request to S3; errors have S3's form."""
+async def handle(objects: Objects, request: web.Request, names: Collection[str] = ()) -> web.Response:
+    """Carry out a request to S3; errors have S3's form. names: this server's host names."""
     path = unquote(request.raw_path.partition("?")[0])
-    bucket, _, key = path.lstrip("/").partition("/")
+    host = (urlsplit(f"//{request.host}").hostname or "").lower()
+    bucket, key = host.removesuffix(_LOCAL), path.removeprefix("/")
+    if host in names or bucket == host:
+        bucket, _, key = key.partition("/")
     try:
         return await _carry_out(objects, request, bucket, key)
     except _Refused as error:
