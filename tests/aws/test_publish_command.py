@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 import clouds
 from ujobs_tools.aws import cloud, fleet
+from ujobs_tools.board.fakes.app_image import image as app_image
 from ujobs_tools.board.files import application_files
 from ujobs_tools.cli import app
 
@@ -165,6 +166,13 @@ def test_mistakes_are_named_before_anything_is_uploaded(
     # A bootloader, and the partition table behind it: where it is depends on the chip.
     for name, chip, table in (("esp32", 0, 0x7000), ("esp32-c3", 5, 0x8000)):
         (tmp_path / name).write_bytes(bytes([0xE9, *bytes(11), chip]).ljust(table, b"\0") + b"\xaa\x50" + bytes(99))
+    whole = app_image(bytes(5000))
+    for name, content in (
+        ("bootloader", app_image(bytes(5000), description=b"")), ("new-chip", app_image(chip=99)),
+        ("cut-1", whole[:-1]), ("cut-2", whole[:2000]), ("cut-3", whole[:36]),
+        ("changed", whole[:3000] + b"\x01" + whole[3001:]), ("sum-1", whole[:3000] + b"\x01\x01" + whole[3002:]),
+    ):
+        (tmp_path / name).write_bytes(content)
     options = ("--thing", THING, "--endpoint-url", served.endpoint_url)
     good = ("--version", "2", "--name", "wrong", *options)
     for command, path, more, message in (
@@ -175,6 +183,12 @@ def test_mistakes_are_named_before_anything_is_uploaded(
         ("publish-firmware", tmp_path / "esp32", good, "is for the whole flash: take the .app-bin file"),
         ("publish-firmware", tmp_path / "esp32-c3", good, "is for the whole flash: take the .app-bin file"),
         ("publish-firmware", tmp_path / "missing", good, "No such file"),
+        ("publish-firmware", tmp_path / "bootloader", good, "is no application: take the .app-bin file"),
+        ("publish-firmware", tmp_path / "new-chip", good, "is for an unknown chip, number 99"),
+        *(
+            ("publish-firmware", tmp_path / name, good, "is damaged, no board would start it")
+            for name in ("cut-1", "cut-2", "cut-3", "changed", "sum-1")
+        ),
         ("publish-app", folder, (*good, "--key", tmp_path / "text"), "is not a private key in PEM"),
         ("publish-app", folder, (*good, "--s3-url", "127.0.0.1"), "endpoint URL"),
         ("publish-app", folder, ("--version", "2", "--name", "a" * 65, *options), "must be 1 to 64 characters"),

@@ -8,11 +8,13 @@ from web import File
 
 sys.path.append(__file__.rsplit("/", 1)[0] + "/../../tools/ujobs_tools/board/fakes")
 import partitions  # noqa: E402
-from partitions import Partition, image_header  # noqa: E402
+from app_image import image  # noqa: E402
+from partitions import Partition  # noqa: E402
 
 sys.path.pop()
 
-IMAGE = image_header() + bytes((n * 13 + n // 300) & 255 for n in range(50000))
+CONTENT = bytes((n * 13 + n // 300) & 255 for n in range(50000))
+IMAGE = image(CONTENT)
 
 
 def use(agent):

@@ -7,7 +7,7 @@ from binascii import b2a_base64, hexlify
 
 import signature_vectors as vectors
 import ujobs.trial as trial
-from chip import IMAGE, Partition, image_header, partitions, with_chip
+from chip import CONTENT, IMAGE, Partition, image, partitions, with_chip
 from replaced import Replaced
 from streams_service import serve_stream
 from ujobs.job import Job
@@ -75,8 +75,10 @@ def test_firmware_that_does_not_connect_is_rolled_back_by_the_bootloader():
 
 
 def test_an_image_for_the_whole_flash_does_not_start():
-    # Its partition table is where an ESP32 has it: at 0x8000, and the image begins at 0x1000.
-    image = IMAGE[:0x7000] + b"\xaa\x50" + IMAGE[0x7002:]
+    # It begins with the bootloader's image. The partition table is where an ESP32 has it: at 0x8000, and the bootloader
+    # is at 0x1000.
+    bootloader = image(CONTENT[:20000], description=b"")
+    whole = bootloader + b"\xff" * (0x7000 - len(bootloader)) + b"\xaa\x50" + IMAGE
 
     def scenario(board, chip):
         board.start()
@@ -84,7 +86,20 @@ def test_an_image_for_the_whole_flash_does_not_start():
         assert chip.finish(board) == "FAILED"
         assert board.reason() == "OSError: rolled back: by the bootloader"
 
-    with_chip(scenario, job(image), File(image))
+    with_chip(scenario, job(whole), File(whole))
+
+
+def test_a_damaged_image_is_not_started():
+    def scenario(board, chip):
+        assert chip.finish(board) == "FAILED"
+        assert "ESP_ERR_OTA_VALIDATE_FAILED" in board.reason(), board.reason()
+        assert (board.resets, chip.power_on(), trial.current()) == (0, "ota_0", "")
+
+    changed = bytearray(IMAGE)
+    changed[30000] ^= 1
+    # As a build or a copy that was cut short leaves it: size and SHA-256 of the document are those of the file.
+    for damaged in (IMAGE[:-1], IMAGE[:30000], IMAGE[:24], bytes(changed)):
+        with_chip(scenario, job(damaged), File(damaged))
 
 
 def test_two_updates_in_a_row_use_both_partitions():
@@ -104,8 +119,8 @@ def test_images_for_other_or_unknown_chips_are_refused():
         assert "chip" in board.reason()
         assert board.resets == 0
 
-    for image in (image_header(5) + IMAGE, b"\0" + IMAGE[1:], b"MZ" * 5000):
-        with_chip(scenario, job(image), File(image))
+    for other in (image(CONTENT, 5), b"\0" + IMAGE[1:], b"MZ" * 5000):
+        with_chip(scenario, job(other), File(other))
 
 
 def test_invalid_documents_are_rejected():
@@ -140,7 +155,7 @@ def test_a_board_with_one_partition_rejects_firmware():
             with_chip(scenario, job())
 
 
-SIGNED = image_header() + vectors.MESSAGE * 20
+SIGNED = image(vectors.MESSAGE * 20)
 
 
 def afr_ota(protocols=("HTTP",), **fields):
@@ -289,18 +304,19 @@ def test_a_failed_switch_leaves_no_trial():
 
 def test_a_complete_image_is_only_verified_after_a_reset():
     save = Job.save
-    image = IMAGE[:40960]
+    whole = image(CONTENT[:40876])
+    assert len(whole) % 4096 == 0  # so that the handler records its end
 
     def cut(job, value):
         save(job, value)
-        if value[1] == len(image):
+        if value[1] == len(whole):
             Job.save = save
             sys.modules["machine"].reset()
 
     def scenario(board, chip):
         assert chip.finish(board) == "SUCCEEDED"
         assert len(board.web.connections) == 1
-        assert chip.content("ota_1", len(image)) == image
+        assert chip.content("ota_1", len(whole)) == whole
 
     with Replaced(Job, save=cut):
-        with_chip(scenario, job(image), File(image))
+        with_chip(scenario, job(whole), File(whole))

@@ -6,7 +6,7 @@ from binascii import hexlify, unhexlify
 
 import ujobs.certificates
 import ujobs.trial as trial
-from chip import image_header, with_chip
+from chip import image, with_chip
 from replaced import Replaced
 from restarts import with_board
 from ujobs.sources import check_app, numbers
@@ -14,15 +14,15 @@ from web import File, head
 
 URL = "http://files.example.com/"
 CONTENT = b"VERSION = 2\n"
-IMAGE = image_header() + CONTENT
+IMAGE = image(CONTENT)
 # Made with `ujobs sign --document`. The private key was deleted.
 KEY = unhexlify(
-    "3059301306072a8648ce3d020106082a8648ce3d03010703420004c7bc6ba28c74d9d9b484176dff0ef6b993ed1d810b1846684696b92975"
-    "ac22040a076575830189e258a36a84b8ada9544be3fe6c111fbf23e1e14b53bcf75d0e"
+    "3059301306072a8648ce3d020106082a8648ce3d03010703420004ad5b29c2886aaa018aac1b079e055ea7ed9765ff2dd1f8069af5b3b697"
+    "c28bed04793c327110ec3deab1d7098a7ee2ba81b0fcf3d8f0e93414bb3fc916e76192"
 )
-OF_APP = "MEQCICJWJrIUwTR3bMieOIhRd5H4BVZ4CGrHPrJ/RDh3BAzjAiB4pxwRHs3oCtb0yw4x9t3VCSTfgo3vFHRUwYeRrf5F2A=="
-OF_APP_BACK = "MEUCIQD7lRGZcJL3AEJGncK9o7JhpTkxtIH+sGBzKMspD5T/hQIgRQkGn+RR8VdPvA12fJJJ271LGN52qD5+8XY/StjWkPw="
-OF_FIRMWARE = "MEUCIBu6ML/fRhz8jKTfs8kAcsrNQXaWCgwGB9QRQYAGczDbAiEAg3adAed8P7T6WtP+UknDZVwD+ycyqO/0JXK990tHxKU="
+OF_APP = "MEQCIAGg2BTyr9u7Xt0Km82pvXjc7/bIkW7nndxmzVGg9P95AiBvn9NC2NkvA81O/b6ZSqvBLcRAeFfBY54rezv1Oggcig=="
+OF_APP_BACK = "MEYCIQCq4yh4pD5hiz26NxocFbaNQG6K2tOtLrc1BuWq+gl/9wIhAKulSVpsE1T5jFeTfWpHUDtm1nYcUOehMo6KyD4PoXXj"
+OF_FIRMWARE = "MEUCIQDn0/6+9zgNhJ3eQCXZNUWjllDaIMtrNUq0AeJfqnEYlAIgFV6yhGavRxQRbVs7NvbNT3GL2IX2Lb50NkFo7+kJCOk="
 
 
 def entry(content):

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from board_at_work import BoardAtWork, board_at_work
 from clouds import Cloud, ujobs_serve
 from ujobs_tools.aws import cloud as clouds
+from ujobs_tools.board.fakes.app_image import image as app_image
 from ujobs_tools.board.image import read_files
 from ujobs_tools.cli import app as ujobs
 from ujobs_tools.host.processes import wait_until
@@ -262,20 +263,19 @@ def test_settings_that_do_not_work_are_rolled_back(field: Field) -> None:
         assert board.wait_for(board.give("settings", set=wrong))["status"] == "REJECTED"
 
 
-def test_new_firmware_and_one_for_another_chip(field: Field) -> None:
+def test_new_firmware_one_for_another_chip_and_a_damaged_one(field: Field) -> None:
     board = field.board
-    header = bytes([0xE9]) + bytes(11)
-    image = header + bytes(12) + TABLE
-    stream = field.stream(image)
-    common = {"stream": stream, "file": 0, "size": len(image), "sha256": hashlib.sha256(image).hexdigest()}
-    found = board.wait_for(board.give("firmware", version="1.29", **common))
+
+    def install(version: str, image: bytes) -> dict[str, Any]:
+        given = {"size": len(image), "sha256": hashlib.sha256(image).hexdigest(), "stream": field.stream(image)}
+        return board.wait_for(board.give("firmware", version=version, file=0, **given))
+
+    found = install("1.29", app_image(TABLE))
     assert found["status"] == "SUCCEEDED", board.said()
     assert found["details"]["partition"] == "ota_1"
-    other = header + b"\x09\x00" + bytes(10) + TABLE
-    stream = field.stream(other)
-    common = {"stream": stream, "file": 0, "size": len(other), "sha256": hashlib.sha256(other).hexdigest()}
-    found = board.wait_for(board.give("firmware", version="1.30", **common))
-    assert (found["status"], "chip" in found["details"]["reason"]) == ("FAILED", True)
+    for image, reason in ((app_image(TABLE, 9), "chip"), (app_image(TABLE)[:-1], "ESP_ERR_OTA_VALIDATE_FAILED")):
+        found = install("1.30", image)
+        assert (found["status"], reason in found["details"]["reason"]) == ("FAILED", True), found
 
 
 def test_aws_managed_templates_run_on_a_board(field: Field) -> None:
@@ -323,7 +323,7 @@ def test_a_board_with_a_signing_key_accepts_signed_files_only(own_field: Field, 
         assert ("/data/table" in field.flash()) == (status == "SUCCEEDED")
 
     # AWS's own document for over-the-air updates has a signature and no SHA-256.
-    image = bytes([0xE9]) + bytes(23) + TABLE
+    image = app_image(TABLE)
     stream = field.stream(image)
     for made_by, status in ((other, "FAILED"), (signer, "SUCCEEDED")):
         file = {
@@ -355,7 +355,7 @@ def test_publishing_with_a_key_signs_the_files(own_field: Field, tmp_path: Path)
     (folder / "lib").mkdir(parents=True)
     (folder / "app.py").write_bytes(application("2"))
     (folder / "lib" / "table.bin").write_bytes(TABLE)
-    image.write_bytes(bytes([0xE9]) + bytes(23) + TABLE)
+    image.write_bytes(app_image(TABLE))
     for command, path in (("publish-app", folder), ("publish-firmware", image)):
         for kind, options, status in (
             ("unsigned", [], "REJECTED"), ("other", ["--key", keys[1]], "REJECTED"),

@@ -71,8 +71,15 @@ def publish_firmware(
     content = image.read_bytes()
     if content[:1] != bytes([esp32_images.MAGIC]):
         raise ValueError(f"{image} is not an ESP32 application image")
+    take = "take the .app-bin file from MicroPython's download page, or micropython.bin of a build"
     if esp32_images.is_whole_flash(content):
-        raise ValueError(f"{image} is for the whole flash: take the .app-bin file from MicroPython's download page")
+        raise ValueError(f"{image} is for the whole flash: {take}")
+    if esp32_images.chip_id(content) not in esp32_images.CHIPS:
+        raise ValueError(f"{image} is for an unknown chip, number {esp32_images.chip_id(content)}")
+    if not esp32_images.is_application(content):
+        raise ValueError(f"{image} is no application: {take}")
+    if not esp32_images.is_whole(content):
+        raise ValueError(f"{image} is damaged, no board would start it: download, copy or build it again")
     (source,) = _upload(to, [(image.name, image)], version, name, on_progress)
     return _document(to, "firmware", version, name, downgrade, signer, source)
 

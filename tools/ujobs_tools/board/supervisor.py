@@ -34,7 +34,7 @@ image; the MicroPython process died."""
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = range(1, 6)
 DEFAULT_HEAP = 160 * 1024
-FAKES_HEAP = 54 * 1024
+FAKES_HEAP = 56 * 1024
 """Heap that the fakes use when boot.py starts, including the holes left by loading them. A real board has no fakes."""
 _CAUSES = ("", "PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 _EPOCH_2000 = 946684800  # 2000-01-01 in seconds since 1970

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ujobs_tools.board.fakes.partitions import image_header
+from ujobs_tools.board.fakes.app_image import image as app_image
 from ujobs_tools.host.processes import read_ready_file, running, ujobs, wait_until
 
 CLOCK_SPEED = 20.0
@@ -20,7 +20,7 @@ _PATIENCE = 60.0  # seconds
 @dataclass(frozen=True)
 class Virtual:
     """port: serial port of the board. reset_command: command that resets the board. url: URL of the service. image:
-    file with the board's flash. firmware: application image for the board; only its header is valid."""
+    file with the board's flash. firmware: application image for the board."""
 
     port: str
     reset_command: str
@@ -46,7 +46,7 @@ def virtual(clock_speed: float = CLOCK_SPEED) -> Iterator[Virtual]:
         ))
         wait_until(port.exists, "the virtual board's serial port", _PATIENCE)
         firmware = folder / "firmware.bin"
-        firmware.write_bytes(image_header() + bytes(_FIRMWARE))
+        firmware.write_bytes(app_image(bytes(_FIRMWARE)))
         # Use the terminal's own name: with another name, mpremote pauses between bytes, as for real ports.
         reset = shlex.join(["kill", "-QUIT", str(board.pid)])
         yield Virtual(str(port.readlink()), reset, found["http"], image, firmware)

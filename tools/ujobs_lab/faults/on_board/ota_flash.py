@@ -3,8 +3,9 @@
 Runs on MicroPython only.
 """
 
+from app_image import image
 from nor_flash import ALL
-from partitions import SECTOR, image_header, slot_address
+from partitions import SECTOR, slot_address
 
 
 class OtaFlash:
@@ -20,7 +21,8 @@ class OtaFlash:
         self._stopped = stopped
         first = slot_address(0) // SECTOR
         if first not in sectors:
-            sectors[first] = bytearray(image_header() + b"\xff" * (SECTOR - len(image_header())))
+            running = image()
+            sectors[first] = bytearray(running + b"\xff" * (SECTOR - len(running)))
 
     def read(self, address: int, buffer: bytearray) -> None:
         """Fill a buffer from an address."""

@@ -3,31 +3,28 @@
 Follows ESP-IDF's "Over The Air Updates". Two otadata sectors each contain a sequence number, which selects the
 partition to boot, and a state. set_boot makes a partition NEW; at the next boot the bootloader makes it PENDING_VERIFY
 and starts it. If it is still PENDING_VERIFY at the boot after that, nobody has declared it VALID: the bootloader makes
-it ABORTED and starts the other partition. It also starts the other one instead of an image that is not an application,
-such as one for the whole flash: that begins with a bootloader, whose place in memory is taken. As on NOR flash,
-programming can clear bits but not set them. Runs on MicroPython and CPython.
-
-An ESP32 also checks the image's checksum and hash, in set_boot and at every boot.
+it ABORTED and starts the other partition. set_boot and every boot check the whole image; the bootloader starts the
+other partition instead of a damaged one. It also does so instead of an image that is not an application, such as one
+for the whole flash: that begins with a bootloader, whose place in memory is taken. As on NOR flash, programming can
+clear bits but not set them. Runs on MicroPython and CPython.
 """
 
 import struct
 from binascii import crc32
 
+from app_image import Damaged, check, image
+
 SECTOR = 4096
 SLOT = 256 * SECTOR  # bytes of one application partition
 SIZE = 2 * SECTOR + 2 * SLOT
-MAGIC = 0xE9
-CHIP = 0  # ESP32; at offset 12 of an image
 
 NEW, PENDING_VERIFY, VALID, INVALID, ABORTED = range(5)
 _RECORD = "<I20sII"  # sequence number, label, state, CRC of the sequence number
-_VALIDATE_FAILED = -5379  # ESP_ERR_OTA_VALIDATE_FAILED
-_TABLE = 0x7000  # of partitions, in an image for the whole flash of an ESP32, which begins at 0x1000
-_TABLE_MAGIC = b"\xaa\x50"
+_VALIDATE_FAILED = -5379, "ESP_ERR_OTA_VALIDATE_FAILED"
 
 
 class Flash:
-    """Flash in a file of SIZE bytes. A shorter file is filled with erased flash, and slot 0 gets an image header."""
+    """Flash in a file of SIZE bytes. A shorter file is filled with erased flash, and slot 0 gets an image."""
 
     def __init__(self, file) -> None:
         self._file = file
@@ -35,7 +32,7 @@ class Flash:
             file.seek(0)
             for _ in range(SIZE // SECTOR):
                 file.write(b"\xff" * SECTOR)
-            self.program(slot_address(0), image_header())
+            self.program(slot_address(0), image())
 
     def read(self, address: int, buffer) -> None:
         """Read into a buffer."""
@@ -55,11 +52,6 @@ class Flash:
             data = bytes([byte & given for byte, given in zip(old, data)])  # noqa: B905 - MicroPython has no strict=
         self._file.seek(address)
         self._file.write(data)
-
-
-def image_header(chip: int = CHIP) -> bytes:
-    """Return the beginning of an application image; only magic and chip number are set."""
-    return bytes([MAGIC]) + bytes(11) + struct.pack("<H", chip) + bytes(10)
 
 
 def slot_address(slot: int) -> int:
@@ -88,9 +80,13 @@ class Bootloader:
             return
 
     def _starts(self, slot: int) -> bool:
-        found = bytearray(2)
-        self.flash.read(slot_address(slot) + _TABLE, found)
-        return found != _TABLE_MAGIC
+        try:
+            return self._check(slot)
+        except Damaged:
+            return False
+
+    def _check(self, slot: int) -> bool:
+        return check(lambda offset, buffer: self.flash.read(slot_address(slot) + offset, buffer), SLOT)
 
     @property
     def next_to_boot(self) -> int:
@@ -104,11 +100,11 @@ class Bootloader:
         return self._active()[2] == PENDING_VERIFY
 
     def set_boot(self, slot: int) -> None:
-        """Select the slot for the next boot. Raises OSError if there is no image in it."""
-        magic = bytearray(1)
-        self.flash.read(slot_address(slot), magic)
-        if magic[0] != MAGIC:
-            raise OSError(_VALIDATE_FAILED)
+        """Select the slot for the next boot. Raises OSError if there is no image in it, or a damaged one."""
+        try:
+            self._check(slot)
+        except Damaged:
+            raise OSError(*_VALIDATE_FAILED)
         sector, sequence, _ = self._active()
         sequence += 1
         if (sequence - 1) % 2 != slot:
@@ -186,7 +182,7 @@ class Partition:
         return Partition(f"ota_{1 - self.bootloader.running}")
 
     def set_boot(self) -> None:
-        """Select this partition for the next boot. Raises OSError if there is no image in it."""
+        """Select this partition for the next boot. Raises OSError if there is no image in it, or a damaged one."""
         self.bootloader.set_boot(self._slot)
 
     @classmethod
