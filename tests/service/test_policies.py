@@ -56,6 +56,18 @@ def test_an_unsupported_policy_is_refused_with_a_reason(engine: Engine) -> None:
             engine.create_policy("connect", NOTHING)
 
 
+def test_a_certificate_has_ten_policies_at_most(engine: Engine, certificate: str) -> None:
+    for number in range(11):
+        engine.create_policy(f"p-{number}", NOTHING)
+        if number < 10:
+            engine.attach_policy(f"p-{number}", certificate)
+    engine.attach_policy("p-0", certificate)  # already is
+    with refused("LimitExceeded"):
+        engine.attach_policy("p-10", certificate)
+    engine.detach_policy("p-0", certificate)
+    engine.attach_policy("p-10", certificate)
+
+
 def test_versions(engine: Engine, certificate: str) -> None:
     engine.create_policy("connect", NOTHING)
     engine.attach_policy("connect", certificate)

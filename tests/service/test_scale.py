@@ -54,8 +54,8 @@ def service_with(jobs: int) -> Service:
 
 @pytest.fixture(scope="module")
 def short() -> Service:
-    """A queue that is longer than a list of pending executions, which has at most 10."""
-    return service_with(20)
+    """A queue that is longer than a list of pending executions, which has at most 15."""
+    return service_with(30)
 
 
 @pytest.fixture(scope="module")

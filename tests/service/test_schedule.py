@@ -148,6 +148,24 @@ def test_a_job_is_rolled_out_in_its_windows_only(plant: Plant) -> None:
     assert plant.job_status("j") == "SCHEDULED"
 
 
+@pytest.mark.parametrize(("plain", "in_windows", "listed"), [(12, 2, (10, 2)), (0, 7, (0, 5)), (9, 6, (9, 5))])
+def test_five_executions_more_are_listed_while_a_window_is_open(
+    plant: Plant, plain: int, in_windows: int, listed: tuple[int, int]
+) -> None:
+    arn = plant.engine.create_thing("kiln")["thingArn"]
+    for number in range(plain):
+        plant.job(f"plain-{number}")
+    windows = {"startTime": SOON, "maintenanceWindows": NIGHTS}
+    for number in range(in_windows):
+        plant.engine.create_job(f"w-{number}", [arn], "{}", targetSelection="CONTINUOUS", schedulingConfig=windows)
+    plant.until("2026-09-21T22:00")
+    expected = [f"{kind}-{number}" for kind, most in zip(("plain", "w"), listed, strict=True) for number in range(most)]
+    found = plant.engine.get_pending("kiln")["queuedJobs"]
+    notified = [payload for _, suffix, payload in plant.sent if suffix == "notify"][-1]["jobs"]["QUEUED"]
+    for summaries in (found, notified):
+        assert [summary["jobId"] for summary in summaries] == expected
+
+
 def test_a_thing_that_joins_between_windows_waits(plant: Plant) -> None:
     plant.begin(maintenanceWindows=NIGHTS)
     plant.engine.add_thing_to_thing_group("plant", thingName="oven")

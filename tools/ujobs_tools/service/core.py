@@ -15,7 +15,9 @@ from ujobs_tools.service.store import Store
 
 _log = logging.getLogger(__name__)
 
-PENDING_LIMIT = 10  # "Jobs limits": pending executions listed by GetPendingJobExecutions and by notify
+# "Jobs limits": pending executions listed by GetPendingJobExecutions and by notify; the second number is of those whose
+# job has maintenance windows.
+LISTED, LISTED_IN_WINDOWS = 10, 5
 
 
 def _cannot_presign(location: presigned.Location, seconds: int) -> str:
@@ -107,9 +109,22 @@ class Core:
 
     def _list_payload(self, thing: str, now: float) -> dict[str, Any]:
         jobs: dict[str, list[dict[str, Any]]] = {}
-        for execution in self.store.pending(thing, PENDING_LIMIT):
+        for execution in self._listed(thing):
             jobs.setdefault(execution.status, []).append(model.pending_summary(execution))
         return {"timestamp": int(now), "jobs": jobs}
+
+    def _listed(self, thing: str) -> list[Execution]:
+        """The pending executions that a list has, of the first 15; AWS does not document how it chooses."""
+        asked = LISTED + LISTED_IN_WINDOWS
+        room = {True: LISTED_IN_WINDOWS, False: LISTED}
+        listed = []
+        for execution, has_windows in zip(
+            self.store.pending(thing, asked), self.store.have_windows(thing, asked), strict=True
+        ):
+            if room[has_windows]:
+                room[has_windows] -= 1
+                listed.append(execution)
+        return listed
 
     def _next_payload(self, thing: str, now: float) -> dict[str, Any]:
         payload: dict[str, Any] = {"timestamp": int(now)}

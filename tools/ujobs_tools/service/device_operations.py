@@ -6,7 +6,7 @@ of an execution that is already IN_PROGRESS: here it does not, so that a device 
 from typing import Any
 
 from ujobs_tools.service import limits, model
-from ujobs_tools.service.core import PENDING_LIMIT, Core
+from ujobs_tools.service.core import Core
 from ujobs_tools.service.errors import ApiError, existing, invalid, wrong_state
 from ujobs_tools.service.limits import Request
 from ujobs_tools.service.model import Execution
@@ -21,9 +21,10 @@ class DeviceOperations(Core):
     """
 
     def get_pending(self, thing: str) -> dict[str, Any]:
-        """The first 10 pending executions, IN_PROGRESS before QUEUED, the oldest first: inProgressJobs, queuedJobs."""
+        """The first 10 pending executions, and 5 of jobs whose maintenance window is open, IN_PROGRESS before QUEUED,
+        the oldest first: inProgressJobs, queuedJobs."""
         reply: dict[str, list[dict[str, Any]]] = {"inProgressJobs": [], "queuedJobs": []}
-        for execution in self.store.pending(thing, PENDING_LIMIT):
+        for execution in self._listed(thing):
             name = "queuedJobs" if execution.status == model.QUEUED else "inProgressJobs"
             reply[name].append(model.pending_summary(execution))
         return reply

@@ -204,6 +204,14 @@ class JobStore(Database):
         """The thing's QUEUED and IN_PROGRESS executions, the front first."""
         return self._executions(f"WHERE thing = ? AND {_IS_SHOWN} {_PENDING_ORDER} LIMIT ?", thing, limit)
 
+    def have_windows(self, thing: str, limit: int) -> list[bool]:
+        """For each of `pending`: whether its job has maintenance windows."""
+        windows = "SELECT json_array_length(scheduling, '$.maintenanceWindows') FROM jobs"
+        return list(map(bool, self._column(
+            f"SELECT ({windows} WHERE jobs.job_id = executions.job_id) FROM executions "
+            f"WHERE thing = ? AND {_IS_SHOWN} {_PENDING_ORDER} LIMIT ?", thing, limit,
+        )))
+
     def ended(self, execution: Execution, statuses: tuple[str, ...]) -> int:
         """How many of an execution and those that it retries have one of these statuses."""
         marks = ", ".join("?" * len(statuses))

@@ -13,6 +13,7 @@ from ujobs_tools.service.policy_store import PolicyVersion
 from ujobs_tools.service.tags import TagList, checked_tags
 
 MAX_VERSIONS = 5
+MAX_OF_CERTIFICATE = 10  # policies
 
 _NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 _TARGET = re.compile(r"arn:aws[\w-]*:iot:[\w-]*:\d*:(cert|thinggroup)/(.+)")
@@ -121,7 +122,11 @@ class Policies(Groups):
     def attach_policy(self, policyName: str, target: str) -> dict[str, Any]:
         """Attach a policy to a certificate or a thing group, by its ARN."""
         self._versions(policyName)
-        self.store.attach_policy(policyName, *self._target(target))
+        kind, name = self._target(target)
+        attached = {*self.store.policies_of(kind, name), policyName}
+        if kind == "cert" and len(attached) > MAX_OF_CERTIFICATE:
+            raise ApiError("LimitExceeded", f"The certificate {name} already has {MAX_OF_CERTIFICATE} policies")
+        self.store.attach_policy(policyName, kind, name)
         self._rights_changed(fewer=False)
         return {}
 
