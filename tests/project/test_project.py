@@ -222,6 +222,10 @@ def test_run_continues_with_the_last_valid_files(kiln: Path, live: Live) -> None
     live.expect(f"--- not used, the board continues unchanged: {settings}: No such file or directory ---")
     settings.write_text(sound)
     assert live.project.look()
+    live.expect("ujobs: connected")
+    (kiln / "app" / "big.bin").write_bytes(bytes(3_000_000))
+    assert live.project.look()
+    live.expect("--- not used, the board starts unchanged: ", "ujobs: connected")
 
 
 def test_a_port_in_use_is_named_with_its_entry(kiln: Path) -> None:

@@ -166,8 +166,10 @@ def test_over_tcp(port: Path, tmp_path: Path) -> None:
 
 
 def test_a_missing_board(service: JobsService, tmp_path: Path) -> None:
-    with pytest.raises(pytest.fail.Exception, match="--ujobs-board /dev/ttyNONE: no board at /dev/ttyNONE"):
+    said = "--ujobs-board /dev/ttyNONE: no board at /dev/ttyNONE"
+    with pytest.raises(pytest.fail.Exception, match=said) as failed:
         next(plugin._cable_board("/dev/ttyNONE", tmp_path / "console.txt", service, None, {}))
+    assert failed.value.__suppress_context__, "pytest would show it twice"
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"socket://127.0.0.1:{free.getsockname()[1]}"
     for port in (url, "nonsense://x"):

@@ -42,7 +42,7 @@ def create_claim(
     fails, everything that was created in the cloud is removed, except policies.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError(f"templateName {name!r} must be 1 to 36 characters of [0-9A-Za-z_-]")
+        raise ValueError(f"template name {name!r} must be 1 to 36 characters of 0-9 A-Z a-z _ -")
     if body is not None and len(body) > MAX_BODY:
         raise ValueError(f"templateBody has {len(body)} characters; the limit is {MAX_BODY}")
     if role_arn is None and endpoint_url is None:

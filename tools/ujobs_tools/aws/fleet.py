@@ -31,7 +31,7 @@ class Identity:
 
     name, arn: of the thing or provisioning template. policy: name of the policy attached to the certificate. host,
     port: address for the board; port is None if the service does not report it. directory: folder with ca, cert and
-    key, each as .pem and .der.
+    key, each as .pem and .der. topics_policy: name of the policy for the application's topics, if there are any.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Identity:
     host: str
     port: int | None
     directory: Path
+    topics_policy: str | None = None
 
 
 class Thing(Identity):
@@ -50,7 +51,7 @@ class Thing(Identity):
 def check_thing_name(name: str) -> None:
     """Raises ValueError if the name is not valid for CreateThing (thingName)."""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"thingName {name!r} must be 1 to 128 characters of [a-zA-Z0-9:_-]")
+        raise ValueError(f"thing name {name!r} must be 1 to 128 characters of a-z A-Z 0-9 : _ -")
 
 
 def create_thing(
@@ -96,7 +97,7 @@ def create_thing(
             iot.attach_thing_principal(thingName=name, principal=certificate_arn)
             undo(f"thing of {number}", iot.detach_thing_principal, thingName=name, principal=certificate_arn)
         credentials.write(out, authority, made["certificatePem"].encode(), made["keyPair"]["PrivateKey"].encode())
-    return Thing(name, arn, certificate_arn, policies[0], host, port, out)
+    return Thing(name, arn, certificate_arn, policies[0], host, port, out, policies[1] if topics else None)
 
 
 def authority_certificate(ca: Path | None, endpoint_url: str | None) -> bytes:

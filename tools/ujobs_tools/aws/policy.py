@@ -43,11 +43,14 @@ def topics_policy(thing_arn: str, topics: Sequence[str]) -> str:
     """Return the policy document, as JSON, that lets an application publish to its own topics and subscribe to them.
 
     thing_arn: see device_policy. topics: may contain `*` for any text and `${iot:Connection.Thing.ThingName}` for the
-    thing name. Raises ValueError if one is empty or begins with $aws.
+    thing name. Raises ValueError if one is empty, begins with $aws, or has a wildcard of MQTT, which policies read as
+    that character.
     """
     for topic in topics:
         if not topic or topic.startswith("$aws"):
             raise ValueError(f"topic {topic!r} must not be empty or begin with $aws")
+        if "#" in topic or "+" in topic:
+            raise ValueError(f"topic {topic!r} has a wildcard of MQTT: write * for any text")
     prefix = thing_arn.partition(":thing/")[0]
     messages = [f"{prefix}:topic/{topic}" for topic in topics]
     filters = [f"{prefix}:topicfilter/{topic}" for topic in topics]

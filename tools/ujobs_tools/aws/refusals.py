@@ -10,7 +10,7 @@ _ASKED = "UjobsParameters", "UjobsEndpoint"  # added to the error in boto3's rep
 # The first of these parameters in a call is what the call is about: its name in English, and a hint for a missing one.
 _ABOUT = {
     "jobId": ("job", "`ujobs job list` shows the jobs"),
-    "thingName": ("thing", "create it with `ujobs thing create {name} --out FOLDER`"),
+    "thingName": ("thing", "`ujobs thing list` shows the things, `ujobs thing create {name} --out FOLDER` creates it"),
     "thingGroupName": ("thing group", "create it with `aws iot create-thing-group`"),
     "jobTemplateId": ("job template", "create it with `aws iot create-job-template`"),
     "streamId": ("stream", "`aws iot list-streams` shows the streams"),

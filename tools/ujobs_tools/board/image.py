@@ -39,8 +39,8 @@ def build_image(path: Path, files: dict[str, bytes], blocks: int = DEFAULT_BLOCK
     try:
         with named(path):
             part.write_bytes(b"\xff" * (BLOCK_SIZE * blocks))
-        _run_tool("format", part)
-        _run_tool("write", part, _pack(files))
+        _run_tool("format", part, shown=path)
+        _run_tool("write", part, _pack(files), path)
         with path.open("a+b") as old:
             lock(old.fileno(), path)
             part.replace(path)
@@ -143,7 +143,7 @@ def _run_tool(action: str, path: Path, stdin: bytes = b"", shown: Path | None = 
     if result.returncode == 0:
         return result.stdout
     if result.returncode == errno.ENOSPC:
-        raise ImageError(f"{shown or path}: the files do not fit")
+        raise ImageError(f"{shown or path}: the files do not fit into {blocks * BLOCK_SIZE} bytes of flash")
     if result.returncode in (errno.EILSEQ, errno.EIO, errno.ENODEV, errno.EINVAL):
         raise ImageError(f"{shown or path} does not contain a valid littlefs file system")
     message = result.stderr.decode(errors="replace").strip() or f"error {result.returncode}"

@@ -38,7 +38,8 @@ def make_settings(
     _change(settings, overrides, assignments)
     for name in ("thing", "host"):
         if not settings.get(name) and not (name == "thing" and settings.get("claim")):
-            raise UsageError(f"a new image needs the {name}: give --{name}, or --settings with it")
+            other = "--set claim.template=NAME, " if name == "thing" else ""
+            raise UsageError(f"a new image needs the {name}: give --{name}, {other}or --settings with it")
     wifi = settings.get("wifi")
     if password and isinstance(wifi, dict) and not wifi.get("password"):
         settings["wifi"] = wifi | {"password": password}

@@ -17,6 +17,8 @@ def show_identity(kind: str, made: "Identity") -> str:
     typer.echo(f"{kind:13}{made.arn}")
     typer.echo(f"certificate  {made.certificate_arn}")
     typer.echo(f"policy       {made.policy}")
+    if made.topics_policy is not None:
+        typer.echo(f"policy       {made.topics_policy}")
     typer.echo(f"written      {made.directory}: ca, cert and key, each as .pem and .der")
     typer.echo(f"MQTT         {made.host}:{port}")
     return port

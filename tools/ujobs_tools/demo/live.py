@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ujobs_tools.aws import cloud, fleet
 from ujobs_tools.board.files import application_files, make_board_files, make_own_files
-from ujobs_tools.board.image import build_image, read_files
+from ujobs_tools.board.image import ImageError, build_image, read_files
 from ujobs_tools.board.settings import make_settings
 from ujobs_tools.host.files import in_words
 from ujobs_tools.host.processes import kill_group, running
@@ -122,7 +122,10 @@ class LiveProject:
         kept = {name: content for name, content in read_files(self._image).items() if not name.startswith(_REPLACED)}
         if kept.pop(_TRIAL, None):
             kept["/trial-failed"] = b"replaced by ujobs run"
-        build_image(self._image, kept | {f"/{name}": content for name, content in own.items()})
+        try:
+            build_image(self._image, kept | {f"/{name}": content for name, content in own.items()})
+        except ImageError as error:
+            self._say(f"--- not used, the board starts unchanged: {error} ---")
         self._start()
         return True
 

@@ -219,7 +219,7 @@ def _cable_board(
         finally:
             made.close()
     except ports.BoardError as error:
-        pytest.fail(f"--ujobs-board {port}: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"--ujobs-board {port}: {error}", pytrace=False) from None
 
 
 @pytest.hookimpl(wrapper=True)
