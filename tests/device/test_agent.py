@@ -239,6 +239,9 @@ def test_what_is_not_given_has_the_documented_value():
     with Replaced(ujobs.certificates, tls_context=tls_context):
         ujobs.sources.check([{"url": "https://files.example.com/a", "sha256": "0" * 64, "size": 1}], agent._options)
     assert made[1:] == [("ca",)]
+    # HTTPS does not replace the SHA-256.
+    unchecked = [{"url": "https://files.example.com/a", "size": 1}]
+    assert "sha256 is missing" in str(raises(ValueError, ujobs.sources.check, unchecked, agent._options))
     assert agent._interval == an_hour
     link = agent.link
     assert (link.client_id, link.server, link.port, link.ssl) == ("thing", "host", 8883, "TLS")

@@ -176,6 +176,7 @@ def test_without_the_time_the_pauses_grow_to_a_minute():
         found, lines = keep(kind, 280, look)
         assert found == (False, False)
         pauses = [1, 2, 4, 8, 16, 32, 64, 64]
+        assert len(lines) == 10, (kind, lines)
         assert lines[:8] == [
             "clock: no time from ntp.example: %s. Next try in %d s" % (reason, pause) for pause in pauses]
 
@@ -213,6 +214,15 @@ def test_the_clock_is_set_once_a_day_and_the_first_pause_after_an_answer_is_shor
     assert pauses[4:7] == [1, 2, 4]
     first, second = times
     assert DAY < second - first < DAY + 100
+
+
+def test_a_day_passes_between_two_settings_of_the_clock():
+    async def scenario(times, time):
+        await asyncio.sleep(2 * DAY + 100)
+        return times
+
+    first, second, third = counted(scenario)[0]
+    assert DAY <= second - first <= DAY + 2 and DAY <= third - second <= DAY + 2
 
 
 class Link:

@@ -37,6 +37,7 @@ def test_an_empty_journal_has_no_record():
     journal = fresh()
     assert journal.job_id == ""
     assert journal.acknowledged
+    assert (journal.execution_number, journal.version, journal.queued_at, journal.attempt) == (0, 0, 0, 0)
     assert journal.checkpoint() is None
     assert not journal.holds(execution())
 
@@ -58,6 +59,18 @@ def test_the_record_is_at_most_128_bytes():
     journal.begin(execution("a" * 64, (1 << 63) - 1, 4294967295, 4294967295), 255)
     journal.finish("REJECTED", {"reason": "x" * 1024})
     assert len(contents("record")) <= 128
+
+
+def test_details_are_in_the_record_as_long_as_they_fit():
+    whole = []
+    for length in range(1, 110):
+        journal = fresh()
+        journal.begin(execution(), 1)
+        journal.finish("SUCCEEDED", {"a": "x" * length})
+        assert len(contents("record")) <= 128, length
+        if os.listdir(DIRECTORY) == ["record"]:
+            whole.append(len(contents("record")))
+    assert max(whole) == 128
 
 
 def test_a_result_is_kept_until_acknowledged():

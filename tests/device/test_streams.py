@@ -92,14 +92,14 @@ def test_a_stream_resumes_from_a_block_in_the_middle():
     assert service.requests[0]["o"] == 10
 
 
-def one_by_one(service):
+def one_by_one(service, seconds=0.001):
     """Prepare a service to send its blocks one after the other."""
     send = service.broker.send
     waiting = []
 
     async def work():
         while waiting:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(seconds)
             send(*waiting.pop(0))
 
     def later(topic, payload):
@@ -120,6 +120,12 @@ def test_the_next_blocks_are_requested_before_the_last_have_arrived():
     assert 8 < max(service.under_way) <= 131072 // BLOCK
     # Twice as many each time: a slow link is not flooded.
     assert service.under_way[:2] == [8, 16]
+
+
+def test_blocks_that_are_under_way_on_a_slow_link_are_not_requested_again():
+    # One block takes three quarters of the timeout, and half of eight blocks three timeouts.
+    service, _ = complete(lambda service: one_by_one(service, 0.15), content=CONTENT[: 20 * BLOCK])
+    assert [(request["o"], request["n"]) for request in service.requests] == [(0, 8), (8, 12)]
 
 
 def test_the_last_blocks_wake_the_waiting_task_once():
