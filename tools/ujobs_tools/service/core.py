@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ujobs_tools.service import abort, limits, model, presigned
+from ujobs_tools.service import abort, events, limits, model, presigned
 from ujobs_tools.service.errors import ApiError, existing, invalid, not_found
 from ujobs_tools.service.model import Execution, Job
 from ujobs_tools.service.schedule import Schedule
@@ -37,7 +37,8 @@ class Core:
     """The store, the clock and the hooks.
 
     clock: returns epoch seconds. region, account: for ARNs. on_notification(thing, "notify" | "notify-next", payload):
-    called for each notification, after the change that causes it is stored. on_change(): called after each stored
+    called for each notification, after the change that causes it is stored. on_event(topic, payload): the same for
+    events, after the notifications. on_change(): called after each stored
     change of executions. on_identity_change(): called when clients may have lost permissions. presign(location,
     seconds): returns the presigned URL of an S3 object. rights_version: changes with every change of permissions. All
     other state is in the store, so a restart loses nothing.
@@ -51,12 +52,14 @@ class Core:
         self.region = region
         self.account = account
         self.on_notification: Callable[[str, str, dict[str, Any]], None] = lambda thing, suffix, payload: None
+        self.on_event: Callable[[str, dict[str, Any]], None] = lambda topic, payload: None
         self.on_change: Callable[[], None] = lambda: None
         self.on_identity_change: Callable[[], None] = lambda: None
         self.presign: presigned.Sign = _cannot_presign
         self.rights_version = 0
         self._fronts: dict[str, int | None] = {}
         self._log_lines: list[tuple[object, ...]] = []
+        self._events: list[events.Event] = []
 
     def arn(self, kind: str, name: str) -> str:
         """The ARN of a "thing", "thinggroup", "job", "stream", "cert", "policy" or "provisioningtemplate"."""
@@ -81,6 +84,7 @@ class Core:
         with self.store.transaction():
             self._fronts = {}
             self._log_lines = []
+            self._events = []
             self._watch(things)
             self.store.requeued()
             yield now
@@ -95,11 +99,33 @@ class Core:
                 notifications.append((thing, "notify-next", self._next_payload(thing, now)))
         for notification in notifications:
             self.on_notification(*notification)
+        for event in self._events:
+            self.on_event(*event)
         self.on_change()
 
     def _report(self, message: str, *arguments: object) -> None:
         """Write to the log once this transaction is stored: a line there promises that a restart does not undo it."""
         self._log_lines.append((message, *arguments))
+
+    def _tell_of_job(self, job: Job, operation: str, now: float) -> None:
+        """Publish an event of the job once this transaction is stored, if such events are enabled."""
+        if self.store.is_event_type_enabled(events.JOB):
+            counts = self.store.counts(job.job_id) if operation in ("completed", "canceled") else None
+            self._events.append(events.of_job(job, operation, now, counts))
+
+    def _tell_of_deletion(self, job: Job, now: float) -> None:
+        """The same for a job that is deleted with its executions."""
+        self._tell_of_job(job, "deletion_in_progress", now)
+        if self.store.is_event_type_enabled(events.EXECUTION):
+            for execution in self.store.executions(None, -1, job_id=job.job_id):
+                self._tell_of_execution(execution, now, deleted=True)
+        self._tell_of_job(job, "deleted", now)
+
+    def _tell_of_execution(self, execution: Execution, now: float, deleted: bool = False) -> None:
+        """The same for an execution that has ended or is deleted."""
+        if self.store.is_event_type_enabled(events.EXECUTION):
+            arn = self.arn("thing", execution.thing)
+            self._events.append(events.of_execution(execution, arn, now, deleted))
 
     def _watch(self, things: Iterable[str]) -> None:
         """Also notify these things of changes that this transaction makes from now on."""
@@ -164,6 +190,7 @@ class Core:
         execution.status = status
         execution.step_deadline = execution.job_deadline = None
         self._save(execution, now)
+        self._tell_of_execution(execution, now)
         job = self._job(execution.job_id)
         if job.status in model.UNDER_WAY and self._may_retry(job, execution):
             self.store.add_execution(
@@ -213,6 +240,7 @@ class Core:
             job.due_at = None
             self.store.save_job(job)
             self._report("job %s COMPLETED", job.job_id)
+            self._tell_of_job(job, "completed", now)
 
     def _ends_by_itself(self, job: Job, now: float) -> bool:
         if job.target_selection == "SNAPSHOT":
@@ -231,12 +259,14 @@ class Core:
         self.store.stop_waiting(job.job_id)
         self.store.save_job(job)
         self._report("job %s CANCELED  %s", job.job_id, comment or "")
+        self._tell_of_job(job, "cancellation_in_progress", now)
         pending = self.store.pending_of_job(job.job_id)
         self._watch(execution.thing for execution in pending)
         for execution in pending:
             if execution.status == model.QUEUED or force:
                 execution.force_canceled = force
                 self._end(execution, model.CANCELED, now)
+        self._tell_of_job(job, "canceled", now)
 
     def _known_job(self, job_id: str) -> Job:
         """The job. Raises ApiError ResourceNotFound."""

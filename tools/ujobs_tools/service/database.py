@@ -13,7 +13,7 @@ from typing import Any
 
 from ujobs_tools.host.files import make_private
 
-_VERSION = 11
+_VERSION = 12
 
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -96,6 +96,8 @@ CREATE TABLE stream_files (
     stream TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE, file_id INTEGER NOT NULL, content BLOB NOT NULL,
     PRIMARY KEY (stream, file_id));
 CREATE TABLE tags (arn TEXT PRIMARY KEY, tags TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE event_types (
+    name TEXT PRIMARY KEY, enabled INTEGER NOT NULL, created_at REAL NOT NULL, changed_at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE retained_messages (
     topic TEXT PRIMARY KEY, payload BLOB NOT NULL, properties BLOB NOT NULL, expires_at REAL);
 CREATE TABLE sessions (client_id TEXT PRIMARY KEY, expires_at REAL) WITHOUT ROWID;
@@ -128,6 +130,8 @@ _UPGRADES = {
             "last_version INTEGER NOT NULL DEFAULT 1",
         )
     ),
+    11: "CREATE TABLE event_types (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL, created_at REAL NOT NULL, "
+        "changed_at REAL NOT NULL) WITHOUT ROWID;",
 }
 _DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
 

@@ -9,6 +9,7 @@ from typing import Any
 from ujobs_tools.service import model
 from ujobs_tools.service.device_operations import DeviceOperations
 from ujobs_tools.service.errors import existing
+from ujobs_tools.service.event_configurations import EventConfigurations
 from ujobs_tools.service.job_control import JobControl
 from ujobs_tools.service.managed_templates import ManagedTemplates
 from ujobs_tools.service.provisioning import Provisioning
@@ -16,7 +17,7 @@ from ujobs_tools.service.streams import Streams
 from ujobs_tools.service.tags import Tags
 
 
-class Engine(DeviceOperations, JobControl, Provisioning, ManagedTemplates, Streams, Tags):
+class Engine(DeviceOperations, JobControl, Provisioning, ManagedTemplates, Streams, Tags, EventConfigurations):
     """`Engine(store, clock, region="us-east-1", account="000000000000")`; see Core for these and for the hooks.
 
     The caller runs `expire()` when `next_deadline()` has come, and reads the deadline again after each on_change.

@@ -49,6 +49,7 @@ _ENGINE_OPERATIONS = (
     "UpdateProvisioningTemplate", "DeleteProvisioningTemplate", "CreateProvisioningTemplateVersion",
     "ListProvisioningTemplateVersions", "DescribeProvisioningTemplateVersion", "DeleteProvisioningTemplateVersion",
     "DescribeStream", "ListStreams", "DeleteStream",
+    "UpdateEventConfigurations", "DescribeEventConfigurations",
     "TagResource", "UntagResource", "ListTagsForResource",
 )
 

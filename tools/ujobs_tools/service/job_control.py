@@ -72,7 +72,8 @@ class JobControl(JobCreation):
             raise wrong_state(
                 f"Job {jobId} cannot be deleted without force: its status is {job.status}, not COMPLETED or CANCELED."
             )
-        with self._change(execution.thing for execution in self.store.pending_of_job(jobId)):
+        with self._change(execution.thing for execution in self.store.pending_of_job(jobId)) as now:
+            self._tell_of_deletion(job, now)
             self.store.delete_job(jobId)
             self.store.delete_tags(self.arn("job", jobId))
         return {}
@@ -154,5 +155,6 @@ class JobControl(JobCreation):
             raise wrong_state("Job execution in status IN_PROGRESS cannot be deleted without force.")
         with self._change([thingName]) as now:
             self.store.delete_execution(execution)
+            self._tell_of_execution(execution, now, deleted=True)
             self._settle(self._known_job(jobId), now)
         return {}

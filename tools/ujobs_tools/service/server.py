@@ -98,6 +98,7 @@ class Service:
         self._objects = Objects(data / "objects", s3_url, self._url_for_boards, self._clock)
         self.engine.presign = self._objects.presign
         self.engine.on_notification = self._notify
+        self.engine.on_event = lambda topic, payload: self._send(topic, mqtt_api.encode(payload))
         self.engine.on_change = self._changed
         self._change = asyncio.Event()
         self._broker = Broker(access.clients(self.engine), self._on_publish, store, self._clock)
@@ -241,12 +242,14 @@ class Service:
         self.record.add(session.client_id, from_client, message.topic, message.payload)
 
     def _notify(self, thing: str, suffix: str, payload: dict[str, Any]) -> None:
-        notification = mqtt_api.notification(thing, suffix, payload)
+        self._send(*mqtt_api.notification(thing, suffix, payload))
+
+    def _send(self, topic: str, payload: bytes) -> None:
         if self._held is None:
-            self._broker.publish(*notification, 1)
+            self._broker.publish(topic, payload, 1)
         else:
             # Clients expect a notification after the reply to the request that caused it.
-            self._held.append(notification)
+            self._held.append((topic, payload))
 
     def _about(self) -> dict[str, Any]:
         return self.description() | {"speed": self._clock.speed}

@@ -1,6 +1,8 @@
 """The service's state in one SQLite file: jobs, executions, histories, job templates, things, thing groups,
-certificates, policies, provisioning templates, streams, tags, the broker's sessions and retained messages."""
+certificates, policies, provisioning templates, streams, tags, enabled events, the broker's sessions and retained
+messages."""
 
+from ujobs_tools.service.event_store import EventStore
 from ujobs_tools.service.group_store import GroupStore
 from ujobs_tools.service.job_store import JobStore
 from ujobs_tools.service.policy_store import PolicyStore
@@ -14,7 +16,7 @@ from ujobs_tools.service.template_store import TemplateStore
 
 class Store(
     JobStore, TemplateStore, RegistryStore, GroupStore, PolicyStore, ProvisioningStore, StreamStore, TagStore,
-    SessionStore,
+    EventStore, SessionStore,
 ):
     """The service's store. path: a file, created if missing, or ":memory:".
 
