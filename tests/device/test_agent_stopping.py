@@ -178,6 +178,10 @@ def test_a_handler_is_cancelled_with_its_agent():
         agents[-1].cancel()
         await until(lambda: len(agent.seen) == 2, 60)
         assert cloud.statuses() == ["IN_PROGRESS"]
+        # And so is its connection, for good.
+        await until(lambda: not agent.link.up.is_set())
+        await asyncio.sleep(60)
+        assert [wire.closed for wire in cloud.broker.wires] == [True]
 
     agents = cloud._running
     run(scenario)

@@ -184,6 +184,21 @@ def test_a_file_of_unknown_size_never_fills_the_flash():
     assert names() == []
 
 
+def test_a_file_that_is_larger_than_the_room_for_it_is_not_begun():
+    entry = source()
+    del entry["size"]
+    writes = []
+
+    def write(part, offset, data):
+        writes.append(offset)
+
+    with Replaced(ujobs.flash, free=lambda path: 20000), Replaced(ujobs.flash.Part, write=write):
+        execution = work({"fetch": [entry]})
+    assert execution["status"] == "FAILED"
+    assert "no room: 108192 bytes needed, 20000 free" in execution["statusDetails"]["reason"]
+    assert not writes
+
+
 def test_a_resumed_file_of_unknown_size_needs_room_for_its_rest_only():
     server = File(CONTENT)
     server.breaks_at = [60000]

@@ -328,6 +328,27 @@ def test_client_ids_and_filters_of_any_length_arrive_whole():
         connected(scenario, rename)
 
 
+def test_the_length_of_a_packet_has_no_more_bytes_than_it_needs():
+    async def scenario(link, broker):
+        await link.up.wait()
+        wire = broker.wires[-1]
+        real = wire.write
+        sent = []
+
+        def noted(data):
+            sent.append(bytes(data))
+            real(data)
+
+        wire.write = noted
+        # Five bytes more than the filter.
+        for size in (122, 123, 16378, 16379):
+            await link.subscribe("f" * size)
+        assert [packet[1 : packet.index(b"\0", 1)] for packet in sent] == [
+            b"\x7f", b"\x80\x01", b"\xff\x7f", b"\x80\x80\x01"]
+
+    connected(scenario)
+
+
 def test_invalid_bytes_end_the_connection_not_the_task():
     garbage = (
         b"\x30\xff\xff\xff\xff\xff", b"\x30\x02\xff\xff", b"\x36\x05\0\x01a\0\x01", b"\x30\x01\x00", b"\xf0\x20",
