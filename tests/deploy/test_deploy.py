@@ -411,7 +411,9 @@ def test_an_invalid_application(start: Start, bare: dict[str, bytes], tmp_path: 
     assert said.endswith("app.py does not compile: line 1: SyntaxError: invalid syntax\n")
 
 
-def test_wipe_asks_and_removes_everything(start: Start, at_work: dict[str, bytes], tmp_path: Path) -> None:
+def test_wipe_asks_and_leaves_plain_micropython(
+    start: Start, at_work: dict[str, bytes], bare: dict[str, bytes], tmp_path: Path
+) -> None:
     board = start(at_work | {f"data/{number}": b"x" for number in range(150)})
     before = on_image(tmp_path)
     code, said = run("wipe", "--port", str(board.port), answer="n\n")
@@ -421,7 +423,8 @@ def test_wipe_asks_and_removes_everything(start: Start, at_work: dict[str, bytes
     assert (code, on_image(tmp_path)) == (0, before)
     assert "remove  /settings.json\n" in said
     code, said = run("wipe", "--port", str(board.port), "--yes")
-    assert (code, on_image(tmp_path)) == (0, {}), said
+    assert (code, on_image(tmp_path)) == (0, bare), said
+    deployed(board)
 
 
 @pytest.mark.parametrize(

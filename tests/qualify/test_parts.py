@@ -1,5 +1,6 @@
 """The parts of `ujobs qualify` that need no board: lost and doubled work, cost, the list of cases."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from ujobs_tools.board.device_files import ROOT
 from ujobs_tools.commands.qualify import qualify
+from ujobs_tools.keys.pki import Authority
 from ujobs_tools.qualify import cleanup, cost, report
 from ujobs_tools.qualify.board import pulse
 from ujobs_tools.qualify.case import FAILED, LEAST_HEAP, NEEDS, PASSED, RECEIVED, SENT, STREAM, Outcome
@@ -91,9 +93,12 @@ def test_cases_are_chosen_by_name_group_and_pattern() -> None:
         choose(["nonsense"])
 
 
-def test_aws_is_asked_about_with_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aws_is_asked_about_with_the_cost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    result = CliRunner().invoke(app, ["--port", "/nowhere", "--resets", "50"], input="n\n")
+    ca = tmp_path / "ca.der"
+    ca.write_bytes(Authority(tmp_path / "pki").ca_der)
+    options = ["--port", "socket://127.0.0.1:1", "--ca", str(ca), "--resets", "50"]
+    result = CliRunner().invoke(app, options, input="n\n")
     assert result.exit_code == 1
     assert "CreateJob" in result.output
     assert f"about {cost.estimate(CASES, 50).cents:.0f} US cents" in result.output

@@ -48,14 +48,16 @@ def wipe(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Remove every file from a board, including its key and settings. MicroPython stays.
+    """Remove every file from a board, including its key and settings. MicroPython and umqtt.simple stay.
 
     Exit codes: 0 done; 1 not done; 2 wrong arguments, file or setting.
     """
+    from ujobs_tools.deploy.plan import UMQTT
+
     with board_work("wipe"):
         remote = connect(port)
         with remote.reset_on_failure():
-            files = sorted(remote.names(""))
+            files = sorted(path for path in remote.names("") if not path.startswith(UMQTT))
             for path in files:
                 typer.echo(f"remove  {path}")
             if files and not dry_run:

@@ -101,6 +101,13 @@ def qualify(
         if clean:
             _clean(endpoint, folder, yes)
             return
+        from ujobs_tools.deploy import ports
+
+        board = ports.choose(port)
+        if endpoint.url is None:
+            from ujobs_tools.aws import fleet
+
+            fleet.authority_certificate(ca, None)  # a missing file is said before any question
         _confirm_cost(endpoint, cases, resets, yes)
 
         def make_settings(given: dict[str, Any]) -> dict[str, Any]:
@@ -113,11 +120,9 @@ def qualify(
                 given["update_interval"] = max(1, 60 / _UPDATES_PER_MINUTE / clock_speed)
             return make(None, given, set_ or [])
 
-        from ujobs_tools.deploy import ports
-
         run = programme.Programme(
             programme.Options(
-                ports.choose(port), folder, endpoint,
+                board, folder, endpoint,
                 Choices(resets, secrets.randbelow(1 << 32) if seed is None else seed, bucket, role_arn, firmware),
                 make_settings, reset_command, ca, mqtt_port,
             ),

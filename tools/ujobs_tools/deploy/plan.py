@@ -10,6 +10,8 @@ STARTS = "/starts.count"
 """Counter of firmware/health.py: files deployed by cable start with a fresh one."""
 OWNED = ("/lib/ujobs/", "/lib/firmware/")
 """Folders from which every other file is removed."""
+UMQTT = "/lib/umqtt/"
+"""Folder of umqtt.simple on boards whose firmware does not include it; it stays on a board that is emptied."""
 _NEW = ".new"
 _BLOCK = 4096  # minimum bytes of flash per file
 _SPARE = 2 * _BLOCK  # reserve for littlefs and the journal

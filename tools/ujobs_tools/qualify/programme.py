@@ -16,6 +16,7 @@ from ujobs_tools.aws import cloud
 from ujobs_tools.aws.cloud import CloudError
 from ujobs_tools.board.interpreter import InterpreterError
 from ujobs_tools.deploy import install
+from ujobs_tools.deploy.plan import UMQTT
 from ujobs_tools.deploy.ports import BoardError
 from ujobs_tools.deploy.provision import CONNECTED, board_files, credentials
 from ujobs_tools.deploy.remote import Remote
@@ -42,8 +43,7 @@ from ujobs_tools.qualify.case import (
 from ujobs_tools.qualify.cases import CASES
 from ujobs_tools.qualify.state import State, read
 
-_UMQTT = "/lib/umqtt/"
-_EMPTY = ("/boot.py", _UMQTT)  # files of a board with plain MicroPython
+_EMPTY = ("/boot.py", UMQTT)  # files of a board with plain MicroPython
 _CONSOLE = 40  # lines of the console in the report of a failed case
 _PATIENCE = 120.0  # seconds until the board has connected
 
@@ -198,7 +198,7 @@ class Programme:
         if touched:
             try:
                 remote = Remote(board.port)
-                remote.remove([path for path in remote.files("") if not path.startswith(_UMQTT)])
+                remote.remove([path for path in remote.files("") if not path.startswith(UMQTT)])
                 remote.reset()
             except BoardError as error:
                 self.say(f"the board still has files: {error}; remove them with `ujobs wipe`")
