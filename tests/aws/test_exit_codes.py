@@ -53,6 +53,10 @@ def ends(code: int, said: str, *arguments: str | Path) -> None:
     ("code", "said", "arguments"),
     [
         (WRONG, "document is not JSON", ("job", "create", "j", "--thing", "known", "--document", "{")),
+        (WRONG, "document is not JSON: NaN is not a number in JSON",
+         ("job", "create", "j", "--thing", "known", "--document", '{"operation": "heat", "to": NaN}')),
+        (WRONG, 'must be a JSON object with an "operation"',
+         ("job", "create", "j", "--thing", "known", "--document", '{"operation": ""}')),
         (WRONG, "list.json is not a JSON object", ("job", "create", "j", "--document-file", "list.json")),
         (WRONG, "nope: No such file", ("job", "create", "j", "--document-file", "nope")),
         (WRONG, "give --thing or --group", ("job", "create", "j", *DOCUMENT)),

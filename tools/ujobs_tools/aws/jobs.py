@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ujobs_tools.aws import stages
 from ujobs_tools.aws.executions import TERMINAL, Execution, most_urgent
@@ -77,19 +77,24 @@ def check_document(document: str) -> None:
     if len(document) > _LARGEST_DOCUMENT:
         raise ValueError(f"document has {len(document)} characters; the limit is {_LARGEST_DOCUMENT}")
     try:
-        parsed = json.loads(document)
+        parsed = json.loads(document, parse_constant=_no_number)
     except ValueError as error:
         raise ValueError(f"document is not JSON: {error}") from error
     known = parsed if isinstance(parsed, dict) else {}
-    if not isinstance(known.get("operation"), str) and not {"steps", "afr_ota"} & set(known):
+    operation = known.get("operation")
+    if not (isinstance(operation, str) and operation) and not {"steps", "afr_ota"} & set(known):
         raise ValueError(
             'document must be a JSON object with an "operation", the name of the handler to run: without one, every '
             "agent rejects the job. For a program of your own on JobsClient use `aws iot create-job`"
         )
-    changes = known.get("set") if known.get("operation") == "settings" else None
+    changes = known.get("set") if operation == "settings" else None
     for name, value in changes.items() if isinstance(changes, dict) else ():
         if value is None:
             raise ValueError(f'set.{name} is null, which AWS removes from the document: use "remove": ["{name}"]')
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a number in JSON")
 
 
 class Watch:
