@@ -62,7 +62,7 @@ def parse(payload: "bytes | bytearray | memoryview | None") -> dict:
     over its receive limit.
     """
     if payload is None:
-        raise MemoryError("reply larger than receive_limit")
+        raise MemoryError("reply over receive_limit")
     # MicroPython before 1.26 accepts JSON that breaks off.
     strange = sys.implementation.version < (1, 26)
     # A copy of the whole payload would need its memory twice, so look at a piece at a time.
@@ -183,7 +183,7 @@ class Agent(Requests):
         update_interval: "float | None" = None, receive_limit: int = 16384, link: "Link | None" = None,
     ):
         if update_interval is not None and update_interval <= 0:
-            raise ValueError("update_interval must be over 0 seconds")
+            raise ValueError("update_interval must be over 0")
         if link is None:
             link = Link(
                 thing, host, port, keepalive=keepalive, ssl=lend("certificates", "tls_context", ca, cert, key),
@@ -213,7 +213,7 @@ class Agent(Requests):
         plain one. Raises ValueError.
         """
         options = (step_timeout, on_restart, max_attempts, time_limit)
-        lend("options", "check", *options)
+        lend("options", "check", operation, *options)
 
         def register(function):
             self._handlers[operation] = (function,) + options

@@ -98,7 +98,7 @@ class JobsClient(Requests):
 
         status: IN_PROGRESS, SUCCEEDED, FAILED or REJECTED; some AWS pages say SUCCESS for SUCCEEDED, so that is
         accepted too and sent as SUCCEEDED. status_details: at most 10 pairs; keys 1 to 128 characters of A-Z a-z 0-9
-        : _ -; values text of 1 to 1024 characters, without control characters. They replace the stored ones, None
+        : _ -; values text of 1 to 1024 printable characters. They replace the stored ones, None
         leaves those. expected_version: the service refuses with VersionMismatch if it has another. execution_number:
         None for the latest. step_timeout: minutes, 1 to 10080, restarts the step timer; -1 discards it; None leaves it
         running. include_state, include_document: ask for executionState and jobDocument in the reply. The ninth field,
@@ -191,6 +191,6 @@ def _details(details):
         for key, value in details.items():
             if not isinstance(value, str) or len(value) > 1024 or found[key] != value.strip(" "):
                 raise ValueError(
-                    "statusDetails['%s'] must be 1 to 1024 characters without control characters" % key
+                    "statusDetails['%s'] must be 1 to 1024 printable characters" % key
                 )
     return details

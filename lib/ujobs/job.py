@@ -344,7 +344,7 @@ async def _attend(agent, job, handler, wait):
     elif journal.status == _IN_PROGRESS:
         journal.finish(_FAILED, job._reason(job._stopped or "no result: CancelledError or MemoryError"))
     if stuck:
-        raise RuntimeError("the handler of job %s does not stop" % journal.job_id)
+        raise RuntimeError("handler of job %s does not stop" % journal.job_id)
 
 
 async def _run(agent, job, handler):

@@ -25,7 +25,7 @@ def load(journal: "Journal") -> None:
     if not data:
         return
     if len(data) < _HEAD + 4 or crc32(data) != _SOUND or data[:2] != b"J1":
-        log("the job record in flash is damaged: dropped")
+        log("the job record is damaged: dropped")
         return
     (
         _, state, journal.attempt, journal.execution_number, journal.version, journal.queued_at, details_crc, length

@@ -211,6 +211,8 @@ def test_wrong_arguments_are_refused_by_name():
     for name in ("a/b", "t" * 129):
         assert "thingName" in str(raises(ValueError, Agent, name, link=agent.link, directory=DIRECTORY))
     assert "on_restart" in str(raises(ValueError, agent.on, "x", on_restart="never"))
+    # @agent.on instead of @agent.on("blink"): nothing would say why its jobs are rejected.
+    assert "operation" in str(raises(ValueError, agent.on, finish))
     for name, least, most in (("step_timeout", 1, 10080), ("max_attempts", 1, 255), ("time_limit", 1, 7200)):
         for value in (least, most):
             agent.on("x", **{name: value})

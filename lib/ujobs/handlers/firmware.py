@@ -55,7 +55,7 @@ async def run(job: "Job", options: dict) -> "dict | None":
     kind = None
     if "afr_ota" in document:
         if not options.get("signing_key"):
-            raise Reject("afr_ota needs a signing_key on the board")
+            raise Reject("afr_ota needs a signing_key")
         kind = lend("verify", "load_key", options["signing_key"])[0]  # type: ignore[index]
     try:
         source = _source(document, kind)
