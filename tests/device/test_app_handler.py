@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import sys
 from binascii import a2b_base64, hexlify
 
@@ -78,6 +79,17 @@ def test_a_new_version_is_started_and_stays():
         assert b"GET /1.4.0/table.bin " not in b"".join([c.request for c in board.web.connections])
 
     with_board(scenario, job(), use, server, OLD)
+
+
+def test_files_and_folders_of_an_earlier_version_are_removed():
+    def scenario(board):
+        assert board.finish() == "SUCCEEDED"
+        check_new(board)
+        assert sorted(os.listdir(trial.root + "/app-b")) == ["app.py", "lib", "table.bin"]
+        assert os.listdir(trial.root + "/app-b/lib") == ["sensor.py"]
+
+    earlier = {"/app-b/old/deep/x.py": b"1", "/app-b/lib/old.py": b"2", "/app-b/gone.py": b"3"}
+    with_board(scenario, job(), use, server, dict(OLD, **earlier))
 
 
 def test_a_version_that_does_not_connect_is_rolled_back():

@@ -24,6 +24,7 @@ def test_link_is_an_mqtt_client_of_umqtt_simple():
     link = Link(b"thing", "host")
     assert isinstance(link, MQTTClient)
     assert (link.port, link.keepalive, link.client_id) == (1883, 60, b"thing")
+    assert (link.timeout, link.receive_limit) == (10, 16384)
 
 
 def test_connect_packet_carries_client_id_keepalive_will_and_password():
