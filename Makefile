@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.test-ready
 WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 2)))
 ON_PORT = $(if $(PORT),--port $(PORT))
-JAVASCRIPT := $(if $(shell command -v npm 2>/dev/null),build/javascript/.ready)
+JAVASCRIPT := $(if $(shell command -v npm 2>/dev/null),build/javascript/.ready build/bench-javascript/.ready)
 
 # For targets FOLDER/.ready: installs the packages of the prerequisites, package.json and package-lock.json.
 define NPM_CI

@@ -81,8 +81,9 @@ class Journal:
         record = self._record()
         if len(record) > _MOST:
             data, self._short = self._short, b""
-            if self._try("details", data):
-                self._crc = crc32(data)
+            # Also of what was not written: a reset then says that they were lost.
+            self._try("details", data)
+            self._crc = crc32(data)
             record = self._record()
         self._try("record", record)
 
@@ -130,10 +131,8 @@ class Journal:
         # Once a handler has run, continue even if the flash accepts no more writes: memory holds the state.
         try:
             self._write(name, data)
-            return True
         except OSError as error:
             log("the journal's", name, "was not written:", error)
-            return False
 
     def _write(self, name, data):
         name = self._directory + "/" + name

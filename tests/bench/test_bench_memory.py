@@ -6,13 +6,14 @@ import subprocess
 
 import pytest
 
+from installed import require
 from ujobs_lab.bench import heap, heap_steps, on_unix, ram, romfs
 from ujobs_tools.board.interpreter import find_micropython
 
 
 def test_the_heap_with_32_bit_words() -> None:
-    if not shutil.which("node") or not ram.PACKAGES.exists():
-        pytest.skip("the 32-bit MicroPython is missing: `make bench` installs it, with Node.js and npm")
+    installed = shutil.which("node") and ram.PACKAGES.exists()
+    require(installed, "the 32-bit MicroPython", "`make clients` installs it, with Node.js and npm")
     found = ram.measure(jobs=200)  # long enough for the link's timer
     for size in (1024, 8192):
         ours, theirs = ({step["name"]: step for step in found[f"{who} {size}"]} for who in ("ujobs", "by hand"))

@@ -108,6 +108,23 @@ def test_details_survive_a_change_of_the_version_after_a_reset():
         assert (journal.version, journal.details) == (9, details)
 
 
+def test_details_that_were_not_written_are_said_to_be_lost_after_a_reset():
+    journal = fresh()
+    journal.begin(execution(), 1)
+    write = journal._write
+
+    def full(name, data):
+        if name == "details":
+            raise OSError(28)
+        write(name, data)
+
+    journal._write = full
+    journal.finish("SUCCEEDED", LONG)
+    assert journal.details == LONG
+    journal = Journal(DIRECTORY)
+    assert (journal.status, journal.details) == ("SUCCEEDED", {"reason": "the status details were lost"})
+
+
 def test_short_details_cost_no_second_file():
     journal = fresh()
     journal.begin(execution(), 1)

@@ -5,4 +5,6 @@ import os
 
 def temporary(name):
     """Return a path in TMPDIR that nothing has yet. name: what it ends with."""
-    return "%s/ujobs-%s-%s" % (os.getenv("TMPDIR") or "/tmp", os.urandom(4).hex(), name)
+    # MicroPython in a browser or Node.js has no environment.
+    folder = hasattr(os, "getenv") and os.getenv("TMPDIR")
+    return "%s/ujobs-%s-%s" % (folder or "/tmp", os.urandom(4).hex(), name)
