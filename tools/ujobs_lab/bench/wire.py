@@ -16,9 +16,11 @@ from ujobs_lab.bench.far import far
 from ujobs_lab.bench.servers import ujobs_serve
 from ujobs_lab.bench.sheet import Sheet
 from ujobs_lab.bench.tap import Packet, tap
+from ujobs_tools.host.processes import wait_until
 
 _WHO = ("ujobs", "by hand")
 _DELAY = 0.03  # seconds
+_PATIENCE = 10.0  # seconds
 _QUEUED = 50  # small jobs in the queue
 _SMALL = 160  # bytes of a small job document
 _DAY = 86400  # seconds
@@ -107,15 +109,13 @@ def _battery_sheet(found: dict[str, Numbers]) -> Sheet:
 
 
 def _queue_bytes(folder: Path, work: Work) -> int:
-    seen, job_ids = _plain(folder, work, "ujobs", _QUEUED, 0, _SMALL)
-    work.check(job_ids)
+    seen = _plain(folder, work, "ujobs", _QUEUED, 0, _SMALL)
     return sum(packet.size for packet in seen if not packet.up)
 
 
 def _battery(folder: Path, work: Work, count: int) -> dict[str, Numbers]:
     def session(jobs: int) -> Numbers:
-        seen, job_ids = _plain(folder, work, "ujobs", jobs, 0)
-        work.check(job_ids)
+        seen = _plain(folder, work, "ujobs", jobs, 0)
         job_ids = work.offer(jobs)
         with far(work.service.mqtts, 0, 0) as proxy:
             options = work.options(True, jobs=jobs, idle=True, journal=str(folder / "battery-records"))
@@ -126,7 +126,7 @@ def _battery(folder: Path, work: Work, count: int) -> dict[str, Numbers]:
 
     idle, one, many = session(0), session(1), session(1 + count)
     further = {name: (many[name] - one[name]) / count for name in one}
-    seen, _ = _plain(folder, work, "ujobs", 0, 0)
+    seen = _plain(folder, work, "ujobs", 0, 0)
     question = _numbers([packet for packet in seen if "/start-next" in packet.topic])
     return {
         "wake to idle": idle, "wake and one job": one, "each further job": further,
@@ -153,17 +153,15 @@ def round_trips(packets: list[Packet], to_the_end: bool = False) -> int:
 
 def _session(folder: Path, work: Work, who: str) -> Callable[[int, int], list[Packet]]:
     def run(jobs: int, progress_updates: int) -> list[Packet]:
-        seen, job_ids = _plain(folder, work, who, jobs, progress_updates)
-        work.check(job_ids)
-        return seen
+        return _plain(folder, work, who, jobs, progress_updates)
 
     return run
 
 
 def _plain(
     folder: Path, work: Work, who: str, jobs: int, progress_updates: int, size: int = 1024
-) -> tuple[list[Packet], list[str]]:
-    # A session without TLS, so that its packets can be read.
+) -> list[Packet]:
+    # A session without TLS, so that its packets can be read. The proxy must not close before it has delivered them.
     job_ids = work.offer(jobs, size)
     with tap(work.service.mqtt, _DELAY) as seen:
         options = work.options(
@@ -172,7 +170,9 @@ def _plain(
         )
         program = "device_ujobs" if who == "ujobs" else "device_by_hand"
         on_unix.run(folder, program, options | {"port": seen.port})
-        return list(seen.packets), job_ids
+        work.check(job_ids)
+        wait_until(lambda: any(packet.kind == "DISCONNECT" for packet in seen.packets), "DISCONNECT", _PATIENCE)
+        return list(seen.packets)
 
 
 def _mean(few: list[Packet], many: list[Packet], count: int) -> Numbers:
