@@ -37,6 +37,8 @@ def lend(module: str, name: str, *args: object) -> object:
 
 def let_go(loaded: "set[str]") -> None:
     """Forget the modules of ujobs that are not in `loaded`, the names of those that were imported before."""
+    if len(sys.modules) == len(loaded):
+        return
     # An imported module is held in two places.
     for name in list(sys.modules):
         if name not in loaded and name.startswith("ujobs."):

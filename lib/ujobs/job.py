@@ -176,7 +176,7 @@ async def process(agent: "Agent", until_idle: bool) -> None:
             execution = await ask(agent, "start-next", stepTimeoutInMinutes=longest)
         # The service hands out what is in progress first.
         if not journal.acknowledged and not (execution and journal.holds(execution)):
-            log("job", journal.job_id, "ended while it was interrupted")
+            log("job", journal.job_id, "ended while interrupted")
             journal.acknowledge()
         if execution:
             await _execute(agent, execution)

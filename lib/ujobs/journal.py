@@ -132,7 +132,7 @@ class Journal:
         try:
             self._write(name, data)
         except OSError as error:
-            log("the journal's", name, "was not written:", error)
+            log("the journal's", name, "not written:", error)
 
     def _write(self, name, data):
         name = self._directory + "/" + name

@@ -449,7 +449,7 @@ class Link(MQTTClient):
         packet_id = bytes(view[start:body])
         payload = view[body:size]
         if left > 0:
-            log("message of %d bytes is over receive_limit" % (size - body))
+            log("message of %d bytes over receive_limit" % (size - body))
             payload = None
             while left > 0:
                 await self._fill(view[:left])

@@ -46,7 +46,7 @@ def _changed(before, document):
     given = document.get("set", {})
     removed = document.get("remove", [])
     if not isinstance(given, dict) or not isinstance(removed, list) or not all([isinstance(n, str) for n in removed]):
-        raise Reject("set must be an object and remove a list of names")
+        raise Reject("set must be an object, remove a list of names")
     if not given and not removed:
         # AWS drops members that are null from a document, so an intended change may not arrive.
         raise Reject("nothing to set or remove (AWS drops nulls)")
