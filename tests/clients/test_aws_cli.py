@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installed import require
 
 from clouds import Cloud
+from installed import require
 from ujobs_tools.aws.cloud import client
 from ujobs_tools.aws.fleet import Thing
 

@@ -12,9 +12,9 @@ from typing import Any
 import javascript_sdk
 import pytest
 import python_sdk
-from installed import require
 from jobs_client import JobsClient, Rejected
 
+from installed import require
 from ujobs_tools.aws.fleet import Thing
 
 # The last one does not send members that are false or 0.

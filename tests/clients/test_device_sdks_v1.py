@@ -20,9 +20,9 @@ from AWSIoTPythonSDK.core.jobs.thingJobManager import (
     jobExecutionTopicType,
 )
 from AWSIoTPythonSDK.MQTTLib import AWSIoTMQTTThingJobsClient
-from installed import require
 from jobs_client import PATIENCE
 
+from installed import require
 from ujobs_tools.aws.executions import TERMINAL
 from ujobs_tools.aws.fleet import Thing
 

@@ -8,8 +8,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from installed import require
 
+from installed import require
 from ujobs_lab.external.mosquitto import find
 from ujobs_tools.aws.fleet import Thing
 
