@@ -20,7 +20,8 @@ def _beyond(shape: Any) -> Iterator[Any]:
                 yield [{}] * (shape.metadata["max"] + 1)
             yield from ([value] for value in _beyond(shape.member))
         case "map":
-            yield from ({value: "a"} for value in _beyond(shape.key))
+            item: Any = {} if shape.value.type_name == "structure" else "a"
+            yield from ({value: item} for value in _beyond(shape.key))
             yield from ({"a": value} for value in _beyond(shape.value))
         case "string":
             if "enum" in shape.metadata:
