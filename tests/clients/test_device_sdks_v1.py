@@ -156,6 +156,7 @@ class JavaScriptAgent:
             env=os.environ | {"NODE_PATH": str(javascript_sdk.PACKAGES), "NODE_NO_WARNINGS": "1"},
         )
         self._lines: queue.Queue[str] = queue.Queue()
+        self._said: set[str] = set()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -166,7 +167,11 @@ class JavaScriptAgent:
         self._lines.put("ended")
 
     def said(self) -> str:
-        return self._lines.get(timeout=PATIENCE)
+        # The SDK handles a job twice if its request and a notification cross.
+        while (line := self._lines.get(timeout=PATIENCE)) in self._said:
+            pass
+        self._said.add(line)
+        return line
 
     def close(self) -> None:
         with self._process:
