@@ -98,9 +98,9 @@ class JobsClient(Requests):
 
         status: IN_PROGRESS, SUCCEEDED, FAILED or REJECTED; some AWS pages say SUCCESS for SUCCEEDED, so that is
         accepted too and sent as SUCCEEDED. status_details: at most 10 pairs; keys 1 to 128 characters of A-Z a-z 0-9
-        : _ -; values text of 1 to 1024 printable characters. They replace the stored ones, None
-        leaves those. expected_version: the service refuses with VersionMismatch if it has another. execution_number:
-        None for the latest. step_timeout: minutes, 1 to 10080, restarts the step timer; -1 discards it; None leaves it
+        : _ -; values text of 1 to 1024 printable characters. They replace the stored ones, None leaves those.
+        expected_version: the service refuses with VersionMismatch if it has another. execution_number: None for the
+        latest. step_timeout: minutes, 1 to 10080, restarts the step timer; -1 discards it; None leaves it
         running. include_state, include_document: ask for executionState and jobDocument in the reply. The ninth field,
         clientToken, is set here.
 

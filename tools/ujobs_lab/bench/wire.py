@@ -6,7 +6,7 @@ delays what the broker sends, so that packets sent without waiting for a reply a
 counts the bytes with TLS, including the handshake."""
 
 import tempfile
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def measure(count: int = 10) -> dict[str, Any]:
         on_unix.compile_programs(folder)
         with ujobs_serve(folder) as service:
             for who in _WHO:
-                session = _session(folder, Work(service, folder / who), who)
+                session = partial(_plain, folder, Work(service, folder / who), who)
                 one = session(1, 0)
                 found[who] = {
                     "round_trips": round_trips(one),
@@ -149,13 +149,6 @@ def round_trips(packets: list[Packet], to_the_end: bool = False) -> int:
             waiting = True
             trips += 1
     return trips
-
-
-def _session(folder: Path, work: Work, who: str) -> Callable[[int, int], list[Packet]]:
-    def run(jobs: int, progress_updates: int) -> list[Packet]:
-        return _plain(folder, work, who, jobs, progress_updates)
-
-    return run
 
 
 def _plain(

@@ -56,12 +56,12 @@ def render(library: Path = _LIBRARY) -> str:
 
 def short_names(library: Path = _LIBRARY) -> list[str]:
     """The names that ujobs/__init__.py imports on first use."""
-    for node in ast.walk(ast.parse((library / "__init__.py").read_text())):
-        if isinstance(node, ast.Dict):
+    for node in ast.parse((library / "__init__.py").read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_WHERE":
             # And each class that its module has the name of.
             named = [one for module in USED for one in USED[module] if one.lower() == module]
-            return sorted([*ast.literal_eval(node), *named])
-    raise ValueError(f"no table of names in {library}/__init__.py")
+            return sorted([*ast.literal_eval(node.value), *named])
+    raise ValueError(f"no _WHERE in {library}/__init__.py")
 
 
 def _entries(tree: ast.Module, used: dict[str, tuple[str, ...]]) -> Iterator[str]:

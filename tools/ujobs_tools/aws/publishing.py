@@ -74,8 +74,7 @@ def publish_firmware(
     take = "take the .app-bin file from MicroPython's download page, or micropython.bin of a build"
     if esp32_images.is_whole_flash(content):
         raise ValueError(f"{image} is for the whole flash: {take}")
-    if esp32_images.chip_id(content) not in esp32_images.CHIPS:
-        raise ValueError(f"{image} is for an unknown chip, number {esp32_images.chip_id(content)}")
+    esp32_images.chip(content, image)
     if not esp32_images.is_application(content):
         raise ValueError(f"{image} is no application: {take}")
     if not esp32_images.is_whole(content):

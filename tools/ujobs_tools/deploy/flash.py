@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ujobs_tools.host.esp32_images import CHIPS, HEADER, MAGIC, chip_id, is_whole_flash
+from ujobs_tools.host.esp32_images import HEADER, MAGIC, chip, is_whole_flash
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,10 @@ def examine(firmware: Path) -> Image:
     content = firmware.read_bytes()
     if len(content) < HEADER or content[0] != MAGIC:
         raise ValueError(f"{firmware} is not an image for an ESP32: download MicroPython's image for your board")
-    number = chip_id(content)
-    if number not in CHIPS:
-        raise ValueError(f"{firmware} is for an unknown chip, number {number}")
+    name, offset = chip(content, firmware)
     if not is_whole_flash(content):
         raise ValueError(f"{firmware} has no partition table: it is an update for boards that have MicroPython")
-    return Image(*CHIPS[number], len(content))
+    return Image(name, offset, len(content))
 
 
 def command(port: str, firmware: Path, image: Image, baud: int) -> list[str]:

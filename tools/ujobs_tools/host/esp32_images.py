@@ -2,6 +2,7 @@
 and partition table, or an application image, for updates."""
 
 import struct
+from pathlib import Path
 from typing import Any
 
 MAGIC = 0xE9  # first byte of both
@@ -22,6 +23,14 @@ CHIPS = {
 def chip_id(content: bytes) -> int:
     """Return the number of the chip for which an image is."""
     return int.from_bytes(content[_CHIP_AT : _CHIP_AT + 2], "little")
+
+
+def chip(content: bytes, path: Path) -> tuple[str, int]:
+    """Return an image's entry in CHIPS. path: the image's, for the error. Raises ValueError for an unknown chip."""
+    number = chip_id(content)
+    if number not in CHIPS:
+        raise ValueError(f"{path} is for an unknown chip, number {number}")
+    return CHIPS[number]
 
 
 def is_whole_flash(content: bytes) -> bool:

@@ -38,10 +38,10 @@ class Core:
 
     clock: returns epoch seconds. region, account: for ARNs. on_notification(thing, "notify" | "notify-next", payload):
     called for each notification, after the change that causes it is stored. on_event(topic, payload): the same for
-    events, after the notifications. on_change(): called after each stored
-    change of executions. on_identity_change(): called when clients may have lost permissions. presign(location,
-    seconds): returns the presigned URL of an S3 object. rights_version: changes with every change of permissions. All
-    other state is in the store, so a restart loses nothing.
+    events, after the notifications. on_change(): called after each stored change of executions. on_identity_change():
+    called when clients may have lost permissions. presign(location, seconds): returns the presigned URL of an S3
+    object. rights_version: changes with every change of permissions. All other state is in the store, so a restart
+    loses nothing.
     """
 
     def __init__(
